@@ -1,0 +1,39 @@
+"""The zoo: plug-in modules for vision networks, and the registry that declares them.
+
+Every file below this package registers what it defines; importing the package imports them all,
+so that a module is never missing because nobody imported it.
+"""
+
+import importlib
+import pkgutil
+
+from modules._fuse import fuse
+from modules._registry import Entry, entries, get, register, token
+from modules._slots import SLOTS, Site
+from modules.errors import (
+    DeclarationError,
+    PlugnasError,
+    RefusedError,
+    UnknownModuleError,
+    did_you_mean,
+)
+
+__all__ = [
+    "SLOTS",
+    "DeclarationError",
+    "Entry",
+    "PlugnasError",
+    "RefusedError",
+    "Site",
+    "UnknownModuleError",
+    "did_you_mean",
+    "entries",
+    "fuse",
+    "get",
+    "register",
+    "token",
+]
+
+for _module in pkgutil.walk_packages(__path__, prefix="modules."):
+    if not _module.name.rsplit(".", 1)[-1].startswith("_"):
+        importlib.import_module(_module.name)

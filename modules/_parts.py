@@ -1,0 +1,89 @@
+"""Pieces that several mechanisms share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch norm that also trains on one value per channel, where it uses the running statistics.
+
+    torch's raises there (batch 1 after global pooling); everywhere else this is torch's.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
+class ConvBN(nn.Sequential):
+    """Same-padded convolution without bias, batch norm and an optional activation.
+
+    (B, Cin, H, W) -> (B, Cout, ceil(H / stride), ceil(W / stride)) for odd kernels; folded by
+    ``modules.fuse``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int] = 1,
+        *,
+        stride: int | tuple[int, int] = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        activation: nn.Module | None = None,
+    ) -> None:
+        conv = conv2d(
+            in_channels, out_channels, kernel_size, stride=stride, dilation=dilation, groups=groups
+        )
+        layers = [conv, BatchNorm2d(out_channels)]
+        super().__init__(*layers, *([] if activation is None else [activation]))
+
+
+def conv2d(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: int | tuple[int, int] = 1,
+    *,
+    stride: int | tuple[int, int] = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+) -> nn.Conv2d:
+    """Convolution with zero padding d (k - 1) / 2 per side: the size becomes ceil(H / stride)."""
+    kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+    padding = tuple(dilation * (k - 1) // 2 for k in kernel)
+    return nn.Conv2d(
+        in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=bias
+    )
+
+
+def hidden_width(channels: int, reduction: int, minimum: int = 1) -> int:
+    """Width of a bottleneck: ``channels // reduction``, never below ``minimum``."""
+    return max(minimum, channels // reduction)
+
+
+def resize_like(x: Tensor, reference: Tensor, mode: str = "bilinear") -> Tensor:
+    """Resample x to the height and width of reference; x itself where they already agree."""
+    if x.shape[-2:] == reference.shape[-2:]:
+        return x
+    corners = None if mode == "nearest" else False
+    return F.interpolate(x, size=reference.shape[-2:], mode=mode, align_corners=corners)
+
+
+def pad_to_multiple(x: Tensor, multiple: int | tuple[int, int]) -> Tensor:
+    """Zero-pad (B, C, H, W) at the bottom and right until both sides are multiples."""
+    rows, columns = (multiple, multiple) if isinstance(multiple, int) else multiple
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % columns, 0, -height % rows))
+
+
+def channel_mean_max(x: Tensor) -> Tensor:
+    """Mean and maximum over the channels: (B, C, H, W) -> (B, 2, H, W)."""
+    return torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)

@@ -1,0 +1,224 @@
+"""The registry: what each module declares about itself before anything is built."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from modules._slots import SLOTS, Site
+from modules.errors import DeclarationError, RefusedError, UnknownModuleError, did_you_mean
+
+Value = int | float | str | bool | tuple[Any, ...]
+Setting = Mapping[str, Value]
+Refuses = Callable[[Site, Setting], str | None]
+
+# What YAML 1.1 reads as a boolean or null, so that no key of the zoo is swallowed by a parser.
+_YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+FORMATS = ("pt2", "onnx")
+
+
+def token(value: Value) -> int | str:
+    """Return the form in which a value stands in a space: an int, or a string without spaces."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | str):
+        return value
+    if isinstance(value, tuple):
+        return ",".join(str(token(part)) for part in value)
+    return repr(value)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One module of the zoo as declared; all that a search needs before anything is built."""
+
+    key: str
+    cls: type[nn.Module]
+    slot: str
+    family: str
+    name: str
+    year: int | None
+    paper: str | None
+    choices: Mapping[str, tuple[Value, ...]]
+    refuses: Refuses | None = None
+    also: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    export: Mapping[str, str] = field(default_factory=dict)
+    batch_dependent: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring: what the module does, in a sentence."""
+        return (inspect.getdoc(self.cls) or "").split("\n", 1)[0]
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Every slot whose contract the module keeps without an adapter."""
+        return (self.slot, *self.also)
+
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """The default setting: every choice at the constructor's default."""
+        parameters = inspect.signature(self.cls).parameters
+        return {name: parameters[name].default for name in self.choices}
+
+    @property
+    def has_deploy_form(self) -> bool:
+        """Whether the module has a ``fuse()`` of its own."""
+        return callable(getattr(self.cls, "fuse", None))
+
+    def settings(self) -> Iterator[dict[str, Value]]:
+        """Yield every combination of the module's choices."""
+        for values in itertools.product(*self.choices.values()):
+            yield dict(zip(self.choices, values, strict=True))
+
+    def complete(self, setting: Setting) -> dict[str, Value]:
+        """Return ``setting`` with defaults filled in.
+
+        Raises:
+            UnknownModuleError: a name that is no choice of the module, or a value outside it.
+        """
+        for name, value in setting.items():
+            if name not in self.choices:
+                raise UnknownModuleError(
+                    f"`{self.key}` has no setting `{name}` (it has: "
+                    f"{', '.join(self.choices) or 'none'}){did_you_mean(name, self.choices)}"
+                )
+            if value not in self.choices[name]:
+                allowed = ", ".join(str(token(choice)) for choice in self.choices[name])
+                raise UnknownModuleError(
+                    f"`{self.key}.{name}` must be one of {allowed}, but got {value!r}"
+                )
+        return {**self.defaults, **setting}
+
+    def refusal(self, site: Site, setting: Setting | None = None) -> str | None:
+        """Return why the setting cannot stand at the site, or None if it can."""
+        return None if self.refuses is None else self.refuses(site, self.complete(setting or {}))
+
+    def build(self, site: Site, setting: Setting | None = None) -> nn.Module:
+        """Build the module for a site.
+
+        Raises:
+            RefusedError: the declaration refuses the setting at this site.
+            UnknownModuleError: the setting names no choice, or a value outside it.
+        """
+        full = self.complete(setting or {})
+        if self.refuses is not None and (reason := self.refuses(site, full)):
+            raise RefusedError(f"`{self.key}` cannot stand at {site}: {reason}")
+        if self.slot in ("operator", "transform"):
+            return self.cls(site.channels, site.width_out, stride=site.stride, **full)
+        if self.slot == "activation":
+            return self.cls(**full)
+        return self.cls(site.channels, **full)
+
+
+_ENTRIES: dict[str, Entry] = {}
+_ALIASES: dict[str, str] = {}
+
+
+def _check(entry: Entry) -> None:
+    def fail(law: str) -> None:
+        raise DeclarationError(f"declaration of `{entry.key}`: {law}")
+
+    for word in (entry.key, *entry.aliases):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", word) or word in _YAML_WORDS | {"all", "family"}:
+            fail(f"a key is snake_case and no word of YAML, but got {word!r}")
+        if word in _ENTRIES or word in _ALIASES:
+            fail(f"the key {word!r} is taken")
+    for slot in entry.slots:
+        if slot not in SLOTS:
+            fail(f"slot must be one of {', '.join(SLOTS)}, but got {slot!r}")
+    if not entry.summary:
+        fail("the class needs a docstring whose first line says what it does")
+    for kind in entry.export:
+        if kind not in FORMATS:
+            fail(f"export names formats of {', '.join(FORMATS)}, but got {kind!r}")
+    parameters = inspect.signature(entry.cls).parameters
+    for name, values in entry.choices.items():
+        if name not in parameters or parameters[name].kind is not inspect.Parameter.KEYWORD_ONLY:
+            fail(f"the choice `{name}` must be a keyword-only parameter of the constructor")
+        if not isinstance(values, tuple) or not values:
+            fail(f"the choice `{name}` must be a non-empty tuple, but got {values!r}")
+        if len({type(value) for value in values}) > 1:
+            fail(f"the choice `{name}` must hold values of one type, but got {values!r}")
+        if len({token(value) for value in values}) < len(values):
+            fail(f"the choice `{name}` holds a value twice: {values!r}")
+        if parameters[name].default not in values:
+            default = parameters[name].default
+            fail(f"the default of `{name}`, {default!r}, is not among its choices {values!r}")
+
+
+def register(
+    key: str,
+    *,
+    slot: str,
+    family: str,
+    name: str,
+    year: int | None = None,
+    paper: str | None = None,
+    choices: Mapping[str, tuple[Value, ...]] | None = None,
+    refuses: Refuses | None = None,
+    also: tuple[str, ...] = (),
+    aliases: tuple[str, ...] = (),
+    export: Mapping[str, str] | None = None,
+    batch_dependent: str | None = None,
+) -> Callable[[type[nn.Module]], type[nn.Module]]:
+    """Declare a class as a module of the zoo; the declaration is checked here, at import.
+
+    Args:
+        key: snake_case name under which spaces and ledgers know the module, for ever.
+        slot: the slot whose contract the class keeps; ``also`` names further ones.
+        family: kin that share strength in a search (``channel``, ``dynamic``, ...).
+        name: the mechanism's name in words.
+        year: year of publication. paper: ``arXiv:NNNN.NNNNN``, a venue, or None.
+        choices: keyword-only constructor parameters a search may vary, with their values.
+        refuses: ``(site, setting) -> reason or None``; the setting arrives complete.
+        aliases: other names a user may write for the key.
+        export: format (``pt2``, ``onnx``) -> why it cannot take the module.
+        batch_dependent: why an output depends on the other samples in eval mode, if it does.
+
+    Raises:
+        DeclarationError: the declaration contradicts itself or the registry.
+    """
+
+    def decorate(cls: type[nn.Module]) -> type[nn.Module]:
+        entry = Entry(
+            key, cls, slot, family, name, year, paper, dict(choices or {}), refuses, also, aliases,
+            dict(export or {}), batch_dependent,
+        )  # fmt: skip
+        _check(entry)
+        _ENTRIES[key] = entry
+        _ALIASES.update(dict.fromkeys(aliases, key))
+        return cls
+
+    return decorate
+
+
+def get(key: str) -> Entry:
+    """Return the entry of a key or alias.
+
+    Raises:
+        UnknownModuleError: no module of that name; the text suggests the closest.
+    """
+    entry = _ENTRIES.get(_ALIASES.get(key, key))
+    if entry is None:
+        hint = did_you_mean(key, [*_ENTRIES, *_ALIASES])
+        raise UnknownModuleError(f"no module `{key}` in the zoo{hint or '; see `nas modules`'}")
+    return entry
+
+
+def entries(slot: str | None = None, family: str | None = None) -> list[Entry]:
+    """Return the zoo, ordered by slot, family and key; narrowed to a slot or a family."""
+    order = list(SLOTS)
+    found = [
+        entry
+        for entry in _ENTRIES.values()
+        if (slot is None or slot in entry.slots) and (family is None or family == entry.family)
+    ]
+    return sorted(found, key=lambda entry: (order.index(entry.slot), entry.family, entry.key))

@@ -1,0 +1,1 @@
+"""Attention: (B, C, H, W) -> the same, reweighted or mixed."""

@@ -1,0 +1,18 @@
+"""No module: the choice that every slot of extras should be compared with."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from modules._registry import register
+
+
+@register("none", slot="attention", family="identity", name="No module", also=("context",))
+class NoModule(nn.Module):
+    """Returns its input: nothing stands in the slot."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x

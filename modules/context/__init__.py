@@ -1,0 +1,1 @@
+"""Context: (B, C, H, W) -> the same, seeing many scales."""

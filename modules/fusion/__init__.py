@@ -1,0 +1,1 @@
+"""Fusion: two maps become one."""

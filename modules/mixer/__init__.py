@@ -1,0 +1,1 @@
+"""Mixers: tokens (B, N, C) with size=(H, W) -> (B, N, C)."""

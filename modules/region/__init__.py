@@ -1,0 +1,1 @@
+"""Region modules: a map and boxes."""

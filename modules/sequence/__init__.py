@@ -1,0 +1,1 @@
+"""Sequence modules: (B, C, T) -> the same."""

@@ -1,0 +1,1 @@
+"""Stages: several branches or layers that keep (B, C, H, W)."""

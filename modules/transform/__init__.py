@@ -1,0 +1,1 @@
+"""Transforms: layers that rewrite themselves for deployment."""

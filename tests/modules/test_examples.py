@@ -1,0 +1,26 @@
+"""The examples by which people know the modules give the quoted output shapes."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+import torch
+
+import modules
+import tests.modules.examples
+
+EXAMPLES = [
+    example
+    for module in pkgutil.iter_modules(tests.modules.examples.__path__)
+    for example in importlib.import_module(f"tests.modules.examples.{module.name}").EXAMPLES
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.key}-{e.inputs[0]}")
+def test_example(example):
+    module = modules.get(example.key).cls(*example.args, **example.kwargs).eval()
+    with torch.no_grad():
+        y = module(*(torch.rand(shape) for shape in example.inputs), **example.call)
+    assert tuple(y.shape) == example.output
