@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -87,3 +89,22 @@ def pad_to_multiple(x: Tensor, multiple: int | tuple[int, int]) -> Tensor:
 def channel_mean_max(x: Tensor) -> Tensor:
     """Mean and maximum over the channels: (B, C, H, W) -> (B, 2, H, W)."""
     return torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+
+
+def common_divisor(limit: int, *widths: int) -> int:
+    """The largest number up to ``limit`` that divides every width: groups that always fit."""
+    common = math.gcd(*widths)
+    return max(d for d in range(1, min(limit, common) + 1) if common % d == 0)
+
+
+def channel_shuffle(x: Tensor, groups: int) -> Tensor:
+    """Interleave groups of channels: view C as groups x C / groups, transpose, flatten."""
+    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def drop_path(x: Tensor, rate: float, *, training: bool) -> Tensor:
+    """Stochastic depth: in training, zero whole samples and divide the others by 1 - rate."""
+    if rate == 0.0 or not training:
+        return x
+    kept = torch.rand(x.shape[0], *[1] * (x.dim() - 1), dtype=x.dtype, device=x.device) >= rate
+    return x * kept / (1.0 - rate)
