@@ -1,0 +1,19 @@
+"""Rectified linear unit."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._registry import register
+
+
+@register("relu", slot="activation", family="activation", name="Rectified linear unit", year=2010)
+class ReLU(nn.Module):
+    """Keeps what is positive and sets the rest to 0.
+
+    y = max(x, 0), elementwise, out of place.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x)

@@ -1,0 +1,56 @@
+"""Global pooling to one value per channel: the mean, and the generalised mean."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules._registry import register
+
+
+@register(
+    "gap",
+    slot="pooling",
+    family="global",
+    name="Global average pooling",
+    year=2013,
+    paper="arXiv:1312.4400",
+)
+class GlobalAveragePooling(nn.Module):
+    """Averages each channel over the whole map.
+
+    (B, C, H, W) -> (B, C).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.out_features = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+@register(
+    "gem",
+    slot="pooling",
+    family="global",
+    name="Generalised mean pooling",
+    year=2017,
+    paper="arXiv:1711.02512",
+)
+class GeneralisedMeanPooling(nn.Module):
+    """Pools each channel by a power mean whose exponent is learned.
+
+    y = (mean over H, W of max(x, eps)^p)^(1/p), with one p for all channels that starts at 3:
+    p = 1 is the mean of the positive part, p towards infinity the maximum.
+    (B, C, H, W) -> (B, C).
+    """
+
+    def __init__(self, channels: int, *, p: float = 3.0, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.out_features = channels
+        self.eps = eps
+        self.p = nn.Parameter(torch.full((), float(p)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(min=self.eps).pow(self.p).mean((2, 3)).pow(1 / self.p)
