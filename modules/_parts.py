@@ -60,7 +60,7 @@ def conv2d(
 ) -> nn.Conv2d:
     """Convolution with zero padding d (k - 1) / 2 per side: the size becomes ceil(H / stride)."""
     kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    padding = tuple(dilation * (k - 1) // 2 for k in kernel)
+    padding = (dilation * (kernel[0] - 1) // 2, dilation * (kernel[1] - 1) // 2)
     return nn.Conv2d(
         in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=bias
     )

@@ -1,0 +1,50 @@
+"""Convolution and batch norm that become one convolution."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from modules._fuse import can_fold, fold
+from modules._parts import BatchNorm2d, conv2d
+from modules._registry import register
+
+
+@register(
+    "fused_conv_bn",
+    slot="transform",
+    family="reparameterised",
+    name="Convolution + batch norm, folded for deployment",
+    choices={"kernel_size": (1, 3, 5)},
+)
+class FusedConvBN(nn.Module):
+    """Trains a convolution with batch norm, and deploys as one biased convolution.
+
+    y = gamma (W x - mu) / sqrt(var + eps) + beta. In eval mode this is the convolution of weight
+    s W and bias beta - s mu, s = gamma / sqrt(var + eps) per output channel, which ``fuse``
+    returns. (B, Cin, H, W) -> (B, Cout, ceil(H / stride), ceil(W / stride)).
+
+    Departs from circulating code: dilation, groups, dtype and device survive the folding.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        kernel_size: int = 3,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.conv = conv2d(
+            in_channels, out_channels, kernel_size, stride=stride, dilation=dilation, groups=groups
+        )
+        self.norm = BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
+
+    def fuse(self) -> nn.Module:
+        """Return the folded convolution; the pair itself where hooks forbid folding."""
+        return fold(self.conv, self.norm) if can_fold(self.conv, self.norm) else self
