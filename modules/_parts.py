@@ -23,6 +23,13 @@ class BatchNorm2d(nn.BatchNorm2d):
         return super().forward(x)
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group norm that also takes one value per group, where it gives its bias (torch's raises)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
 class ConvBN(nn.Sequential):
     """Same-padded convolution without bias, batch norm and an optional activation.
 
