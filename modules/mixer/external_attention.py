@@ -1,0 +1,37 @@
+"""External attention: tokens against two small learned memories."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from modules._registry import register
+
+
+@register(
+    "external_attention",
+    slot="mixer",
+    family="external_memory",
+    name="External attention",
+    year=2021,
+    paper="arXiv:2105.02358",
+    choices={"memory": (8, 16, 32, 64)},
+)
+class ExternalAttention(nn.Module):
+    """Attends from every token to a learned memory shared by all samples.
+
+    A = x Mk^T with S memory rows; A is normalised twice, by a softmax over the N tokens and then
+    to sum 1 over the S rows; y = A Mv. Cost is linear in N. (B, N, C) -> the same.
+
+    Departs from circulating code: the second division is guarded against 0. The convolutions and
+    the shortcut that the authors put around it on images belong to the block, not to the mixer.
+    """
+
+    def __init__(self, channels: int, *, memory: int = 64) -> None:
+        super().__init__()
+        self.key_memory = nn.Linear(channels, memory, bias=False)
+        self.value_memory = nn.Linear(memory, channels, bias=False)
+
+    def forward(self, x: Tensor, *, size: tuple[int, int] | None = None) -> Tensor:
+        attention = self.key_memory(x).softmax(1)  # (B, N, S)
+        attention = attention / (attention.sum(2, keepdim=True) + 1e-9)
+        return self.value_memory(attention)

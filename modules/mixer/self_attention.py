@@ -1,0 +1,109 @@
+"""Multi-head scaled dot-product attention, and its form without query, key, value projections."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._registry import register
+
+
+def multi_head(q: Tensor, k: Tensor, v: Tensor, heads: int, dropout: float = 0.0) -> Tensor:
+    """Attend in ``heads`` equal slices of the features and lay the results side by side.
+
+    q (B, N, h d), k (B, M, h d), v (B, M, h e) -> (B, N, h e).
+    """
+    q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout).transpose(1, 2).flatten(2)
+
+
+@register(
+    "self_attention",
+    slot="mixer",
+    family="self_attention",
+    name="Multi-head scaled dot-product attention",
+    year=2017,
+    paper="arXiv:1706.03762",
+    choices={"heads": (1, 2, 4, 8), "head_channels": (16, 32, 64)},
+)
+class SelfAttention(nn.Module):
+    """Mixes tokens by scaled dot-product attention in several projected heads.
+
+    Per head q = Wq x, k = Wk x, v = Wv x and softmax(q k^T / sqrt(d)) v over the keys; the heads
+    are joined and projected back. (B, N, C) -> the same. ``keys`` and ``values``, both (B, M, C),
+    may differ from x; values default to the keys. The bare form without any weights is
+    ``torch.nn.functional.scaled_dot_product_attention`` itself.
+
+    Departs from circulating code: Wk has no bias, as it adds one number to all logits of a row and
+    the softmax cancels it; torch's initialisation in place of a deviation of 0.001.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 8,
+        head_channels: int = 64,
+        value_channels: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        value_channels = head_channels if value_channels is None else value_channels
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(channels, heads * head_channels)
+        self.key = nn.Linear(channels, heads * head_channels, bias=False)
+        self.value = nn.Linear(channels, heads * value_channels)
+        self.project = nn.Linear(heads * value_channels, channels)
+
+    def forward(
+        self,
+        x: Tensor,
+        keys: Tensor | None = None,
+        values: Tensor | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        keys = x if keys is None else keys
+        values = keys if values is None else values
+        dropout = self.dropout if self.training else 0.0
+        q, k, v = self.query(x), self.key(keys), self.value(values)
+        return self.project(multi_head(q, k, v, self.heads, dropout))
+
+
+@register(
+    "simplified_self_attention",
+    slot="mixer",
+    family="self_attention",
+    name="Multi-head self-attention without query, key, value projections",
+    choices={"heads": (1, 2, 4, 8)},
+)
+class SimplifiedSelfAttention(nn.Module):
+    """Mixes tokens by attention between slices of the tokens themselves, then projects.
+
+    The C features are cut into h heads of d = C / h; per head softmax(x x^T / sqrt(d)) x, joined
+    and passed through one linear map with bias. (B, N, C) -> the same. ``keys`` and ``values``,
+    both (B, M, C), may differ from x.
+
+    Departs from circulating code: where h does not divide C, the greatest common divisor stands
+    for h; torch's initialisation in place of a deviation of 0.001.
+    """
+
+    def __init__(self, channels: int, *, heads: int = 8, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads, self.dropout = math.gcd(heads, channels), dropout
+        self.project = nn.Linear(channels, channels)
+
+    def forward(
+        self,
+        x: Tensor,
+        keys: Tensor | None = None,
+        values: Tensor | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+    ) -> Tensor:
+        keys = x if keys is None else keys
+        values = keys if values is None else values
+        dropout = self.dropout if self.training else 0.0
+        return self.project(multi_head(x, keys, values, self.heads, dropout))
