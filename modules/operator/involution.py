@@ -1,0 +1,65 @@
+"""Involution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import ConvBN, common_divisor, conv2d, hidden_width
+from modules._registry import register
+
+
+@register(
+    "involution",
+    slot="operator",
+    family="dynamic",
+    name="Involution: Inverting the Inherence of Convolution for Visual Recognition",
+    year=2021,
+    paper="arXiv:2103.06255",
+    choices={
+        "kernel_size": (3, 5, 7),
+        "group_channels": (8, 16, 32),
+        "reduction": (2, 4),
+    },
+)
+class Involution(nn.Module):
+    """Filters each pixel with a kernel made from that pixel and shared by groups of channels.
+
+    w = span(relu(BN(reduce(pool(x))))), 1x1 layers C -> C / r -> G k^2, pool the s x s mean where
+    s > 1; y[c, p] = sum over the k x k offsets u of w[group(c), u, p] x[c, s p + u], zeros outside,
+    kernels not normalised. A 1x1 convolution follows where Cout differs from Cin.
+
+    Departs from circulating code: odd sizes with stride 2 (the pool rounds up, as the windows
+    do), no bias in front of the norm; channels per group fall to a divisor of the width.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        kernel_size: int = 7,
+        group_channels: int = 16,
+        reduction: int = 4,
+    ) -> None:
+        super().__init__()
+        self.stride, self.kernel_size = stride, kernel_size
+        self.groups = in_channels // common_divisor(group_channels, in_channels)
+        hidden = hidden_width(in_channels, reduction)
+        self.reduce = ConvBN(in_channels, hidden, activation=nn.ReLU())
+        self.span = nn.Conv2d(hidden, self.groups * kernel_size**2, 1)
+        same = in_channels == out_channels
+        self.project = nn.Identity() if same else conv2d(in_channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = x if self.stride == 1 else F.avg_pool2d(x, self.stride, ceil_mode=True)
+        kernels = self.span(self.reduce(pooled))  # (B, G k^2, H', W')
+        size = kernels.shape[-2:]
+        kernels = kernels.unflatten(1, (self.groups, -1)).flatten(3)  # (B, G, k^2, N)
+        k = self.kernel_size
+        patches = F.unfold(x, k, padding=k // 2, stride=self.stride)  # (B, C k^2, N)
+        patches = patches.unflatten(1, (self.groups, -1, k * k))
+        y = torch.einsum("bgcun,bgun->bgcn", patches, kernels)
+        return self.project(y.flatten(1, 2).unflatten(-1, size))

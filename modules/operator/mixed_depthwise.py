@@ -1,0 +1,72 @@
+"""MixConv."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules._parts import conv2d
+from modules._registry import register
+
+
+def _partition(channels: int, count: int, kind: str) -> list[int]:
+    """Channels of each kernel, at least one each; equal: the first takes the remainder."""
+    if kind == "equal":
+        share = channels // count
+        return [channels - share * (count - 1)] + [share] * (count - 1)
+    sizes: list[int] = []
+    for i in range(count - 1):
+        room = channels - sum(sizes) - (count - 1 - i)  # what leaves one for each that follows
+        sizes.append(min(room, max(1, channels >> (i + 1))))
+    return [*sizes, channels - sum(sizes)]
+
+
+@register(
+    "mixed_depthwise",
+    slot="operator",
+    family="multi_scale",
+    name="MixConv mixed depthwise convolution",
+    year=2019,
+    paper="arXiv:1907.09595",
+    choices={
+        "kernel_sizes": ((3, 5), (3, 5, 7), (3, 5, 7, 9)),
+        "partition": ("equal", "exponential"),
+    },
+    aliases=("mixconv",),
+)
+class MixedDepthwise(nn.Module):
+    """Depthwise convolution with different kernel sizes for different groups of channels.
+
+    The channels are cut into one group per kernel; group i goes through a depthwise k_i x k_i
+    convolution with the stride; the outputs are joined in order. ``equal``: C // g channels each,
+    the remainder to the first; ``exponential``: C / 2, C / 4, ..., the last takes the rest. A 1x1
+    convolution follows where Cout differs from Cin.
+
+    Departs from circulating code, whose branches are dense: the paper's are depthwise. With fewer
+    channels than kernels only the first kernels are used.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        kernel_sizes: tuple[int, ...] = (3, 5, 7),
+        partition: str = "equal",
+        dilation: int = 1,
+    ) -> None:
+        super().__init__()
+        kernels = kernel_sizes[:in_channels]
+        self.sizes = _partition(in_channels, len(kernels), partition)
+        self.branches = nn.ModuleList(
+            conv2d(c, c, k, stride=stride, dilation=dilation, groups=c)
+            for c, k in zip(self.sizes, kernels, strict=True)
+        )
+        same = in_channels == out_channels
+        self.project = nn.Identity() if same else conv2d(in_channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = x.split(self.sizes, dim=1)
+        y = [branch(part) for branch, part in zip(self.branches, parts, strict=True)]
+        return self.project(torch.cat(y, dim=1))

@@ -1,0 +1,31 @@
+"""Operators: the quoted examples in our constructor's terms."""
+
+from tests.modules.examples import Example
+
+EXAMPLES = [
+    Example(
+        "depthwise_separable",
+        (3, 64),
+        {"kernel_size": 3, "stride": 2},
+        [(2, 3, 224, 224)],
+        (2, 64, 112, 112),
+    ),
+    Example("depthwise_separable", (3, 64), {}, [(1, 3, 224, 224)], (1, 64, 224, 224)),
+    Example("ghost", (128, 256), {"kernel_size": 3}, [(2, 128, 64, 64)], (2, 256, 64, 64)),
+    # the quoted expand_ratio is the source's default, 1; its image_size is not needed
+    Example(
+        "mbconv",
+        (3, 3),
+        {"kernel_size": 3, "expansion": 1},
+        [(1, 3, 112, 112)],
+        (1, 3, 112, 112),
+    ),
+    # one group of all 4 channels, the source's default
+    Example(
+        "involution",
+        (4, 4),
+        {"kernel_size": 3, "stride": 2, "group_channels": 4},
+        [(1, 4, 64, 64)],
+        (1, 4, 32, 32),
+    ),
+]
