@@ -1,0 +1,50 @@
+"""Feature fusion module of BiSeNet."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules._parts import ConvBN, conv2d, hidden_width, resize_like
+from modules._registry import register
+
+
+@register(
+    "bisenet_ffm",
+    slot="fusion",
+    family="channel",
+    name="BiSeNet feature fusion module",
+    year=2018,
+    paper="arXiv:1808.00897",
+    choices={"kernel_size": (1, 3), "reduction": (1, 4)},
+)
+class BiSeNetFusion(nn.Module):
+    """Projects two stacked maps to one and lets it re-weight its own channels.
+
+    f = relu(BN(conv([x, y]))); w = sigmoid(W2 relu(W1 mean(f))); out = f + w f.
+    x (B, C, H, W), y (B, Cy, h, w) -> (B, C, H, W); y is resampled to the size of x. W1: C ->
+    max(1, C // reduction), W2 back, both without bias. Cy is y_channels (C if None).
+
+    Departs from circulating code: the widths of both inputs are known at construction, and a
+    coarser y is resized inside.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int = 1,
+        reduction: int = 4,
+        y_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        both = channels + (channels if y_channels is None else y_channels)
+        hidden = hidden_width(channels, reduction)
+        self.project = ConvBN(both, channels, kernel_size, activation=nn.ReLU())
+        self.gate = nn.Sequential(
+            conv2d(channels, hidden), nn.ReLU(), conv2d(hidden, channels), nn.Sigmoid()
+        )
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        f = self.project(torch.cat([x, resize_like(y, x)], dim=1))
+        return f + f * self.gate(f.mean((2, 3), keepdim=True))

@@ -1,0 +1,38 @@
+"""Concatenation of two maps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules._parts import BatchNorm2d, conv2d, resize_like
+from modules._registry import register
+
+
+@register(
+    "concat",
+    slot="fusion",
+    family="fusion",
+    name="Concatenation and pointwise projection",
+    choices={"norm_activation": (False, True)},
+)
+class ConcatFusion(nn.Module):
+    """Stacks two maps over the channels and projects them back by a pointwise convolution.
+
+    y = W [x, y] + b, or relu(BN(W [x, y])) with norm_activation.
+    x (B, C, H, W), y (B, Cy, h, w) -> (B, C, H, W); y is resampled to the size of x, Cy is
+    y_channels (C if None).
+    """
+
+    def __init__(
+        self, channels: int, *, norm_activation: bool = True, y_channels: int | None = None
+    ) -> None:
+        super().__init__()
+        both = channels + (channels if y_channels is None else y_channels)
+        layers: list[nn.Module] = [conv2d(both, channels, bias=not norm_activation)]
+        if norm_activation:
+            layers += [BatchNorm2d(channels), nn.ReLU()]
+        self.project = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.project(torch.cat([x, resize_like(y, x)], dim=1))

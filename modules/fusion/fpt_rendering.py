@@ -1,0 +1,72 @@
+"""Rendering transformer of the Feature Pyramid Transformer."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import BatchNorm2d, ConvBN, conv2d, resize_like
+from modules._registry import register
+
+_GATES = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+
+
+@register(
+    "fpt_rendering",
+    slot="fusion",
+    family="channel",
+    name="Feature Pyramid Transformer: rendering transformer",
+    year=2020,
+    paper="arXiv:2007.09451",
+    choices={"form": ("paper", "circulating"), "gate": ("identity", "relu", "sigmoid")},
+)
+class FPTRendering(nn.Module):
+    """Renders the coarse map with the fine one: channel weights, then the fine map's details.
+
+    paper: w = gate(mean over H, W of K x), out = conv3x3(w Q y) + V x, with Q, K pointwise and V
+    a 3x3 convolution whose stride brings x to the size of y.
+    circulating: w = gate(BN(K mean(x))), out = relu(BN(P y) + w BN(conv3x3(y))), where x speaks
+    through its mean alone. The paper's gate is the identity, that of circulating code relu.
+    x (B, C, H, W), y (B, Cy, h, w) -> (B, C, H, W); Cy is y_channels (C if None). No biases.
+
+    Departs from both: the result, by nature of the size of y, is resampled to that of x; the
+    stride is H // h, and what is still too large is resampled; the two widths may differ. The
+    paper's pointwise projection before V is part of V, since two linear maps are one.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        form: str = "paper",
+        gate: str = "identity",
+        y_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        deep = channels if y_channels is None else y_channels
+        self.form = form
+        self.gate = _GATES[gate]()
+        self.query: nn.Module
+        self.key: nn.Module
+        if form == "paper":
+            self.query = conv2d(deep, channels)
+            self.key = conv2d(channels, channels)
+            self.value = conv2d(channels, channels, 3)
+            self.mix = conv2d(channels, channels, 3)
+        else:
+            self.key = nn.Sequential(conv2d(channels, channels), BatchNorm2d(channels))
+            self.query = ConvBN(deep, channels, 3)
+            self.project = ConvBN(deep, channels)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        weight = self.gate(self.key(x.mean((2, 3), keepdim=True)))  # K is linear: mean first
+        query = self.query(y) * weight
+        if self.form == "paper":
+            rendered = self.mix(query) + resize_like(self._down(x, y), y)
+        else:
+            rendered = F.relu(self.project(y) + query)
+        return resize_like(rendered, x)
+
+    def _down(self, x: Tensor, y: Tensor) -> Tensor:
+        stride = tuple(max(1, a // b) for a, b in zip(x.shape[2:], y.shape[2:], strict=True))
+        return F.conv2d(x, self.value.weight, stride=stride, padding=1)

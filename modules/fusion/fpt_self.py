@@ -1,0 +1,90 @@
+"""Self transformer of the Feature Pyramid Transformer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import BatchNorm2d, conv2d, resize_like
+from modules._registry import register
+
+
+def mixed_attention(q: Tensor, k: Tensor, v: Tensor, shares: Tensor) -> Tensor:
+    """Attend with a mixture of softmaxes.
+
+    Args:
+        q: queries of each part, (B, P, N, dq). k: keys, (B, P, M, dq). v: values, (B, M, d).
+        shares: weight of each part's softmax, (B, P).
+
+    Returns:
+        sum over p of shares_p softmax_rows(q_p k_p^T) v, (B, N, d); logits are not scaled.
+    """
+    values = v.unsqueeze(1).expand(-1, q.shape[1], -1, -1)
+    parts = F.scaled_dot_product_attention(q, k, values, scale=1.0)
+    return torch.einsum("bp,bpnd->bnd", shares, parts)
+
+
+def mixture_shares(mix: nn.Module | None, keys: Tensor) -> Tensor:
+    """Softmax of a linear map of the mean key: (B, D, h, w) -> (B, P); 1 where mix is None."""
+    mean = keys.mean((2, 3))
+    return torch.ones_like(mean[:, :1]) if mix is None else mix(mean).softmax(1)
+
+
+def split_parts(x: Tensor, parts: int) -> Tensor:
+    """Cut the channels of a map into parts of tokens: (B, D, H, W) -> (B, P, H W, D / P)."""
+    return x.flatten(2).unflatten(1, (parts, -1)).transpose(2, 3)
+
+
+@register(
+    "fpt_self",
+    slot="fusion",
+    family="self_attention",
+    name="Feature Pyramid Transformer: self transformer",
+    year=2020,
+    paper="arXiv:2007.09451",
+    choices={"mode": ("mos", "embedded", "dot")},
+)
+class FPTSelf(nn.Module):
+    """Adds two maps and lets every position of the sum attend to all others.
+
+    The mechanism acts on one map s (N = H W positions), which as a fusion is x + y, with y
+    resampled to the size of x. q, k, v are biased 1x1 convolutions of s to d = C / 2 channels:
+    mos: A = sum_m pi_m softmax_rows(q_m k_m^T) over parts m of the channels, pi = softmax_m of
+    w_m . mean_j k_j; embedded: A = softmax_rows(q k^T); dot: A = q k^T / N.
+    out = s + BN(W A v), the norm's weight and bias 0 at the start, so that out = s there.
+    x (B, C, H, W), y (B, C, h, w) -> (B, C, H, W).
+
+    Departs from circulating code, which drops the mixture of softmaxes and keeps dot: the paper's
+    mixture is the default. The inner width is rounded up to a multiple of ``mixtures``.
+    """
+
+    def __init__(self, channels: int, *, mode: str = "mos", mixtures: int = 2) -> None:
+        super().__init__()
+        self.mode = mode
+        self.mixtures = mixtures if mode == "mos" else 1
+        inner = -(-max(1, channels // 2) // self.mixtures) * self.mixtures
+        self.query = conv2d(channels, inner, bias=True)
+        self.key = conv2d(channels, inner, bias=True)
+        self.value = conv2d(channels, inner, bias=True)
+        # A single softmax has share 1: no parameter is needed.
+        self.mix = nn.Linear(inner, self.mixtures, bias=False) if self.mixtures > 1 else None
+        norm = BatchNorm2d(channels)
+        nn.init.zeros_(norm.weight)
+        self.project = nn.Sequential(conv2d(inner, channels, bias=True), norm)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        s = x + resize_like(y, x)
+        q, k, v = self.query(s), self.key(s), self.value(s)
+        values = v.flatten(2).transpose(1, 2)
+        if self.mode == "dot":
+            affinity = torch.einsum("bdn,bdm->bnm", q.flatten(2), k.flatten(2))
+            attended = affinity @ values / values.shape[1]
+        else:
+            attended = mixed_attention(
+                split_parts(q, self.mixtures),
+                split_parts(k, self.mixtures),
+                values,
+                mixture_shares(self.mix, k),
+            )
+        return s + self.project(attended.transpose(1, 2).unflatten(2, s.shape[2:]))

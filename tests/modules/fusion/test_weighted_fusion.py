@@ -1,0 +1,31 @@
+"""The three formulas of BiFPN's weighted sum."""
+
+import math
+
+import torch
+
+from modules.fusion.weighted_fusion import WeightedFusion
+
+
+def run(mode, w1, w2, x, y):
+    module = WeightedFusion(3, mode=mode).double()
+    assert module.weight.tolist() == [1.0, 1.0]
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([w1, w2]))
+    return module(x, y)
+
+
+def test_formulas():
+    x, y = (torch.randn(2, 3, 4, 5, dtype=torch.float64) for _ in range(2))
+    e = math.exp
+    close = torch.testing.assert_close
+    close(run("fast", 0.75, 2.0, x, y), (0.75 * x + 2 * y) / (2.75 + 1e-4))
+    close(run("fast", -0.75, 2.0, x, y), 2 * y / (2 + 1e-4))
+    close(run("softmax", 0.5, -1.0, x, y), (e(0.5) * x + e(-1.0) * y) / (e(0.5) + e(-1.0)))
+    close(run("sum", 0.5, -1.5, x, y), 0.5 * x - 1.5 * y)
+
+
+def test_coarser_map():
+    x = torch.zeros(1, 1, 2, 4)
+    y = torch.tensor([[[[0.0, 4.0]]]])
+    assert WeightedFusion(1, mode="sum")(x, y)[0, 0].tolist() == [[0.0, 1.0, 3.0, 4.0]] * 2
