@@ -1,0 +1,31 @@
+"""Flattening of a map."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._registry import register
+
+
+@register(
+    "flatten", slot="pooling", family="reshape", name="Flattened grid", choices={"grid": (1, 2, 4)}
+)
+class FlattenedGrid(nn.Module):
+    """Averages the map to a fixed grid and strings it into a vector, channel slowest.
+
+    (B, C, H, W) -> (B, C grid^2), whatever H and W are.
+
+    With grid=None the map itself is strung out, (B, C H W): its length depends on the input, so
+    ``out_features`` is None, and only a reader who fixes the size can build a layer after it.
+    """
+
+    def __init__(self, channels: int, *, grid: int | None = 2) -> None:
+        super().__init__()
+        self.grid = grid
+        self.out_features = None if grid is None else channels * grid**2
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.grid is not None:
+            x = F.adaptive_avg_pool2d(x, self.grid)
+        return x.flatten(1)
