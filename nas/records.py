@@ -1,0 +1,95 @@
+"""What passes between the study and its workers: tasks out, measurements back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from space import Architecture
+
+
+@dataclass(frozen=True)
+class Task:
+    """One evaluation to be done: this architecture, at this rung, with this seed.
+
+    ``number`` counts the tasks of a run from 0 and is never reused; ``attempt`` counts retries of
+    the same (architecture, rung, seed) from 0.
+    """
+
+    number: int
+    architecture: Architecture
+    rung: int = 0
+    seed: int = 0
+    attempt: int = 0
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What makes two tasks the same work: architecture id, rung, seed."""
+        return (self.architecture.id, self.rung, self.seed)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one evaluation of one architecture at one rung with one seed returned.
+
+    ``values`` are what was bought (``accuracy`` as a fraction, and any others), ``costs`` what was
+    known before (``params``, ``flops``, ...). ``signal`` ranks architectures within the rung,
+    higher is better; None means the accuracy does. ``status`` is ``ok`` or ``failed``, with
+    ``reason`` in words; a diverged training is ``failed`` with reason ``diverged: ...``.
+    ``seconds`` is wall time and ``cpu_seconds`` CPU time of the evaluation.
+    """
+
+    number: int
+    architecture: Architecture
+    rung: int
+    seed: int
+    status: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    signal: float | None = None
+    curve: tuple[Mapping[str, float], ...] = ()
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    reason: str | None = None
+    worker: str = ""
+    attempt: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the evaluation returned finite values."""
+        return self.status == "ok"
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What makes two measurements the same work: architecture id, rung, seed."""
+        return (self.architecture.id, self.rung, self.seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data; the inverse of ``from_dict``. Non-finite numbers become None."""
+        record = {f: getattr(self, f) for f in self.__dataclass_fields__ if f != "architecture"}
+        record["architecture"] = {"id": self.architecture.id, "values": self.architecture.values}
+        return _plain(record)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any], architecture: Architecture) -> Measurement:
+        """Rebuild a measurement from ``to_dict`` data and the architecture it speaks of."""
+        fields = {k: v for k, v in record.items() if k in cls.__dataclass_fields__}
+        fields["architecture"] = architecture
+        fields["curve"] = tuple(record.get("curve", ()))
+        return cls(**fields)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+__all__ = ["Measurement", "Task"]

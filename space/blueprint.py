@@ -1,0 +1,301 @@
+"""A job's ``space:`` section compiled: parameters, positions and refusals."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+import modules
+from modules import Site
+from space import adapters
+from space.codes import Rule
+from space.config import Choices, SlotConfig, SpaceConfig
+from space.errors import SpaceError
+from space.network import Shape
+from space.options import Choice, Option, resolve
+from space.parameter import Parameter
+from space.parts import BLOCK_SLOTS, scoped_name
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the network: its part depends on exactly these columns of a code matrix."""
+
+    name: str
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot of the job: what it offers, and how often it is chosen."""
+
+    name: str
+    options: tuple[Option, ...]
+    scope: str = "network"
+
+    def choices(self) -> Iterator[Choice]:
+        """Yield every module under every open setting."""
+        for option in self.options:
+            yield from option.choices()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One slot at one position, with the widths on which its site depends."""
+
+    slot: Slot
+    parameter: str
+    widths: tuple[str, ...]
+    site: Shape
+    stride: int = 1
+    depth: tuple[str, int] | None = None  # active only where this depth is at least so much
+
+    def site_for(self, widths: tuple[int, ...]) -> Site:
+        """The site under concrete widths."""
+        _, height, width = self.site
+        return Site(widths[0], height, width, self.stride, widths[-1])
+
+
+class Blueprint:
+    """The compiled space; raises SpaceError where the section contradicts itself."""
+
+    def __init__(self, config: SpaceConfig, input_shape: Shape, classes: int) -> None:
+        _check(config, input_shape, classes)
+        self.config, self.input_shape, self.classes = config, input_shape, classes
+        self.slots = {name: _slot(name, getattr(config.slots, name)) for name in BLOCK_SLOTS}
+        self.context = Slot("context", resolve("context", config.context, "space.context"))
+        self.pooling = Slot("pooling", resolve("pooling", config.pooling, "space.pooling"))
+        self._refusal = cache(self._refusal_uncached)
+        self.parameters = tuple(self._parameters())
+        self._index = {p.name: j for j, p in enumerate(self.parameters)}
+        self.positions = tuple(self._positions())
+        self.places = tuple(self._places())
+        self.rules = tuple(rule for place in self.places for rule in self._rules(place))
+
+    # --- parameters -----------------------------------------------------------------------------
+
+    def _parameters(self) -> Iterator[Parameter]:
+        config = self.config
+        yield Parameter("input", ("x".join(map(str, self.input_shape)),), slot="input")
+        yield Parameter("classes", (self.classes,), slot="classes")
+        yield Parameter("stem.width", _ints(config.stem.width), slot="width")
+        yield Parameter("stem.kernel_size", (config.stem.kernel_size,), slot="kernel_size")
+        yield Parameter("stem.stride", (config.stem.stride,), slot="stride")
+        for slot in self.slots.values():
+            if slot.scope == "network":
+                yield from _slot_parameters(slot, slot.name)
+        for s, stage in enumerate(config.stages, 1):
+            yield Parameter(f"stage{s}.width", _ints(stage.width), slot="width")
+            yield Parameter(f"stage{s}.stride", (stage.stride,), slot="stride")
+            yield Parameter(f"stage{s}.depth", _ints(stage.depth), slot="depth")
+            for slot in self.slots.values():
+                if slot.scope == "stage":
+                    yield from _slot_parameters(slot, f"stage{s}.{slot.name}")
+            depths = _ints(stage.depth)
+            for b in range(1, max(depths) + 1):
+                deep = tuple(d for d in depths if d >= b)
+                parent = None if deep == depths else f"stage{s}.depth"
+                for slot in self.slots.values():
+                    if slot.scope == "block":
+                        name = f"stage{s}.block{b}.{slot.name}"
+                        yield from _slot_parameters(slot, name, parent, deep if parent else ())
+        yield from _slot_parameters(self.context, "context")
+        yield from _slot_parameters(self.pooling, "pooling")
+
+    # --- positions ------------------------------------------------------------------------------
+
+    def _columns(self, exact: list[str], slots: list[str]) -> tuple[int, ...]:
+        """Columns of the named parameters and of the slots with the settings below them."""
+        below = tuple(f"{name}." for name in slots)
+        wanted = {*exact, *slots}
+        return tuple(
+            j
+            for j, p in enumerate(self.parameters)
+            if p.name in wanted or (p.slot in self.slot_names and p.name.startswith(below))
+        )
+
+    @property
+    def slot_names(self) -> tuple[str, ...]:
+        """The slots of the skeleton."""
+        return (*BLOCK_SLOTS, "context", "pooling")
+
+    def _positions(self) -> Iterator[Position]:
+        size = ["input", "stem.stride"]
+        yield Position(
+            "stem", self._columns([*size, "stem.width", "stem.kernel_size"], [])
+        )  # fmt: skip
+        before = "stem.width"
+        for s, stage in enumerate(self.config.stages, 1):
+            size.append(f"stage{s}.stride")
+            for b in range(1, max(_ints(stage.depth)) + 1):
+                exact = [*size, before, f"stage{s}.width", f"stage{s}.depth"]
+                holders = [scoped_name(x.name, s, b, x.scope) for x in self.slots.values()]
+                yield Position(f"stage{s}.block{b}", self._columns(exact, holders))
+            before = f"stage{s}.width"
+        # The head looks for the last stage by its width, so every width is among its columns.
+        widths = [f"stage{s}.width" for s in range(1, len(self.config.stages) + 1)]
+        yield Position("context", self._columns([*size, *widths], ["context"]))
+        yield Position("head", self._columns([*size, *widths, "classes"], ["pooling"]))
+
+    # --- refusals -------------------------------------------------------------------------------
+
+    def _places(self) -> Iterator[_Place]:
+        _, height, width = self.input_shape
+        height, width = _halve(height, width, self.config.stem.stride)
+        before = "stem.width"
+        for s, stage in enumerate(self.config.stages, 1):
+            here = f"stage{s}.width"
+            after = _halve(height, width, stage.stride)
+            depths = _ints(stage.depth)
+            for b in range(1, max(depths) + 1):
+                entering = (height, width) if b == 1 else after
+                for slot in self.slots.values():
+                    name = scoped_name(slot.name, s, b, slot.scope)
+                    operator = slot.name == "operator"
+                    shared = slot.scope != "block" and b > min(depths)
+                    yield _Place(
+                        slot,
+                        name,
+                        (before, here) if operator and b == 1 else (here,),
+                        (0, *(entering if operator else after)),
+                        stage.stride if operator and b == 1 else 1,
+                        (f"stage{s}.depth", b) if shared else None,
+                    )
+            before, (height, width) = here, after
+        yield _Place(self.context, "context", (before,), (0, height, width))
+        yield _Place(self.pooling, "pooling", (before,), (0, height, width))
+
+    def _refusal_uncached(self, slot: str, choice: Choice, site: Site) -> str | None:
+        return adapters.refusal(modules.get(choice.key), slot, site, dict(choice.setting))
+
+    def _width_choices(self, place: _Place) -> list[tuple[int, ...]]:
+        lists = [self.parameters[self._index[name]].choices for name in place.widths]
+        return [tuple(map(int, widths)) for widths in itertools.product(*lists)]
+
+    def _rules(self, place: _Place) -> Iterator[Rule]:
+        """Yield the rules of a place; a place that nothing fits is an error."""
+        some = False
+        reasons: dict[str, str] = {}
+        for option in place.slot.options:
+            if option.entry.refuses is None:
+                some = True
+                continue
+            rule, fits = self._rule(place, option, reasons)
+            some |= fits
+            if rule is not None:
+                yield rule
+        if not some:
+            listed = "; ".join(f"{key}: {reason}" for key, reason in list(reasons.items())[:5])
+            raise SpaceError(
+                f"slot `{place.parameter}` refuses every one of its choices ({listed}); "
+                "offer another module or another width"
+            )
+
+    def _rule(
+        self, place: _Place, option: Option, reasons: dict[str, str]
+    ) -> tuple[Rule | None, bool]:
+        names = [*place.widths, place.parameter]
+        names += [f"{place.parameter}.{option.entry.key}.{s}" for s in option.settings]
+        if place.depth:
+            names.append(place.depth[0])
+        columns = tuple(self._index[name] for name in names)
+        shape = [len(self.parameters[c].choices) + 1 for c in columns]
+        refused = np.zeros(shape, dtype=bool)
+        slot_parameter = self.parameters[self._index[place.parameter]]
+        key_code = slot_parameter.choices.index(option.entry.key) + 1
+        fits = False
+        settings = [range(len(values)) for values in option.settings.values()]
+        for width_codes, codes in itertools.product(
+            np.ndindex(*shape[: len(place.widths)]), itertools.product(*settings)
+        ):
+            if 0 in width_codes:
+                continue
+            choice, site = self._decode(place, option, width_codes, codes)
+            reason = self._refusal(place.slot.name, choice, site)
+            fits |= reason is None
+            if reason is not None:
+                reasons[choice.text] = reason
+                refused[(*width_codes, key_code, *(c + 1 for c in codes))] = True
+        if place.depth:  # refused only where the block exists
+            depths = self.parameters[self._index[place.depth[0]]].choices
+            shallow = [i + 1 for i, d in enumerate(depths) if int(d) < place.depth[1]]
+            refused[..., [0, *shallow]] = False
+        if not refused.any():
+            return None, fits
+
+        def explain(row: Sequence[int]) -> str:
+            width_codes = tuple(c + 1 for c in row[: len(place.widths)])
+            codes = tuple(row[len(place.widths) + 1 : len(place.widths) + 1 + len(settings)])
+            choice, site = self._decode(place, option, width_codes, codes)
+            reason = self._refusal(place.slot.name, choice, site)
+            return f"{place.parameter}: {choice.text} is refused: {reason}"
+
+        return Rule(columns, refused, explain), fits
+
+    def _decode(
+        self, place: _Place, option: Option, width_codes: tuple[int, ...], codes: tuple[int, ...]
+    ) -> tuple[Choice, Site]:
+        widths = tuple(
+            int(self.parameters[self._index[name]].choices[code - 1])
+            for name, code in zip(place.widths, width_codes, strict=True)
+        )
+        values = [option.settings[s][c] for s, c in zip(option.settings, codes, strict=True)]
+        setting = dict(zip(option.settings, values, strict=True))
+        return option.choice(setting), place.site_for(widths)
+
+
+def _slot(name: str, given: SlotConfig | Choices) -> Slot:
+    where = f"space.slots.{name}"
+    if isinstance(given, SlotConfig):
+        return Slot(name, resolve(name, given.choices, f"{where}.choices"), given.scope)
+    return Slot(name, resolve(name, given, where), "block")
+
+
+def _slot_parameters(
+    slot: Slot, name: str, parent: str | None = None, when: tuple[int, ...] = ()
+) -> Iterator[Parameter]:
+    keys = tuple(option.entry.key for option in slot.options)
+    families = tuple(option.entry.family for option in slot.options)
+    yield Parameter(name, keys, parent, when, slot.name, families)
+    for option in slot.options:
+        for setting, values in option.settings.items():
+            tokens = tuple(modules.token(value) for value in values)
+            key = option.entry.key
+            yield Parameter(f"{name}.{key}.{setting}", tokens, name, (key,), slot.name)
+
+
+def _ints(value: int | list[int]) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+def _halve(height: int, width: int, stride: int) -> tuple[int, int]:
+    return math.ceil(height / stride), math.ceil(width / stride)
+
+
+def _check(config: SpaceConfig, input_shape: Shape, classes: int) -> None:
+    def need(name: str, value: int | list[int], at_least: int = 1) -> None:
+        values = _ints(value)
+        if not values or min(values) < at_least or len(set(values)) < len(values):
+            raise SpaceError(f"{name}: numbers of at least {at_least}, each once, but got {value}")
+
+    if not config.stages:
+        raise SpaceError("space.stages: a network needs at least one stage")
+    if min(input_shape) < 1 or classes < 2:
+        raise SpaceError(
+            f"images of at least 1x1x1 and two classes are needed, but got {input_shape} "
+            f"and {classes}"
+        )
+    need("space.stem.width", config.stem.width)
+    need("space.stem.stride", config.stem.stride)
+    need("space.stem.kernel_size", config.stem.kernel_size)
+    if config.stem.kernel_size % 2 == 0:
+        raise SpaceError(f"space.stem.kernel_size: must be odd, but got {config.stem.kernel_size}")
+    for s, stage in enumerate(config.stages):
+        need(f"space.stages[{s}].width", stage.width)
+        need(f"space.stages[{s}].depth", stage.depth)
+        need(f"space.stages[{s}].stride", stage.stride)

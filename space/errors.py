@@ -1,0 +1,9 @@
+"""Errors of the space room."""
+
+from __future__ import annotations
+
+from modules import PlugnasError
+
+
+class SpaceError(PlugnasError):
+    """A space, an architecture or a choice that breaks the law of the space; the text says how."""

@@ -1,0 +1,205 @@
+"""The network that an architecture builds, and the parts of which it is the composition."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, fields
+
+from torch import Tensor, nn
+
+import modules
+from modules import Site
+from modules._fuse import can_fold, fold
+from modules._parts import BatchNorm2d
+from space import adapters
+from space.options import Choice
+
+Shape = tuple[int, int, int]  # (C, H, W)
+
+
+@dataclass(frozen=True)
+class StemSpec:
+    """k x k convolution, batch norm, ReLU."""
+
+    in_channels: int
+    width: int
+    kernel_size: int
+    stride: int
+
+    def build(self, shape: Shape) -> nn.Module:
+        """Return (B, Cin, H, W) -> (B, width, ceil(H / stride), ceil(W / stride))."""
+        conv = nn.Conv2d(
+            self.in_channels, self.width, self.kernel_size, self.stride, self.kernel_size // 2,
+            bias=False,
+        )  # fmt: skip
+        return nn.Sequential(conv, BatchNorm2d(self.width), nn.ReLU())
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """One block: what stands in each of its slots, and the shapes around it."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+    operator: Choice
+    attention: Choice
+    fusion: Choice
+    activation: Choice
+
+    def build(self, shape: Shape) -> nn.Module:
+        """Return (B, Cin, H, W) -> (B, Cout, ceil(H / stride), ceil(W / stride))."""
+        return Block(self, shape)
+
+
+@dataclass(frozen=True)
+class ContextSpec:
+    """A context module on the last map."""
+
+    channels: int
+    context: Choice
+
+    def build(self, shape: Shape) -> nn.Module:
+        """Return (B, C, H, W) -> the same."""
+        return build_choice(self.context, "context", Site(*shape))
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """Pooling and the linear classifier."""
+
+    channels: int
+    pooling: Choice
+    classes: int
+
+    def build(self, shape: Shape) -> nn.Module:
+        """Return (B, C, H, W) -> logits (B, classes)."""
+        pooling = build_choice(self.pooling, "pooling", Site(*shape))
+        features: int = getattr(pooling, "out_features")  # noqa: B009 - the pooling contract
+        classifier = nn.Linear(features, self.classes)
+        return nn.Sequential(OrderedDict(pooling=pooling, classifier=classifier))
+
+
+Spec = StemSpec | BlockSpec | ContextSpec | HeadSpec
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a network: where it stands, what it is, and the (C, H, W) that enters it."""
+
+    position: str
+    spec: Spec
+    input_shape: Shape
+
+    @property
+    def key(self) -> str:
+        """Canonical text of what the part is, whatever its position."""
+        words = [type(self.spec).__name__.removesuffix("Spec").lower()]
+        for field in fields(self.spec):
+            value = getattr(self.spec, field.name)
+            words.append(f"{field.name}={value.text if isinstance(value, Choice) else value}")
+        return " ".join(words)
+
+    def build(self) -> nn.Module:
+        """Build the part alone, with fresh weights."""
+        return self.spec.build(self.input_shape)
+
+
+def build_choice(choice: Choice, slot: str, site: Site) -> nn.Module:
+    """Build what a choice names for a slot at a site."""
+    return adapters.build(modules.get(choice.key), slot, site, dict(choice.setting))
+
+
+class Block(nn.Module):
+    """fusion(shortcut(x), attention(activation(norm(operator(x))))).
+
+    The shortcut is the identity where the shape stays; else average pooling by the stride, a
+    pointwise convolution and a norm.
+    """
+
+    def __init__(self, spec: BlockSpec, shape: Shape) -> None:
+        super().__init__()
+        site = Site(*shape, stride=spec.stride, out_channels=spec.out_channels)
+        after = Site(
+            spec.out_channels,
+            math.ceil(site.height / spec.stride),
+            math.ceil(site.width / spec.stride),
+        )
+        self.operator = build_choice(spec.operator, "operator", site)
+        self.norm: nn.Module = BatchNorm2d(spec.out_channels)
+        self.activation = build_choice(spec.activation, "activation", after)
+        self.attention = build_choice(spec.attention, "attention", after)
+        self.shortcut = _shortcut(spec)
+        self.fusion = build_choice(spec.fusion, "fusion", after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.attention(self.activation(self.norm(self.operator(x))))
+        return self.fusion(self.shortcut(x), y)
+
+    def fuse(self) -> nn.Module:
+        """Fold the norm into the operator where that is, or ends in, a plain convolution."""
+        operator = self.operator
+        if can_fold(operator, self.norm):
+            self.operator, self.norm = fold(operator, self.norm), nn.Identity()
+        elif (
+            isinstance(operator, nn.Sequential)
+            and type(operator).forward is nn.Sequential.forward
+            and can_fold(operator[-1], self.norm)
+        ):
+            operator[-1], self.norm = fold(operator[-1], self.norm), nn.Identity()
+        return self
+
+
+def _shortcut(spec: BlockSpec) -> nn.Module:
+    if spec.stride == 1 and spec.in_channels == spec.out_channels:
+        return nn.Identity()
+    layers: list[nn.Module] = [
+        nn.Conv2d(spec.in_channels, spec.out_channels, 1, bias=False),
+        BatchNorm2d(spec.out_channels),
+    ]
+    if spec.stride > 1:
+        layers.insert(0, nn.AvgPool2d(spec.stride, ceil_mode=True, count_include_pad=False))
+    return nn.Sequential(*layers)
+
+
+class Network(nn.Sequential):
+    """Stem, stages of blocks, context, head: images (B, C, H, W) -> logits (B, classes).
+
+    Made of ``Part``s in order; children are named as positions are (``stage1.block2``).
+    """
+
+    def __init__(self, parts: tuple[Part, ...]) -> None:
+        tree: OrderedDict[str, nn.Module] = OrderedDict()
+        for part in parts:
+            outer, _, inner = part.position.partition(".")
+            if inner:
+                tree.setdefault(outer, nn.Sequential()).add_module(inner, part.build())
+            else:
+                tree[outer] = part.build()
+        super().__init__(tree)
+        self.parts = parts
+
+    def __repr__(self) -> str:
+        lines, stage = [f"Network  # input {_size(self.parts[0].input_shape)}"], ""
+        for part in self.parts:
+            outer, _, inner = part.position.partition(".")
+            if inner and outer != stage:
+                lines.append(f"  {outer}:")
+            stage = outer
+            indent = "    " if inner else "  "
+            lines.append(f"{indent}{inner or outer}: {_describe(part)}")
+        return "\n".join(lines)
+
+
+def _describe(part: Part) -> str:
+    spec = part.spec
+    words = []
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        words.append(f"{field.name}: {value.text if isinstance(value, Choice) else value}")
+    return "{" + ", ".join(words) + "}  # on " + _size(part.input_shape)
+
+
+def _size(shape: Shape) -> str:
+    return "x".join(map(str, shape))

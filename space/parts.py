@@ -1,0 +1,123 @@
+"""From an architecture's values to the parts of its network; nothing but the values is needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import modules
+from space.errors import SpaceError
+from space.network import BlockSpec, ContextSpec, HeadSpec, Part, Shape, StemSpec
+from space.options import Choice
+from space.parameter import Token
+
+BLOCK_SLOTS = ("operator", "attention", "fusion", "activation")
+Values = Mapping[str, Token]
+
+
+def scoped_name(slot: str, stage: int, block: int, scope: str) -> str:
+    """Return the parameter that holds a slot of a block, by the scope of the slot."""
+    prefix = {"block": f"stage{stage}.block{block}.", "stage": f"stage{stage}.", "network": ""}
+    return prefix[scope] + slot
+
+
+def parts_of(values: Values) -> tuple[Part, ...]:
+    """Return the parts of the network that the values describe, in order.
+
+    Raises:
+        SpaceError: a value that the network needs is missing, or names no module or setting.
+    """
+    parts = [part_at("stem", values)]
+    stage = 1
+    while f"stage{stage}.depth" in values:
+        for block in range(1, int(values[f"stage{stage}.depth"]) + 1):
+            parts.append(part_at(f"stage{stage}.block{block}", values))
+        stage += 1
+    parts += [part_at("context", values), part_at("head", values)]
+    return tuple(part for part in parts if part is not None)
+
+
+def part_at(position: str, values: Values) -> Part | None:
+    """Return the part at a position, or None where the depth leaves it out.
+
+    Only the values on which the part depends are looked at.
+    """
+    try:
+        if position == "stem":
+            return _stem(values)
+        if position.startswith("stage"):
+            stage, block = position.removeprefix("stage").split(".block")
+            return _block(int(stage), int(block), values)
+        shape = _last_map(values)
+        if position == "context":
+            return Part("context", ContextSpec(shape[0], choice_at("context", values)), shape)
+        head = HeadSpec(shape[0], choice_at("pooling", values), int(values["classes"]))
+        return Part("head", head, shape)
+    except KeyError as error:
+        raise SpaceError(
+            f"the architecture lacks the value {error} that {position} needs"
+        ) from None
+
+
+def choice_at(name: str, values: Values) -> Choice:
+    """Return the module that a parameter names, with the settings that stand below it."""
+    entry = modules.get(str(values[name]))
+    prefix = f"{name}.{entry.key}."
+    setting = []
+    for setting_name, choices in entry.choices.items():
+        if (given := values.get(prefix + setting_name)) is not None:
+            by_token = {modules.token(value): value for value in choices}
+            if given not in by_token:
+                raise SpaceError(f"{prefix}{setting_name} must be one of {list(by_token)}")
+            setting.append((setting_name, by_token[given]))
+    return Choice(entry.key, tuple(setting))
+
+
+def input_shape(values: Values) -> Shape:
+    """Return the (C, H, W) of the images."""
+    channels, height, width = map(int, str(values["input"]).split("x"))
+    return channels, height, width
+
+
+def map_before(stage: int, values: Values) -> Shape:
+    """Return the (C, H, W) that enters a stage, counted from 1."""
+    _, height, width = input_shape(values)
+    strides = [int(values["stem.stride"])]
+    strides += [int(values[f"stage{s}.stride"]) for s in range(1, stage)]
+    for stride in strides:
+        height, width = math.ceil(height / stride), math.ceil(width / stride)
+    before = "stem.width" if stage == 1 else f"stage{stage - 1}.width"
+    return int(values[before]), height, width
+
+
+def _stem(values: Values) -> Part:
+    shape = input_shape(values)
+    kernel, stride = int(values["stem.kernel_size"]), int(values["stem.stride"])
+    return Part("stem", StemSpec(shape[0], int(values["stem.width"]), kernel, stride), shape)
+
+
+def _block(stage: int, block: int, values: Values) -> Part | None:
+    if block > int(values[f"stage{stage}.depth"]):
+        return None
+    shape, width = map_before(stage, values), int(values[f"stage{stage}.width"])
+    stride = int(values[f"stage{stage}.stride"])
+    if block > 1:
+        shape = (width, math.ceil(shape[1] / stride), math.ceil(shape[2] / stride))
+        stride = 1
+    slots = {slot: choice_at(_holder(slot, stage, block, values), values) for slot in BLOCK_SLOTS}
+    spec = BlockSpec(shape[0], width, stride, **slots)
+    return Part(f"stage{stage}.block{block}", spec, shape)
+
+
+def _holder(slot: str, stage: int, block: int, values: Values) -> str:
+    for scope in ("block", "stage"):
+        if (name := scoped_name(slot, stage, block, scope)) in values:
+            return name
+    return slot
+
+
+def _last_map(values: Values) -> Shape:
+    last = 1
+    while f"stage{last + 1}.width" in values:
+        last += 1
+    return map_before(last + 1, values)

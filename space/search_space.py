@@ -1,0 +1,260 @@
+"""A finite, conditional, categorical set of architectures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modules import did_you_mean
+from space.architecture import Architecture
+from space.blueprint import Blueprint, Position
+from space.codes import Codes, CodeTree, Rule
+from space.config import SpaceConfig
+from space.counting import count
+from space.encoding import Encoder
+from space.errors import SpaceError
+from space.network import Network, Part, Shape
+from space.parameter import Parameter, Token
+from space.parts import part_at, parts_of
+from space.typed import convert
+
+
+class Trial(Protocol):
+    """What ``suggest`` needs of an Optuna trial."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of the choices."""
+
+
+class SearchSpace:
+    """The choices of a search: sampled, varied, encoded, counted and, with a network, built.
+
+    ``SearchSpace({"layer0": ["id", "mb3"], ...})`` is a plain space without a network behind it,
+    for users with their own ``evaluate``; ``SearchSpace.from_config`` is that of a job.
+
+    Raises:
+        SpaceError: an empty or repeated choice list, or values of mixed types.
+    """
+
+    def __init__(self, choices: Mapping[str, Sequence[Token]]) -> None:
+        parameters = [_plain_parameter(name, values) for name, values in choices.items()]
+        if not parameters:
+            raise SpaceError("a space needs at least one parameter, but got none")
+        self._setup(parameters, (), None)
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any] | SpaceConfig, input_shape: Shape, classes: int
+    ) -> SearchSpace:
+        """Compile the ``space:`` section of a job for images (C, H, W) of so many classes.
+
+        Raises:
+            SpaceError, ConfigError: the section says something that cannot be.
+        """
+        if not isinstance(config, SpaceConfig):
+            config = convert(config, SpaceConfig, "space")
+        blueprint = Blueprint(config, input_shape, classes)
+        self = cls.__new__(cls)
+        self._setup(blueprint.parameters, blueprint.rules, blueprint)
+        return self
+
+    def _setup(
+        self,
+        parameters: Sequence[Parameter],
+        rules: Sequence[Rule],
+        blueprint: Blueprint | None,
+    ) -> None:
+        self.parameters = tuple(parameters)
+        self._tree = CodeTree(self.parameters, rules)
+        self._blueprint = blueprint
+        self._codes = [{c: i for i, c in enumerate(p.choices)} for p in self.parameters]
+        self._names = {p.name: j for j, p in enumerate(self.parameters)}
+        self._encoder = Encoder(self.parameters)
+        self._size: int | None = None
+
+    # --- what the space is ----------------------------------------------------------------------
+
+    @property
+    def has_network(self) -> bool:
+        """Whether architectures of this space can be built."""
+        return self._blueprint is not None
+
+    @property
+    def positions(self) -> tuple[Position, ...]:
+        """The places of the network's parts; empty without a network."""
+        return () if self._blueprint is None else self._blueprint.positions
+
+    @property
+    def size(self) -> int:
+        """The exact number of architectures, refusals excluded."""
+        if self._size is None:
+            if self._blueprint is not None:
+                self._size = count(self._blueprint)
+            else:
+                self._size = math.prod(len(p.choices) for p in self.parameters)
+        return self._size
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change whenever a parameter or choice does."""
+        text = json.dumps([[p.name, p.choices, p.parent, p.when] for p in self.parameters])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def refusals(self) -> list[str]:
+        """Return every refused combination of the space, in words."""
+        return [
+            rule.reason(tuple(code - 1 for code in row))
+            for rule in self._tree.rules
+            for row in np.argwhere(rule.refused)
+        ]
+
+    # --- members --------------------------------------------------------------------------------
+
+    def architecture(self, values: Mapping[str, Token]) -> Architecture:
+        """Return the member with these values; inactive ones are dropped.
+
+        Raises:
+            SpaceError: an unknown parameter, a value outside its choices, an active one missing.
+        """
+        for name in values:
+            if name not in self._names:
+                raise SpaceError(
+                    f"the space has no parameter `{name}`{did_you_mean(name, self._names)}"
+                )
+        row = np.full(len(self.parameters), -1, dtype=np.int16)
+        for name, value in values.items():
+            j = self._names[name]
+            if value not in self._codes[j]:
+                allowed = ", ".join(map(str, self.parameters[j].choices))
+                raise SpaceError(f"`{name}` must be one of {allowed}, but got {value!r}")
+            row[j] = self._codes[j][value]
+        full = self._tree.canonical(np.where(row < 0, 0, row)[None].astype(np.int16))[0]
+        missing = np.flatnonzero((full >= 0) & (row < 0))
+        if len(missing):
+            raise SpaceError(f"the value of `{self.parameters[missing[0]].name}` is missing")
+        return self.architectures(np.where(full < 0, -1, row)[None].astype(np.int16))[0]
+
+    def codes(self, architectures: Sequence[Architecture]) -> Codes:
+        """Return the code matrix, int16 (n, P): indices of choices, -1 where inactive."""
+        rows = []
+        for architecture in architectures:
+            if architecture._space is not self:
+                own = self.architecture(architecture._active())
+                architecture._space, architecture._row = self, own._row
+            rows.append(architecture._row)
+        joined = b"".join(rows)  # type: ignore[arg-type]
+        return np.frombuffer(joined, dtype=np.int16).reshape(len(rows), len(self.parameters))
+
+    def architectures(self, codes: Codes) -> list[Architecture]:
+        """Return the architectures of the rows of a canonical code matrix."""
+        data = np.ascontiguousarray(codes, dtype=np.int16)
+        return [Architecture._from_row(self, row.tobytes()) for row in data]
+
+    def allowed(self, codes: Codes) -> NDArray[np.bool_]:
+        """Return which rows no module refuses."""
+        return self._tree.allowed(codes)
+
+    def refusal(self, architecture: Architecture) -> str | None:
+        """Return why a module refuses its site in this architecture, or None."""
+        codes = self.codes([architecture])
+        for rule in self._tree.rules:
+            if rule.broken(codes)[0]:
+                return rule.reason(tuple(int(codes[0, c]) for c in rule.columns))
+        return None
+
+    # --- moving about ---------------------------------------------------------------------------
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw one allowed architecture, each active choice uniformly."""
+        return self.architectures(self.sample_codes(1, rng))[0]
+
+    def sample_codes(self, n: int, rng: np.random.Generator) -> Codes:
+        """Draw n allowed rows, each active choice uniformly."""
+        return self._tree.sample(n, rng)
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Return all allowed architectures that differ in one choice."""
+        return self.architectures(self._tree.neighbours(self.codes([architecture])[0]))
+
+    def mutate_codes(self, codes: Codes, rng: np.random.Generator, local: float = 0.5) -> Codes:
+        """Change one active choice per row, with probability ``local`` within its family."""
+        return self._tree.mutate(codes, rng, local)
+
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        """Mix two architectures choice by choice."""
+        return self.architectures(self.crossover_codes(self.codes([a]), self.codes([b]), rng))[0]
+
+    def crossover_codes(self, a: Codes, b: Codes, rng: np.random.Generator) -> Codes:
+        """Mix two code matrices row by row; a refused child is replaced by its first parent."""
+        return self._tree.crossover(a, b, rng)
+
+    def suggest(self, trial: Trial) -> Architecture:
+        """Ask an Optuna trial for every active choice, in order; the result may be refused."""
+        values: dict[str, Token] = {}
+        for p in self.parameters:
+            if p.parent is None or values.get(p.parent) in p.when:
+                values[p.name] = trial.suggest_categorical(p.name, p.choices)
+        return self.architecture(values)
+
+    def enumerate(self, chunk: int = 4096) -> Iterator[Codes]:
+        """Yield code matrices that together hold every allowed architecture once."""
+        return self._tree.enumerate(chunk)
+
+    def encode(self, codes: Codes) -> NDArray[np.float32]:
+        """Return features (n, F) for a model; ``feature_names`` names the columns."""
+        return self._encoder.encode(codes)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns of ``encode``."""
+        return self._encoder.names
+
+    # --- networks -------------------------------------------------------------------------------
+
+    def parts(self, architecture: Architecture) -> tuple[Part, ...]:
+        """Return the parts of the architecture's network, in order."""
+        self._need_network()
+        return parts_of(architecture._active())
+
+    def part_at(self, position: Position, row: Sequence[int]) -> Part | None:
+        """Return the part at a position under codes of its columns; None where it is absent."""
+        values = {
+            self.parameters[c].name: self.parameters[c].choices[code]
+            for c, code in zip(position.columns, row, strict=True)
+            if code >= 0
+        }
+        return part_at(position.name, values)
+
+    def build(self, architecture: Architecture) -> Network:
+        """Build the network with fresh weights.
+
+        Raises:
+            SpaceError: the space has no network. RefusedError: a module refuses its site.
+        """
+        return Network(self.parts(architecture))
+
+    def _need_network(self) -> None:
+        if self._blueprint is None:
+            raise SpaceError("this space is a plain dict of choices: it has no network to build")
+
+    def __repr__(self) -> str:
+        return f"SearchSpace({len(self.parameters)} parameters, {self.size:.3g} architectures)"
+
+
+def _plain_parameter(name: str, values: Sequence[Token]) -> Parameter:
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+        raise SpaceError(f"`{name}` needs a non-empty list of choices, but got {values!r}")
+    kinds = {type(value) for value in values}
+    if not kinds <= {int, str} or len(kinds) > 1:
+        raise SpaceError(
+            f"the choices of `{name}` must be all strings or all ints, but got {list(values)!r}"
+        )
+    if len(set(values)) < len(values):
+        raise SpaceError(f"the choices of `{name}` hold a value twice: {list(values)!r}")
+    return Parameter(str(name), tuple(values))

@@ -1,0 +1,91 @@
+"""Strict reading of YAML data into typed structs, with errors that name file, path and remedy."""
+
+from __future__ import annotations
+
+import re
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from modules import PlugnasError, did_you_mean
+
+T = TypeVar("T")
+
+
+class ConfigError(PlugnasError):
+    """A job file that does not say what a job must say."""
+
+
+def read_yaml(path: Path) -> Any:
+    """Parse a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, unreadable or not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")])
+        raise ConfigError(f"{path}: no such file{near}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+
+
+def convert(data: Any, kind: type[T], where: str = "") -> T:
+    """Turn plain data into ``kind``.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or a missing field; the text names the path.
+    """
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(str(error), kind)}".removeprefix(": ")) from None
+
+
+def _explain(text: str, kind: Any) -> str:
+    message, _, path = text.partition(" - at `")
+    place = path.rstrip("`").removeprefix("$").lstrip(".") or "top level"
+    unknown = re.search(r"unknown field `(.+)`", message)
+    if unknown:
+        known = sorted(_fields(kind, place))
+        return (
+            f"{place}: unknown key `{unknown[1]}`{did_you_mean(unknown[1], known)} "
+            f"(known keys: {', '.join(known)})"
+        )
+    missing = re.search(r"missing required field `(.+)`", message)
+    if missing:
+        return f"{place}: the key `{missing[1]}` is required"
+    return f"{place}: {message[0].lower()}{message[1:]}"
+
+
+def _fields(kind: Any, place: str) -> set[str]:
+    """Field names of the struct that stands at a path such as ``space.stages[0]``."""
+    kinds = [kind]
+    if place != "top level":
+        for step in re.findall(r"[^.\[\]]+", place):
+            kinds = [inner for k in kinds for inner in _step(k, step)]
+    return {name for k in kinds for struct in _structs(k) for name in struct.__struct_fields__}
+
+
+def _structs(kind: Any) -> list[Any]:
+    options = typing.get_args(kind) or (kind,)
+    return [k for k in options if isinstance(k, type) and issubclass(k, msgspec.Struct)]
+
+
+def _step(kind: Any, step: str) -> list[Any]:
+    found = []
+    for option in (kind, *typing.get_args(kind)):
+        if isinstance(option, type) and issubclass(option, msgspec.Struct):
+            hints = typing.get_type_hints(option)
+            found += [hints[step]] if step in hints else []
+        elif typing.get_origin(option) in (list, dict) and (step.isdigit() or step == "..."):
+            found.append(typing.get_args(option)[-1])
+    return found
