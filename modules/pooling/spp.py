@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,14 +34,12 @@ class SpatialPyramidPooling(nn.Module):
     ) -> None:
         super().__init__()
         self.levels = levels
-        self.pool: Callable[..., Tensor] = {
-            "max": F.adaptive_max_pool2d,
-            "avg": F.adaptive_avg_pool2d,
-        }[mode]
+        self.mode = mode
         self.out_features = channels * sum(level**2 for level in levels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.pool(x, level).flatten(1) for level in self.levels], dim=1)
+        pool = F.adaptive_max_pool2d if self.mode == "max" else F.adaptive_avg_pool2d
+        return torch.cat([pool(x, level).flatten(1) for level in self.levels], dim=1)
 
 
 @register(
