@@ -12,4 +12,15 @@ EXAMPLES = [
     Example("eca", (64,), {"kernel_size": 3}, [_MAP], _MAP),
     Example("coord_attention", (64,), {}, [_MAP], _MAP),
     Example("simam", (3,), {}, [(1, 3, 64, 64)], (1, 3, 64, 64)),
+    Example("cot", (64,), {}, [_MAP], _MAP),
+    Example("cot", (64,), {"form": "circulating"}, [_MAP], _MAP),
+    Example("triplet", (512,), {}, [_BATCH], _BATCH),
+    Example("s2", (512,), {}, [_BATCH], _BATCH),
+    # the source leaves the two parts of DANet as (B, N, C) and (B, C, N); here they stay maps
+    Example("danet_position", (512,), {}, [(1, 512, 7, 7)], (1, 512, 7, 7)),
+    Example("danet_channel", (512,), {}, [(1, 512, 7, 7)], (1, 512, 7, 7)),
+    Example("danet", (512,), {}, [(1, 512, 7, 7)], (1, 512, 7, 7)),
+    Example("ema", (64,), {}, [_MAP], _MAP),
+    Example("sea", (512,), {"head_channels": 64, "heads": 8}, [(1, 512, 7, 7)], (1, 512, 7, 7)),
+    Example("safm", (36,), {}, [(1, 36, 224, 224)], (1, 36, 224, 224)),
 ]
