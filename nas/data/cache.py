@@ -1,0 +1,215 @@
+"""Decoding a source once, into files that every process maps into its memory.
+
+A cache entry is a folder with ``images.npy`` (uint8, N x H x W x C), ``labels.npy``, ``parts.npy``,
+``sums.npy`` (per image and channel: sum and sum of squares) and ``about.json``. It is written
+beside its place and renamed, so that no process ever sees half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from nas.data.errors import DataError
+from nas.data.memory import check_room
+from nas.data.pixels import is_grey, to_bytes, upright_size
+from nas.data.source import PARTS, Listing, Opener, Source
+from nas.data.spec import DataSpec
+from nas.data.split import stratified
+
+_FORMAT = 1  # part of the key: raise it when the decoding changes
+_BATCH = 256
+
+
+def cache_folder(wanted: Path | str | None = None) -> Path:
+    """Return the folder for decoded images: ``wanted``, $PLUGNAS_CACHE, the user's, or a temporary.
+
+    Raises DataError where a folder that was asked for cannot be written.
+    """
+    asked = wanted or os.environ.get("PLUGNAS_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    user = f"{tempfile.gettempdir()}/plugnas-{os.getuid()}"
+    for place in [asked] if asked else [f"{base}/plugnas/data", user]:
+        folder = Path(str(place)).expanduser()
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+    raise DataError(f"the image cache {folder} cannot be written; name another in PLUGNAS_CACHE")
+
+
+def prepared(source: Source, spec: DataSpec, folder: Path) -> Path:
+    """Return the cache entry of a source, decoding it if there is none; other processes wait."""
+    key = json.dumps(
+        [_FORMAT, source.identity(), spec.shape, spec.colour, spec.limit, spec.limit and spec.seed]
+    )
+    entry = folder / f"{source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    if (entry / "about.json").exists():
+        return entry
+    with _locked(entry.with_suffix(".lock")):
+        if not (entry / "about.json").exists():
+            _write(source, spec, entry)
+    return entry
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with open(path, "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _write(source: Source, spec: DataSpec, entry: Path) -> None:
+    listing = source.listing()
+    chosen = _limited(listing, spec)
+    shape, grey, broken = _probe(source, listing, chosen, spec)
+    readable = [index for index in chosen if index not in broken]
+    channels = 1 if grey else 3
+    what = f"{len(readable)} images of {shape[0]}x{shape[1]}x{channels}"
+    check_room(len(readable) * shape[0] * shape[1] * channels, entry.parent, what)
+    work = Path(tempfile.mkdtemp(prefix=entry.name, dir=entry.parent))
+    try:
+        kept = _decode(source, readable, (*shape, channels), work, broken)
+        about = {
+            "name": source.name,
+            "mirror": source.mirror,
+            "classes": listing.classes,
+            "skipped": [[listing.names[i], reason] for i, reason in sorted(broken.items())],
+            "notes": listing.notes,
+        }
+        labels, parts = (np.asarray(column)[kept] for column in (listing.labels, listing.parts))
+        _check_left(labels, parts, listing.classes, broken, source.name)
+        np.save(work / "labels.npy", labels.astype(np.int64))
+        np.save(work / "parts.npy", parts.astype(np.int8))
+        (work / "about.json").write_text(json.dumps(about))
+        shutil.rmtree(entry, ignore_errors=True)
+        work.rename(entry)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _limited(listing: Listing, spec: DataSpec) -> list[int]:
+    parts = np.asarray(listing.parts)
+    chosen: list[np.ndarray] = []
+    for number in range(len(PARTS)):
+        members = np.flatnonzero(parts == number)
+        if spec.limit is not None and len(members):
+            labels = np.asarray(listing.labels)[members]
+            members = members[stratified(labels, spec.limit, spec.seed)]
+        chosen.append(members)
+    return [int(index) for index in np.sort(np.concatenate(chosen))]
+
+
+def _probe(
+    source: Source, listing: Listing, chosen: list[int], spec: DataSpec
+) -> tuple[tuple[int, int], bool, dict[int, str]]:
+    """Return the common (height, width), whether all is grey, and why which image is broken."""
+    found: dict[tuple[int, int], int] = {}
+    broken: dict[int, str] = {}
+    grey = True
+    for index, result in _each(source, chosen, lambda image: (upright_size(image), is_grey(image))):
+        if isinstance(result, str):
+            broken[index] = result
+            continue
+        found[result[0]] = found.get(result[0], 0) + 1
+        grey = grey and result[1]
+    if not found:
+        name, reason = (listing.names[chosen[0]], broken[chosen[0]]) if broken else ("", "none")
+        raise DataError(
+            f"none of the {len(chosen)} images of {source.name} can be read ({name}: {reason})"
+        )
+    if spec.shape is None and len(found) > 1:
+        low, high = min(found), max(found)
+        raise DataError(
+            f"the images of {source.name} have {len(found)} sizes, from {low[0]}x{low[1]} to "
+            f"{high[0]}x{high[1]}, and a network takes one; set `data.size`, for example "
+            f"`size: {max(8, min(32, *low))}`"
+        )
+    shape = spec.shape or next(iter(found))
+    return shape, (grey if spec.colour == "auto" else spec.colour == "grey"), broken
+
+
+def _decode(
+    source: Source,
+    wanted: list[int],
+    shape: tuple[int, int, int],
+    work: Path,
+    broken: dict[int, str],
+) -> list[int]:
+    """Write the images and their sums, adding to ``broken``; return the indices written."""
+    size, channels = shape[:2], shape[2]
+    path = work / "images.npy"
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(wanted), *shape))
+    rows: list[int] = []
+    places = {index: place for place, index in enumerate(wanted)}
+    sums = np.zeros((len(wanted), channels, 2))
+    done = np.zeros(len(wanted), dtype=bool)
+    for index, result in _each(source, wanted, lambda i: to_bytes(i, size, grey=channels == 1)):
+        if isinstance(result, str):
+            broken[index] = result
+            continue
+        place = places[index]
+        images[place], done[place] = result, True
+        values = result.astype(np.float64) / 255
+        sums[place] = np.stack([values.sum((0, 1)), (values**2).sum((0, 1))], axis=1)
+    rows = [int(row) for row in np.flatnonzero(done)]
+    if len(rows) < len(wanted):  # close the gaps that images broken in their middle left
+        for place, row in enumerate(rows):
+            images[place] = images[row]
+        images.flush()
+        kept = np.load(path, mmap_mode="r")[: len(rows)]
+        np.save(work / "kept.npy", kept)
+        (work / "kept.npy").replace(path)
+    images.flush()
+    np.save(work / "sums.npy", sums[rows])
+    return [wanted[row] for row in rows]
+
+
+def _each(source: Source, wanted: list[int], work: Any) -> Iterator[tuple[int, Any]]:
+    """Yield (index, ``work`` of that image, or in words why it is broken), by threads."""
+
+    def one(pair: tuple[int, Opener]) -> tuple[int, Any]:
+        index, opener = pair
+        try:
+            with opener() as image:
+                return index, work(image)
+        except (OSError, ValueError, SyntaxError, EOFError, PIL.Image.DecompressionBombError) as e:
+            return index, f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
+
+    openers = source.openers(wanted)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        while batch := list(islice(openers, _BATCH)):
+            yield from pool.map(one, batch)
+
+
+def _check_left(
+    labels: np.ndarray,
+    parts: np.ndarray,
+    classes: tuple[str, ...],
+    broken: dict[int, str],
+    name: str,
+) -> None:
+    """Refuse classes that have nothing left to train on."""
+    trained = np.bincount(labels[parts == 0], minlength=len(classes))
+    bare = [classes[i] for i in np.flatnonzero(trained == 0)]
+    if len(classes) < 2:
+        raise DataError(f"{name} holds one class, and a classification needs two")
+    if bare:
+        why = f"; {len(broken)} images are broken" if broken else ""
+        raise DataError(
+            f"`{bare[0]}`{f' and {len(bare) - 1} more classes' if bare[1:] else ''} of {name} "
+            f"has no image to train on{why}; repair or add some, raise `data.limit`, or remove it"
+        )

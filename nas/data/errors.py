@@ -1,0 +1,9 @@
+"""The errors that bad image data ends in."""
+
+from __future__ import annotations
+
+from modules import PlugnasError
+
+
+class DataError(PlugnasError):
+    """Image data that cannot be searched on: the law, what was found, the remedy."""

@@ -1,0 +1,146 @@
+"""Images in a folder, or in an archive that is read as one without unpacking it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import PIL.Image
+
+from nas.data.errors import DataError
+from nas.data.layout import is_image, read_layout
+from nas.data.source import Listing, Opener
+
+ARCHIVES = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".zip")
+_BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # an encrypted zip
+)
+
+
+class FolderSource:
+    """A folder with one folder of images per class."""
+
+    mirror = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+
+    def identity(self) -> str:
+        digest = hashlib.sha256(str(self.path.resolve()).encode())
+        for name in self._names():
+            state = os.stat(self.path / name)
+            digest.update(f"{name}|{state.st_size}|{state.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+    def listing(self) -> Listing:
+        names = self._names()
+        full = {name.rpartition("/")[0] for name in names}
+        folders = [
+            Path(base, name).relative_to(self.path).as_posix()
+            for base, below, _ in os.walk(self.path, followlinks=True)
+            for name in below
+            if not name.startswith((".", "__"))
+        ]
+        empty = (
+            [f for f in folders if not any(p == f or p.startswith(f + "/") for p in full)]
+            if (len(folders) > len(full))
+            else []
+        )
+        return read_layout(names, empty, str(self.path))
+
+    def openers(self, wanted: Sequence[int]) -> Iterator[tuple[int, Opener]]:
+        names = self.listing().names
+        for index in wanted:
+            yield index, _path_opener(self.path / names[index])
+
+    def _names(self) -> list[str]:
+        found = []
+        for base, _, files in os.walk(self.path, followlinks=True):
+            inner = os.path.relpath(base, self.path).replace(os.sep, "/")
+            prefix = "" if inner == "." else inner + "/"
+            found += [prefix + file for file in files if is_image(prefix + file)]
+        return sorted(found)
+
+
+class ArchiveSource:
+    """A tar or zip archive of such a folder."""
+
+    mirror = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name.split(".")[0]
+        self._members: Listing | None = None
+
+    def identity(self) -> str:
+        state = os.stat(self.path)
+        text = f"{self.path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def listing(self) -> Listing:
+        if self._members is None:
+            names = [name for name, _ in self._walk(lambda name: False)]
+            self._members = read_layout(names, [], str(self.path))
+        return self._members
+
+    def openers(self, wanted: Sequence[int]) -> Iterator[tuple[int, Opener]]:
+        names = self.listing().names
+        index = {names[i]: i for i in wanted}
+        for name, data in self._walk(index.__contains__):
+            if data is not None:
+                yield index[name], _bytes_opener(data)
+
+    def _walk(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes | None]]:
+        """Yield (name, bytes where wanted) of each image member, in the archive's order."""
+        walk = _zip_members if self.path.name.lower().endswith(".zip") else _tar_members
+        try:
+            for name, read in walk(self.path):
+                clean = name.removeprefix("./")
+                if is_image(clean):
+                    yield clean, read() if wanted(clean) else None
+        except _BROKEN as error:
+            raise DataError(
+                f"{self.path} cannot be read as an archive: {error}; it may be an incomplete "
+                "download"
+            ) from error
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with tarfile.open(path, "r|*") as archive:  # a stream: one pass, nothing is unpacked to disk
+        for member in archive:
+            if member.isfile():
+                yield member.name, lambda m=member: _tar_read(archive, m)  # type: ignore[misc]
+
+
+def _tar_read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    handle = archive.extractfile(member)
+    return b"" if handle is None else handle.read()
+
+
+def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not name.endswith("/"):
+                yield name, lambda n=name: archive.read(n)  # type: ignore[misc]
+
+
+def _path_opener(path: Path) -> Opener:
+    return lambda: PIL.Image.open(path)
+
+
+def _bytes_opener(data: bytes) -> Opener:
+    return lambda: PIL.Image.open(io.BytesIO(data))

@@ -1,0 +1,142 @@
+"""From what a job says about its images to the images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from modules import did_you_mean
+from nas.data.arrays import DigitsSource, NpzSource
+from nas.data.cache import cache_folder, prepared
+from nas.data.dataset import Dataset
+from nas.data.errors import DataError
+from nas.data.folder import ARCHIVES, ArchiveSource, FolderSource
+from nas.data.source import Source
+from nas.data.spec import DataSpec, looks_like_path, parse
+from nas.data.split import split
+from nas.data.torchvision_source import TorchvisionSource, known_sets
+
+
+def load(
+    spec: DataSpec | Mapping[str, Any] | str,
+    *,
+    base: Path | str | None = None,
+    cache: Path | str | None = None,
+) -> Dataset:
+    """Return the images that a job's ``data:`` section names, divided into three parts.
+
+    The first call decodes them into ``cache`` (default $PLUGNAS_CACHE or the user's cache folder);
+    later calls, in any process, map that file. Relative paths start at ``base``, by default the
+    working directory. Raises DataError for bad input.
+    """
+    spec = parse(spec).at(base)
+    source = open_source(spec)
+    entry = prepared(source, spec, cache_folder(cache))
+    return _assemble(entry, spec)
+
+
+def open_source(spec: DataSpec) -> Source:
+    """Return the source that a spec with absolute paths names; reads nothing yet."""
+    if spec.root is not None:
+        root = Path(spec.root)
+        if not spec.download and not root.is_dir():
+            raise DataError(f"`data.root` {root} is no folder; {spec.source} must lie in it")
+        if spec.source not in known_sets():
+            raise DataError(
+                f"torchvision has no dataset `{spec.source}`"
+                f"{did_you_mean(spec.source, known_sets())}"
+            )
+        return TorchvisionSource(spec.source, root, spec.options, download=spec.download)
+    if spec.source == "digits":
+        return DigitsSource()
+    path = Path(spec.source)
+    if not path.exists():
+        raise DataError(_missing(spec.source))
+    if path.is_dir():
+        return FolderSource(path)
+    if path.suffix.lower() == ".npz":
+        return NpzSource(path)
+    if path.name.lower().endswith(ARCHIVES):
+        return ArchiveSource(path)
+    raise DataError(
+        f"{path} is no image source; a source is `digits`, a folder, an archive "
+        f"({', '.join(ARCHIVES)}), an .npz file, or a torchvision set with its `root`"
+    )
+
+
+def _missing(source: str) -> str:
+    if not looks_like_path(source):
+        if source in known_sets():
+            return f"torchvision's {source} needs `data.root`, the folder in which its files lie"
+        return (
+            f"there is no folder or file `{source}`, and no set of that name"
+            f"{did_you_mean(source, ['digits', *known_sets()])}"
+        )
+    path = Path(source)
+    near = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    return f"{source} does not exist{did_you_mean(path.name, near)}"
+
+
+def _assemble(entry: Path, spec: DataSpec) -> Dataset:
+    about = json.loads((entry / "about.json").read_text())
+    labels, parts = np.load(entry / "labels.npy"), np.load(entry / "parts.npy")
+    divided = split(labels, parts, spec)
+    # Mode "c": pages are shared between processes, and no file is changed by a stray write.
+    images = torch.from_numpy(np.load(entry / "images.npy", mmap_mode="c"))
+    mean, std = _moments(np.load(entry / "sums.npy"), divided["train"], images.shape)
+    digest = hashlib.sha256(entry.name.encode())
+    for part in divided.values():
+        digest.update(part.tobytes() + b"|")
+    if not len(divided["validation"]):
+        raise DataError(f"{about['name']} leaves no image for validation; it needs two of a class")
+    return Dataset(
+        name=about["name"],
+        images=images,
+        labels=torch.from_numpy(labels),
+        classes=tuple(about["classes"]),
+        **{part: torch.from_numpy(indices) for part, indices in divided.items()},
+        mean=mean,
+        std=std,
+        mirror=about["mirror"] if spec.mirror is None else spec.mirror,
+        skipped=tuple((name, reason) for name, reason in about["skipped"]),
+        notes=_notes(about, labels, divided),
+        fingerprint=digest.hexdigest()[:16],
+    )
+
+
+def _moments(
+    sums: np.ndarray, train: np.ndarray, shape: torch.Size
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and standard deviation per channel of the training images, in 0..1."""
+    count = len(train) * shape[1] * shape[2]
+    mean, square = (sums[train].sum(0) / count).T
+    std = np.sqrt(np.maximum(square - mean**2, 0)).clip(1e-3)  # constant images: no division by 0
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+
+
+def _notes(
+    about: Mapping[str, Any], labels: np.ndarray, divided: Mapping[str, np.ndarray]
+) -> tuple[str, ...]:
+    notes = list(about["notes"])
+    skipped, classes = about["skipped"], about["classes"]
+    if skipped:
+        named = ", ".join(f"{name} ({reason})" for name, reason in skipped[:5])
+        more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+        total = len(skipped) + len(labels)
+        notes.append(f"{len(skipped)} of {total} images are broken and were skipped: {named}{more}")
+    for part in ("validation", "test"):
+        if not len(divided[part]):
+            continue
+        counts = np.bincount(labels[divided[part]], minlength=len(classes))
+        absent = [classes[i] for i in np.flatnonzero(counts == 0)]
+        if absent:
+            shown = ", ".join(f"`{name}`" for name in absent[:3])
+            more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+            notes.append(f"{part} has no image of {shown}{more}")
+    return tuple(notes)

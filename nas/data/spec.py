@@ -1,0 +1,93 @@
+"""What a job says about its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from nas.data.errors import DataError
+
+
+class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ``data:`` section of a job.
+
+    ``source`` is ``digits``, a folder of class folders (or of ``train``/``val``/``test`` folders
+    of class folders), an archive of such a folder, an ``.npz`` file, or the name of a set of
+    ``torchvision.datasets``, which then needs ``root`` (where its files lie) and takes its other
+    arguments from ``options``. ``size`` is the side, or (height, width), to which every image is
+    scaled and centre-cropped; None keeps the images as they are, if they agree. ``limit`` reads
+    at most that many images of each given part, by class in proportion. ``validation`` and
+    ``test`` are the shares held out of the training images where no folder of that name is given.
+    ``mirror`` says whether a mirrored image is still of its class; None lets the source say.
+    """
+
+    source: str
+    root: str | None = None
+    size: int | tuple[int, int] | None = None
+    colour: Literal["auto", "grey", "rgb"] = "auto"
+    limit: int | None = None
+    validation: float = 0.2
+    test: float = 0.2
+    seed: int = 0
+    mirror: bool | None = None
+    download: bool = False
+    options: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse values that no data could satisfy."""
+        sides = self.shape or (1, 1)
+        if min(sides) < 1:
+            raise DataValueError(f"`size` is at least 1 pixel, got {self.size}")
+        if self.limit is not None and self.limit < 2:
+            raise DataValueError(f"`limit` is at least 2 images, got {self.limit}")
+        if not 0 < self.validation < 1:
+            raise DataValueError(
+                f"`validation` is a share between 0 and 1, got {self.validation}; the search "
+                "ranks by it, so it cannot be 0"
+            )
+        if not 0 <= self.test < 1 or self.validation + self.test >= 1:
+            raise DataValueError(
+                f"`validation` and `test` are shares that leave something to train on, got "
+                f"{self.validation} and {self.test}"
+            )
+        if self.seed < 0:
+            raise DataValueError(f"`seed` is 0 or more, got {self.seed}")
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """(height, width) asked for, or None."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    def at(self, base: Path | str | None = None) -> DataSpec:
+        """Return this spec with its paths absolute, relative ones taken from ``base``."""
+        start = Path.cwd() if base is None else Path(base)
+        changes: dict[str, Any] = {}
+        if self.root is not None:
+            changes["root"] = str(start / Path(self.root).expanduser())
+        elif looks_like_path(self.source) or (start / self.source).exists():
+            changes["source"] = str(start / Path(self.source).expanduser())
+        return msgspec.structs.replace(self, **changes)
+
+
+class DataValueError(DataError, ValueError):
+    """A value of the ``data:`` section that is out of its range (msgspec adds the path)."""
+
+
+def looks_like_path(source: str) -> bool:
+    """Whether a source can only be a path: it has a separator, a ``~`` or a suffix."""
+    return "/" in source or "\\" in source or source.startswith("~") or "." in source
+
+
+def parse(spec: DataSpec | Mapping[str, Any] | str) -> DataSpec:
+    """Return the spec that a job's ``data:`` section spells; a string is its ``source``."""
+    if isinstance(spec, DataSpec):
+        return spec
+    if isinstance(spec, str):
+        return DataSpec(source=spec)
+    try:
+        return msgspec.convert(dict(spec), DataSpec)
+    except msgspec.ValidationError as error:
+        raise DataError(f"data: {error}") from error
