@@ -1,0 +1,112 @@
+"""Octave convolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import conv2d
+from modules._registry import register
+
+
+def _halve(x: Tensor, stride: int = 2) -> Tensor:
+    """Mean of each stride x stride cell; cells at the border may be smaller."""
+    return x if stride == 1 else F.avg_pool2d(x, stride, ceil_mode=True)
+
+
+def _low_width(channels: int, alpha: float) -> int:
+    """Channels of low frequency: at least one on each side, none where there is but one."""
+    return min(channels - 1, max(1, round(alpha * channels)))
+
+
+class OctaveExchange(nn.Module):
+    """Convolves a map and one of half its resolution, each output seeing both.
+
+    Y_H = W_HH X_H + up(W_LH X_L); Y_L = W_LL X_L + W_HL halve(X_H). high (B, C_H, H, W) and low
+    (B, C_L, ceil(H/2), ceil(W/2)) -> the same with their new widths and ceil of size / stride. A
+    low width of 0 leaves that map out (None): first and last layers of an octave network.
+    """
+
+    def __init__(
+        self,
+        in_widths: tuple[int, int],
+        out_widths: tuple[int, int],
+        *,
+        stride: int = 1,
+        kernel_size: int = 3,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+
+        def path(start: int, end: int) -> nn.Module | None:
+            return conv2d(start, end, kernel_size) if start and end else None
+
+        (high, low), (high_out, low_out) = in_widths, out_widths
+        self.high_high = conv2d(high, high_out, kernel_size)
+        self.high_low = path(high, low_out)
+        self.low_high = path(low, high_out)
+        self.low_low = path(low, low_out)
+
+    def forward(self, high: Tensor, low: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        high = _halve(high, self.stride)
+        low = None if low is None else _halve(low, self.stride)
+        above = self.high_high(high)
+        below = None if self.high_low is None else self.high_low(_halve(high))
+        if self.low_high is not None and low is not None:
+            above = above + _double(self.low_high(low), high)
+        if below is not None and self.low_low is not None and low is not None:
+            below = below + self.low_low(low)
+        return above, below
+
+
+def _double(x: Tensor, reference: Tensor) -> Tensor:
+    """Repeat each value over 2 x 2 and crop to the size of reference: ``_halve`` undone."""
+    height, width = reference.shape[-2:]
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")[..., :height, :width]
+
+
+@register(
+    "octave_conv",
+    slot="operator",
+    family="multi_scale",
+    name="Octave convolution",
+    year=2019,
+    paper="arXiv:1904.05049",
+    choices={"alpha": (0.125, 0.25, 0.5, 0.75), "kernel_size": (3, 5)},
+)
+class OctaveConv(nn.Module):
+    """Keeps a share of the channels at half resolution while it convolves.
+
+    x is cut by channels, the last round(alpha C) are halved in size, ``OctaveExchange`` convolves
+    the two maps, and its low output is doubled again and stacked under the high one.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). With a stride both maps are averaged
+    before the convolutions.
+
+    Departs from circulating code: odd sizes (border cells of the averages are smaller, and
+    doubled maps are cropped); a single channel has no low part.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        alpha: float = 0.5,
+        kernel_size: int = 3,
+    ) -> None:
+        super().__init__()
+        low, low_out = _low_width(in_channels, alpha), _low_width(out_channels, alpha)
+        self.widths = (in_channels - low, low)
+        self.exchange = OctaveExchange(
+            self.widths,
+            (out_channels - low_out, low_out),
+            stride=stride,
+            kernel_size=kernel_size,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        high, low = x.split(self.widths, dim=1)
+        above, below = self.exchange(high, _halve(low) if self.widths[1] else None)
+        return above if below is None else torch.cat([above, _double(below, above)], dim=1)
