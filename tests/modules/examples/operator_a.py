@@ -28,4 +28,23 @@ EXAMPLES = [
         [(1, 4, 64, 64)],
         (1, 4, 32, 32),
     ),
+    Example("acmix", (64, 64), {}, [(1, 64, 64, 64)], (1, 64, 64, 64)),
+    Example("split_attention", (64, 64), {}, [(1, 64, 64, 64)], (1, 64, 64, 64)),
+    # heads of 64 channels and expansion 1 are the source's defaults
+    Example(
+        "irmb",
+        (64, 64),
+        {"expansion": 1, "head_channels": 64},
+        [(3, 64, 64, 64)],
+        (3, 64, 64, 64),
+    ),
+    Example("pconv", (64, 64), {"reduction": 2}, [(1, 64, 64, 64)], (1, 64, 64, 64)),
+    # morph 0 is the horizontal line
+    Example(
+        "dynamic_snake",
+        (5, 10),
+        {"kernel_size": 15, "axis": "horizontal", "extend_scope": 1.0},
+        [(4, 5, 6, 7)],
+        (4, 10, 6, 7),
+    ),
 ]

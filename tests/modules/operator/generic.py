@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -60,3 +62,14 @@ def check_deploy(module: nn.Module, x: Tensor, kind: type = nn.Conv2d) -> nn.Mod
         net = generic(net, seed=3)
         same(modules.fuse(net)(x), net(x))
     return fused
+
+
+def bilinear(x: Tensor, row: float, column: float) -> Tensor:
+    """The value of (C, H, W) at one point, zeros outside: four neighbours, one by one."""
+    y = torch.zeros(x.shape[0], dtype=x.dtype)
+    top, left = math.floor(row), math.floor(column)
+    for r in (top, top + 1):
+        for c in (left, left + 1):
+            if 0 <= r < x.shape[1] and 0 <= c < x.shape[2]:
+                y += (1 - abs(row - r)) * (1 - abs(column - c)) * x[:, r, c]
+    return y

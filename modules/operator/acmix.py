@@ -1,0 +1,95 @@
+"""ACmix."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import common_divisor
+from modules._registry import register
+
+
+@register(
+    "acmix",
+    slot="operator",
+    family="self_attention",
+    name="ACmix, integration of self-attention and convolution",
+    year=2021,
+    paper="arXiv:2111.14556",
+    choices={"window": (3, 5, 7), "heads": (2, 4, 8)},
+)
+class ACmix(nn.Module):
+    """Self-attention over a neighbourhood and a convolution, fed by the same three projections.
+
+    q, k, v = 1x1 layers Cin -> Cout in heads of width d. Attention: over the window x window
+    neighbours n of p (reflected at the border), softmax of d^-1/2 q_p . (k_n + e_p - e_n), applied
+    to v_n; e is a 1x1 layer of the pixel's coordinates in [-1, 1]. Convolution: per pixel and head
+    channel, the 3 x heads values of q, k, v are mapped to k^2 (starting as the k^2 shifts of a
+    k x k convolution), then grouped over d into Cout. y = r1 attention + r2 convolution, r = 1 / 2
+    at the start. With a stride, q and the windows stand on every s-th pixel.
+
+    Departs from circulating code: any size (borders repeat where a map is too small to reflect,
+    ceil(H / s) rows), heads fall to a divisor of Cout. What is constant over the window cancels in
+    the softmax: e_p is not computed and e has no bias.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        window: int = 7,
+        heads: int = 4,
+        kernel_size: int = 3,
+    ) -> None:
+        super().__init__()
+        self.stride, self.window = stride, window
+        self.heads = common_divisor(heads, out_channels)
+        self.head_channels = out_channels // self.heads
+        self.q = nn.Conv2d(in_channels, out_channels, 1)
+        self.k = nn.Conv2d(in_channels, out_channels, 1)
+        self.v = nn.Conv2d(in_channels, out_channels, 1)
+        self.position = nn.Conv2d(2, self.head_channels, 1, bias=False)
+        taps = kernel_size**2
+        self.mix = nn.Conv2d(3 * self.heads, taps, 1, bias=False)
+        self.shift = nn.Conv2d(
+            self.head_channels * taps, out_channels, kernel_size, stride, kernel_size // 2,
+            groups=self.head_channels, bias=False,
+        )  # fmt: skip
+        with torch.no_grad():
+            one_hot = torch.eye(taps).unflatten(1, (kernel_size, kernel_size))
+            self.shift.weight.copy_(one_hot.expand_as(self.shift.weight))
+        self.attention_rate = nn.Parameter(torch.tensor(0.5))
+        self.convolution_rate = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (layer(x).unflatten(1, (self.heads, -1)) for layer in (self.q, self.k, self.v))
+        attention = self.attention_rate * self._attend(q, k, v)
+        stacked = torch.cat([q, k, v], dim=1).flatten(3)  # (B, 3 heads, d, HW)
+        taps = self.mix(stacked).transpose(1, 2).flatten(1, 2)  # (B, d k^2, HW)
+        return attention + self.convolution_rate * self.shift(taps.unflatten(-1, x.shape[-2:]))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """(B, heads, d, H, W) thrice -> (B, heads d, ceil(H / s), ceil(W / s))."""
+        q = q[..., :: self.stride, :: self.stride]
+        keys = self._neighbours(k - self._positions(k))
+        logits = torch.einsum("bhdn,bhdun->bhun", q.flatten(3) * self.head_channels**-0.5, keys)
+        y = torch.einsum("bhun,bhdun->bhdn", logits.softmax(2).to(v.dtype), self._neighbours(v))
+        return y.flatten(1, 2).unflatten(-1, q.shape[-2:])
+
+    def _positions(self, like: Tensor) -> Tensor:
+        height, width = like.shape[-2:]
+        rows = torch.linspace(-1.0, 1.0, height, dtype=like.dtype, device=like.device)
+        columns = torch.linspace(-1.0, 1.0, width, dtype=like.dtype, device=like.device)
+        grid = torch.stack([columns.expand(height, -1), rows[:, None].expand(-1, width)])
+        return self.position(grid[None])  # (1, d, H, W)
+
+    def _neighbours(self, x: Tensor) -> Tensor:
+        """(B, heads, d, H, W) -> (B, heads, d, window^2, N)."""
+        reach = self.window // 2
+        mode = "reflect" if min(x.shape[-2:]) > reach else "replicate"
+        padded = F.pad(x.flatten(1, 2), (reach,) * 4, mode=mode)
+        patches = F.unfold(padded, self.window, stride=self.stride)
+        return patches.unflatten(1, (self.heads, self.head_channels, -1))

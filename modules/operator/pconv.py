@@ -1,0 +1,53 @@
+"""Partial convolution of FasterNet."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import conv2d, hidden_width
+from modules._registry import register
+
+
+@register(
+    "pconv",
+    slot="operator",
+    family="partial",
+    name="FasterNet partial convolution (PConv)",
+    year=2023,
+    paper="arXiv:2303.03667",
+    choices={"reduction": (2, 4, 8), "kernel_size": (3, 5, 7)},
+)
+class PartialConvolution(nn.Module):
+    """Convolves the first C / r channels and lets the others through untouched.
+
+    y[:c] = conv k x k(x[:c]; c -> c), y[c:] = x[c:], c = max(1, C // reduction). Neither bias nor
+    norm.
+
+    Departs from the paper, which keeps size and width: with a stride s the convolution takes it
+    and the untouched channels are averaged over s x s; a 1x1 convolution follows where Cout differs
+    from Cin.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        reduction: int = 4,
+        kernel_size: int = 3,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.width = hidden_width(in_channels, reduction)
+        self.conv = conv2d(self.width, self.width, kernel_size, stride=stride)
+        same = in_channels == out_channels
+        self.project = nn.Identity() if same else conv2d(in_channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rest = x[:, self.width :]
+        if self.stride > 1:
+            rest = F.avg_pool2d(rest, self.stride, ceil_mode=True)
+        return self.project(torch.cat([self.conv(x[:, : self.width]), rest], dim=1))

@@ -1,0 +1,71 @@
+"""Split attention of ResNeSt."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from modules._parts import ConvBN, common_divisor
+from modules._registry import register
+
+
+@register(
+    "split_attention",
+    slot="operator",
+    family="dynamic",
+    name="ResNeSt split attention convolution",
+    year=2020,
+    paper="arXiv:2004.08955",
+    choices={"radix": (1, 2, 4), "groups": (1, 2, 4), "kernel_size": (3, 5)},
+)
+class SplitAttention(nn.Module):
+    """Convolves into R sets of features and mixes them by weights from their global means.
+
+    U = relu(BN(conv k x k(x; Cin -> R Cout, K R groups))), seen as R sets of Cout; s = mean over H,
+    W of sum_r U_r; a = fc2(relu(BN(fc1(s)))), 1x1 layers in K groups, softmax over r (sigmoid for
+    R = 1); y = sum_r a_r U_r. K = ``groups`` (cardinality), R = ``radix``. The hidden width is
+    max(32, R Cin / reduction), rounded to a multiple of 8 and up to one of K.
+
+    Departs from circulating code: the padding follows the dilation and both norms are there. K
+    falls to a divisor of Cout; the convolution takes as many of its K R groups as divide Cin.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        radix: int = 2,
+        groups: int = 1,
+        kernel_size: int = 3,
+        reduction: int = 4,
+        dilation: int = 1,
+    ) -> None:
+        super().__init__()
+        self.radix = radix
+        self.groups = groups = common_divisor(groups, out_channels)
+        width = out_channels * radix
+        hidden = max(32, (in_channels * radix // reduction + 4) // 8 * 8)
+        hidden = groups * math.ceil(hidden / groups)
+        self.features = ConvBN(
+            in_channels,
+            width,
+            kernel_size,
+            stride=stride,
+            dilation=dilation,
+            groups=math.gcd(groups * radix, in_channels),
+            activation=nn.ReLU(),
+        )
+        self.fc1 = ConvBN(out_channels, hidden, groups=groups, activation=nn.ReLU())
+        self.fc2 = nn.Conv2d(hidden, width, 1, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.features(x).unflatten(1, (self.radix, -1))  # (B, R, C, H', W')
+        means = features.sum(1).mean((2, 3), keepdim=True)
+        logits = self.fc2(self.fc1(means)).flatten(1)
+        logits = logits.unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2).flatten(2)
+        weights = logits.softmax(1) if self.radix > 1 else logits.sigmoid()  # (B, R, C)
+        return torch.einsum("brc,brchw->bchw", weights.to(features.dtype), features)
