@@ -193,13 +193,21 @@ class Network(nn.Sequential):
 
 
 def _describe(part: Part) -> str:
-    spec = part.spec
-    words = []
-    for field in fields(spec):
-        value = getattr(spec, field.name)
-        words.append(f"{field.name}: {value.text if isinstance(value, Choice) else value}")
-    return "{" + ", ".join(words) + "}  # on " + _size(part.input_shape)
+    """One line in the job's own words, and the shapes in and out."""
+    spec, shape = part.spec, _size(part.input_shape)
+    if isinstance(spec, StemSpec):
+        return (
+            f"{{width: {spec.width}, kernel_size: {spec.kernel_size}}}  # {shape} -> {spec.width}"
+        )
+    slots = [f.name for f in fields(spec) if isinstance(getattr(spec, f.name), Choice)]
+    chosen = ", ".join(f"{slot}: {getattr(spec, slot).text}" for slot in slots)
+    if isinstance(spec, BlockSpec):
+        after = (spec.out_channels, *(math.ceil(n / spec.stride) for n in part.input_shape[1:]))
+        return f"{{{chosen}}}  # {shape} -> {_size(after)}"
+    if isinstance(spec, HeadSpec):
+        return f"{{{chosen}}}  # {shape} -> {spec.classes} classes"
+    return f"{{{chosen}}}  # {shape}"
 
 
-def _size(shape: Shape) -> str:
+def _size(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))

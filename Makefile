@@ -1,0 +1,36 @@
+# Two commands matter: `make search` (set up and run the main job) and `make test` (set up and test).
+PYTHON ?= python3
+RUN ?= runs/digits
+NAS := .venv/bin/nas
+PIP := .venv/bin/pip install --quiet --disable-pip-version-check --root-user-action=ignore
+
+.PHONY: search test lint clean
+
+search: .venv/.installed
+	$(NAS) search experiments/digits.yaml --run-dir $(RUN)
+	$(NAS) front $(RUN)
+	$(NAS) export $(RUN) --pick knee
+
+test: .venv/.installed-test
+	.venv/bin/python -m pytest -n auto --dist loadfile
+
+lint: .venv/.installed-test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+# plain pip; torch and torchvision from the same place, so that they fit each other
+.venv/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "plugnas needs Python 3.11 or newer: make PYTHON=python3.12 search"; exit 1; }
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(PIP) --upgrade "pip>=25.1"
+	$(PIP) --editable .
+	touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(PIP) --group test --group lint
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info

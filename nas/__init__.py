@@ -1,0 +1,28 @@
+"""How architectures are found and delivered: data, proxy, cost, samplers, executors, report.
+
+Names are imported when first used, so that ``import nas`` and ``nas --help`` stay light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "search": "nas.search",
+    "Result": "nas.result",
+    "Measurement": "nas.records",
+    "Task": "nas.records",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nas' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

@@ -1,0 +1,66 @@
+"""plugnas: decides which plug-in modules a vision network should be made of."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from keyword import iskeyword
+
+# Commands in the order of a first use; each is a file of this package with configure() and run().
+COMMANDS = (
+    "search",
+    "status",
+    "front",
+    "explain",
+    "confirm",
+    "export",
+    "import",
+    "modules",
+    "space",
+    "cost",
+    "latency",
+    "dashboard",
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nas", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f"nas.cli.{name}" + "_" * iskeyword(name))
+        text = (module.__doc__ or "").strip()
+        summary, _, rest = text.partition("\n")
+        sub = commands.add_parser(
+            name,
+            help=summary.rstrip(".").lower()[:1] + summary.rstrip(".")[1:],
+            description=summary,
+            epilog=rest.strip() or None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 2 for an error in the input, 130 after Ctrl-C."""
+    args = _parser().parse_args(argv)
+    from modules.errors import PlugnasError  # brings torch, which `nas --help` does not need
+
+    try:
+        return args.run(args)
+    except PlugnasError as error:
+        print(f"nas: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output (`| head`) went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"nas: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("nas: interrupted", file=sys.stderr)
+        return 130
