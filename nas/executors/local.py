@@ -1,0 +1,268 @@
+"""Evaluation in worker processes of this machine, each replaced when it dies or hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from nas.evaluation import OUT_OF_MEMORY, Evaluator, failed
+from nas.executors.base import ExecutorError
+from nas.executors.worker import BROKEN, READY, work
+from nas.records import Measurement, Task
+
+FALSE_STARTS = 3
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass
+class _Worker:
+    """A worker process as its driver sees it: starting, idle (no task) or busy."""
+
+    process: SpawnProcess
+    connection: Connection
+    ready: bool = False
+    task: Task | None = None
+    since: float = 0.0
+    kills: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return self.ready and self.task is None
+
+
+class LocalExecutor:
+    """Runs tasks in up to ``workers`` processes, started as they are needed.
+
+    ``evaluator`` is called once in each worker. A worker that is killed, runs out of memory or
+    gives no result within ``timeout_s`` seconds is replaced, and its task comes back as failed
+    with the reason. Each worker has ``threads`` threads and ends when this process does.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        *,
+        workers: int = 1,
+        timeout_s: float | None = None,
+        threads: int = 1,
+    ) -> None:
+        if workers < 1 or threads < 1 or (timeout_s is not None and timeout_s <= 0):
+            raise ExecutorError(
+                f"workers, threads and timeout_s are positive, but got workers={workers}, "
+                f"threads={threads}, timeout_s={timeout_s}."
+            )
+        self.capacity = workers
+        self._evaluator = evaluator
+        self._timeout_s = timeout_s
+        self._threads = threads
+        self._tasks: deque[Task] = deque()
+        self._workers: list[_Worker] = []
+        self._false_starts = 0
+        self._context = multiprocessing.get_context("spawn")
+        self._started = 0
+
+    def submit(self, task: Task) -> None:
+        """Take a task; an idle worker gets it at once."""
+        self._tasks.append(task)
+        self._dispatch()
+
+    def wait(self, timeout: float) -> list[Measurement]:
+        """Return what has finished; wait at most ``timeout`` seconds for the first of them.
+
+        Raises ExecutorError where no worker can be brought up.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            finished = self._collect()
+            self._dispatch()
+            left = deadline - time.monotonic()
+            if finished or left <= 0:
+                return finished
+            handles: list[Any] = [worker.connection for worker in self._workers]
+            handles += [worker.process.sentinel for worker in self._workers]
+            if not handles:
+                return []
+            wait(handles, min(left, self._until_overdue()))
+
+    def close(self) -> None:
+        """End all workers; those that evaluate are killed."""
+        self._tasks.clear()
+        for worker in self._workers:
+            if worker.idle:
+                with contextlib.suppress(OSError):
+                    worker.connection.send(None)
+            else:
+                worker.process.kill()
+        for worker in self._workers:
+            worker.process.join(2.0)
+            self._bury(worker)
+        self._workers.clear()
+
+    def _dispatch(self) -> None:
+        """Give waiting tasks to idle workers, and start workers where too few are coming."""
+        for worker in self._workers:
+            if worker.idle and self._tasks:
+                try:
+                    worker.connection.send(self._tasks[0])
+                except OSError:
+                    continue  # it has died idle; _collect will find out
+                worker.task = self._tasks.popleft()
+                worker.since = time.monotonic()
+                worker.kills = _kills_for_memory()
+        coming = sum(1 for worker in self._workers if not worker.ready)
+        while len(self._workers) < self.capacity and coming < len(self._tasks):
+            self._workers.append(self._start())
+            coming += 1
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        self._started += 1
+        process = self._context.Process(
+            target=work,
+            args=(theirs, f"local-{self._started}", self._threads),
+            name=f"nas-worker-{self._started}",
+            daemon=True,
+        )
+        with _without_interrupts(), _environment(self._threads):
+            process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        try:
+            ours.send(self._evaluator)
+        except OSError:
+            return worker  # it has died; _collect will find out
+        except Exception as error:
+            self._bury(worker)
+            raise ExecutorError(
+                f"Worker processes need an evaluation that pickles, but this one does not "
+                f"({error}). Define it at the top level of a module, or use the serial executor."
+            ) from error
+        return worker
+
+    def _collect(self) -> list[Measurement]:
+        """Read all answers, and replace the dead and the overdue."""
+        finished: list[Measurement] = []
+        for worker in list(self._workers):
+            dead = not worker.process.is_alive()
+            try:
+                while worker.connection.poll():
+                    self._receive(worker, worker.connection.recv(), finished)
+            except (EOFError, OSError):
+                dead = True
+            if not dead and self._overdue(worker):
+                reason = f"hung: no result within {self._timeout_s:g} s"
+            elif dead:
+                worker.process.join(2.0)
+                reason = _cause(worker)
+            else:
+                continue
+            self._remove(worker, reason, finished)
+        return finished
+
+    def _receive(self, worker: _Worker, message: Any, finished: list[Measurement]) -> None:
+        if isinstance(message, Measurement):
+            worker.task = None
+            finished.append(message)
+            return
+        kind, text = message
+        if kind == READY:
+            worker.ready = True
+            self._false_starts = 0
+        elif kind == BROKEN:
+            raise ExecutorError(
+                f"Workers must be able to make the evaluator, but this one could not:\n{text}"
+            )
+
+    def _remove(self, worker: _Worker, reason: str, finished: list[Measurement]) -> None:
+        self._workers.remove(worker)
+        self._bury(worker)
+        if worker.task is not None:
+            seconds = time.monotonic() - worker.since
+            name = f"{worker.process.name} {os.uname().nodename} {worker.process.pid}"
+            finished.append(failed(worker.task, reason, seconds=seconds, worker=name))
+        elif not worker.ready:
+            self._false_starts += 1
+            if self._false_starts >= FALSE_STARTS:
+                raise ExecutorError(
+                    f"Workers must live until they are ready, but {FALSE_STARTS} in a row did not "
+                    f"(the last: {reason}). A script that starts a search needs "
+                    f'`if __name__ == "__main__":` round it.'
+                )
+
+    def _bury(self, worker: _Worker) -> None:
+        if worker.process.is_alive():
+            worker.process.kill()
+        worker.process.join()
+        worker.connection.close()
+
+    def _overdue(self, worker: _Worker) -> bool:
+        if self._timeout_s is None or worker.task is None:
+            return False
+        return time.monotonic() - worker.since > self._timeout_s
+
+    def _until_overdue(self) -> float:
+        if self._timeout_s is None:
+            return float("inf")
+        since = [worker.since for worker in self._workers if worker.task is not None]
+        ends = min(since, default=float("inf")) + self._timeout_s
+        return max(0.0, ends - time.monotonic()) + 0.001
+
+
+def _cause(worker: _Worker) -> str:
+    """Return why a worker process is dead, from its exit code."""
+    code = worker.process.exitcode
+    if code is None:
+        return "killed: worker closed its connection"
+    if code >= 0:
+        return f"killed: worker exited with code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if -code == signal.SIGKILL and worker.kills != _kills_for_memory():
+        return f"{OUT_OF_MEMORY}: the system killed the worker ({name})"
+    return f"killed: worker ended by {name}"
+
+
+def _kills_for_memory() -> int:
+    """Return how many processes the system has killed for want of memory (0 if it won't say)."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start children that no Ctrl-C reaches: it is for the driver, which then ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """Start children whose numerical libraries find their number of threads when imported."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+__all__ = ["LocalExecutor"]
