@@ -1,0 +1,193 @@
+"""Counting at the dispatcher: what a module computes, exactly, without training it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from nas.cost.errors import UncountedOperatorError
+from nas.cost.rules import Work, aten, is_known, work_of
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one forward of a module costs, at the batch size of its input.
+
+    ``memory`` is the peak of live activations in bytes, the input included, parameters left out;
+    workspaces inside an operator are not seen. ``operators`` splits macs and elementwise by
+    operator.
+    """
+
+    params: int = 0
+    macs: int = 0
+    elementwise: int = 0
+    memory: int = 0
+    operators: Mapping[str, Work] = field(default_factory=dict, compare=False)
+
+    @property
+    def flops(self) -> int:
+        """Two per multiply-accumulate."""
+        return 2 * self.macs
+
+
+def count(module: nn.Module, *inputs: Tensor, **kwargs: Any) -> Counts:
+    """Run ``module`` once in eval mode and return what it cost.
+
+    The module is counted as it is: pass ``modules.fuse(module)`` for the deploy form. Module and
+    inputs may be on the meta device.
+
+    Raises:
+        UncountedOperatorError: an operator that does arithmetic has no rule.
+    """
+    parameters = list(module.parameters())
+    training = {m: m.training for m in module.modules()}
+    counter = _Counter([*parameters, *module.buffers()], tree_leaves((inputs, kwargs)))
+    module.eval()
+    try:
+        with torch.inference_mode(), _without_fast_path(), counter:
+            module(*inputs, **kwargs)
+    finally:
+        for submodule, mode in training.items():
+            submodule.training = mode
+    return Counts(
+        params=sum(p.numel() for p in parameters),
+        macs=sum(work.macs for work in counter.work.values()),
+        elementwise=sum(work.elementwise for work in counter.work.values()),
+        memory=counter.peak,
+        operators=counter.work,
+    )
+
+
+@contextmanager
+def _without_fast_path() -> Iterator[None]:
+    """nn.MultiheadAttention's fused path would hide its products from the dispatcher."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+class _Counter(TorchDispatchMode):
+    """Sums the work of every operator and follows the storages that are alive.
+
+    Under inference mode the dispatcher shows composite operators whole: one with a rule is counted
+    as it stands (attention, LSTM), which makes the count the same on every device; any other is
+    taken apart.
+    """
+
+    def __init__(self, owned: list[Tensor], inputs: list[Any]) -> None:
+        super().__init__()
+        self.work: dict[str, Work] = {}
+        self.peak = 0
+        self._owned = {tensor.untyped_storage()._cdata for tensor in owned}
+        self._alive: dict[int, tuple[weakref.ref, int]] = {}
+        self._products: dict[int, tuple[torch.Size, tuple[set[int], ...], int]] = {}
+        self._bytes = 0
+        self._hold(inputs)
+
+    def __torch_dispatch__(
+        self, operator: OpOverload, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if not is_known(operator):
+            with self:
+                out = operator.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        out = _run(operator, args, kwargs)
+        self._hold(tree_leaves(out))
+        try:
+            work = work_of(operator, args, kwargs, out)
+        except KeyError:
+            raise UncountedOperatorError(
+                f"every operator that does arithmetic needs a counting rule, but `{operator}` has "
+                f"none; register one with @nas.cost.rule(torch.ops.{operator.overloadpacket})"
+            ) from None
+        self._add(operator, self._contraction(operator, args, kwargs, out, work))
+        return out
+
+    def _add(self, operator: OpOverload, work: Work) -> None:
+        if any(work):
+            name = str(operator.overloadpacket)
+            macs, elementwise = self.work.get(name, Work())
+            self.work[name] = Work(macs + work.macs, elementwise + work.elementwise)
+
+    def _contraction(
+        self, operator: OpOverload, args: tuple, kwargs: dict[str, Any], out: Any, work: Work
+    ) -> Work:
+        """A sum over a product just formed is a contraction: one MAC per multiplication.
+
+        The multiplication, counted as elementwise when it ran, is taken back. The sum must run over
+        an axis along which both factors vary: averaging a gated map contracts nothing.
+        """
+        packet = operator.overloadpacket
+        if packet is aten.mul and all(isinstance(a, Tensor) and a.numel() > 1 for a in args):
+            varying = tuple(_varying_axes(factor, out.dim()) for factor in args)
+            self._products[out.untyped_storage()._cdata] = (out.shape, varying, work.elementwise)
+        elif packet in (aten.sum, aten.mean):
+            product = self._products.pop(args[0].untyped_storage()._cdata, None)
+            dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
+            if product and _contracts(args[0], dims, product[0], product[1]):
+                self._add(aten.mul.Tensor, Work(elementwise=-product[2]))
+                return Work(macs=args[0].numel() * (4 if out.is_complex() else 1))
+        return work
+
+    def _hold(self, tensors: list[Any]) -> None:
+        """Count the storages that have appeared, until they die."""
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                continue
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            if key in self._owned or key in self._alive:
+                continue
+            size = storage.nbytes()
+            self._alive[key] = (weakref.ref(storage, lambda _, k=key: self._release(k)), size)
+            self._bytes += size
+        self.peak = max(self.peak, self._bytes)
+
+    def _release(self, key: int) -> None:
+        self._bytes -= self._alive.pop(key)[1]
+        self._products.pop(key, None)
+
+
+def _run(operator: OpOverload, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Call the operator; on the meta device attention returns the layout of the fused kernels."""
+    if operator.overloadpacket is aten.scaled_dot_product_attention and args[0].is_meta:
+        query, _, value = args[:3]
+        if query.dim() == 4:  # (B, heads, N, d); other ranks are not fused on any device
+            batch, heads, length, _ = query.shape
+            return query.new_empty(batch, length, heads, value.shape[-1]).transpose(1, 2)
+    return operator(*args, **kwargs)
+
+
+def _varying_axes(factor: Tensor, dims: int) -> set[int]:
+    """The axes of the product along which a factor is not broadcast."""
+    offset = dims - factor.dim()
+    return {
+        offset + axis
+        for axis in range(factor.dim())
+        if factor.shape[axis] > 1 and factor.stride(axis) != 0
+    }
+
+
+def _contracts(
+    x: Tensor, dims: Any, shape: torch.Size, varying: tuple[set[int], ...]
+) -> bool:
+    """Whether reducing x over dims (None: all) sums a product over an axis of both factors."""
+    if x.shape != shape:  # a view stands between: the axes are no longer known
+        return x.numel() == shape.numel()
+    listed = [dims] if isinstance(dims, int) else list(dims or range(x.dim()))
+    reduced = {axis % max(x.dim(), 1) for axis in listed}
+    return all(axes & reduced for axes in varying)

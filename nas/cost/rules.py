@@ -1,0 +1,297 @@
+"""What each operator of torch costs: multiply-accumulates and elementwise operations.
+
+The convention, printed beside every figure:
+
+- 1 MAC is one multiply-accumulate; FLOPs are 2 x MACs. Padding taps are counted, biases are not, and
+  attention is dense whatever its mask. A transposed convolution costs Hin Win k k Cin Cout / groups.
+- A complex product counts 4 MACs. An FFT of n points counts 5 n log2(n) FLOPs, a real one half.
+- Elementwise operations: 1 per output element of a pointwise operator whatever its function, 1 per
+  input element of a reduction; the tables below say where an operator does more.
+- Moving data (views, copies, padding, gathering, factories) costs nothing.
+
+An operator that stands in none of the tables is an error, never a zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torchvision  # noqa: F401  its import registers torchvision's operators
+from torch import Tensor
+from torch._ops import OpOverload, OpOverloadPacket
+from torch.utils.flop_counter import flop_registry
+
+aten = torch.ops.aten
+
+
+class Work(NamedTuple):
+    """What one call of an operator does."""
+
+    macs: int = 0
+    elementwise: int = 0
+
+
+Rule = Callable[..., Work]  # (*args, out, **kwargs) with the operator's own arguments and output
+
+RULES: dict[OpOverloadPacket, Rule] = {}
+
+
+def rule(*packets: OpOverloadPacket) -> Callable[[Rule], Rule]:
+    """Register the counting rule of operators, such as ``torch.ops.mylib.my_op``.
+
+    The rule is called as ``rule(*args, out=out, **kwargs)`` with the operator's own arguments and
+    returns ``Work(macs, elementwise)``.
+    """
+
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(packets, function))
+        return function
+
+    return register
+
+
+def _packets(names: str, namespace: Any = aten) -> list[OpOverloadPacket]:
+    """The operators of these names that this torch has."""
+    found = (getattr(namespace, name, None) for name in names.split())
+    return [packet for packet in found if packet is not None]
+
+
+# --- operators that only move data, or make it from nothing -------------------------------------
+MOVES = frozenset(
+    _packets(
+        """
+        clone contiguous copy_ _to_copy to detach alias lift_fresh lift_fresh_copy view _unsafe_view
+        reshape _reshape_alias cat concat stack hstack split unsafe_split unsafe_chunk chunk repeat
+        repeat_interleave tile expand roll flip rot90 pad constant_pad_nd reflection_pad1d
+        reflection_pad2d replication_pad1d replication_pad2d _pad_circular index select_backward
+        index_select index_put index_put_ _unsafe_index gather scatter scatter_ slice_scatter
+        select_scatter take take_along_dim masked_fill masked_fill_ masked_select embedding one_hot
+        im2col pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle
+        upsample_nearest1d upsample_nearest2d _upsample_nearest_exact2d max_unpool2d tril triu
+        empty empty_like empty_strided empty_permuted new_empty new_empty_strided zeros zeros_like
+        new_zeros ones ones_like new_ones full full_like new_full fill fill_ zero zero_ arange
+        linspace eye scalar_tensor tril_indices triu_indices meshgrid resolve_conj resolve_neg
+        view_as_real view_as_complex real imag complex _conj conj _conj_physical _local_scalar_dense
+        item is_nonzero dropout feature_dropout alpha_dropout hann_window
+        fft_fftfreq fft_rfftfreq fft_fftshift fft_ifftshift nonzero
+        _assert_tensor_metadata _assert_async set_ unfold
+        """
+    )
+)
+
+# --- elementwise operations per element of the output, or of the input ---------------------------
+# A softmax is max, subtract, exp, sum, divide; a norm is mean, centre, square, sum, divide and the
+# affine pair; batch norm in eval mode is a scale and a shift.
+PER_OUTPUT: dict[OpOverloadPacket, int] = {
+    packet: count
+    for names, count in {
+        "_prelu_kernel rrelu hardswish hardswish_ leaky_relu_ celu celu_ _softplus softplus": 1,
+        "bernoulli bernoulli_ rand rand_like randn randn_like normal_ uniform_ randperm": 1,
+        "glu lerp addcmul addcdiv add_relu batch_norm native_batch_norm": 2,
+        "_native_batch_norm_legit_no_training _native_batch_norm_legit": 2,
+        "upsample_linear1d": 4,
+        "upsample_bilinear2d _upsample_bilinear2d_aa": 8,
+        "upsample_bicubic2d _upsample_bicubic2d_aa": 32,
+        "softmax _softmax _safe_softmax log_softmax _log_softmax": 5,
+        "rms_norm _fused_rms_norm": 4,
+        "layer_norm native_layer_norm group_norm native_group_norm instance_norm": 7,
+        "affine_grid_generator": 6,
+    }.items()
+    for packet in _packets(names)
+}
+PER_INPUT: dict[OpOverloadPacket, int] = {
+    packet: count
+    for names, count in {
+        "sum mean amax amin max min prod all any argmax argmin aminmax nansum": 1,
+        "cumsum cumprod cummax cummin adaptive_avg_pool1d adaptive_avg_pool2d": 1,
+        "_adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d col2im index_add": 1,
+        "index_add_ scatter_add scatter_add_ scatter_reduce scatter_reduce_ index_reduce": 1,
+        "linalg_vector_norm norm count_nonzero": 2,
+        "logsumexp": 4,
+        "var std var_mean std_mean": 4,
+    }.items()
+    for packet in _packets(names)
+}
+
+
+def work_of(operator: OpOverload, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Work:
+    """Return what one call does.
+
+    Raises:
+        KeyError: the operator does arithmetic, or may do it, and has no rule.
+    """
+    packet = operator.overloadpacket
+    if packet in RULES:
+        return RULES[packet](*args, out=out, **kwargs)
+    if packet in flop_registry:
+        flops = flop_registry[packet](*args, **kwargs, out_val=out)
+        return Work(macs=flops // 2 * (4 if _is_complex(args) else 1))
+    if packet in MOVES or operator.is_view:
+        return Work()
+    if packet in PER_INPUT:
+        return Work(elementwise=PER_INPUT[packet] * _first(args).numel())
+    result = _first([out])
+    if packet in PER_OUTPUT:
+        return Work(elementwise=PER_OUTPUT[packet] * result.numel())
+    if any(torch.Tag.pointwise in getattr(packet, name).tags for name in packet.overloads()):
+        each = 1
+        if result.is_complex():  # (a + bi)(c + di) is 4 multiplications and 2 additions
+            each = 6 if packet in (aten.mul, aten.div, aten.mul_, aten.div_) else 2
+        return Work(elementwise=each * result.numel())
+    raise KeyError(operator)
+
+
+def is_known(operator: OpOverload) -> bool:
+    """Whether the operator is counted as it stands, rather than by what it is composed of."""
+    packet = operator.overloadpacket
+    return (
+        packet in RULES
+        or packet in flop_registry
+        or packet in MOVES
+        or packet in PER_INPUT
+        or packet in PER_OUTPUT
+    )
+
+
+def _first(values: Sequence[Any]) -> Tensor:
+    """The first tensor among values, which may hold lists and tuples."""
+    for value in values:
+        if isinstance(value, Tensor):
+            return value
+        if isinstance(value, list | tuple) and value:
+            return _first(value)
+    raise TypeError("no tensor among the values")
+
+
+def _is_complex(args: Sequence[Any]) -> bool:
+    return any(isinstance(value, Tensor) and value.is_complex() for value in args)
+
+
+# --- contractions ------------------------------------------------------------------------------
+@rule(*_packets("mv dot vdot"))
+def _vector_product(matrix: Tensor, vector: Tensor, **_: Any) -> Work:
+    return Work(macs=matrix.numel() * (4 if matrix.is_complex() else 1))
+
+
+@rule(*_packets("addmv addmv_"))
+def _add_matrix_vector(bias: Tensor, matrix: Tensor, vector: Tensor, **_: Any) -> Work:
+    return _vector_product(matrix, vector)
+
+
+@rule(*_packets("_int_mm"))
+def _integer_product(left: Tensor, right: Tensor, **_: Any) -> Work:
+    return Work(macs=left.numel() * right.shape[1])
+
+
+@rule(*_packets("outer ger"))
+def _outer(*_: Any, out: Tensor, **__: Any) -> Work:
+    return Work(elementwise=out.numel())
+
+
+@rule(*_packets("bilinear _trilinear"))
+def _bilinear(left: Tensor, weight: Tensor, right: Tensor, *rest: Any, **_: Any) -> Work:
+    """y_o = x W_o z: x W costs rows x O x I x J, its product with z rows x O x J."""
+    if weight.numel() and right.dim() == 3 and left.dim() == 2:  # bilinear(x, z, weight, bias)
+        weight, right = right, weight
+    outputs, inner, outer = weight.shape[-3:]
+    rows = left.numel() // inner
+    return Work(macs=rows * outputs * (inner * outer + outer))
+
+
+@rule(*_packets("_cdist_forward _euclidean_dist cdist"))
+def _distances(left: Tensor, right: Tensor, *_: Any, out: Tensor, **__: Any) -> Work:
+    """A subtract-accumulate per pair and feature counts as a MAC, whatever the norm."""
+    return Work(macs=out.numel() * left.shape[-1], elementwise=out.numel())
+
+
+@rule(*_packets("conv_tbc"))
+def _conv_tbc(x: Tensor, weight: Tensor, *_: Any, out: Tensor, **__: Any) -> Work:
+    return Work(macs=out.shape[0] * out.shape[1] * weight.numel())
+
+
+@rule(aten.scaled_dot_product_attention)
+def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Work:
+    """Both products, and the softmax between them, as if nothing were masked."""
+    scores = query.numel() // query.shape[-1] * key.shape[-2]
+    return Work(macs=scores * (query.shape[-1] + value.shape[-1]), elementwise=5 * scores)
+
+
+@rule(torch.ops.torchvision.deform_conv2d)
+def _deform_conv2d(x: Tensor, weight: Tensor, *args: Any, out: Tensor, **_: Any) -> Work:
+    """The convolution, and 4 taps (multiply, add) for each value that it samples."""
+    batch, _channels, height, width = out.shape
+    positions = batch * height * width * weight[0, 0].numel()
+    channels = x.shape[1]
+    masked = bool(args[-1])
+    return Work(
+        macs=batch * height * width * weight.numel(),
+        elementwise=positions * channels * (8 + masked),
+    )
+
+
+# --- transforms --------------------------------------------------------------------------------
+def _fft(points: Tensor, dims: Sequence[int], *, real: bool) -> Work:
+    """5 n log2(n) FLOPs for a transform over n points, half of it where one side is real."""
+    n = math.prod(points.shape[d] for d in dims)
+    flops = 5 * points.numel() * math.log2(n) if n > 1 else 0.0
+    return Work(macs=round(flops / (4 if real else 2)))
+
+
+@rule(aten._fft_c2c)
+def _fft_complex(x: Tensor, dim: Sequence[int], *_: Any, **__: Any) -> Work:
+    return _fft(x, dim, real=False)
+
+
+@rule(aten._fft_r2c)
+def _fft_from_real(x: Tensor, dim: Sequence[int], *_: Any, **__: Any) -> Work:
+    return _fft(x, dim, real=True)
+
+
+@rule(aten._fft_c2r)
+def _fft_to_real(x: Tensor, dim: Sequence[int], *_: Any, out: Tensor, **__: Any) -> Work:
+    return _fft(out, dim, real=True)
+
+
+# --- neighbourhoods ----------------------------------------------------------------------------
+@rule(*_packets("avg_pool1d avg_pool2d max_pool1d max_pool2d max_pool2d_with_indices"))
+def _pool(x: Tensor, kernel: Sequence[int], *_: Any, out: Any, **__: Any) -> Work:
+    taps = math.prod(kernel) if len(kernel) > 1 or x.dim() == 3 else kernel[0] ** 2
+    return Work(elementwise=_first([out]).numel() * taps)
+
+
+@rule(*_packets("grid_sampler grid_sampler_2d"))
+def _grid_sample(x: Tensor, grid: Tensor, mode: int, *_: Any, out: Tensor, **__: Any) -> Work:
+    taps = {0: 4, 1: 0, 2: 16}[mode]  # bilinear, nearest, bicubic
+    return Work(elementwise=2 * taps * out.numel())
+
+
+@rule(*_packets("sort argsort topk kthvalue median"))
+def _sort(x: Tensor, *_: Any, **__: Any) -> Work:
+    return Work(elementwise=x.numel() * max(1, math.ceil(math.log2(max(x.numel(), 2)))))
+
+
+# --- recurrences -------------------------------------------------------------------------------
+def _recurrence(x: Tensor, out: Any, weights: Sequence[Tensor], *, gate_work: int) -> Work:
+    """Every matrix meets every step of every sequence."""
+    steps = x.numel() // x.shape[-1]  # x is (T, B, C) or (B, T, C)
+    matrices = [w for w in weights if w.dim() == 2]
+    hidden = sum(w.shape[1] for w in matrices[1::2])  # W_hh of each layer and direction
+    return Work(steps * sum(w.numel() for w in matrices), steps * hidden * gate_work)
+
+
+@rule(aten.lstm)
+def _lstm(x: Tensor, states: Any, weights: Sequence[Tensor], *_: Any, out: Any, **__: Any) -> Work:
+    return _recurrence(x, out, weights, gate_work=13)
+
+
+@rule(aten.gru)
+def _gru(x: Tensor, state: Any, weights: Sequence[Tensor], *_: Any, out: Any, **__: Any) -> Work:
+    return _recurrence(x, out, weights, gate_work=12)
+
+
+@rule(aten.rnn_tanh, aten.rnn_relu)
+def _rnn(x: Tensor, state: Any, weights: Sequence[Tensor], *_: Any, out: Any, **__: Any) -> Work:
+    return _recurrence(x, out, weights, gate_work=2)

@@ -1,0 +1,105 @@
+"""What parts cost: counted once, kept by (part key, input shape), kept with the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+import torch
+
+import modules
+import space as space_room
+from nas.cost.counter import Counts, count
+from nas.cost.errors import CostError, UncountedOperatorError
+from space import Part
+
+Key = tuple[str, tuple[int, int, int]]
+
+
+class CostTable:
+    """Counts of parts in deploy form, float32, batch 1; a part that is missing is counted.
+
+    A saved table carries a stamp of torch's version and of the sources that decide a count; one
+    with another stamp is left aside and counted anew, since its numbers may no longer hold.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[Key, Counts] = {}
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def counts(self, part: Part) -> Counts:
+        """Return what the part costs, counting it at the first call.
+
+        Raises:
+            UncountedOperatorError: one of its operators has no counting rule.
+        """
+        key = (part.key, part.input_shape)
+        if key not in self.entries:
+            self.entries[key] = _count_part(part)
+        return self.entries[key]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as JSON, whole or not at all."""
+        rows = [
+            [key, list(shape), c.params, c.macs, c.elementwise, c.memory]
+            for (key, shape), c in self.entries.items()
+        ]
+        data = {"cost_table": 1, "stamp": stamp(), "parts": rows}
+        target = Path(path)
+        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+        partial.write_text(json.dumps(data))
+        partial.replace(target)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> CostTable:
+        """Read a saved table; an empty one where the file is missing or its stamp is old.
+
+        Raises:
+            CostError: the file exists and is no cost table.
+        """
+        table = cls()
+        if not Path(path).exists():
+            return table
+        try:
+            data = json.loads(Path(path).read_text())
+            if data["cost_table"] == 1 and data["stamp"] == stamp():
+                for key, shape, *numbers in data["parts"]:
+                    table.entries[key, tuple(shape)] = Counts(*numbers)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CostError(
+                f"{path} is not a cost table ({error!r}); delete it and it is counted anew"
+            ) from None
+        return table
+
+
+def _count_part(part: Part) -> Counts:
+    """Count on the meta device, which needs neither weights nor arithmetic; else on the CPU."""
+    try:
+        try:
+            return _count_on(part, "meta")
+        except (NotImplementedError, RuntimeError):  # a module that must look at its values
+            return _count_on(part, "cpu")
+    except UncountedOperatorError as error:
+        raise UncountedOperatorError(f"{part.position} ({part.key}): {error}") from None
+
+
+def _count_on(part: Part, device: str) -> Counts:
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        module = modules.fuse(part.build())
+        return count(module, torch.zeros(1, *part.input_shape))
+
+
+@cache
+def stamp() -> str:
+    """Sixteen hexadecimal digits of torch's version and the sources on which counts depend."""
+    digest = hashlib.sha256(torch.__version__.encode())
+    roots = [Path(str(room.__file__)).parent for room in (modules, space_room)]
+    for root in [*roots, Path(__file__).parent]:
+        for source in sorted(root.rglob("*.py")):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
