@@ -23,4 +23,25 @@ EXAMPLES = [
     Example("ema", (64,), {}, [_MAP], _MAP),
     Example("sea", (512,), {"head_channels": 64, "heads": 8}, [(1, 512, 7, 7)], (1, 512, 7, 7)),
     Example("safm", (36,), {}, [(1, 36, 224, 224)], (1, 36, 224, 224)),
+    Example("gam", (64,), {}, [(1, 64, 20, 20)], (1, 64, 20, 20)),
+    # the source's code sums the scales to 128 channels; joined they are 512
+    Example("psa", (512,), {"reduction": 4, "branches": 4}, [(3, 512, 64, 64)], (3, 512, 64, 64)),
+    Example(
+        "halo",
+        (512,),
+        {"window": 2, "halo": 1, "head_channels": 64},
+        [(1, 512, 64, 64)],
+        (1, 512, 64, 64),
+    ),
+    # the source has its channels last: (64, 8, 8, 512)
+    Example("vip", (512,), {"segments": 8}, [(64, 512, 8, 8)], (64, 512, 8, 8)),
+    Example(
+        "sk",
+        (512,),
+        {"kernel_sizes": (1, 3, 5, 7), "reduction": 8, "groups": 1, "dilated": False},
+        [_BATCH],
+        _BATCH,
+    ),
+    Example("shuffle_attention", (512,), {"groups": 8}, [_BATCH], _BATCH),
+    Example("parnet", (512,), {}, [(3, 512, 7, 7)], (3, 512, 7, 7)),
 ]

@@ -1,0 +1,48 @@
+"""Global attention mechanism."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import ConvBN, channel_shuffle, common_divisor, hidden_width
+from modules._registry import register
+
+
+@register(
+    "gam",
+    slot="attention",
+    family="channel_spatial",
+    name="Global attention mechanism",
+    year=2021,
+    paper="arXiv:2112.05561",
+    choices={"reduction": (4, 8, 16), "kernel_size": (3, 7), "grouped": (False, True)},
+)
+class GlobalAttentionMechanism(nn.Module):
+    """Gates every value twice, by a per-pixel MLP and by two wide convolutions, pooling nothing.
+
+    x' = x sigmoid(W2 relu(W1 x)) with W1: C -> C / reduction, W2 back, at each pixel;
+    y = x' sigmoid(BN(conv(relu(BN(conv x'))))) with k x k convolutions C -> C / reduction -> C.
+    (B, C, H, W) -> the same. ``grouped``: both convolutions in ``reduction`` groups with a channel
+    shuffle between, the paper's variant for wide networks (2 k^2 C^2 / reduction weights
+    otherwise); the number of groups falls to a divisor of both widths.
+
+    Departs from circulating code: the hidden width never falls to 0, no bias before a norm, and
+    the grouped variant is there.
+    """
+
+    def __init__(
+        self, channels: int, *, reduction: int = 4, kernel_size: int = 7, grouped: bool = False
+    ) -> None:
+        super().__init__()
+        hidden = hidden_width(channels, reduction)
+        self.groups = common_divisor(reduction, channels, hidden) if grouped else 1
+        self.squeeze = nn.Conv2d(channels, hidden, 1)
+        self.excite = nn.Conv2d(hidden, channels, 1)
+        self.narrow = ConvBN(channels, hidden, kernel_size, groups=self.groups)
+        self.widen = ConvBN(hidden, channels, kernel_size, groups=self.groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x * self.excite(F.relu(self.squeeze(x))).sigmoid()
+        u = channel_shuffle(F.relu(self.narrow(x)), self.groups)
+        return x * self.widen(u).sigmoid()

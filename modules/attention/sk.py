@@ -1,0 +1,67 @@
+"""Selective kernel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules._parts import ConvBN, common_divisor, hidden_width
+from modules._registry import register
+
+
+@register(
+    "sk",
+    slot="attention",
+    family="dynamic",
+    name="Selective kernel",
+    year=2019,
+    paper="arXiv:1903.06586",
+    choices={
+        "kernel_sizes": ((3, 5), (1, 3, 5, 7)),
+        "reduction": (8, 16),
+        "groups": (1, 32),
+        "dilated": (True, False),
+    },
+)
+class SelectiveKernel(nn.Module):
+    """Convolves with several kernel sizes and mixes the results by a softmax per channel.
+
+    U_i = relu(BN(k_i x k_i conv of x)), C -> C in groups; z = relu(BN(W s)) of the mean s of
+    sum_i U_i, with max(C / reduction, ``minimum``) values; a = softmax over i of A_i z;
+    y = sum_i a_i U_i. (B, C, H, W) -> the same. ``dilated``: a kernel of k > 3 is a 3x3 with
+    dilation (k - 1) / 2, as in the paper.
+
+    Departs from circulating code: z has the paper's norm and ReLU, A no bias; ``groups`` is a
+    limit, of which the largest divisor of the width is taken.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_sizes: tuple[int, ...] = (3, 5),
+        reduction: int = 16,
+        groups: int = 32,
+        dilated: bool = True,
+        minimum: int = 32,
+    ) -> None:
+        super().__init__()
+        groups = common_divisor(groups, channels)
+        hidden = hidden_width(channels, reduction, minimum)
+        self.branches = nn.ModuleList()
+        for k in kernel_sizes:
+            size, dilation = (3, (k - 1) // 2) if dilated and k > 3 else (k, 1)
+            self.branches.append(
+                ConvBN(
+                    channels, channels, size,
+                    dilation=dilation, groups=groups, activation=nn.ReLU(),
+                )
+            )  # fmt: skip
+        self.squeeze = ConvBN(channels, hidden, 1, activation=nn.ReLU())
+        self.select = nn.Linear(hidden, len(kernel_sizes) * channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = torch.stack([branch(x) for branch in self.branches], dim=1)  # (B, M, C, H, W)
+        z = self.squeeze(maps.sum(1).mean((2, 3), keepdim=True)).flatten(1)
+        weights = self.select(z).unflatten(1, (len(self.branches), -1)).softmax(1)
+        return torch.einsum("bmc,bmchw->bchw", weights, maps)

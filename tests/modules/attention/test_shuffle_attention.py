@@ -1,0 +1,35 @@
+"""Shuffle attention against the formula, channel by channel."""
+
+import pytest
+import torch
+
+from modules.attention.shuffle_attention import ShuffleAttention
+from modules.errors import RefusedError
+from tests.modules.attention.reference import generic, normal
+
+
+@pytest.mark.parametrize(("channels", "groups", "used"), [(16, 4, 4), (20, 4, 2), (12, 64, 6)])
+def test_equals_the_formula(channels, groups, used):
+    module = generic(ShuffleAttention(channels, groups=groups))
+    x = normal(channels, 3, 5)
+    assert module.groups == used
+    size = channels // used
+    half = size // 2
+    before = []
+    for c in range(channels):
+        place = c % size
+        k = place % half
+        if place < half:
+            logit = module.channel_weight[k] * x[c].mean() + module.channel_bias[k]
+        else:
+            normed = (x[c] - x[c].mean()) / (x[c].var(unbiased=False) + module.norm.eps).sqrt()
+            normed = normed * module.norm.weight[k] + module.norm.bias[k]
+            logit = module.spatial_weight[k] * normed + module.spatial_bias[k]
+        before.append(x[c] * logit.sigmoid())
+    expected = [before[part * channels // 2 + c] for c in range(channels // 2) for part in (0, 1)]
+    torch.testing.assert_close(module(x[None])[0], torch.stack(expected))
+
+
+def test_an_odd_width_is_refused():
+    with pytest.raises(RefusedError, match="even width"):
+        ShuffleAttention(7)
