@@ -73,6 +73,15 @@ def choice_at(name: str, values: Values) -> Choice:
     return Choice(entry.key, tuple(setting))
 
 
+def default_of(name: str) -> Token | None:
+    """Return the default of a setting's parameter (``...attention.se.reduction``), else None."""
+    *_, key, setting = ["", *name.split(".")]
+    try:
+        return modules.token(modules.get(key).defaults[setting])
+    except (modules.UnknownModuleError, KeyError):
+        return None
+
+
 def input_shape(values: Values) -> Shape:
     """Return the (C, H, W) of the images."""
     channels, height, width = map(int, str(values["input"]).split("x"))

@@ -21,7 +21,7 @@ from space.encoding import Encoder
 from space.errors import SpaceError
 from space.network import Network, Part, Shape
 from space.parameter import Parameter, Token
-from space.parts import part_at, parts_of
+from space.parts import default_of, part_at, parts_of
 from space.typed import convert
 
 
@@ -139,6 +139,24 @@ class SearchSpace:
         if len(missing):
             raise SpaceError(f"the value of `{self.parameters[missing[0]].name}` is missing")
         return self.architectures(np.where(full < 0, -1, row)[None].astype(np.int16))[0]
+
+    def adopt(self, values: Mapping[str, Token]) -> Architecture:
+        """Return the member that builds the network which values of an older space describe.
+
+        Settings that the older space did not name stood at their defaults, and so do those that
+        this space no longer names.
+
+        Raises:
+            SpaceError: no member builds that network.
+        """
+        kept = {n: v for n, v in values.items() if n in self._names or default_of(n) != v}
+        for p in self.parameters:
+            parent = kept.get(p.parent) if p.parent is not None else None
+            if p.name not in kept and parent in p.when:
+                default = default_of(p.name)
+                if default in p.choices:
+                    kept[p.name] = default
+        return self.architecture(kept)
 
     def codes(self, architectures: Sequence[Architecture]) -> Codes:
         """Return the code matrix, int16 (n, P): indices of choices, -1 where inactive."""

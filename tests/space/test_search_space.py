@@ -200,3 +200,25 @@ def test_bad_values(space):
     del values["stage1.width"]
     with pytest.raises(SpaceError, match="`stage1.width` is missing"):
         space.architecture(values)
+
+
+def test_older_values_are_adopted_where_they_build_the_same():
+    old = SearchSpace.from_config(
+        {"stages": [{"width": 8}], "slots": {"attention": ["none", "se"]}}, (3, 8, 8), 2
+    )
+    new = SearchSpace.from_config(
+        {"stages": [{"width": [8, 16]}], "slots": {"attention": ["eca", {"se": "all"}]}},
+        (3, 8, 8),
+        2,
+    )
+    rows = old.architectures(np.concatenate(list(old.enumerate())))
+    by_attention = {a["stage1.block1.attention"]: a for a in rows}
+    adopted = new.adopt(by_attention["se"].values)
+    assert adopted["stage1.block1.attention.se.reduction"] == 16
+    assert parts_of(adopted.values)[0] == parts_of(by_attention["se"].values)[0]
+    assert old.adopt(adopted.values) == by_attention["se"]
+    with pytest.raises(SpaceError, match="must be one of eca, se, but got 'none'"):
+        new.adopt(by_attention["none"].values)
+    other = {**adopted.values, "stage1.block1.attention.se.reduction": 4}
+    with pytest.raises(SpaceError, match="no parameter"):
+        old.adopt(other)
