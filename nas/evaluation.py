@@ -31,6 +31,8 @@ def measure(task: Task, evaluate: Evaluate, *, worker: str = "") -> Measurement:
     try:
         result = evaluate(task)
         reason = _fault(result)
+        if not isinstance(result, Mapping):
+            result = {}
     except Exception as error:  # noqa: BLE001 - whatever a module raises is a result
         reason = _reason(error)
         extra["traceback"] = "".join(traceback.format_exception(error)[-6:])

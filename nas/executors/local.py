@@ -34,6 +34,7 @@ class _Worker:
     task: Task | None = None
     since: float = 0.0
     kills: int = 0
+    spoilt: bool = False
 
     @property
     def idle(self) -> bool:
@@ -164,6 +165,8 @@ class LocalExecutor:
             elif dead:
                 worker.process.join(2.0)
                 reason = _cause(worker)
+            elif worker.spoilt:
+                reason = "its memory or device is in doubt"
             else:
                 continue
             self._remove(worker, reason, finished)
@@ -172,6 +175,7 @@ class LocalExecutor:
     def _receive(self, worker: _Worker, message: Any, finished: list[Measurement]) -> None:
         if isinstance(message, Measurement):
             worker.task = None
+            worker.spoilt = _spoils(message)
             finished.append(message)
             return
         kind, text = message
@@ -216,6 +220,12 @@ class LocalExecutor:
         since = [worker.since for worker in self._workers if worker.task is not None]
         ends = min(since, default=float("inf")) + self._timeout_s
         return max(0.0, ends - time.monotonic()) + 0.001
+
+
+def _spoils(measurement: Measurement) -> bool:
+    """Whether a worker should evaluate nothing more after this."""
+    reason = measurement.reason or ""
+    return any(sign in reason for sign in (OUT_OF_MEMORY, "CUDA error", "AcceleratorError"))
 
 
 def _cause(worker: _Worker) -> str:

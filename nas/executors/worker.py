@@ -11,7 +11,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
-from nas.evaluation import OUT_OF_MEMORY, measure
+from nas.evaluation import measure
 from nas.records import Measurement
 
 READY = "ready"
@@ -41,16 +41,7 @@ def work(connection: Connection, name: str, threads: int) -> None:
             return
         if task is None:
             return
-        measurement = measure(task, evaluate, worker=worker)
-        _send(connection, measurement)
-        if unusable(measurement):
-            return
-
-
-def unusable(measurement: Measurement) -> bool:
-    """Whether a worker should not evaluate again after this: its memory or device is in doubt."""
-    reason = measurement.reason or ""
-    return reason.startswith(OUT_OF_MEMORY) or "CUDA error" in reason or "Accelerator" in reason
+        _send(connection, measure(task, evaluate, worker=worker))
 
 
 def _send(connection: Connection, measurement: Measurement) -> None:
@@ -81,4 +72,4 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, name="watch-driver", daemon=True).start()
 
 
-__all__ = ["BROKEN", "READY", "unusable", "work"]
+__all__ = ["BROKEN", "READY", "work"]

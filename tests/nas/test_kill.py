@@ -1,0 +1,131 @@
+"""Drivers that are killed, interrupted and started again: nothing is lost, nothing done twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nas.drive import drive
+from nas.executors import SerialExecutor
+from nas.ledger import read
+from nas.lock import LockError, RunLock
+from tests.nas.runs import Table, found, study
+from tests.nas.test_executors import environment
+
+DRIVER = """
+import sys, warnings
+from pathlib import Path
+from nas.drive import drive
+from nas.executors import LocalExecutor, SerialExecutor
+from nas.ledger import LedgerWarning
+from nas.lock import RunLock
+from tests.nas.runs import Table, study
+
+def main(run_dir, kind, trials):
+    warnings.simplefilter("ignore", LedgerWarning)
+    with RunLock(run_dir):
+        run = study(run_dir / "ledger.jsonl", trials=trials)
+        table = Table(seconds=0.01, log=run_dir / "log")
+        executor = SerialExecutor(table) if kind == "serial" else LocalExecutor(table, workers=2)
+        print("begun", flush=True)
+        outcome = drive(run, executor)
+        print(outcome.reason, flush=True)
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+"""
+
+
+def start(tmp_path: Path, kind: str, trials: int) -> subprocess.Popen[str]:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    command = [sys.executable, str(script), str(tmp_path / "run"), kind, str(trials)]
+    return subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def recorded(run_dir: Path) -> int:
+    path = run_dir / "ledger.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def check(tmp_path: Path, trials: int) -> None:
+    """The ledger says what an undisturbed run says, and no finished evaluation was repeated."""
+    whole = study(trials=trials)
+    drive(whole, SerialExecutor(Table()))
+    again = study(tmp_path / "run" / "ledger.jsonl", trials=trials)
+    assert found(again.measurements) == found(whole.measurements)
+    assert again.ask() is None
+    keys = Counter((m.key, m.attempt) for m in again.measurements)
+    assert max(keys.values()) == 1
+
+
+@pytest.mark.parametrize("kind", ["serial", "local"])
+def test_driver_killed_at_random_moments(tmp_path: Path, kind: str) -> None:
+    """Ten moments each: in start-up, between measurements, in the middle of a write."""
+    trials = 60
+    chance = random.Random(7)
+    kills = 0
+    for round_ in range(10):
+        before = recorded(tmp_path / "run")
+        with start(tmp_path, kind, trials) as driver:
+            wanted = before + chance.randint(0, 6) * (round_ > 0)
+            while recorded(tmp_path / "run") < wanted and driver.poll() is None:
+                time.sleep(0.001)
+            time.sleep(chance.random() * 0.02)
+            kills += driver.poll() is None
+            driver.kill()
+    assert kills >= 8
+    with start(tmp_path, kind, trials) as driver:
+        assert driver.communicate()[0].endswith("done\n")
+    check(tmp_path, trials)
+    begun = Counter(line.split()[0] for line in (tmp_path / "run" / "log").read_text().splitlines())
+    half_done = sum(begun.values()) - trials
+    assert half_done <= kills * (1 if kind == "serial" else 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_cleanly_and_the_same_command_goes_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with start(tmp_path, "local", 40) as driver:
+        while recorded(tmp_path / "run") < 6:
+            assert driver.poll() is None
+            time.sleep(0.002)
+        os.killpg(driver.pid, number)  # as a terminal does: to the workers as well
+        assert driver.communicate(timeout=60)[0] == "begun\ninterrupted\n"
+        assert driver.returncode == 0
+    contents = read(tmp_path / "run" / "ledger.jsonl")
+    assert contents.torn is None
+    assert all(record["status"] == "ok" for record in contents.records)
+    with start(tmp_path, "local", 40) as driver:
+        assert driver.communicate()[0] == "begun\ndone\n"
+    check(tmp_path, 40)
+
+
+def test_second_driver_on_one_directory_is_refused(tmp_path: Path) -> None:
+    with start(tmp_path, "serial", 60) as driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "begun\n"
+        with pytest.raises(LockError, match=f"process {driver.pid} on"):
+            RunLock(tmp_path / "run", patience=0.05)
+        driver.kill()
+        driver.wait()
+    RunLock(tmp_path / "run").close()
+
+
+def test_timeout_lets_the_running_finish(tmp_path: Path) -> None:
+    run = study(tmp_path / "ledger.jsonl", trials=1000)
+    outcome = drive(run, SerialExecutor(Table(seconds=0.02)), timeout=0.1)
+    assert outcome.reason == "timeout"
+    assert outcome.measured == len(run.measurements) == run.started > 0
+    assert not run.running

@@ -1,0 +1,257 @@
+"""Ask and tell: numbering, retries, replay, and no work done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nas.drive import drive
+from nas.evaluation import failed, measure
+from nas.executors import SerialExecutor
+from nas.ledger import Ledger, LedgerWarning
+from nas.records import Measurement, Task
+from nas.study import Study, StudyError
+from space import Architecture, SearchSpace
+from tests.nas.runs import SPACE, Draws, Table, accuracy, found, problem, study
+
+
+def done(task: Task) -> Measurement:
+    return measure(task, Table().evaluate)
+
+
+def ask(run: Study) -> Task:
+    task = run.ask()
+    assert task is not None
+    return task
+
+
+def test_numbers_count_and_costs_are_exact() -> None:
+    run = study(trials=3)
+    drive(run, SerialExecutor(Table()))
+    assert [m.number for m in run.measurements] == [0, 1, 2]
+    assert run.done and run.started == run.finished == 3
+    for m in run.measurements:
+        assert m.values == {"accuracy": accuracy(m.architecture)}
+        assert m.costs == {"params": 100.0 * sum(v != "id" for v in m.architecture.values.values())}
+        assert m.worker.startswith("serial ")
+
+
+def test_nothing_to_hand_out_is_not_done_while_something_runs() -> None:
+    run = study(trials=1)
+    task = ask(run)
+    assert run.ask() is None
+    assert not run.done
+    assert (run.started, run.finished) == (1, 0)
+    run.tell(done(task))
+    assert run.ask() is None
+    assert run.done
+
+
+def test_told_what_was_not_asked() -> None:
+    run = study(trials=2)
+    task = ask(run)
+    run.tell(done(task))
+    with pytest.raises(StudyError, match="task 0 .* is not running"):
+        run.tell(done(task))
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(StudyError, match="trials=0"):
+        study(trials=0)
+    with pytest.raises(StudyError, match="seed"):
+        study(trials=1, seeds=())
+
+
+def test_sampler_that_repeats_itself_is_stopped() -> None:
+    class Same(Draws):
+        def ask(self, number: int) -> Architecture:
+            self.seen.clear()
+            return super().ask(0)
+
+    asked = problem()
+    run = Study(asked, Same(asked), trials=3)
+    run.tell(done(ask(run)))
+    with pytest.raises(StudyError, match="never proposed before, but Same proposed"):
+        run.ask()
+
+
+def test_exhausted_space_ends_the_study() -> None:
+    space = SearchSpace({"a": ["x", "y", "z"]})
+    run = study(trials=50, space=space)
+    assert drive(run, SerialExecutor(Table())).reason == "exhausted"
+    assert len(run.measurements) == 3
+
+
+def test_three_strikes_then_never_again() -> None:
+    run = study(trials=2)
+    first = ask(run)
+    for attempt in range(3):
+        run.tell(failed(replace(first, attempt=attempt), "killed: by a test"))
+        task = ask(run)
+        assert (task.number, task.attempt) == ((0, attempt + 1) if attempt < 2 else (1, 0))
+    assert run.finished == 1
+    run.tell(done(task))
+    assert run.ask() is None
+    assert run.done
+    assert [(m.number, m.attempt) for m in run.measurements] == [(0, 0), (0, 1), (0, 2), (1, 0)]
+
+
+def test_divergence_is_a_result() -> None:
+    architecture = ask(study()).architecture
+    run = study(trials=2)
+    drive(run, SerialExecutor(Table(faults={architecture.id: "nan"})))
+    first = run.measurements[0]
+    assert (first.status, first.reason) == ("failed", "diverged: accuracy is nan")
+    assert [m.number for m in run.measurements] == [0, 1]
+
+
+def test_missing_objective_is_named() -> None:
+    run = study(trials=1)
+    drive(run, SerialExecutor(lambda: lambda task: {"values": {"precision": 1.0}}))
+    assert run.measurements[0].reason == (
+        "raised: the evaluation returned no `accuracy`, which is an objective"
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (0.5, "raised: an evaluator returns a mapping with `values`, not 0.5"),
+        ({"accuracy": 0.5}, "raised: an evaluator returns a mapping with `values`"),
+        ({"values": {}}, "raised: an evaluator returns at least one value"),
+        ({"values": {"accuracy": "high"}}, "raised: the value of accuracy must be a number"),
+        ({"values": {"accuracy": float("inf")}}, "diverged: accuracy is inf"),
+    ],
+)
+def test_results_that_are_none(result: object, reason: str) -> None:
+    measurement = measure(ask(study()), lambda task: result)  # type: ignore[arg-type,return-value]
+    assert not measurement.ok
+    assert (measurement.reason or "").startswith(reason)
+
+
+def test_what_raises_is_named_with_its_place() -> None:
+    first = ask(study())
+    measurement = measure(first, Table(faults={first.architecture.id: "raise"}).evaluate)
+    assert "raised: ValueError: a module that raises" in (measurement.reason or "")
+    assert "runs.py:" in (measurement.reason or "")
+    assert "misbehave" in measurement.extra["traceback"]
+
+
+def test_search_in_which_nothing_works_is_given_up() -> None:
+    def broken(task: Task) -> dict[str, object]:
+        raise OSError("no such device")
+
+    run = study(trials=100)
+    with pytest.raises(StudyError, match=r"all of the first 10 architectures failed: .*no such de"):
+        drive(run, SerialExecutor(lambda: broken))
+    assert len(run.measurements) == 30 - 2
+
+
+def test_continued_run_equals_an_undisturbed_one(tmp_path: Path) -> None:
+    whole = study(trials=30)
+    drive(whole, SerialExecutor(Table()))
+    for trials in (7, 8, 30):
+        run = study(tmp_path / "ledger.jsonl", trials=trials)
+        drive(run, SerialExecutor(Table()))
+    assert found(run.measurements) == found(whole.measurements)
+    again = study(tmp_path / "ledger.jsonl", trials=30)
+    assert again.ask() is None
+    assert again.done
+
+
+def test_half_done_tasks_are_the_same_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    run = study(path, trials=12)
+    tasks = [ask(run) for _ in range(8)]
+    for number in (5, 2, 7):
+        run.tell(done(tasks[number]))
+    again = study(path, trials=12)
+    resumed = [ask(again) for _ in range(9)]
+    assert [t.number for t in resumed] == [0, 1, 3, 4, 6, 8, 9, 10, 11]
+    assert resumed[:5] == [tasks[n] for n in (0, 1, 3, 4, 6)]
+    assert again.ask() is None
+
+
+def test_unsettled_failures_are_retried_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    run = study(path, trials=3)
+    run.tell(failed(ask(run), "killed: by a test"))
+    run.tell(failed(ask(run), "killed: by a test"))
+    again = study(path, trials=3)
+    task = ask(again)
+    assert (task.number, task.attempt) == (0, 2)
+    again.tell(failed(task, "killed: by a test"))
+    assert ask(again).number == 1
+    final = study(path, trials=3)
+    assert ask(final).number == 1
+
+
+def test_numbers_of_what_no_longer_fits_are_not_reused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    run = study(path, trials=12)
+    drive(run, SerialExecutor(Table()))
+    choices = {p.name: [c for c in p.choices if c != "mb6"] for p in SPACE.parameters}
+    with pytest.warns(LedgerWarning, match="do not fit"):
+        again = study(path, trials=12, space=SearchSpace(choices))
+    kept = len(again.measurements)
+    assert 0 < kept < 12
+    drive(again, SerialExecutor(Table()))
+    new = [m.number for m in again.measurements[kept:]]
+    assert new == list(range(12, 12 + 12 - kept))
+
+
+def test_every_seed_is_measured_under_one_number(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    run = study(path, trials=3, seeds=(0, 1))
+    for _ in range(3):
+        run.tell(done(ask(run)))
+    again = study(path, trials=3, seeds=(0, 1))
+    drive(again, SerialExecutor(Table()))
+    places = [(m.number, m.seed) for m in again.measurements]
+    assert places == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+class BestOfTwo:
+    """Promotes to rung 1 the better of each two that rung 0 has measured."""
+
+    def next(
+        self, measurements: Sequence[Measurement], running: Iterable[Task]
+    ) -> tuple[Architecture, int] | None:
+        low = [m for m in measurements if m.rung == 0]
+        begun = {m.architecture for m in measurements if m.rung == 1}
+        begun |= {task.architecture for task in running if task.rung == 1}
+        pairs = zip(low[::2], low[1::2], strict=False)
+        better = [max(pair, key=lambda m: m.values["accuracy"]) for pair in pairs]
+        return next(((m.architecture, 1) for m in better if m.architecture not in begun), None)
+
+
+def test_promotions_keep_the_number_and_come_before_new_trials(tmp_path: Path) -> None:
+    run = study(tmp_path / "ledger.jsonl", trials=6, rungs=BestOfTwo())
+    drive(run, SerialExecutor(Table()))
+    rungs = [m.rung for m in run.measurements]
+    assert rungs == [0, 0, 1, 0, 0, 1, 0, 0, 1]
+    pairs = {(m.number, m.architecture.id) for m in run.measurements}
+    assert len(pairs) == 6
+    again = study(tmp_path / "ledger.jsonl", trials=8, rungs=BestOfTwo())
+    drive(again, SerialExecutor(Table()))
+    assert [m.rung for m in again.measurements] == [*rungs, 0, 0, 1]
+
+
+def test_without_ledger_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    drive(study(trials=3), SerialExecutor(Table()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_measurement_that_cannot_be_recorded_is_not_learnt(tmp_path: Path) -> None:
+    run = study(tmp_path / "ledger.jsonl", trials=3)
+    task = ask(run)
+    assert isinstance(run._ledger, Ledger)
+    run._ledger.close()
+    with pytest.raises(Exception, match="closed"):
+        run.tell(done(task))
+    assert run.measurements == []
+    assert task in run.running.values()
