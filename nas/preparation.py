@@ -1,0 +1,49 @@
+"""From a job to all that a search, a report or an export needs: images, space, costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.cost import CostModel, NetworkCost
+from nas.cost.table import CostTable
+from nas.data import Dataset, load
+from nas.job import Job
+from nas.run_directory import RunDirectory
+from space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job with its images, its compiled space and its cost model."""
+
+    job: Job
+    base: Path
+    dataset: Dataset
+    space: SearchSpace
+    cost: CostModel
+
+
+def prepare(job: Job, base: Path, costs: Path | None = None) -> Prepared:
+    """Load the images of a job, compile its space and make its cost model.
+
+    ``base`` is where the job's paths start; ``costs`` a file of part costs kept from before.
+
+    Raises:
+        PlugnasError: whatever is wrong with images, space or latency table.
+    """
+    dataset = load(job.data, base=base)
+    space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))
+    return Prepared(job, base, dataset, space, cost_model(job, space, base, costs))
+
+
+def cost_model(job: Job, space: SearchSpace, base: Path, costs: Path | None = None) -> CostModel:
+    """Return the exact costs of a job's space, and its latencies where the job asks for them."""
+    table = CostTable.load(costs) if costs is not None else CostTable()
+    return NetworkCost(space, table)
+
+
+def reopen(run: RunDirectory) -> tuple[SearchSpace, CostModel]:
+    """Return space and costs of an earlier run, without its images."""
+    space = run.space()
+    return space, cost_model(run.job, space, run.base, run.path / "costs.json")
