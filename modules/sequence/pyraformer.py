@@ -1,0 +1,130 @@
+"""Pyramidal attention of Pyraformer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import hidden_width
+from modules._registry import register
+
+
+def pyramid_mask(
+    length: int, windows: tuple[int, ...], inner_size: int, *, real: int, like: Tensor
+) -> Tensor:
+    """Which node of the pyramid sees which: (M, M), True where the row sees the column.
+
+    Nodes are numbered scale by scale, the finest first; scale l + 1 has floor(n_l / w_l) nodes, the
+    last of which takes all remaining children. A node sees those of its scale at most
+    inner_size // 2 away, its children and its parent. Nodes that begin at or beyond step ``real``
+    (padding) see themselves alone, and nobody sees them.
+    """
+    scales, positions, parents, exists = [], [], [], []
+    count, offset, stride = length, 0, 1
+    for level in range(len(windows) + 1):
+        position = torch.arange(count, device=like.device)
+        scales.append(torch.full_like(position, level))
+        positions.append(position)
+        exists.append(position * stride < real)
+        offset += count
+        if level == len(windows):
+            parents.append(torch.full_like(position, -1))
+            break
+        count //= windows[level]
+        stride *= windows[level]
+        parents.append(offset + (position // windows[level]).clamp(max=count - 1))
+    scale, position, parent, there = map(torch.cat, (scales, positions, parents, exists))
+    node = torch.arange(scale.shape[0], device=like.device)
+    near = (position[:, None] - position).abs() <= inner_size // 2
+    near = near & (scale[:, None] == scale)
+    kin = parent[:, None] == node
+    return ((near | kin | kin.T) & there[:, None] & there) | (node[:, None] == node)
+
+
+class _MaskedAttention(nn.Module):
+    """Multi-head attention of tokens (B, M, C) where the mask (M, M) allows."""
+
+    def __init__(self, channels: int, *, heads: int, head_channels: int) -> None:
+        super().__init__()
+        self.heads = heads
+        width = heads * head_channels
+        self.query = nn.Linear(channels, width)
+        self.key = nn.Linear(channels, width)
+        self.value = nn.Linear(channels, width)
+        self.project = nn.Linear(width, channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        q, k, v = (
+            layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.project(y.transpose(1, 2).flatten(2))
+
+
+@register(
+    "pyraformer",
+    slot="sequence",
+    family="multi_scale",
+    name="Pyraformer pyramidal attention",
+    year=2022,
+    paper="ICLR 2022",
+    choices={
+        "windows": ((2, 2), (2, 2, 2), (4, 4)),
+        "inner_size": (3, 5),
+        "heads": (4, 8),
+    },
+)
+class PyramidalAttention(nn.Module):
+    """Lets each step see its neighbours, and far ones through a pyramid of coarser steps.
+
+    Coarser scales: s_(l+1) = relu(conv(s_l)), kernel and stride w_l. All scales are strung together
+    and layer-normalised, n = LN([s_0, s_1, ...]); multi-head attention A runs where
+    ``pyramid_mask`` allows: neighbours, children, parent. Between two attentions
+    n = LN(n + A_i(n)); of the last one the finest scale leaves: (B, C, T) -> the same, without
+    residual. What scale l knows takes l attentions to reach the finest, so there are as many as
+    windows (``depth=None``).
+
+    Departs from circulating code, where one attention leaves the coarsest scales without effect,
+    and the finest steps see the whole past and one step of the future: the paper's neighbourhood
+    decides. A T below the product of the windows is padded, and what consists of padding is
+    masked. Heads have max(1, C // heads) channels by default. No feed-forward part.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        windows: tuple[int, ...] = (2, 2, 2),
+        inner_size: int = 3,
+        heads: int = 8,
+        head_channels: int | None = None,
+        depth: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.windows = windows
+        self.inner_size = inner_size
+        depth = len(windows) if depth is None else depth
+        width = head_channels or hidden_width(channels, heads)
+        self.coarsen = nn.ModuleList(nn.Conv1d(channels, channels, w, stride=w) for w in windows)
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(depth))
+        self.attentions = nn.ModuleList(
+            _MaskedAttention(channels, heads=heads, head_channels=width) for _ in range(depth)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x.shape[2]
+        length = max(steps, math.prod(self.windows))
+        scales = [F.pad(x, (0, length - steps))]
+        for conv in self.coarsen:
+            scales.append(F.relu(conv(scales[-1])))
+        nodes = torch.cat(scales, dim=2).transpose(1, 2)  # (B, M, C)
+        mask = pyramid_mask(length, self.windows, self.inner_size, real=steps, like=x)
+        attended = torch.zeros_like(nodes)
+        for norm, attention in zip(self.norms, self.attentions, strict=True):
+            nodes = norm(nodes + attended)
+            attended = attention(nodes, mask)
+        return attended[:, :steps].transpose(1, 2)
