@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modules._parts import common_divisor
 from modules._registry import register
 
 
@@ -86,13 +85,13 @@ class SimplifiedSelfAttention(nn.Module):
     and passed through one linear map with bias. (B, N, C) -> the same. ``keys`` and ``values``,
     both (B, M, C), may differ from x.
 
-    Departs from circulating code: where h does not divide C, the greatest common divisor stands
+    Departs from circulating code: where h does not divide C, the largest divisor below it stands
     for h; torch's initialisation in place of a deviation of 0.001.
     """
 
     def __init__(self, channels: int, *, heads: int = 8, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads, self.dropout = math.gcd(heads, channels), dropout
+        self.heads, self.dropout = common_divisor(heads, channels), dropout
         self.project = nn.Linear(channels, channels)
 
     def forward(

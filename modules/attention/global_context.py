@@ -1,0 +1,68 @@
+"""The global context block of GCNet."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from modules._parts import conv2d, hidden_width
+from modules._registry import register
+
+
+@register(
+    "global_context",
+    slot="attention",
+    family="self_attention",
+    name="GCNet global context block",
+    year=2019,
+    paper="arXiv:1904.11492",
+    choices={
+        "reduction": (4, 8, 16),
+        "pooling": ("attention", "average"),
+        "mode": ("add", "multiply", "both"),
+    },
+)
+class GlobalContext(nn.Module):
+    """Adds to every position one context vector that attention over all positions gathered.
+
+    a = softmax over the positions of a 1x1 convolution of x to one map; ctx = sum of a_n x_n
+    (``pooling="average"``: the mean). t = W2 relu(LayerNorm(W1 ctx)), W1 to C // reduction.
+    y = x + t (``add``), x * sigmoid(t) (``multiply``), or first the product and then the sum, each
+    with its own t (``both``). (B, C, H, W) -> the same. W2 starts at 0.
+
+    Departs from circulating code: the hidden width is at least 4, because a layer norm of one
+    value is constant; the attention map has no bias, which its softmax would cancel.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        pooling: str = "attention",
+        mode: str = "add",
+    ) -> None:
+        super().__init__()
+        hidden = hidden_width(channels, reduction, minimum=4)
+        self.attention = conv2d(channels, 1) if pooling == "attention" else None
+        self.multiply = None if mode == "add" else _transform(channels, hidden)
+        self.add = None if mode == "multiply" else _transform(channels, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.attention is None:
+            context = x.mean((2, 3))  # (B, C)
+        else:
+            weights = self.attention(x).flatten(2).softmax(2)  # (B, 1, N)
+            context = (x.flatten(2) @ weights.transpose(1, 2)).squeeze(2)
+        y = x
+        if self.multiply is not None:
+            y = y * self.multiply(context).sigmoid()[..., None, None]
+        if self.add is not None:
+            y = y + self.add(context)[..., None, None]
+        return y
+
+
+def _transform(channels: int, hidden: int) -> nn.Sequential:
+    last = nn.Linear(hidden, channels)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(channels, hidden), nn.LayerNorm(hidden), nn.ReLU(), last)

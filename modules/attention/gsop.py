@@ -1,0 +1,91 @@
+"""Global second-order pooling (GSoP) as attention over channels and positions."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import BatchNorm2d, ConvBN, conv2d, resize_like
+from modules._registry import register
+
+
+@register(
+    "gsop",
+    slot="attention",
+    family="second_order",
+    name="Global second-order pooling attention",
+    year=2018,
+    paper="arXiv:1811.12006",
+    choices={
+        "mode": ("channel", "position", "both"),
+        "hidden_channels": (32, 64, 128),
+        "positions": (4, 8),
+    },
+)
+class GSoP(nn.Module):
+    """Gates channels, positions or both by what a covariance matrix says about each of them.
+
+    channel: z = relu(BN(1x1 convolution of x to d)); S = covariance of the d channels over the N
+    positions, (d, d). position: z is average-pooled to m x m and S is the covariance of the m^2
+    positions over the channels. Each row of S becomes four numbers (batch norm, a convolution of
+    its own per row), those become C logits, or m^2 resized to the map; y = x * sigmoid(logits).
+    both: the mean of the two. (B, C, H, W) -> the same. d = min(``hidden_channels``, C),
+    m = ``positions``; covariances divide by the count.
+
+    Departs from circulating code: d never exceeds C. The pooling of the same paper that ends a
+    network (iSQRT-COV) is another slot's.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        mode: str = "channel",
+        hidden_channels: int = 128,
+        positions: int = 8,
+    ) -> None:
+        super().__init__()
+        hidden = min(hidden_channels, channels)
+        self.mode, self.positions = mode, positions
+        if mode != "position":
+            self.channel_reduce = ConvBN(channels, hidden, activation=nn.ReLU())
+            self.channel_rows = _Rows(hidden, channels)
+        if mode != "channel":
+            self.position_reduce = ConvBN(channels, hidden, activation=nn.ReLU())
+            self.position_rows = _Rows(positions**2, positions**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mode == "channel":
+            return x * self._channel(x)
+        if self.mode == "position":
+            return x * self._position(x)
+        return x * (0.5 * (self._channel(x) + self._position(x)))
+
+    def _channel(self, x: Tensor) -> Tensor:
+        z = self.channel_reduce(x).flatten(2)  # (B, d, N)
+        return self.channel_rows(_covariance(z))[..., None].sigmoid()
+
+    def _position(self, x: Tensor) -> Tensor:
+        side = (self.positions, self.positions)
+        z = F.adaptive_avg_pool2d(self.position_reduce(x), side).flatten(2)  # (B, d, m^2)
+        logits = self.position_rows(_covariance(z.transpose(1, 2)))
+        return resize_like(logits.transpose(1, 2).unflatten(2, side), x).sigmoid()
+
+
+class _Rows(nn.Module):
+    """From each row of a (B, d, d) matrix four numbers, from all of them ``out``: (B, out, 1)."""
+
+    def __init__(self, size: int, out: int) -> None:
+        super().__init__()
+        self.norm = BatchNorm2d(size)
+        self.row = nn.Conv2d(size, 4 * size, (size, 1), groups=size)
+        self.mix = conv2d(4 * size, out, bias=True)
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        return self.mix(self.row(self.norm(matrix.unsqueeze(3)))).squeeze(3)
+
+
+def _covariance(variables: Tensor) -> Tensor:
+    """Covariance of d variables with N observations, (B, d, N) -> (B, d, d)."""
+    centred = variables - variables.mean(2, keepdim=True)
+    return centred @ centred.transpose(1, 2) / variables.shape[2]
