@@ -208,7 +208,7 @@ class Ledger:
         fitting: list[Measurement] = []
         for line, record in zip(self.contents.lines, self.contents.records, strict=True):
             try:
-                architecture = space.architecture(record["architecture"]["values"])
+                architecture = space.adopt(record["architecture"]["values"])
                 reason = space.refusal(architecture)
             except PlugnasError as error:
                 reason = str(error)

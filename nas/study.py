@@ -97,7 +97,7 @@ class Study:
     def finished(self) -> int:
         """Architectures handed out of which no evaluation is running or waiting."""
         open_ids = {task.architecture.id for task in (*self.running.values(), *self._queue)}
-        return len(self._numbers.keys() - open_ids)
+        return len(self._numbers) - len(open_ids)
 
     @property
     def hopeless(self) -> str | None:
@@ -241,8 +241,19 @@ class Study:
                     self._queue.append(dataclasses.replace(task, attempt=attempt))
 
 
+def about(problem: Problem, *, trials: int, **more: Any) -> dict[str, Any]:
+    """Return what a ledger's header says of a search, so that it can be read without its job."""
+    return {
+        "objectives": dict(problem.objectives),
+        "budget": dict(problem.budget),
+        "seed": problem.seed,
+        "trials": trials,
+        **more,
+    }
+
+
 def _diverged(measurement: Measurement) -> bool:
     return (measurement.reason or "").startswith(DIVERGED)
 
 
-__all__ = ["Promoter", "Study", "StudyError"]
+__all__ = ["Promoter", "Study", "StudyError", "about"]

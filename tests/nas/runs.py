@@ -16,7 +16,7 @@ import numpy as np
 from nas.ledger import Ledger
 from nas.records import Measurement, Task
 from nas.samplers import Problem, SpaceExhausted
-from nas.study import Study
+from nas.study import Study, about
 from space import Architecture, SearchSpace
 
 CHOICES = {f"layer{i}": ["id", "conv", "mb3", "mb6"] for i in range(4)}
@@ -79,7 +79,11 @@ def study(
 ) -> Study:
     """A study with the local random sampler, on a ledger at ``path`` if given."""
     asked = problem(space, seed=options.pop("seed", 0))
-    ledger = None if path is None else Ledger.open(path, space, cost=asked.cost)
+    ledger = (
+        None
+        if path is None
+        else Ledger.open(path, space, cost=asked.cost, about=about(asked, trials=trials))
+    )
     return Study(asked, Draws(asked), ledger, trials=trials, **options)
 
 

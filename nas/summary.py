@@ -1,0 +1,134 @@
+"""A run in figures: how far it is, what works, what fails and why, the front so far."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas import pareto
+from nas.front import Member, front, members, table
+from nas.records import Measurement
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the measurements of a run say together.
+
+    ``tried`` counts architectures and ``failed`` those of them without any good measurement;
+    ``reasons`` counts failed measurements by kind; ``culprits`` names the choices that failed in
+    every architecture they were in. ``best`` is the best value of the first objective;
+    ``hypervolume`` is a share of the box that ``objectives`` and budget span (0 to 1).
+    """
+
+    tried: int
+    failed: int
+    measurements: int
+    reasons: Mapping[str, int]
+    culprits: tuple[str, ...]
+    best: tuple[str, float] | None
+    hypervolume: float | None
+    front: tuple[Member, ...]
+
+
+def summarise(
+    measurements: Sequence[Measurement],
+    objectives: Mapping[str, str],
+    budget: Mapping[str, float],
+    slots: Mapping[str, str | None] | None = None,
+) -> Summary:
+    """Sum a run up; ``slots`` gives for each parameter's name the slot it chooses for."""
+    tried = {m.architecture.id for m in measurements}
+    good = {m.architecture.id for m in measurements if m.ok}
+    found = members(measurements)
+    on = front(
+        found, objectives, {n: v for n, v in budget.items() if found and n in found[0].costs}
+    )
+    first, direction = next(iter(objectives.items()))
+    values = [member[first] for member in on if np.isfinite(member[first])]
+    best = (max if direction == "max" else min)(values) if values else None
+    return Summary(
+        tried=len(tried),
+        failed=len(tried - good),
+        measurements=len(measurements),
+        reasons=dict(Counter(kind(m.reason) for m in measurements if not m.ok).most_common()),
+        culprits=culprits(measurements, slots or {}),
+        best=None if best is None else (first, best),
+        hypervolume=share_of_box(found, on, objectives, budget),
+        front=tuple(on),
+    )
+
+
+def kind(reason: str | None) -> str:
+    """Return a reason's kind: ``killed``, ``hung``, ``diverged``, ``raised ValueError``, ..."""
+    parts = [part.strip() for part in (reason or "unknown").split(":")]
+    if parts[0] == "raised" and len(parts) > 2:
+        return f"raised {parts[1]}"
+    return parts[0]
+
+
+def culprits(
+    measurements: Sequence[Measurement], slots: Mapping[str, str | None]
+) -> tuple[str, ...]:
+    """Name the choices that failed in each of the (two or more) architectures they were in.
+
+    A choice of a slot is taken together over all places of the network. Nothing is named while
+    everything fails, for then no choice is to blame more than another.
+    """
+    good = {m.architecture.id for m in measurements if m.ok}
+    if not good:
+        return ()
+    owners: dict[tuple[str, object], set[str]] = defaultdict(set)
+    for measurement in measurements:
+        for name, value in measurement.architecture.values.items():
+            owners[(_place(name, slots.get(name)), value)].add(measurement.architecture.id)
+    guilty = [(where, n) for where, n in owners.items() if len(n) > 1 and not n & good]
+    guilty.sort(key=lambda item: -len(item[1]))
+    return tuple(
+        f"{place} {value} (failed in {len(ids)} of {len(ids)})" for (place, value), ids in guilty
+    )
+
+
+def _place(name: str, slot: str | None) -> str:
+    """Return where a parameter chooses: its slot, and for a module's setting which one."""
+    if slot is None:
+        return name
+    tail = name.split(".")
+    return slot if slot in tail[-1:] or len(tail) < 2 else f"{slot} {'.'.join(tail[-2:])}"
+
+
+def share_of_box(
+    found: Sequence[Member],
+    on: Sequence[Member],
+    objectives: Mapping[str, str],
+    budget: Mapping[str, float],
+) -> float | None:
+    """Return the dominated share of the box from the best thinkable to the worst allowed.
+
+    A cost reaches from 0 to its limit (without one, to the largest found), an objective within
+    0..1 from 0 to 1, any other over the range found.
+    """
+    if not on:
+        return None
+    points = table(found, objectives)
+    points = points[np.isfinite(points).all(axis=1)]
+    ideal, corner = [], []
+    for column, (name, direction) in zip(points.T, objectives.items(), strict=True):
+        low, high = float(column.min()), float(column.max())
+        if direction == "max":
+            unit = low >= 0 and high <= 1
+            ideal.append(1.0 if unit else high)
+            corner.append(0.0 if unit else low)
+        else:
+            ideal.append(min(0.0, low))
+            corner.append(budget.get(name, high))
+    box = float(np.prod(np.abs(np.subtract(ideal, corner))))
+    if not box > 0:
+        return None
+    volume = pareto.hypervolume(table(on, objectives), corner, list(objectives.values()))
+    return volume / box
+
+
+__all__ = ["Summary", "culprits", "kind", "share_of_box", "summarise"]

@@ -1,0 +1,142 @@
+"""The progress display and `nas status`: right figures, readable on a terminal and in a file."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from nas.cli import status as command
+from nas.drive import drive
+from nas.executors import SerialExecutor
+from nas.lock import RunLock
+from nas.progress import Progress, _clock
+from nas.status import StatusError, as_dict, as_text, status
+from nas.summary import kind, summarise
+from tests.nas.runs import SPACE, Table, accuracy, study
+from tests.nas.test_executors import ids
+
+
+def test_plain_lines_are_few_and_say_it_all() -> None:
+    stream = io.StringIO()
+    run = study(trials=100)
+    drive(run, SerialExecutor(Table()), on_event=Progress(stream))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "0/100 trials  0 running"
+    assert lines[-1].startswith("100/100 trials  0 running  best accuracy 0.")
+    assert "hypervolume 0." in lines[-1]
+    assert 20 <= len(lines) <= 23
+    assert all("\r" not in line for line in lines)
+    assert " left" in lines[5]
+
+
+def test_live_line_overwrites_itself() -> None:
+    stream = io.StringIO()
+    drive(study(trials=10), SerialExecutor(Table()), on_event=Progress(stream, live=True))
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    assert text.split("\r")[-1].startswith("10/10 trials")
+
+
+def test_refusals_by_the_budget_and_failures_are_shown() -> None:
+    stream = io.StringIO()
+    run = study(trials=6)
+    object.__setattr__(run.problem, "budget", {"params": 400.0})
+    run.sampler.refused = 12  # type: ignore[attr-defined]
+    table = Table(faults=dict.fromkeys(ids(2)[:1], "nan"))
+    drive(run, SerialExecutor(table), on_event=Progress(stream))
+    assert "  12 refused by budget  1 failed  " in stream.getvalue().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(7.4, "0:07"), (750, "12:30"), (10931, "3:02:11"), (59.6, "1:00")]
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert _clock(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("killed: worker ended by SIGKILL", "killed"),
+        ("raised: ValueError: no (a.py:3)", "raised ValueError"),
+        ("raised: the value of x must be a number, not 'a'", "raised"),
+        ("diverged: accuracy is nan", "diverged"),
+        (None, "unknown"),
+    ],
+)
+def test_kinds_of_reasons(reason: str | None, text: str) -> None:
+    assert kind(reason) == text
+
+
+def test_module_that_fails_every_time_is_named() -> None:
+    run = study(trials=60)
+    bad = {a.id: "raise" for a in all_architectures() if a["layer2"] == "mb6"}
+    drive(run, SerialExecutor(Table(faults=bad)))
+    tried = {m.architecture.id for m in run.measurements if m.architecture["layer2"] == "mb6"}
+    summary = summarise(run.measurements, run.problem.objectives, {})
+    assert summary.culprits == (f"layer2 mb6 (failed in {len(tried)} of {len(tried)})",)
+    assert summary.failed == len(tried)
+    assert summary.reasons == {"raised ValueError": 3 * len(tried)}
+    together = summarise(run.measurements, run.problem.objectives, {}, {"layer2": "operator"})
+    assert together.culprits == (f"operator mb6 (failed in {len(tried)} of {len(tried)})",)
+
+
+def all_architectures():  # type: ignore[no-untyped-def]
+    for codes in SPACE.enumerate():
+        yield from SPACE.architectures(codes)
+
+
+def test_nothing_is_named_while_everything_fails() -> None:
+    run = study(trials=4)
+    drive(run, SerialExecutor(Table(faults={a.id: "nan" for a in all_architectures()})))
+    summary = summarise(run.measurements, run.problem.objectives, {})
+    assert (summary.culprits, summary.best, summary.hypervolume) == ((), None, None)
+
+
+def test_status_while_driven_and_afterwards(tmp_path: Path) -> None:
+    run = study(tmp_path / "ledger.jsonl", trials=30)
+    table = Table(faults=dict.fromkeys(ids(2), "nan"))
+    drive(run, SerialExecutor(table))
+    study(tmp_path / "ledger.jsonl", trials=40)
+    with RunLock(tmp_path):
+        assert "driven by process" in as_text(status(tmp_path))
+    state = status(tmp_path)
+    data = as_dict(state)
+    assert (data["trials"], data["tried"], data["failed"], data["sessions"]) == (40, 30, 2, 2)
+    assert data["driver"] is None
+    assert data["reasons"] == {"diverged": 2}
+    best = max(accuracy(m.architecture) for m in run.measurements if m.ok)
+    assert data["best"] == {"accuracy": best}
+    assert 0 < data["hypervolume"] < 1
+    assert data["front"][-1]["accuracy"] == best
+    assert json.loads(json.dumps(data)) == data
+    text = as_text(state)
+    assert "30 of 40 architectures tried" in text
+    assert "failed measurements: 2 diverged; given up: 2 architectures" in text
+    assert "nobody drives it now" in text
+
+
+def test_status_needs_no_more_than_a_header(tmp_path: Path) -> None:
+    study(tmp_path / "ledger.jsonl", trials=3)
+    assert as_dict(status(tmp_path))["tried"] == 0
+    assert "front so far: 0" in as_text(status(tmp_path))
+
+
+def test_status_of_no_run(tmp_path: Path) -> None:
+    with pytest.raises(StatusError, match="no search has begun there"):
+        status(tmp_path)
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drive(study(tmp_path / "ledger.jsonl", trials=3), SerialExecutor(Table()))
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    assert command.run(parser.parse_args([str(tmp_path), "--json"])) == 0
+    assert json.loads(capsys.readouterr().out)["tried"] == 3
+    assert command.run(parser.parse_args([str(tmp_path)])) == 0
+    assert "3 of 3 architectures tried" in capsys.readouterr().out
