@@ -180,9 +180,10 @@ def _smallest(on: Sequence[Member], accuracy: float) -> Member:
 
 
 def _best_within(found: Sequence[Member], cost: str, limit: float) -> Member:
-    fitting = within(found, {cost: limit})
+    sound = [m for m in found if math.isfinite(m["accuracy"])]
+    fitting = within(sound, {cost: limit})
     if not fitting:
-        least = min(m[cost] for m in found)
+        least = min(m[cost] for m in sound)
         raise PickError(f"nothing has {cost} <= {limit:g}; the least is {least:g}")
     return max(fitting, key=lambda m: m["accuracy"])
 

@@ -1,0 +1,79 @@
+"""Show a run's Pareto front: table, CSV, picture, page.
+
+  nas front runs/digits                      the table; writes front.csv, front.png, report.html
+  nas front runs/digits --budget flops=2M    only what costs at most that
+  nas front runs/digits --x latency_ms       another cost against accuracy
+
+A front holds the architectures that no other beats in every objective, at the highest rung. Of
+equal ones the first measured stays; failed evaluations and lower rungs never enter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument(
+        "--x", help="the cost against accuracy: flops, params, memory, latency_ms, ..."
+    )
+    parser.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        metavar="COST=LIMIT",
+        help="instead of the job's budget; may be repeated",
+    )
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print JSON, write nothing")
+    shape.add_argument("--csv", action="store_true", help="print CSV, write nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the front and, without --json or --csv, write its files."""
+    from nas import front_report
+    from nas.run_directory import RunDirectory
+
+    run_directory = RunDirectory.read(args.run_dir)
+    objectives = dict(run_directory.job.objectives)
+    if args.x:
+        objectives = {"accuracy": "max", _cost(args.x): "min"}
+    budget = _budget(args.budget) if args.budget else None
+    view = front_report.RunView.open(run_directory, objectives, budget)
+    if args.json:
+        print(json.dumps(front_report.to_json(view), indent=2))
+    elif args.csv:
+        print(front_report.to_csv(view), end="")
+    else:
+        print(front_report.to_text(view))
+        for written in front_report.write(view):
+            print(f"wrote {written}")
+    return 0
+
+
+def _cost(name: str) -> str:
+    from modules import PlugnasError, did_you_mean
+    from nas.job import COSTS
+
+    if name not in COSTS:
+        raise PlugnasError(
+            f"--x is one of {', '.join(COSTS)}, not `{name}`{did_you_mean(name, COSTS)}"
+        )
+    return name
+
+
+def _budget(pairs: list[str]) -> dict[str, float]:
+    from modules import PlugnasError
+    from nas.job import quantity
+
+    budget = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise PlugnasError(f"--budget takes COST=LIMIT, such as flops=5M, not `{pair}`")
+        budget[_cost(name)] = quantity(value, f"--budget {name}")
+    return budget

@@ -1,0 +1,201 @@
+"""A run's front as data: the table, CSV and JSON that ``nas front`` prints and keeps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nas import front as fronts
+from nas import pareto
+from nas.front import Member
+from nas.ledger import read
+from nas.records import Measurement
+from nas.run_directory import RunDirectory
+from nas.zoo_report import short
+from space import SearchSpace, SpaceError
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as its ledger tells it: measurements that fit the space, members, front."""
+
+    run: RunDirectory
+    space: SearchSpace
+    measurements: tuple[Measurement, ...]
+    misfits: int
+    objectives: Mapping[str, str]
+    budget: Mapping[str, float]
+
+    @classmethod
+    def open(
+        cls,
+        run: RunDirectory,
+        objectives: Mapping[str, str] | None = None,
+        budget: Mapping[str, float] | None = None,
+    ) -> RunView:
+        """Read a run, also one that is under way; objectives and budget are the job's if None.
+
+        Raises:
+            PlugnasError: no ledger, or a damaged one.
+        """
+        space = run.space()
+        found, misfits = [], 0
+        records = read(run.ledger).records if run.ledger.exists() else ()
+        for record in records:
+            try:
+                architecture = space.adopt(record["architecture"]["values"])
+            except SpaceError:
+                misfits += 1
+                continue
+            found.append(Measurement.from_dict(record, architecture))
+        return cls(
+            run,
+            space,
+            tuple(found),
+            misfits,
+            run.job.objectives if objectives is None else objectives,
+            run.job.limits if budget is None else budget,
+        )
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """What was measured at the highest rung."""
+        return fronts.members(self.measurements, self.run.top_rung)
+
+    @cached_property
+    def front(self) -> list[Member]:
+        """The front within budget, cheapest first."""
+        return fronts.front(self.members, self.objectives, self.budget)
+
+    def pick(self, text: str) -> Member:
+        """Return the member that a pick names."""
+        return fronts.pick(text, self.members, self.objectives, self.budget)
+
+    @cached_property
+    def reference(self) -> list[float]:
+        """The hypervolume's reference point: a tenth of the range beyond the worst measured."""
+        points = fronts.table(self.members, self.objectives)
+        corner = pareto.reference_point(points, list(self.objectives.values()))
+        return [float(value) for value in corner]
+
+    @cached_property
+    def hypervolume(self) -> float:
+        """The front's hypervolume as a fraction of the box from the reference to the ideal."""
+        points = fronts.table(self.front, self.objectives)
+        directions = list(self.objectives.values())
+        ideal = [
+            max(p) if d == "max" else min(p) for p, d in zip(points.T, directions, strict=True)
+        ]
+        box = math.prod(abs(i - r) for i, r in zip(ideal, self.reference, strict=True))
+        return pareto.hypervolume(points, self.reference, directions) / box
+
+
+def row(member: Member) -> dict[str, Any]:
+    """Return one member as a flat record; ``accuracy_std`` is over its ``n`` seeds."""
+    spread = {f"{name}_std": _finite(value) for name, value in member.spread.items()}
+    return {
+        "id": member.id,
+        "n": member.n,
+        **member.values,
+        **spread,
+        **member.costs,
+        "numbers": " ".join(map(str, member.numbers)),
+        "architecture": member.architecture.json(),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def to_json(view: RunView) -> dict[str, Any]:
+    """Return the front as JSON data; documented in docs/json.md."""
+    data: dict[str, Any] = {
+        "run": str(view.run.path),
+        "objectives": dict(view.objectives),
+        "budget": dict(view.budget),
+        "evaluated": len(view.members),
+        "failed": sum(not m.ok for m in view.measurements),
+        "front": [
+            {**row(m), "numbers": list(m.numbers), "architecture": m.architecture.values}
+            for m in view.front
+        ],
+    }
+    if view.front:
+        data["knee"] = fronts.knee(view.front, view.objectives).id
+        data["hypervolume"] = view.hypervolume
+        data["reference"] = dict(zip(view.objectives, view.reference, strict=True))
+    return data
+
+
+def to_csv(view: RunView) -> str:
+    """Return the front as CSV, one member a line."""
+    rows = [row(member) for member in view.front]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["id"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def to_text(view: RunView) -> str:
+    """Return the front as a table to read."""
+    if not view.front:
+        return "no architecture within budget has finished the highest rung yet"
+    knee = fronts.knee(view.front, view.objectives).id
+    costs = [n for n in ("flops", "params", "memory", "latency_ms") if n in view.front[0].costs]
+    head = f"  {'id':<13} {'accuracy':>9}" + "".join(f"{name:>11}" for name in costs)
+    lines = [_summary(view), "", head + "  modules"]
+    for member in view.front:
+        mark = "*" if member.id == knee else " "
+        accuracy = f"{100 * member['accuracy']:.2f} %"
+        figures = "".join(f"{short(member[name]):>11}" for name in costs)
+        lines.append(f"{mark} {member.id:<13} {accuracy:>9}{figures}  {modules_of(member)}")
+    lines += ["", "* the knee (costs on a logarithmic scale)"]
+    cost = next((n for n, d in view.objectives.items() if d == "min"), None)
+    if cost is not None:
+        steps = fronts.best_within_steps(view.front, cost)
+        words = [f"{short(s)}: {100 * m['accuracy']:.2f} % ({m.id[:6]})" for s, m in steps]
+        lines.append(f"best within {cost} of " + ", ".join(words))
+    return "\n".join(lines)
+
+
+def _summary(view: RunView) -> str:
+    limits = ", ".join(f"{n} <= {short(v)}" for n, v in view.budget.items())
+    reference = ", ".join(
+        f"{n} {short(v)}" for n, v in zip(view.objectives, view.reference, strict=True)
+    )
+    old = f"; {view.misfits} measurements of an older space left out" if view.misfits else ""
+    return (
+        f"{view.run.path}: {len(view.front)} on the front of {len(view.members)} architectures"
+        + (f" within {limits}" if limits else "")
+        + f"{old}\nhypervolume {view.hypervolume:.4f} of the box from {reference} to the best of "
+        "each objective; accuracy is the proxy's, on validation images; FLOPs are 2 per "
+        "multiply-add"
+    )
+
+
+def modules_of(member: Member) -> str:
+    """Return the modules of an architecture in one short line: blocks, then the head."""
+    values = member.architecture.values
+    stages = []
+    s = 1
+    while f"stage{s}.depth" in values:
+        blocks = []
+        for b in range(1, int(values[f"stage{s}.depth"]) + 1):
+            names = []
+            for slot in ("operator", "attention", "fusion"):
+                own = values.get(f"stage{s}.block{b}.{slot}", values.get(f"stage{s}.{slot}"))
+                chosen = own or values.get(slot)
+                if chosen not in (None, "none", "add"):
+                    names.append(str(chosen))
+            blocks.append("+".join(names))
+        stages.append(f"{values[f'stage{s}.width']}:{' '.join(blocks)}")
+        s += 1
+    tail = [str(values[k]) for k in ("context", "pooling") if values.get(k) not in (None, "none")]
+    return " | ".join([*stages, " ".join(tail)])

@@ -1,0 +1,72 @@
+"""Jobs: what they may say, what they mean, and errors that name file, path and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nas import job as jobs
+from space import ConfigError, SearchSpace
+
+MINIMAL = {"space": {"stages": [{"width": 8}]}}
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+def test_defaults_and_round_trip():
+    job = jobs.parse({**MINIMAL, "budget": {"flops": "2M", "params": 5000}})
+    assert job.limits == {"flops": 2e6, "params": 5000.0}
+    assert job.sampler_config.name == "predictor"
+    assert jobs.parse(yaml.safe_load(jobs.to_yaml(job))) == job
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("2M", 2e6), ("1.5G", 1.5e9), ("500k", 5e5), ("2e6", 2e6), (7, 7.0)]
+)
+def test_quantities(text, number):
+    assert jobs.quantity(text, "x") == number
+
+
+@pytest.mark.parametrize(
+    ("changes", "law"),
+    [
+        ({"trails": 5}, "unknown key `trails`; did you mean `trials`"),
+        ({"trials": 0}, "trials must be at least 1"),
+        ({"trials": "many"}, "trials: expected"),
+        ({"objectives": {}}, "name at least one"),
+        ({"objectives": {"flops": "min"}}, "accuracy: max"),
+        ({"objectives": {"accuracy": "min"}}, "must be `max`"),
+        ({"objectives": {"accuracy": "max", "watts": "min"}}, "`watts` is none of"),
+        ({"budget": {"flop": 1}}, "`flop` is no cost"),
+        ({"budget": {"flops": "2 MB"}}, "must be a number such as"),
+        ({"budget": {"flops": -1}}, "above 0"),
+        ({"workers": 0}, "at least 1 or `auto`"),
+        ({"executor": "slurm"}, "executor"),
+        ({"space": {"stages": [{"widht": 8}]}}, r"space.stages\[0\]: unknown key `widht`"),
+    ],
+)
+def test_errors_name_file_path_and_remedy(changes, law):
+    with pytest.raises(ConfigError, match=law) as error:
+        jobs.parse({**MINIMAL, **changes}, "my.yaml")
+    assert str(error.value).startswith("my.yaml")
+
+
+def test_files(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        jobs.load(tmp_path / "job.yaml")
+    (tmp_path / "jobs.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match="did you mean `jobs.yaml`"):
+        jobs.load(tmp_path / "job.yaml")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        jobs.load(tmp_path / "jobs.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(ConfigError, match="mapping of keys, but got list"):
+        jobs.load(tmp_path / "list.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda p: p.name)
+def test_shipped_jobs_load(path):
+    job = jobs.load(path)
+    space = SearchSpace.from_config(job.space, (3, 32, 32), 10)
+    assert space.size > 1
