@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nas.cost.errors import UncountedOperatorError
-from nas.cost.rules import Work, aten, is_known, work_of
+from nas.cost.rules import Work, aten, attention_output, is_known, work_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def count(module: nn.Module, *inputs: Tensor, **kwargs: Any) -> Counts:
     counter = _Counter([*parameters, *module.buffers()], tree_leaves((inputs, kwargs)))
     module.eval()
     try:
-        with torch.inference_mode(), _without_fast_path(), counter:
+        with torch.inference_mode(), _without_fast_path(), counter.watch_calls(), counter:
             module(*inputs, **kwargs)
     finally:
         for submodule, mode in training.items():
@@ -105,7 +106,10 @@ class _Counter(TorchDispatchMode):
                 out = operator.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
-        out = _run(operator, args, kwargs)
+        if operator.overloadpacket is aten.scaled_dot_product_attention:
+            out = attention_output(*args, **kwargs)
+        else:
+            out = operator(*args, **kwargs)
         self._hold(tree_leaves(out))
         try:
             work = work_of(operator, args, kwargs, out)
@@ -129,7 +133,9 @@ class _Counter(TorchDispatchMode):
         """A sum over a product just formed is a contraction: one MAC per multiplication.
 
         The multiplication, counted as elementwise when it ran, is taken back. The sum must run over
-        an axis along which both factors vary: averaging a gated map contracts nothing.
+        an axis along which both factors vary (averaging a gated map contracts nothing) and stand
+        in the same ``forward`` with no submodule called in between, so that a part counts the same
+        alone as in a network.
         """
         packet = operator.overloadpacket
         if packet is aten.mul and all(isinstance(a, Tensor) and a.numel() > 1 for a in args):
@@ -143,6 +149,20 @@ class _Counter(TorchDispatchMode):
                 return Work(macs=args[0].numel() * (4 if out.is_complex() else 1))
         return work
 
+    @contextmanager
+    def watch_calls(self) -> Iterator[None]:
+        """Forget the products at the border of every module."""
+        hooks = torch.nn.modules.module
+        handles = [
+            hooks.register_module_forward_pre_hook(lambda *_: self._products.clear()),
+            hooks.register_module_forward_hook(lambda *_: self._products.clear()),
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
     def _hold(self, tensors: list[Any]) -> None:
         """Count the storages that have appeared, until they die."""
         for tensor in tensors:
@@ -153,23 +173,13 @@ class _Counter(TorchDispatchMode):
             if key in self._owned or key in self._alive:
                 continue
             size = storage.nbytes()
-            self._alive[key] = (weakref.ref(storage, lambda _, k=key: self._release(k)), size)
+            self._alive[key] = (weakref.ref(storage, partial(self._release, key)), size)
             self._bytes += size
         self.peak = max(self.peak, self._bytes)
 
-    def _release(self, key: int) -> None:
+    def _release(self, key: int, _: weakref.ref) -> None:
         self._bytes -= self._alive.pop(key)[1]
         self._products.pop(key, None)
-
-
-def _run(operator: OpOverload, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """Call the operator; on the meta device attention returns the layout of the fused kernels."""
-    if operator.overloadpacket is aten.scaled_dot_product_attention and args[0].is_meta:
-        query, _, value = args[:3]
-        if query.dim() == 4:  # (B, heads, N, d); other ranks are not fused on any device
-            batch, heads, length, _ = query.shape
-            return query.new_empty(batch, length, heads, value.shape[-1]).transpose(1, 2)
-    return operator(*args, **kwargs)
 
 
 def _varying_axes(factor: Tensor, dims: int) -> set[int]:
@@ -182,9 +192,7 @@ def _varying_axes(factor: Tensor, dims: int) -> set[int]:
     }
 
 
-def _contracts(
-    x: Tensor, dims: Any, shape: torch.Size, varying: tuple[set[int], ...]
-) -> bool:
+def _contracts(x: Tensor, dims: Any, shape: torch.Size, varying: tuple[set[int], ...]) -> bool:
     """Whether reducing x over dims (None: all) sums a product over an axis of both factors."""
     if x.shape != shape:  # a view stands between: the axes are no longer known
         return x.numel() == shape.numel()

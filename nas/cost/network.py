@@ -143,7 +143,9 @@ class _Place:
             self._weights = np.array(radices[:-1], dtype=np.uint64)
         else:
             rng = np.random.default_rng(0)
-            self._weights = rng.integers(2**64, size=len(self._free), dtype=np.uint64) | 1
+            self._weights = rng.integers(2**64, size=len(self._free), dtype=np.uint64) | np.uint64(
+                1
+            )
         self._keys = np.empty(0, dtype=np.uint64)  # sorted
         self._rows = np.empty((0, len(self._free)), dtype=np.int16)
         self._values = np.empty((0, 0))

@@ -2,8 +2,9 @@
 
 The convention, printed beside every figure:
 
-- 1 MAC is one multiply-accumulate; FLOPs are 2 x MACs. Padding taps are counted, biases are not, and
-  attention is dense whatever its mask. A transposed convolution costs Hin Win k k Cin Cout / groups.
+- 1 MAC is one multiply-accumulate; FLOPs are 2 x MACs. Padding taps are counted, biases are not,
+  and attention is dense whatever its mask. A transposed convolution costs
+  Hin Win k k Cin Cout / groups. A sum over a product just formed is a contraction.
 - A complex product counts 4 MACs. An FFT of n points counts 5 n log2(n) FLOPs, a real one half.
 - Elementwise operations: 1 per output element of a pointwise operator whatever its function, 1 per
   input element of a reduction; the tables below say where an operator does more.
@@ -88,7 +89,8 @@ MOVES = frozenset(
 PER_OUTPUT: dict[OpOverloadPacket, int] = {
     packet: count
     for names, count in {
-        "_prelu_kernel rrelu hardswish hardswish_ leaky_relu_ celu celu_ _softplus softplus": 1,
+        "_prelu_kernel rrelu hardswish hardswish_ leaky_relu_ celu celu_ softplus": 1,
+        "floor_divide floor_divide_ remainder fmod": 1,
         "bernoulli bernoulli_ rand rand_like randn randn_like normal_ uniform_ randperm": 1,
         "glu lerp addcmul addcdiv add_relu batch_norm native_batch_norm": 2,
         "_native_batch_norm_legit_no_training _native_batch_norm_legit": 2,
@@ -191,14 +193,11 @@ def _outer(*_: Any, out: Tensor, **__: Any) -> Work:
     return Work(elementwise=out.numel())
 
 
-@rule(*_packets("bilinear _trilinear"))
-def _bilinear(left: Tensor, weight: Tensor, right: Tensor, *rest: Any, **_: Any) -> Work:
-    """y_o = x W_o z: x W costs rows x O x I x J, its product with z rows x O x J."""
-    if weight.numel() and right.dim() == 3 and left.dim() == 2:  # bilinear(x, z, weight, bias)
-        weight, right = right, weight
-    outputs, inner, outer = weight.shape[-3:]
-    rows = left.numel() // inner
-    return Work(macs=rows * outputs * (inner * outer + outer))
+@rule(aten.bilinear)
+def _bilinear(x: Tensor, z: Tensor, weight: Tensor, *_: Any, **__: Any) -> Work:
+    """y_o = x W_o z: x W costs O I J per row, its product with z another O J."""
+    outputs, inner, outer = weight.shape
+    return Work(macs=x.numel() // inner * outputs * (inner * outer + outer))
 
 
 @rule(*_packets("_cdist_forward _euclidean_dist cdist"))
@@ -212,10 +211,24 @@ def _conv_tbc(x: Tensor, weight: Tensor, *_: Any, out: Tensor, **__: Any) -> Wor
     return Work(macs=out.shape[0] * out.shape[1] * weight.numel())
 
 
+def attention_output(query: Tensor, key: Tensor, value: Tensor, *_: Any, **kwargs: Any) -> Tensor:
+    """Zeros in the shape and layout that the fused kernels return, on whatever device.
+
+    Attention is not run while counting: which kernel takes it, and so the memory of what follows,
+    differs between devices, and its arithmetic is the rule below.
+    """
+    batch = query.shape[:-2]
+    if not kwargs.get("enable_gqa"):
+        batch = torch.broadcast_shapes(batch, key.shape[:-2], value.shape[:-2])
+    *outer, heads = batch or (1,)
+    out = query.new_zeros(*outer, query.shape[-2], heads, value.shape[-1]).transpose(-2, -3)
+    return out if batch else out.squeeze(0)
+
+
 @rule(aten.scaled_dot_product_attention)
-def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Work:
+def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, out: Tensor, **__: Any) -> Work:
     """Both products, and the softmax between them, as if nothing were masked."""
-    scores = query.numel() // query.shape[-1] * key.shape[-2]
+    scores = out.numel() // out.shape[-1] * key.shape[-2]
     return Work(macs=scores * (query.shape[-1] + value.shape[-1]), elementwise=5 * scores)
 
 
