@@ -25,7 +25,7 @@ from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 from torch.utils.flop_counter import flop_registry
 
-aten = torch.ops.aten
+from nas.cost.tables import MOVES, PER_INPUT, PER_OUTPUT, aten, packets
 
 
 class Work(NamedTuple):
@@ -52,71 +52,6 @@ def rule(*packets: OpOverloadPacket) -> Callable[[Rule], Rule]:
         return function
 
     return register
-
-
-def _packets(names: str, namespace: Any = aten) -> list[OpOverloadPacket]:
-    """The operators of these names that this torch has."""
-    found = (getattr(namespace, name, None) for name in names.split())
-    return [packet for packet in found if packet is not None]
-
-
-# --- operators that only move data, or make it from nothing -------------------------------------
-MOVES = frozenset(
-    _packets(
-        """
-        clone contiguous copy_ _to_copy to detach alias lift_fresh lift_fresh_copy view _unsafe_view
-        reshape _reshape_alias cat concat stack hstack split unsafe_split unsafe_chunk chunk repeat
-        repeat_interleave tile expand roll flip rot90 pad constant_pad_nd reflection_pad1d
-        reflection_pad2d replication_pad1d replication_pad2d _pad_circular index select_backward
-        index_select index_put index_put_ _unsafe_index gather scatter scatter_ slice_scatter
-        select_scatter take take_along_dim masked_fill masked_fill_ masked_select embedding one_hot
-        im2col pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle
-        upsample_nearest1d upsample_nearest2d _upsample_nearest_exact2d max_unpool2d tril triu
-        empty empty_like empty_strided empty_permuted new_empty new_empty_strided zeros zeros_like
-        new_zeros ones ones_like new_ones full full_like new_full fill fill_ zero zero_ arange
-        linspace eye scalar_tensor tril_indices triu_indices meshgrid resolve_conj resolve_neg
-        view_as_real view_as_complex real imag complex _conj conj _conj_physical _local_scalar_dense
-        item is_nonzero dropout feature_dropout alpha_dropout hann_window
-        fft_fftfreq fft_rfftfreq fft_fftshift fft_ifftshift nonzero
-        _assert_tensor_metadata _assert_async set_ unfold
-        """
-    )
-)
-
-# --- elementwise operations per element of the output, or of the input ---------------------------
-# A softmax is max, subtract, exp, sum, divide; a norm is mean, centre, square, sum, divide and the
-# affine pair; batch norm in eval mode is a scale and a shift.
-PER_OUTPUT: dict[OpOverloadPacket, int] = {
-    packet: count
-    for names, count in {
-        "_prelu_kernel rrelu hardswish hardswish_ leaky_relu_ celu celu_ softplus": 1,
-        "floor_divide floor_divide_ remainder fmod": 1,
-        "bernoulli bernoulli_ rand rand_like randn randn_like normal_ uniform_ randperm": 1,
-        "glu lerp addcmul addcdiv add_relu batch_norm native_batch_norm": 2,
-        "_native_batch_norm_legit_no_training _native_batch_norm_legit": 2,
-        "upsample_linear1d": 4,
-        "upsample_bilinear2d _upsample_bilinear2d_aa": 8,
-        "upsample_bicubic2d _upsample_bicubic2d_aa": 32,
-        "softmax _softmax _safe_softmax log_softmax _log_softmax": 5,
-        "rms_norm _fused_rms_norm": 4,
-        "layer_norm native_layer_norm group_norm native_group_norm instance_norm": 7,
-        "affine_grid_generator": 6,
-    }.items()
-    for packet in _packets(names)
-}
-PER_INPUT: dict[OpOverloadPacket, int] = {
-    packet: count
-    for names, count in {
-        "sum mean amax amin max min prod all any argmax argmin aminmax nansum": 1,
-        "cumsum cumprod cummax cummin adaptive_avg_pool1d adaptive_avg_pool2d": 1,
-        "_adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d col2im index_add": 1,
-        "index_add_ scatter_add scatter_add_ scatter_reduce scatter_reduce_ index_reduce": 1,
-        "linalg_vector_norm norm count_nonzero": 2,
-        "logsumexp": 4,
-        "var std var_mean std_mean": 4,
-    }.items()
-    for packet in _packets(names)
-}
 
 
 def work_of(operator: OpOverload, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Work:
@@ -173,22 +108,22 @@ def _is_complex(args: Sequence[Any]) -> bool:
 
 
 # --- contractions ------------------------------------------------------------------------------
-@rule(*_packets("mv dot vdot"))
+@rule(*packets("mv dot vdot"))
 def _vector_product(matrix: Tensor, vector: Tensor, **_: Any) -> Work:
     return Work(macs=matrix.numel() * (4 if matrix.is_complex() else 1))
 
 
-@rule(*_packets("addmv addmv_"))
+@rule(*packets("addmv addmv_"))
 def _add_matrix_vector(bias: Tensor, matrix: Tensor, vector: Tensor, **_: Any) -> Work:
     return _vector_product(matrix, vector)
 
 
-@rule(*_packets("_int_mm"))
+@rule(*packets("_int_mm"))
 def _integer_product(left: Tensor, right: Tensor, **_: Any) -> Work:
     return Work(macs=left.numel() * right.shape[1])
 
 
-@rule(*_packets("outer ger"))
+@rule(*packets("outer ger"))
 def _outer(*_: Any, out: Tensor, **__: Any) -> Work:
     return Work(elementwise=out.numel())
 
@@ -200,13 +135,13 @@ def _bilinear(x: Tensor, z: Tensor, weight: Tensor, *_: Any, **__: Any) -> Work:
     return Work(macs=x.numel() // inner * outputs * (inner * outer + outer))
 
 
-@rule(*_packets("_cdist_forward _euclidean_dist cdist"))
+@rule(*packets("_cdist_forward _euclidean_dist cdist"))
 def _distances(left: Tensor, right: Tensor, *_: Any, out: Tensor, **__: Any) -> Work:
     """A subtract-accumulate per pair and feature counts as a MAC, whatever the norm."""
     return Work(macs=out.numel() * left.shape[-1], elementwise=out.numel())
 
 
-@rule(*_packets("conv_tbc"))
+@rule(*packets("conv_tbc"))
 def _conv_tbc(x: Tensor, weight: Tensor, *_: Any, out: Tensor, **__: Any) -> Work:
     return Work(macs=out.shape[0] * out.shape[1] * weight.numel())
 
@@ -269,19 +204,19 @@ def _fft_to_real(x: Tensor, dim: Sequence[int], *_: Any, out: Tensor, **__: Any)
 
 
 # --- neighbourhoods ----------------------------------------------------------------------------
-@rule(*_packets("avg_pool1d avg_pool2d max_pool1d max_pool2d max_pool2d_with_indices"))
+@rule(*packets("avg_pool1d avg_pool2d max_pool1d max_pool2d max_pool2d_with_indices"))
 def _pool(x: Tensor, kernel: Sequence[int], *_: Any, out: Any, **__: Any) -> Work:
     taps = math.prod(kernel) if len(kernel) > 1 or x.dim() == 3 else kernel[0] ** 2
     return Work(elementwise=_first([out]).numel() * taps)
 
 
-@rule(*_packets("grid_sampler grid_sampler_2d"))
+@rule(*packets("grid_sampler grid_sampler_2d"))
 def _grid_sample(x: Tensor, grid: Tensor, mode: int, *_: Any, out: Tensor, **__: Any) -> Work:
     taps = {0: 4, 1: 0, 2: 16}[mode]  # bilinear, nearest, bicubic
     return Work(elementwise=2 * taps * out.numel())
 
 
-@rule(*_packets("sort argsort topk kthvalue median"))
+@rule(*packets("sort argsort topk kthvalue median"))
 def _sort(x: Tensor, *_: Any, **__: Any) -> Work:
     return Work(elementwise=x.numel() * max(1, math.ceil(math.log2(max(x.numel(), 2)))))
 
