@@ -1,0 +1,53 @@
+"""Unit force operated attention (UFO-ViT)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._registry import register
+
+
+@register(
+    "ufo",
+    slot="mixer",
+    family="linear_attention",
+    name="Unit force operated attention (UFO-ViT)",
+    year=2021,
+    paper="arXiv:2109.14382",
+    choices={
+        "heads": (2, 4, 8),
+        "head_channels": (16, 32, 64),
+        "form": ("paper", "last_axis"),
+    },
+)
+class UFOAttention(nn.Module):
+    """Mixes tokens in linear time: the softmax gives way to vectors normalised in length.
+
+    Per head n(q) n(k^T v), where n(a) = gamma a / |a| with one learned gamma per head. n(q) is
+    taken over the features. n(k^T v), a d x d matrix, is taken over the axis of k (``paper``) or of
+    v (``last_axis``, as circulates). Heads are joined and projected. (B, N, C) -> the same.
+
+    Departs from circulating code: gamma starts at 1 instead of a random sign and size; the length
+    is kept from 0.
+    """
+
+    def __init__(
+        self, channels: int, *, heads: int = 8, head_channels: int = 64, form: str = "paper"
+    ) -> None:
+        super().__init__()
+        inner = heads * head_channels
+        self.heads = heads
+        self.axis = -1 if form == "last_axis" else -2
+        self.qkv = nn.Linear(channels, 3 * inner)
+        self.gamma = nn.Parameter(torch.ones(heads))
+        self.project = nn.Linear(inner, channels)
+
+    def forward(self, x: Tensor, *, size: tuple[int, int] | None = None) -> Tensor:
+        qkv = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)  # (B, h, N, d) each
+        gamma = self.gamma[:, None, None]
+        q = gamma * F.normalize(q, dim=-1)
+        summary = gamma * F.normalize(k.transpose(2, 3) @ v, dim=self.axis)  # (B, h, d, d)
+        return self.project((q @ summary).transpose(1, 2).flatten(2))

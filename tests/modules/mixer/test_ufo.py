@@ -1,0 +1,27 @@
+"""Unit force operated attention against its formula, head by head."""
+
+import torch
+
+from modules.mixer.ufo import UFOAttention
+from tests.modules.generic import generic, rand
+
+
+def test_equals_the_formula():
+    for heads, d, form in ((2, 3, "paper"), (3, 4, "last_axis")):
+        ours = generic(UFOAttention(6, heads=heads, head_channels=d, form=form))
+        x = rand(2, 5, 6)
+        for b in range(2):
+            q, k, v = (x[b] @ ours.qkv.weight.T + ours.qkv.bias).chunk(3, dim=1)
+            joined = []
+            for h in range(heads):
+                own = slice(h * d, h * d + d)
+                rows = [ours.gamma[h] * t / (t @ t) ** 0.5 for t in q[:, own]]
+                summary = torch.zeros(d, d).double()
+                for n in range(5):
+                    summary += torch.outer(k[n, own], v[n, own])
+                vectors = summary.T if form == "paper" else summary
+                normed = torch.stack([ours.gamma[h] * t / (t @ t) ** 0.5 for t in vectors])
+                summary = normed.T if form == "paper" else normed
+                joined.append(torch.stack([row @ summary for row in rows]))
+            expected = torch.cat(joined, 1) @ ours.project.weight.T + ours.project.bias
+            torch.testing.assert_close(ours(x, size=(1, 5))[b], expected)
