@@ -47,4 +47,10 @@ EXAMPLES = [
         [(4, 5, 6, 7)],
         (4, 10, 6, 7),
     ),
+    Example("het_conv", (16, 64), {"parts": 4}, [(1, 16, 224, 125)], (1, 64, 224, 125)),
+    # quoted with a batch of 50, which takes ten seconds and shows no more
+    Example("ac_block", (512, 512), {}, [(2, 512, 49, 49)], (2, 512, 49, 49)),
+    Example("pyconv", (64, 64), {"levels": 3}, [(4, 64, 56, 56)], (4, 64, 56, 56)),
+    Example("dynamic_conv", (32, 64), {}, [(2, 32, 64, 64)], (2, 64, 64, 64)),
+    Example("cond_conv", (32, 64), {"experts": 4}, [(2, 32, 64, 64)], (2, 64, 64, 64)),
 ]

@@ -1,0 +1,54 @@
+"""CondConv."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._registry import register
+from modules.operator.dynamic_conv import MixedKernels
+
+
+@register(
+    "cond_conv",
+    slot="operator",
+    family="dynamic",
+    name="CondConv: Conditionally Parameterized Convolutions for Efficient Inference",
+    year=2019,
+    paper="arXiv:1904.04971",
+    choices={"experts": (4, 8), "kernel_size": (1, 3, 5)},
+)
+class CondConv(nn.Module):
+    """Convolves each sample with a sum of E kernels, each switched by its own sigmoid.
+
+    r = sigmoid(W mean(x) + b) in (0, 1)^E, not normalised; y = conv(x, sum_e r_e W_e) = sum_e r_e
+    (W_e * x), with sum_e r_e b_e added with ``bias``. (B, Cin, H, W) -> (B, Cout, ceil(H / s),
+    ceil(W / s)). ``dropout`` acts on the means in training.
+
+    Departs from circulating code: strides are right, every expert starts as an ordinary kernel,
+    and the routing has a bias.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        experts: int = 8,
+        kernel_size: int = 3,
+        groups: int = 1,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.routing = nn.Linear(in_channels, experts)
+        self.kernels = MixedKernels(
+            in_channels, out_channels, kernel_size, stride=stride, experts=experts, groups=groups,
+            bias=bias,
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = F.dropout(x.mean((2, 3)), self.dropout, training=self.training)
+        return self.kernels(x, self.routing(means).sigmoid())

@@ -1,0 +1,78 @@
+"""HetConv."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import channel_shuffle, common_divisor, conv2d
+from modules._registry import register
+
+
+@register(
+    "het_conv",
+    slot="operator",
+    family="factorised",
+    name="HetConv, heterogeneous kernel convolution",
+    year=2019,
+    paper="arXiv:1903.04120",
+    choices={"parts": (1, 2, 4, 8), "kernel_size": (3, 5)},
+)
+class HetConvolution(nn.Module):
+    """Filters with k x k kernels on 1 / P of the channels and 1x1 kernels on the others.
+
+    Filter f has a k x k kernel on the channels c with (c - f) mod P = 0 and one number on each
+    other channel, so that the pattern shifts from filter to filter. Run as a grouped k x k
+    convolution of channels sorted by c mod P, plus a 1x1 convolution masked to the others. P falls
+    to a divisor of both widths; P = 1 is a convolution.
+
+    Departs from circulating code: the paper's shifted pattern, without a second centre tap. The
+    deploy form is one dense nn.Conv2d, zero where a kernel is 1x1.
+    """
+
+    mask: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        parts: int = 4,
+        kernel_size: int = 3,
+    ) -> None:
+        super().__init__()
+        self.parts = common_divisor(parts, in_channels, out_channels)
+        self.square = conv2d(
+            in_channels, out_channels, kernel_size, stride=stride, groups=self.parts
+        )
+        self.pointwise = None
+        if self.parts > 1:
+            self.pointwise = conv2d(in_channels, out_channels, stride=stride)
+            apart = torch.arange(in_channels) - torch.arange(out_channels)[:, None]
+            mask = (apart % self.parts != 0).to(self.pointwise.weight.dtype)
+            self.register_buffer("mask", mask[:, :, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.pointwise is None:
+            return self.square(x)
+        by_residue = channel_shuffle(x, x.shape[1] // self.parts)
+        y = channel_shuffle(self.square(by_residue), self.parts)
+        return y + F.conv2d(x, self.pointwise.weight * self.mask, stride=self.pointwise.stride)
+
+    @torch.no_grad()
+    def fuse(self) -> nn.Module:
+        """Return one dense convolution with the same outputs."""
+        if self.pointwise is None:
+            return self.square
+        kernel_size, stride = self.square.kernel_size[0], self.square.stride[0]
+        dense = conv2d(
+            self.pointwise.in_channels, self.pointwise.out_channels, kernel_size, stride=stride
+        ).to(self.square.weight)
+        dense.weight.zero_()
+        for r, kernels in enumerate(self.square.weight.chunk(self.parts)):
+            dense.weight[r :: self.parts, r :: self.parts] = kernels
+        middle = kernel_size // 2
+        dense.weight[:, :, middle, middle] += (self.pointwise.weight * self.mask)[:, :, 0, 0]
+        return dense

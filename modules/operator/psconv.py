@@ -1,0 +1,73 @@
+"""Poly-scale convolution."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import conv2d
+from modules._registry import register
+from modules.errors import RefusedError
+
+
+@register(
+    "psconv",
+    slot="operator",
+    family="multi_scale",
+    name="PSConv: Poly-Scale Convolutional Layer",
+    year=2020,
+    paper="arXiv:2007.06191",
+    choices={"parts": (2, 4), "dilation": (1, 2), "kernel_size": (3, 5)},
+)
+class PolyScaleConvolution(nn.Module):
+    """A convolution whose dilation differs from one pair of channel parts to the next.
+
+    Channels in and out are cut in P parts; the block from part i to part o has dilation d for i =
+    o, 2 d for i = o + P / 2 mod P, and 1 elsewhere: the parameters and FLOPs of one convolution
+    (paper: P = 4, d = 2). Run as three grouped convolutions, the second of the parts rotated by P /
+    2, the third of the other P - 2 parts joined for each output part, so that no weight is masked.
+
+    Departs from the paper: widths that P does not divide are padded with zero channels and cut.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        parts: int = 4,
+        dilation: int = 2,
+        kernel_size: int = 3,
+    ) -> None:
+        super().__init__()
+        if parts < 2 or parts % 2:
+            raise RefusedError(f"`parts` must be even and positive, but got {parts}; take 2 or 4")
+        self.parts, self.out_channels = parts, out_channels
+        width_in = parts * math.ceil(in_channels / parts)
+        width_out = parts * math.ceil(out_channels / parts)
+
+        def conv(width: int, dilation: int) -> nn.Conv2d:
+            return conv2d(
+                width, width_out, kernel_size, stride=stride, dilation=dilation, groups=parts
+            )
+
+        self.same = conv(width_in, dilation)
+        self.opposite = conv(width_in, 2 * dilation)
+        self.others = conv(width_in * (parts - 2), 1) if parts > 2 else None
+        bound = 1 / math.sqrt(in_channels * kernel_size**2)  # the three start as one convolution
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (0, 0, 0, 0, 0, -x.shape[1] % self.parts))
+        parts = x.unflatten(1, (self.parts, -1))  # (B, P, C / P, H, W)
+        half = self.parts // 2
+        y = self.same(x) + self.opposite(parts.roll(-half, dims=1).flatten(1, 2))
+        if self.others is not None:
+            turns = [parts.roll(-i, dims=1) for i in range(1, self.parts) if i != half]
+            y = y + self.others(torch.cat(turns, dim=2).flatten(1, 2))
+        return y[:, : self.out_channels]
