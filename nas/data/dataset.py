@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,6 +42,15 @@ class Dataset:
     def part(self, *names: str) -> Tensor:
         """Return the indices of the named parts together."""
         return torch.cat([getattr(self, name) for name in names])
+
+    def on(self, device: torch.device) -> Dataset:
+        """Return this data set on a GPU, itself where it is there or would take half its memory."""
+        if device.type != "cuda" or self.images.device == device:
+            return self
+        if 2 * self.images.nbytes > torch.cuda.mem_get_info(device)[0]:
+            return self
+        names = ("images", "labels", "train", "validation", "test")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def describe(self) -> str:
         """Return one line on what there is."""

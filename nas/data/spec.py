@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from nas.data.errors import DataError
+from space.typed import convert
 
 
 class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +88,4 @@ def parse(spec: DataSpec | Mapping[str, Any] | str) -> DataSpec:
         return spec
     if isinstance(spec, str):
         return DataSpec(source=spec)
-    try:
-        return msgspec.convert(dict(spec), DataSpec)
-    except msgspec.ValidationError as error:
-        raise DataError(f"data: {error}") from error
+    return convert(dict(spec), DataSpec, "data")

@@ -1,0 +1,119 @@
+"""Batches of images as a network takes them: one gather, one scaling, no work per image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nas.data import Dataset
+from nas.proxy.recipe import Recipe, RecipeError
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Random shifts (in pixels, 0 to 2 ``shift``) and mirrorings of a number of images."""
+
+    down: Tensor
+    right: Tensor
+    mirrored: Tensor | None
+
+    @classmethod
+    def draw(cls, count: int, shift: int, generator: torch.Generator, *, mirror: bool) -> Moves:
+        """Draw the moves of ``count`` images."""
+        down, right = torch.randint(0, 2 * shift + 1, (2, count), generator=generator)
+        flips = torch.rand(count, generator=generator) < 0.5 if mirror else None
+        return cls(down, right, flips)
+
+    def to(self, device: torch.device) -> Moves:
+        """Return the moves on a device."""
+        mirrored = None if self.mirrored is None else self.mirrored.to(device)
+        return Moves(self.down.to(device), self.right.to(device), mirrored)
+
+    def __getitem__(self, rows: slice) -> Moves:
+        """Return the moves of some of the images."""
+        mirrored = None if self.mirrored is None else self.mirrored[rows]
+        return Moves(self.down[rows], self.right[rows], mirrored)
+
+
+class Batches:
+    """Makes batches of a data set for one recipe on a device, wherever the images lie."""
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, device: torch.device) -> None:
+        _, height, width = dataset.input_shape
+        if recipe.resolution is not None and recipe.resolution > height:
+            raise RecipeError(
+                f"`resolution` {recipe.resolution} is above the {height} pixels of "
+                f"{dataset.name}; load it with a larger `data.size`"
+            )
+        rows = height if recipe.resolution is None else recipe.resolution
+        self.size = (rows, max(1, round(width * rows / height)))
+        self.shift = max(1, min(self.size) // 8) if recipe.shift is None else recipe.shift
+        self.mirror = dataset.mirror if recipe.mirror is None else recipe.mirror
+        self._device = device
+        self._scale = (1 / (255 * dataset.std)).to(device)
+        self._offset = (-dataset.mean / dataset.std).to(device)
+        self._images = dataset.images
+        self._labels = dataset.labels
+
+    def plain(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (images (B, C, H, W) in channels_last, labels (B,)) as they are."""
+        return self._finish(self._take(indices)), self._labels[indices].to(self._device)
+
+    def moved(self, indices: Tensor, moves: Moves) -> tuple[Tensor, Tensor]:
+        """Return the same, shifted over a black border and mirrored."""
+        pixels = self._take(indices)
+        if self.shift or moves.mirrored is not None:
+            pixels = _crop(pixels, self.shift, moves)
+        return self._finish(pixels), self._labels[indices].to(self._device)
+
+    def epoch(
+        self, indices: Tensor, batch_size: int, generator: torch.Generator, skip: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the shuffled, moved batches of one epoch, without the first ``skip`` of them.
+
+        Every image comes once; batches differ in size by at most one.
+        """
+        order = indices[torch.randperm(len(indices), generator=generator).to(indices.device)]
+        moves = Moves.draw(len(order), self.shift, generator, mirror=self.mirror)
+        moves = moves.to(self._device)
+        count = steps_per_epoch(len(order), batch_size)
+        for i in range(skip, count):
+            rows = slice(len(order) * i // count, len(order) * (i + 1) // count)
+            yield self.moved(order[rows], moves[rows])
+
+    def _take(self, indices: Tensor) -> Tensor:
+        """Return pixels (B, H, W, C) at the recipe's resolution, bytes or their averages."""
+        pixels = self._images[indices].to(self._device)
+        if tuple(pixels.shape[1:3]) == self.size:
+            return pixels
+        small = F.interpolate(pixels.permute(0, 3, 1, 2).float(), size=self.size, mode="area")
+        return small.permute(0, 2, 3, 1)
+
+    def _finish(self, pixels: Tensor) -> Tensor:
+        # NHWC in memory seen as (B, C, H, W) is what torch calls channels_last.
+        return (pixels * self._scale + self._offset).permute(0, 3, 1, 2)
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Return the number of batches nearest to ``batch_size`` that hold every image once."""
+    return max(1, round(images / batch_size))
+
+
+def _crop(pixels: Tensor, shift: int, moves: Moves) -> Tensor:
+    """Pad (B, H, W, C) by ``shift`` zeros and cut each image's own window out, in one gather."""
+    count, height, width, channels = pixels.shape
+    device = pixels.device
+    padded = F.pad(pixels, (0, 0, shift, shift, shift, shift))
+    rows = moves.down[:, None] + torch.arange(height, device=device)
+    columns = torch.arange(width, device=device).expand(count, width)
+    if moves.mirrored is not None:
+        columns = torch.where(moves.mirrored[:, None], width - 1 - columns, columns)
+    columns = columns + moves.right[:, None]
+    image = torch.arange(count, device=device)[:, None] * (height + 2 * shift)
+    flat = ((image + rows) * (width + 2 * shift))[:, :, None] + columns[:, None, :]
+    taken = padded.reshape(-1, channels).index_select(0, flat.reshape(-1))
+    return taken.view(count, height, width, channels)

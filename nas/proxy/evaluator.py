@@ -1,0 +1,148 @@
+"""The proxy as an evaluator: from a task to what its training came to."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas.data import Dataset, DataSpec, load, parse
+from nas.proxy.batches import Batches
+from nas.proxy.defaults import default_rungs
+from nas.proxy.machine import (
+    keep_memory,
+    resolve_device,
+    resolve_precision,
+    seeded,
+    threads,
+)
+from nas.proxy.recipe import Recipe, RecipeError
+from nas.proxy.states import StateFile
+from nas.proxy.training import train
+from nas.records import Task
+from space import Architecture, SearchSpace
+
+Build = Callable[[Architecture], nn.Module]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The evaluator factory of a job: picklable; called once per worker.
+
+    ``space`` is the job's ``space:`` section, or a picklable function that builds the network of
+    an architecture. ``rungs`` are the recipes from the cheapest to the dearest (empty: those of
+    ``default_rungs`` for the images). With ``states``, a folder, promoted trainings go on where
+    the lower rung stopped, as far as the recipes allow. ``data`` has absolute paths if the worker
+    may start elsewhere (``DataSpec.at``).
+    """
+
+    space: Mapping[str, Any] | Build
+    data: DataSpec | Mapping[str, Any] | str
+    rungs: tuple[Recipe, ...] = ()
+    device: str = "auto"
+    precision: str = "auto"
+    cpu_threads: int = 1
+    states: str | None = None
+    cache: str | None = None
+
+    def settled(self) -> Proxy:
+        """Return the same with data paths, device and precision decided on this machine."""
+        device = resolve_device(self.device)
+        precision = str(resolve_precision(self.precision, device)).removeprefix("torch.")
+        return replace(self, data=parse(self.data).at(), device=str(device), precision=precision)
+
+    def __call__(self) -> Callable[[Task], dict[str, Any]]:
+        """Load the images by memory map, build the space, and return ``evaluate(task)``."""
+        keep_memory()
+        proxy = self.settled()
+        dataset = load(proxy.data, cache=proxy.cache).on(torch.device(proxy.device))
+        rungs = proxy.rungs or default_rungs(dataset)
+        for recipe in rungs:
+            Batches(dataset, recipe, torch.device("cpu"))  # refuses an impossible resolution
+        if callable(proxy.space):
+            build: Build = proxy.space
+        else:
+            build = SearchSpace.from_config(
+                proxy.space, dataset.input_shape, len(dataset.classes)
+            ).build
+        return _Evaluate(replace(proxy, rungs=rungs), dataset, build)
+
+
+@dataclass(frozen=True)
+class _Evaluate:
+    """``evaluate(task)`` of one worker."""
+
+    proxy: Proxy
+    dataset: Dataset
+    build: Build
+
+    def __call__(self, task: Task) -> dict[str, Any]:
+        if not 0 <= task.rung < len(self.proxy.rungs):
+            raise RecipeError(
+                f"task {task.number} asks for rung {task.rung} and the proxy has "
+                f"{len(self.proxy.rungs)}"
+            )
+        recipe = self.proxy.rungs[task.rung]
+        if recipe.zero_cost is not None:
+            return self._score_untrained(task, recipe)
+        state = self._state(task)
+        goes_on = any(recipe.begins_like(r) for r in self.proxy.rungs[task.rung + 1 :])
+        training = train(
+            partial(self.build, task.architecture),
+            self.dataset,
+            recipe,
+            seed=task.seed,
+            device=self.proxy.device,
+            precision=self.proxy.precision,
+            cpu_threads=self.proxy.cpu_threads,
+            state=state,
+            keep_state=goes_on,
+        )
+        if state is not None and not goes_on:
+            state.remove()
+        result: dict[str, Any] = {
+            "values": {"accuracy": training.accuracy},
+            "signal": training.signal,
+            "curve": training.curve,
+            "cpu_seconds": training.cpu_seconds,
+            "extra": {"loss": training.loss, "epochs_reused": training.epochs_reused},
+        }
+        return result if training.reason is None else {**result, "reason": training.reason}
+
+    def _state(self, task: Task) -> StateFile | None:
+        """Return where the training's state lies, if some other rung shares its beginning."""
+        rungs = self.proxy.rungs
+        recipe = rungs[task.rung]
+        related = [r for r in rungs if r is not recipe and r.beginning() == recipe.beginning()]
+        if self.proxy.states is None or not related:
+            return None
+        text = f"{self.dataset.fingerprint}|{recipe.beginning()}|{self.proxy.precision}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        key = f"{task.architecture.id}-seed{task.seed}-{digest}"
+        return StateFile(Path(self.proxy.states), key)
+
+    def _score_untrained(self, task: Task, recipe: Recipe) -> dict[str, Any]:
+        from nas.proxy.zero_cost import zero_cost
+
+        start = time.process_time()
+        device = torch.device(self.proxy.device)
+        with threads(self.proxy.cpu_threads), seeded(task.seed, device):
+            network = self.build(task.architecture).to(device)
+            network = network.to(memory_format=torch.channels_last)
+            batches = Batches(self.dataset, recipe, device)
+            generator = torch.Generator().manual_seed(task.seed)
+            indices = self.dataset.train
+            batch = next(batches.epoch(indices, recipe.batch_size, generator))
+            score = zero_cost(str(recipe.zero_cost), network, *batch)
+        return {
+            "values": {str(recipe.zero_cost): score},
+            "signal": score,
+            "cpu_seconds": time.process_time() - start,
+        }

@@ -1,0 +1,110 @@
+"""How a network is trained: the numbers, and the learning rate they give to each step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+import msgspec
+
+from modules import PlugnasError
+
+
+class RecipeError(PlugnasError, ValueError):
+    """A recipe that cannot be followed (msgspec adds the path in the job)."""
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rung of the proxy, or the long training of a confirmation.
+
+    ``images`` trains on that many images, by class in proportion; None on all. ``resolution`` is
+    the height in pixels to which images are averaged down; None keeps theirs. ``schedule``:
+    ``one_cycle`` rises linearly for ``warmup`` epochs (None: a quarter of all) and falls linearly
+    to 0; ``trapezoid`` rises for ``warmup`` epochs (None: half of one), stays, and falls over the
+    last ``cooldown`` share of all steps. Trapezoids that differ in ``epochs`` alone share their
+    beginning, so that a promoted training goes on where the lower rung began to fall. ``shift`` is
+    the largest random shift in pixels at the training resolution (None: an eighth of the side);
+    ``mirror`` allows random mirroring (None: as the data set says). ``clip`` bounds the norm of the
+    gradient. ``validation_images`` scores on that many; None on all. ``zero_cost`` names a score of
+    the untrained network; such a rung does not train.
+    """
+
+    epochs: int = 3
+    images: int | None = None
+    resolution: int | None = None
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: Literal["one_cycle", "trapezoid"] = "one_cycle"
+    warmup: float | None = None
+    cooldown: float = 0.4
+    label_smoothing: float = 0.0
+    clip: float | None = None
+    shift: int | None = None
+    mirror: bool | None = None
+    validation_images: int | None = None
+    validate_every_epoch: bool = False
+    zero_cost: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that train nothing."""
+        positive = {
+            "epochs": self.epochs,
+            "images": self.images,
+            "resolution": self.resolution,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "clip": self.clip,
+            "validation_images": self.validation_images,
+        }
+        for name, value in positive.items():
+            if value is not None and not value > 0:
+                raise RecipeError(f"`{name}` must be above 0, got {value}")
+        shares = {
+            "momentum": self.momentum,
+            "label_smoothing": self.label_smoothing,
+            "cooldown": self.cooldown,
+        }
+        for name, value in shares.items():
+            if not 0 <= value < 1:
+                raise RecipeError(f"`{name}` must be at least 0 and below 1, got {value}")
+        at_least_zero = {
+            "weight_decay": self.weight_decay,
+            "warmup": self.warmup,
+            "shift": self.shift,
+        }
+        for name, value in at_least_zero.items():
+            if value is not None and not value >= 0:
+                raise RecipeError(f"`{name}` must be at least 0, got {value}")
+
+    def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
+        """Return the learning rate of a step counted from 0."""
+        total = self.epochs * steps_per_epoch
+        if self.schedule == "one_cycle":
+            warmup = self.epochs / 4 if self.warmup is None else self.warmup
+            start = warmup * steps_per_epoch
+        else:
+            start = (0.5 if self.warmup is None else self.warmup) * steps_per_epoch
+        fall = start if self.schedule == "one_cycle" else self.plateau_end(steps_per_epoch)
+        rising = (step + 1) / (start + 1) if step < start else 1.0
+        falling = (total - step) / (total - fall + 1) if step >= fall else 1.0
+        return self.learning_rate * min(rising, falling)
+
+    def plateau_end(self, steps_per_epoch: int) -> int:
+        """Return the step at which the rate begins to fall: how far longer trapezoids agree."""
+        return round(self.epochs * steps_per_epoch * (1 - self.cooldown))
+
+    def begins_like(self, longer: Recipe) -> bool:
+        """Whether ``longer`` can go on from where this training's rate begins to fall."""
+        same_start = self.beginning() == longer.beginning() and self.schedule == "trapezoid"
+        grows = self.epochs * (1 - self.cooldown) <= longer.epochs * (1 - longer.cooldown)
+        return same_start and grows and self.zero_cost is None and longer.zero_cost is None
+
+    def beginning(self) -> str:
+        """Return a digest of all that decides the steps before the rate falls."""
+        later = ("epochs", "cooldown", "validation_images", "validate_every_epoch")
+        known: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(self).items()}
+        text = json.dumps({k: v for k, v in known.items() if k not in later}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]

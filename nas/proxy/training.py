@@ -1,0 +1,269 @@
+"""Training one network on one data set by one recipe."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas.data import DataError, Dataset
+from nas.data.split import stratified
+from nas.proxy.batches import Batches, steps_per_epoch
+from nas.proxy.machine import (
+    deterministic,
+    random_state,
+    resolve_device,
+    resolve_precision,
+    restore_random_state,
+    seeded,
+    threads,
+)
+from nas.proxy.recipe import Recipe
+from nas.proxy.states import StateFile
+
+_SCORE_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training came to.
+
+    ``accuracy`` (0..1) and ``loss`` are on the scored part, NaN if the training diverged, of which
+    ``reason`` tells. ``curve`` has one entry per epoch (epoch, train_loss, train_accuracy, and
+    where it was scored accuracy and loss); ``signal`` is minus the sum of its training losses.
+    ``epochs_reused`` were taken from a saved state.
+    """
+
+    network: nn.Module
+    accuracy: float
+    loss: float
+    curve: tuple[Mapping[str, float], ...]
+    signal: float
+    seconds: float
+    cpu_seconds: float
+    epochs_reused: float = 0.0
+    reason: str | None = None
+
+
+def train(
+    network: nn.Module | Callable[[], nn.Module],
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    learn_from: Sequence[str] = ("train",),
+    score_on: str = "validation",
+    cpu_threads: int = 1,
+    state: StateFile | None = None,
+    keep_state: bool = True,
+    on_epoch: Callable[[Mapping[str, float]], None] | None = None,
+) -> Training:
+    """Train and score a network, or what a function builds with weights drawn from ``seed``.
+
+    ``learn_from`` and ``score_on`` name parts of the data set. With a ``state`` file the training
+    goes on from it, and with ``keep_state`` leaves one for a longer recipe; the result is the same
+    as without. The result is a function of the arguments alone; no global random stream, thread
+    count or setting is left changed. ``on_epoch`` is told each entry of the curve.
+
+    Raises:
+        RecipeError, DataError, DeviceError: what is asked for cannot be.
+        MemoryError: it does not fit; torch.OutOfMemoryError on a GPU.
+    """
+    where = resolve_device(device)
+    number = resolve_precision(precision, where)
+    wall, cpu = time.perf_counter(), time.process_time()
+    with threads(cpu_threads), seeded(seed, where), deterministic(where):
+        try:
+            built = network if isinstance(network, nn.Module) else network()
+            images = dataset.on(where)
+            course = _Course(built, images, recipe, seed, where, number, learn_from, score_on)
+            reused = course.resume(state)
+            course.run(state if keep_state else None, on_epoch)
+        except RuntimeError as error:
+            if "allocate memory" in str(error):
+                raise MemoryError(str(error).splitlines()[0]) from error
+            raise
+    scored = course.curve[-1] if course.curve and course.reason is None else {}
+    return Training(
+        network=course.network,
+        accuracy=scored.get("accuracy", math.nan),
+        loss=scored.get("loss", math.nan),
+        curve=tuple(course.curve),
+        signal=-sum(point["train_loss"] for point in course.curve),
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=time.process_time() - cpu,
+        epochs_reused=reused,
+        reason=course.reason,
+    )
+
+
+@dataclass
+class _Course:
+    """A training under way: network, optimiser, and how far it has come."""
+
+    network: nn.Module
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+    device: torch.device
+    number: torch.dtype
+    learn_from: Sequence[str]
+    score_on: str
+    step: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        self.network = self.network.to(self.device).to(memory_format=torch.channels_last)
+        self.batches = Batches(self.dataset, self.recipe, self.device)
+        self.indices = _some(self.dataset, self.learn_from, self.recipe.images, self.seed)
+        self.scored = _some(self.dataset, [self.score_on], self.recipe.validation_images, 0)
+        if not len(self.scored) or not len(self.indices):
+            raise DataError(
+                f"{self.dataset.name} has {len(self.indices)} images to train on and "
+                f"{len(self.scored)} in `{self.score_on}` to score on; set a larger share"
+            )
+        self.per_epoch = steps_per_epoch(len(self.indices), self.recipe.batch_size)
+        self.generator = torch.Generator().manual_seed(self.seed)
+        self.epoch_start = self.generator.get_state()
+        self.optimiser = _optimiser(self.network, self.recipe)
+        self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, correct
+
+    def resume(self, state: StateFile | None) -> float:
+        """Go on from a saved state if there is one; return the epochs that saves."""
+        found = None if state is None else state.read(self.device)
+        if found is None or found["step"] > self.recipe.plateau_end(self.per_epoch):
+            return 0.0
+        self.network.load_state_dict(found["network"])
+        self.optimiser.load_state_dict(found["optimiser"])
+        self.generator.set_state(found["epoch_start"].cpu())
+        restore_random_state({k: v.cpu() for k, v in found["random"].items()}, self.device)
+        self.step, self.curve = found["step"], found["curve"]
+        self.sums.copy_(found["sums"])
+        return self.step / self.per_epoch
+
+    def run(
+        self, state: StateFile | None, on_epoch: Callable[[Mapping[str, float]], None] | None
+    ) -> None:
+        """Train to the end of the recipe and score."""
+        while self.step < self.recipe.epochs * self.per_epoch and self.reason is None:
+            self._run_epoch(state)
+            if self.reason is None:
+                self._close_epoch()
+                if on_epoch is not None and self.curve:
+                    on_epoch(self.curve[-1])
+
+    def _run_epoch(self, state: StateFile | None) -> None:
+        self.network.train()
+        self.epoch_start = self.generator.get_state()
+        plateau_end = self.recipe.plateau_end(self.per_epoch)
+        skip = self.step % self.per_epoch
+        for x, y in self.batches.epoch(self.indices, self.recipe.batch_size, self.generator, skip):
+            if self.step == plateau_end and state is not None:
+                state.write(self._state())
+            loss = self._step(x, y)
+            # Reading the loss waits for the device: each step on a CPU, else once an epoch.
+            if self.device.type == "cpu" and not math.isfinite(float(loss)):
+                self._diverged()
+                return
+        if not bool(torch.isfinite(self.sums[0])):
+            self._diverged()
+
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+        rate = self.recipe.learning_rate_at(self.step, self.per_epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        logits = self._logits(x)
+        loss = F.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.optimiser.step()
+        self.step += 1
+        loss = loss.detach()
+        with torch.no_grad():
+            correct = (logits.argmax(1) == y).sum()
+            self.sums += torch.stack([loss.double() * len(y), correct.double()])
+        return loss
+
+    def _logits(self, x: Tensor) -> Tensor:
+        if self.number is torch.float32:
+            return self.network(x)
+        with torch.autocast(self.device.type, self.number):
+            return self.network(x).float()
+
+    def _diverged(self, which: str = "training") -> None:
+        epoch = (self.step - 1) // self.per_epoch + 1
+        self.reason = (
+            f"diverged: the {which} loss was no finite number in epoch {epoch} of "
+            f"{self.recipe.epochs} (learning rate {self.recipe.learning_rate:g})"
+        )
+
+    def _close_epoch(self) -> None:
+        loss, correct = (self.sums / len(self.indices)).tolist()
+        epoch = self.step // self.per_epoch
+        point = {"epoch": epoch, "train_loss": loss, "train_accuracy": correct}
+        if self.recipe.validate_every_epoch or epoch == self.recipe.epochs:
+            point["accuracy"], point["loss"] = self._score()
+            if not math.isfinite(point["loss"]):
+                self._diverged("validation")
+                return
+        self.curve.append(point)
+        self.sums.zero_()
+
+    @torch.inference_mode()
+    def _score(self) -> tuple[float, float]:
+        self.network.eval()
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        for rows in self.scored.split(_SCORE_BATCH):
+            x, y = self.batches.plain(rows)
+            logits = self._logits(x)
+            loss = F.cross_entropy(logits, y, reduction="sum")
+            sums += torch.stack([(logits.argmax(1) == y).sum().double(), loss.double()])
+        accuracy, loss_mean = (sums / len(self.scored)).tolist()
+        return accuracy, loss_mean
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "epoch_start": self.epoch_start,
+            "random": random_state(self.device),
+            "sums": self.sums,
+            "curve": [dict(point) for point in self.curve],
+        }
+
+
+def _some(dataset: Dataset, parts: Sequence[str], count: int | None, seed: int) -> Tensor:
+    """Return the indices of the parts, or ``count`` of them by class in proportion."""
+    indices = dataset.part(*parts)
+    if count is not None and count < len(indices):
+        chosen = stratified(dataset.labels[indices].cpu().numpy(), count, seed)
+        indices = indices[torch.from_numpy(chosen).to(indices.device)]
+    return indices
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with Nesterov's momentum; biases, norms and other vectors do not decay."""
+    learned = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learned if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+        fused=True,
+    )
