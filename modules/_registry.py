@@ -51,6 +51,7 @@ class Entry:
     aliases: tuple[str, ...] = ()
     export: Mapping[str, str] = field(default_factory=dict)
     batch_dependent: str | None = None
+    only_with: Mapping[str, tuple[str, tuple[Value, ...]]] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -74,9 +75,24 @@ class Entry:
         return callable(getattr(self.cls, "fuse", None))
 
     def settings(self) -> Iterator[dict[str, Value]]:
-        """Yield every combination of the module's choices."""
+        """Yield every combination of the module's choices that makes a network of its own.
+
+        A choice that does not matter stands at its first value.
+        """
         for values in itertools.product(*self.choices.values()):
-            yield dict(zip(self.choices, values, strict=True))
+            setting = dict(zip(self.choices, values, strict=True))
+            if all(
+                self.matters(name, setting) or value == self.choices[name][0]
+                for name, value in setting.items()
+            ):
+                yield setting
+
+    def matters(self, name: str, setting: Setting) -> bool:
+        """Return whether a choice has an effect under a complete setting (see ``only_with``)."""
+        if name not in self.only_with:
+            return True
+        other, values = self.only_with[name]
+        return setting[other] in values
 
     def complete(self, setting: Setting) -> dict[str, Value]:
         """Return ``setting`` with defaults filled in.
@@ -139,6 +155,10 @@ def _check(entry: Entry) -> None:
     for kind in entry.export:
         if kind not in FORMATS:
             fail(f"export names formats of {', '.join(FORMATS)}, but got {kind!r}")
+    for name, (other, needed) in entry.only_with.items():
+        there = name in entry.choices and other != name and other not in entry.only_with
+        if not there or not set(needed) < set(entry.choices.get(other, ())):
+            fail(f"only_with[{name!r}] pairs a choice with some of the values of another choice")
     parameters = inspect.signature(entry.cls).parameters
     for name, values in entry.choices.items():
         if name not in parameters or parameters[name].kind is not inspect.Parameter.KEYWORD_ONLY:
@@ -168,6 +188,7 @@ def register(
     aliases: tuple[str, ...] = (),
     export: Mapping[str, str] | None = None,
     batch_dependent: str | None = None,
+    only_with: Mapping[str, tuple[str, tuple[Value, ...]]] | None = None,
 ) -> Callable[[type[nn.Module]], type[nn.Module]]:
     """Declare a class as a module of the zoo; the declaration is checked here, at import.
 
@@ -181,6 +202,8 @@ def register(
         refuses: ``(site, setting) -> reason or None``; the setting arrives complete.
         aliases: other names a user may write for the key.
         export: format (``pt2``, ``onnx``) -> why it cannot take the module.
+        only_with: choice -> (another choice, the values of that one under which the first has any
+            effect); a search then knows that the rest are one network.
         batch_dependent: why an output depends on the other samples in eval mode, if it does.
 
     Raises:
@@ -190,7 +213,7 @@ def register(
     def decorate(cls: type[nn.Module]) -> type[nn.Module]:
         entry = Entry(
             key, cls, slot, family, name, year, paper, dict(choices or {}), refuses, also, aliases,
-            dict(export or {}), batch_dependent,
+            dict(export or {}), batch_dependent, dict(only_with or {}),
         )  # fmt: skip
         _check(entry)
         _ENTRIES[key] = entry

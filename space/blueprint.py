@@ -18,7 +18,7 @@ from space.config import Choices, SlotConfig, SpaceConfig
 from space.errors import SpaceError
 from space.network import Shape
 from space.options import Choice, Option, resolve
-from space.parameter import Parameter
+from space.parameter import Parameter, Token
 from space.parts import BLOCK_SLOTS, scoped_name
 
 
@@ -220,7 +220,12 @@ class Blueprint:
             fits |= reason is None
             if reason is not None:
                 reasons[choice.text] = reason
-                refused[(*width_codes, key_code, *(c + 1 for c in codes))] = True
+                effective = dict(choice.setting)  # what has no effect is inactive: code -1
+                awake = (
+                    c + 1 if s in effective else 0
+                    for s, c in zip(option.settings, codes, strict=True)
+                )
+                refused[(*width_codes, key_code, *awake)] = True
         if place.depth:  # refused only where the block exists
             depths = self.parameters[self._index[place.depth[0]]].choices
             shallow = [i + 1 for i, d in enumerate(depths) if int(d) < place.depth[1]]
@@ -244,8 +249,9 @@ class Blueprint:
             int(self.parameters[self._index[name]].choices[code - 1])
             for name, code in zip(place.widths, width_codes, strict=True)
         )
-        values = [option.settings[s][c] for s, c in zip(option.settings, codes, strict=True)]
-        setting = dict(zip(option.settings, values, strict=True))
+        setting = {
+            s: option.settings[s][max(c, 0)] for s, c in zip(option.settings, codes, strict=True)
+        }
         return option.choice(setting), place.site_for(widths)
 
 
@@ -266,7 +272,12 @@ def _slot_parameters(
         for setting, values in option.settings.items():
             tokens = tuple(modules.token(value) for value in values)
             key = option.entry.key
-            yield Parameter(f"{name}.{key}.{setting}", tokens, name, (key,), slot.name)
+            above: str = name
+            holds: tuple[Token, ...] = (key,)
+            if waking := option.wakes(setting):
+                above = f"{name}.{key}.{waking[0]}"
+                holds = tuple(modules.token(value) for value in waking[1])
+            yield Parameter(f"{name}.{key}.{setting}", tokens, above, holds, slot.name)
 
 
 def _ints(value: int | list[int]) -> tuple[int, ...]:

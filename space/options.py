@@ -38,13 +38,27 @@ class Option:
     settings: Mapping[str, tuple[Value, ...]]
 
     def choices(self) -> Iterator[Choice]:
-        """Yield the module under every combination of the named settings."""
-        for values in itertools.product(*self.settings.values()):
-            yield self.choice(dict(zip(self.settings, values, strict=True)))
+        """Yield the module under every combination of the named settings, each network once."""
+        found = (
+            self.choice(dict(zip(self.settings, values, strict=True)))
+            for values in itertools.product(*self.settings.values())
+        )
+        yield from dict.fromkeys(found)
 
     def choice(self, setting: Mapping[str, Value]) -> Choice:
-        """Return the module with the given setting."""
-        return Choice(self.entry.key, tuple(setting.items()))
+        """Return the module with the given setting, without what has no effect under it."""
+        full = self.entry.complete(setting)
+        kept = {n: v for n, v in setting.items() if self.entry.matters(n, full)}
+        return Choice(self.entry.key, tuple(kept.items()))
+
+    def wakes(self, name: str) -> tuple[str, tuple[Value, ...]] | None:
+        """Return the open setting, and its values, under which ``name`` has an effect."""
+        if name not in self.entry.only_with:
+            return None
+        other, needed = self.entry.only_with[name]
+        if other not in self.settings:
+            return None
+        return other, tuple(value for value in self.settings[other] if value in needed)
 
     def value(self, name: str, token: Token) -> Value:
         """Return the constructor's value for a parameter's value."""
@@ -91,14 +105,32 @@ def _select(slot: str, item: str | Mapping[str, Any]) -> list[Option]:
         return _by(slot, "slot", body, lambda e: e.slot)
     entry = _entry(slot, key)
     if body == "all":
-        return [Option(entry, dict(entry.choices))]
+        return [_opened(entry, dict(entry.choices))]
     if body is None:
         return [Option(entry, {})]
     if not isinstance(body, Mapping):
         raise SpaceError(
             f"`{key}` takes `all` or settings {{name: value or list}}, but got {body!r}"
         )
-    return [Option(entry, {name: _values(entry, name, value) for name, value in body.items()})]
+    return [_opened(entry, {name: _values(entry, name, value) for name, value in body.items()})]
+
+
+def _opened(entry: Entry, settings: dict[str, tuple[Value, ...]]) -> Option:
+    """Order the settings so that one comes after the one it depends on.
+
+    Raises:
+        SpaceError: a setting that has no effect under any of the values offered.
+    """
+    for name, (other, needed) in entry.only_with.items():
+        offered = settings.get(other, (entry.defaults[other],))
+        if name in settings and not set(offered) & set(needed):
+            wanted = " or ".join(str(modules.token(value)) for value in needed)
+            raise SpaceError(
+                f"`{entry.key}.{name}` has no effect unless `{other}` is {wanted}; "
+                f"offer that too, or leave `{name}` out"
+            )
+    names = sorted(settings, key=lambda name: name in entry.only_with)
+    return Option(entry, {name: settings[name] for name in names})
 
 
 def _home(slot: str) -> list[Entry]:
