@@ -1,0 +1,53 @@
+"""Samplers: which architecture is measured next. ``create(name, problem)`` makes one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from modules import did_you_mean
+from nas.samplers.problem import Problem, ProblemError, Sampler, SpaceExhausted
+
+NAMES = ("predictor", "evolution", "random", "tpe", "nsga2", "nsga3", "gp", "grid")
+"""Samplers by name; ``predictor`` is the default."""
+
+_OWN = {
+    "predictor": ("nas.samplers.predictor", "Predictor"),
+    "evolution": ("nas.samplers.evolution", "Evolution"),
+    "random": ("nas.samplers.random_search", "RandomSearch"),
+}
+
+__all__ = [
+    "NAMES",
+    "Problem",
+    "ProblemError",
+    "Sampler",
+    "SpaceExhausted",
+    "create",
+]
+
+
+def create(name: str, problem: Problem, **options: Any) -> Sampler:
+    """Return a new sampler for a problem.
+
+    Raises:
+        ProblemError: no such sampler or option, or one that cannot do what the problem asks.
+    """
+    if name not in NAMES:
+        raise ProblemError(
+            f"no sampler `{name}`{did_you_mean(name, NAMES)} (there are: {', '.join(NAMES)})"
+        )
+    module, kind = _OWN.get(name, ("nas.samplers.optuna_backend", "OptunaBackend"))
+    make = getattr(import_module(module), kind)
+    try:
+        return make(problem, **options) if name in _OWN else make(name, problem, **options)
+    except TypeError as error:
+        if "keyword argument" not in str(error):
+            raise
+        raise ProblemError(f"sampler `{name}`: {error}") from error
+
+
+def __getattr__(name: str) -> Any:
+    if name == "PredictorSampler":  # imports Optuna
+        return import_module("nas.samplers.optuna_backend").PredictorSampler
+    raise AttributeError(f"module 'nas.samplers' has no attribute {name!r}")

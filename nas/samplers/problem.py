@@ -1,0 +1,154 @@
+"""What is to be found: a space, objectives, a budget, and the costs that are known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modules import PlugnasError, did_you_mean
+from nas.pareto import DIRECTIONS
+from space import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from nas.cost import CostModel
+    from nas.records import Measurement
+
+
+class ProblemError(PlugnasError):
+    """Objectives, budget and costs do not belong together, or a sampler cannot serve them."""
+
+
+class SpaceExhausted(PlugnasError):
+    """Every architecture within the budget has been asked for."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A search problem.
+
+    ``objectives`` maps a name to ``max`` or ``min``; one that ``cost`` names is known before
+    anything is trained, the others have to be bought. ``budget`` maps a cost to its hard upper
+    limit.
+
+    Raises:
+        ProblemError: an unknown direction or cost, a limit that is no number, nothing to buy.
+    """
+
+    space: SearchSpace
+    objectives: Mapping[str, str] = field(default_factory=lambda: {"accuracy": "max"})
+    budget: Mapping[str, float] = field(default_factory=dict)
+    cost: CostModel | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.objectives:
+            raise ProblemError("a search needs at least one objective, such as accuracy: max")
+        for name, direction in self.objectives.items():
+            if direction not in DIRECTIONS:
+                raise ProblemError(
+                    f"the direction of objective `{name}` is max or min, not {direction!r}"
+                )
+        for name, limit in self.budget.items():
+            if name not in self.cost_names:
+                listed = ", ".join(self.cost_names) or "none are, for no cost was given"
+                raise ProblemError(
+                    f"a budget limits a known cost, but `{name}` is none{self._guess(name)} "
+                    f"(known: {listed})"
+                )
+            if not isinstance(limit, int | float) or not np.isfinite(limit):
+                raise ProblemError(f"the budget of `{name}` must be a finite number, not {limit!r}")
+        if not self.bought:
+            raise ProblemError(
+                f"every objective ({', '.join(self.objectives)}) is a known cost, so there is "
+                "nothing to search for; add one that an evaluation returns, such as accuracy: max"
+            )
+
+    @cached_property
+    def cost_names(self) -> tuple[str, ...]:
+        """Names of the costs that are known beforehand."""
+        return () if self.cost is None else tuple(self.cost.names)
+
+    @cached_property
+    def known(self) -> tuple[str, ...]:
+        """Objectives whose values are exact and free."""
+        return tuple(name for name in self.objectives if name in self.cost_names)
+
+    @cached_property
+    def bought(self) -> tuple[str, ...]:
+        """Objectives that only an evaluation can tell."""
+        return tuple(name for name in self.objectives if name not in self.cost_names)
+
+    def sign(self, name: str) -> float:
+        """Return the factor that makes more of an objective better."""
+        return 1.0 if self.objectives[name] == "max" else -1.0
+
+    def costs(self, codes: NDArray[np.int16]) -> NDArray[np.float64]:
+        """Return the costs of code rows, float64 (n, number of costs) in the order of names."""
+        if self.cost is None:
+            return np.zeros((len(codes), 0))
+        table = self.cost.costs_of(codes)
+        columns = [np.asarray(table[name], dtype=np.float64) for name in self.cost_names]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(codes), 0))
+
+    def excess(self, costs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by what fraction of each limit cost rows are above it (n, limits); 0 is within."""
+        over = [
+            np.maximum(costs[:, self.cost_names.index(name)] - limit, 0.0) / (abs(limit) or 1.0)
+            for name, limit in self.budget.items()
+        ]
+        return np.stack(over, axis=1) if over else np.zeros((len(costs), 0))
+
+    def within(self, costs: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which cost rows keep every limit."""
+        return np.all(self.excess(costs) <= 0, axis=1)
+
+    def rng(self, number: int) -> np.random.Generator:
+        """Return the random stream of the ask with this number."""
+        return np.random.default_rng([self.seed, number])
+
+    def _guess(self, name: str) -> str:
+        return did_you_mean(name, self.cost_names).removesuffix("?")
+
+    def bought_values(self, measurement: Measurement) -> NDArray[np.float64] | None:
+        """Return the bought objectives of a measurement, more is better; None if it has none.
+
+        A failed measurement and one with a value that is not finite has none.
+
+        Raises:
+            ProblemError: an evaluation that succeeded returned values, but not an objective.
+        """
+        if not measurement.ok or not measurement.values:
+            return None
+        for name in self.bought:
+            if name not in measurement.values:
+                returned = ", ".join(sorted(measurement.values))
+                raise ProblemError(
+                    f"no evaluation returns the objective `{name}`: it returned {returned}"
+                    f"{did_you_mean(name, measurement.values)}"
+                )
+        values = np.array([self.sign(n) * float(measurement.values[n]) for n in self.bought])
+        return values if np.isfinite(values).all() else None
+
+
+class Sampler(Protocol):
+    """Proposes architectures, and learns from what their evaluation returned."""
+
+    def ask(self, number: int) -> Architecture:
+        """Return an architecture that was never asked for, within budget.
+
+        Random choices depend on (problem.seed, number) alone.
+
+        Raises:
+            SpaceExhausted: there is none left.
+        """
+
+    def tell(self, measurement: Measurement) -> None:
+        """Learn from a measurement of any rung and status; also from those of earlier sessions."""
+
+
+__all__ = ["Problem", "ProblemError", "Sampler", "SpaceExhausted"]

@@ -1,0 +1,25 @@
+"""Random search without repetition: the control that every sampler has to beat."""
+
+from __future__ import annotations
+
+from nas.records import Measurement
+from nas.samplers.problem import Problem
+from nas.samplers.supply import Supply
+from space import Architecture
+
+
+class RandomSearch:
+    """Draws unseen architectures within budget, each active choice uniformly."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._supply = Supply(problem)
+
+    def ask(self, number: int) -> Architecture:
+        """Return an unseen architecture within budget."""
+        codes = self._supply.draw(1, self.problem.rng(number))
+        return self._supply.take(codes[0])
+
+    def tell(self, measurement: Measurement) -> None:
+        """Note that this architecture was measured."""
+        self._supply.mark(self.problem.space.codes([measurement.architecture])[0])
