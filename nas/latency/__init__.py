@@ -1,0 +1,19 @@
+"""Latency that can be trusted: interleaved, held against anchors, never while training."""
+
+from nas.latency.conditions import Conditions
+from nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
+from nas.latency.measure import measure_architectures, measure_table
+from nas.latency.report import Figure, LatencyReport
+from nas.latency.table import LatencyTable
+
+__all__ = [
+    "BusyMachineError",
+    "Conditions",
+    "Figure",
+    "ForeignTableError",
+    "LatencyError",
+    "LatencyReport",
+    "LatencyTable",
+    "measure_architectures",
+    "measure_table",
+]

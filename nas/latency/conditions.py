@@ -1,0 +1,117 @@
+"""Under which conditions a latency was taken: without them it is no figure."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.latency.errors import LatencyError
+
+DTYPES = ("float32", "float16", "bfloat16")
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Device and setting of a measurement; what two latencies must share to be compared."""
+
+    device: str = "cpu"  # the kind: cpu, cuda, cuda:1
+    device_name: str = ""
+    batch: int = 1
+    threads: int = 1
+    dtype: str = "float32"
+    memory_format: str = "contiguous"
+    torch: str = ""
+
+    @classmethod
+    def here(
+        cls,
+        device: str = "cpu",
+        batch: int = 1,
+        threads: int = 1,
+        dtype: str = "float32",
+        memory_format: str = "contiguous",
+    ) -> Conditions:
+        """The conditions on this machine.
+
+        Raises:
+            LatencyError: a device that is not there, or a setting that is none.
+        """
+        if batch < 1 or threads < 1:
+            raise LatencyError(f"batch and threads start at 1, but got {batch} and {threads}")
+        if dtype not in DTYPES:
+            raise LatencyError(f"dtype must be one of {', '.join(DTYPES)}, but got {dtype!r}")
+        if memory_format not in FORMATS:
+            raise LatencyError(
+                f"memory format must be one of {', '.join(FORMATS)}, but got {memory_format!r}"
+            )
+        name = device_name(device)
+        return cls(device, name, batch, threads, dtype, memory_format, torch.__version__)
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        return (
+            f"{self.device} ({self.device_name}), batch {self.batch}, {threads}, {self.dtype}, "
+            f"{self.memory_format}, torch {self.torch}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
+
+
+def device_name(device: str) -> str:
+    """Return what the device is called.
+
+    Raises:
+        LatencyError: the device is not there.
+    """
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        raise LatencyError(f"device must be cpu, cuda or cuda:N, but got {device!r}") from None
+    if kind.type == "cpu":
+        return _processor()
+    if kind.type != "cuda":
+        raise LatencyError(f"latency is taken on cpu or cuda, but got {device!r}")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (kind.index or 0) >= count:
+        raise LatencyError(
+            f"the device {device} is not there: torch {torch.__version__} sees {count} cuda "
+            "devices; name another, or measure on the machine that has it (nas latency --table)"
+        )
+    return torch.cuda.get_device_name(kind)
+
+
+def _processor() -> str:
+    board = Path("/proc/device-tree/model")  # such as "Raspberry Pi 5 Model B Rev 1.0"
+    if board.exists():
+        return board.read_text().rstrip("\x00\n")
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def clocks(device: str) -> str | None:
+    """The clocks of a cuda device in words; None elsewhere, or where nvidia-smi is missing."""
+    if torch.device(device).type != "cuda":
+        return None
+    uuid = torch.cuda.get_device_properties(device).uuid
+    query = "--query-gpu=clocks.sm,clocks.mem,clocks.max.sm,temperature.gpu"
+    try:
+        text = subprocess.run(
+            ["nvidia-smi", f"--id=GPU-{uuid}", query, "--format=csv,noheader"],
+            capture_output=True, text=True, timeout=20, check=True,
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    sm, memory, maximum, celsius = (field.strip() for field in text.strip().split(","))
+    return f"SM {sm} of {maximum}, memory {memory}, {celsius} C"

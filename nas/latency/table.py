@@ -1,0 +1,155 @@
+"""A latency table: milliseconds of parts on one device, a file that can be carried about."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.latency.conditions import Conditions
+from nas.latency.errors import ForeignTableError, LatencyError
+from nas.latency.parts import Key
+from space import Part
+
+VERSION = 1
+
+
+@dataclass
+class LatencyTable:
+    """Latencies of parts, each measured cold among the others and without the call around it.
+
+    A network takes the sum of its parts and ``overhead_ms``. ``anchors`` are the milliseconds of
+    the anchor networks to which all entries are normalised; ``check`` is what the prediction was
+    worth on whole networks of the same session.
+    """
+
+    conditions: Conditions
+    anchors: dict[str, float]
+    rounds: int
+    overhead_ms: float = 0.0
+    entries: dict[Key, tuple[float, float]] = field(default_factory=dict)  # (ms, relative error)
+    check: dict[str, Any] = field(default_factory=dict)
+
+    def __contains__(self, part: Part) -> bool:
+        return (part.key, part.input_shape) in self.entries
+
+    def milliseconds(self, part: Part) -> float:
+        """Return the latency of a part.
+
+        Raises:
+            ForeignTableError: it was not measured; the text says how to.
+        """
+        entry = self.entries.get((part.key, part.input_shape))
+        if entry is None:
+            raise self._missing([part])
+        return entry[0]
+
+    def predict(self, parts: Iterable[Part]) -> float:
+        """Return the latency of a network of these parts, in ms."""
+        return self.overhead_ms + sum(self.milliseconds(part) for part in parts)
+
+    def require(self, parts: Iterable[Part]) -> None:
+        """Raise ForeignTableError unless every part was measured."""
+        missing = [part for part in parts if part not in self]
+        if missing:
+            raise self._missing(missing)
+
+    def _missing(self, parts: list[Part]) -> ForeignTableError:
+        first = parts[0]
+        size = "x".join(map(str, first.input_shape))
+        return ForeignTableError(
+            f"a latency table must hold every part of the space, but this one (on "
+            f"{self.conditions}) lacks `{first.key}` on {size}"
+            + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
+            + "; measure what is missing on that device: "
+            "nas latency --table JOB.yaml -o TABLE.json --extend TABLE.json"
+        )
+
+    def require_conditions(self, **wanted: Any) -> None:
+        """Check the table against a job's wishes (device, batch, threads, ...) and this torch.
+
+        The device's kind is compared, not its name: a table may come from another machine.
+
+        Raises:
+            ForeignTableError: what differs, and the remedy.
+        """
+        wanted["torch"] = torch.__version__
+        for name, value in wanted.items():
+            own = getattr(self.conditions, name)
+            if _comparable(name, own) != _comparable(name, value):
+                raise ForeignTableError(
+                    f"a latency table holds for the {name} it was measured with, but this one was "
+                    f"measured with {name} {own} (on {self.conditions}) and {name} {value} is "
+                    "wanted; measure a table so, or change the job: nas latency --table JOB.yaml "
+                    "-o TABLE.json"
+                )
+
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Whether whole networks measured here may be compared with the table."""
+        c = self.conditions
+        try:
+            here = Conditions.here(c.device, c.batch, c.threads, c.dtype, c.memory_format)
+        except LatencyError:
+            return False
+        return here == c
+
+    # --- files ----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as JSON, whole or not at all."""
+        data = {
+            "latency_table": VERSION,
+            "conditions": self.conditions.to_dict(),
+            "anchors": self.anchors,
+            "rounds": self.rounds,
+            "overhead_ms": self.overhead_ms,
+            "check": self.check,
+            "parts": [[k, list(s), ms, error] for (k, s), (ms, error) in self.entries.items()],
+        }
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+        partial.write_text(json.dumps(data, indent=1))
+        partial.replace(target)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
+        """Read a table.
+
+        Raises:
+            ForeignTableError: the file is missing, or no latency table of this version.
+        """
+        try:
+            data = json.loads(Path(path).read_text())
+            if data["latency_table"] != VERSION:
+                raise ValueError(f"version {data['latency_table']}, but {VERSION} is read")
+            entries = {(key, tuple(shape)): (ms, e) for key, shape, ms, e in data["parts"]}
+            return cls(
+                Conditions(**data["conditions"]), data["anchors"], data["rounds"],
+                data["overhead_ms"], entries, data["check"],
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise ForeignTableError(
+                f"there is no latency table {path}; make it on the device that counts: "
+                f"nas latency --table JOB.yaml -o {path}"
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ForeignTableError(
+                f"{path} is no latency table ({error}); make one with "
+                f"nas latency --table JOB.yaml -o {path}"
+            ) from None
+
+
+def _comparable(name: str, value: Any) -> Any:
+    """Versions by their first two numbers, devices by their kind; all else as it is."""
+    if name == "torch":
+        return str(value).split(".")[:2]
+    if name == "device":
+        return torch.device(value).type
+    return value
