@@ -77,7 +77,7 @@ class NetworkCost:
         self.space = space
         self.table = CostTable() if table is None else table
         self.latency = latency
-        self.names = NAMES if latency is None else (*NAMES, "latency_ms")
+        self.names: tuple[str, ...] = NAMES if latency is None else (*NAMES, "latency_ms")
         self._places = [_Place(space, position, self._values) for position in space.positions]
 
     def costs_of(
