@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nas import front as fronts
 from nas import pareto
@@ -18,6 +20,9 @@ from nas.records import Measurement
 from nas.run_directory import RunDirectory
 from nas.zoo_report import short
 from space import SearchSpace, SpaceError
+
+if TYPE_CHECKING:
+    from nas.plot import Picture
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,58 @@ class RunView:
         ]
         box = math.prod(abs(i - r) for i, r in zip(ideal, self.reference, strict=True))
         return pareto.hypervolume(points, self.reference, directions) / box
+
+
+def write(view: RunView) -> list[Path]:
+    """Write front.csv and front.png into the run's directory; return their paths.
+
+    Each file is replaced whole, so that a reader never meets half of one.
+    """
+    from nas.plot import draw
+
+    folder = view.run.path
+    written = [_replace(folder / "front.csv", lambda p: p.write_text(to_csv(view)))]
+    written.append(_replace(folder / "front.png", lambda p: draw(picture(view), p)))
+    return written
+
+
+def _replace(path: Path, make: Callable[[Path], object]) -> Path:
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    make(temporary)
+    os.replace(temporary, path)
+    return path
+
+
+def first_cost(view: RunView) -> str:
+    """Return the cost that stands against accuracy: the first objective that is one."""
+    costs = [name for name in view.objectives if name != "accuracy"]
+    known = list(view.members[0].costs) if view.members else []
+    return next(iter([*costs, *[n for n in ("flops", *known) if n in known]]), "flops")
+
+
+def picture(view: RunView) -> Picture:
+    """Return what the front's picture shows."""
+    from nas.plot import Picture, Point
+
+    cost = first_cost(view)
+
+    def point(member: Member) -> Point:
+        return Point(member.id, member[cost], member["accuracy"])
+
+    sound = [m for m in view.members if math.isfinite(m["accuracy"]) and math.isfinite(m[cost])]
+    knee = point(fronts.knee(view.front, view.objectives)) if view.front else None
+    return Picture(
+        title=f"{view.run.path.name}: {len(view.front)} networks that nothing beats, "
+        f"of {len(view.members)} evaluated",
+        caption="accuracy: the proxy's, on validation images"
+        + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")
+        + f"   ·   device {view.run.facts.device}   ·   knee: costs on a logarithmic scale",
+        cost=cost,
+        evaluated=[point(m) for m in sound],
+        front=[point(m) for m in view.front],
+        knee=knee,
+        limit=view.budget.get(cost),
+    )
 
 
 def row(member: Member) -> dict[str, Any]:

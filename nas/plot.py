@@ -1,0 +1,253 @@
+"""The picture of a front. The only file that imports matplotlib."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+# Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
+# same again, for print without colour.
+BLUE, ORANGE, RED, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#8A8F98", "#1B1F24"
+AXES = {
+    "flops": "FLOPs (2 per multiply-add)",
+    "macs": "multiply-adds",
+    "params": "parameters",
+    "memory": "peak activation memory (bytes)",
+    "latency_ms": "latency (ms)",
+    "elementwise": "elementwise operations",
+}
+LEVELS = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One architecture in the picture: cost, accuracy, and its name."""
+
+    id: str
+    cost: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a front's picture shows. ``confirmed`` maps an id to (mean, standard deviation) on
+    the test set; ``cost`` names the horizontal axis and ``limit`` its budget."""
+
+    title: str
+    caption: str
+    cost: str
+    evaluated: Sequence[Point]
+    front: Sequence[Point]
+    knee: Point | None = None
+    limit: float | None = None
+    confirmed: Mapping[str, tuple[float, float]] | None = None
+
+
+def draw(picture: Picture, path: Path) -> None:
+    """Write the picture as PNG (1760 x 1100 pixels)."""
+    style: dict[str, Any] = {"font.family": "DejaVu Sans", "font.size": 11}
+    with matplotlib.rc_context(style):  # type: ignore[arg-type]
+        figure = Figure(figsize=(11, 6.875), dpi=160, facecolor="white")
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.085, 0.135, 0.895, 0.745))
+        figure.text(0.085, 0.94, picture.title, fontsize=15, fontweight="bold", color=INK)
+        figure.text(0.085, 0.022, picture.caption, fontsize=9, color="#5A6068")
+        if picture.evaluated:
+            _scales(axes, picture)
+            _points(axes, picture)
+            _labels(axes, picture)
+            axes.legend(
+                loc="lower left", bbox_to_anchor=(-0.012, 1.0), ncols=6, frameon=False,
+                handletextpad=0.3, columnspacing=1.6, fontsize=10,
+            )  # fmt: skip
+        else:
+            axes.text(0.5, 0.5, "nothing measured yet", ha="center", transform=axes.transAxes)
+        figure.savefig(path, format="png", metadata={"Software": "plugnas"})
+
+
+def _scales(axes: Axes, picture: Picture) -> None:
+    costs = [p.cost for p in picture.evaluated if p.cost > 0]
+    if costs and max(costs) > 5 * min(costs):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: figure_text(value)))
+    axes.set_xlabel(AXES.get(picture.cost, picture.cost), color=INK)
+    axes.set_ylabel("accuracy", color=INK)
+    shown = [p.accuracy for p in picture.evaluated]
+    shown += [mean for mean, _ in (picture.confirmed or {}).values()]
+    floor = error_floor(shown)
+    low, high = _accuracy_range(picture, shown)
+    if floor is not None:
+        axes.set_yscale(
+            "function",
+            functions=(
+                lambda a: -np.log10(np.maximum(1 - np.asarray(a, float), floor)),
+                lambda t: 1 - 10.0 ** -np.asarray(t, float),
+            ),
+        )
+        top = 1 - (1 - high) / 1.5 if high < 1 - floor else 1 - floor
+        low = 1 - (1 - low) * 1.15
+        axes.set_ylim(low, top)
+        ticks = [level for level in LEVELS if low <= level < min(high + (1 - high) / 3, 1 - floor)]
+        axes.set_yticks([*ticks, 1 - floor] if max(shown) >= 1 - floor else ticks)
+        axes.set_yticks([], minor=True)
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda v, _: "100 %" if v >= 1 - floor else f"{100 * v:g} %")
+        )
+        axes.set_ylabel("accuracy (the axis is logarithmic in the error)", color=INK)
+    else:
+        margin = 0.05 * (high - low or 0.1)
+        axes.set_ylim(low - margin, high + 2 * margin)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
+    axes.grid(color="#E4E7EB", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def error_floor(accuracies: Sequence[float]) -> float | None:
+    """Return the least error a logarithmic axis shows, or None where a linear one serves better.
+
+    It helps where the best are right nine times in ten and errors differ by a factor of five.
+    """
+    errors = [1 - a for a in accuracies if math.isfinite(a)]
+    positive = [e for e in errors if e > 1e-9]
+    if not positive or min(errors) > 0.1 or max(positive) < 5 * min(positive):
+        return None
+    return min(positive) / 2 if min(errors) <= 1e-9 else min(positive) / 4
+
+
+def _accuracy_range(picture: Picture, shown: Sequence[float]) -> tuple[float, float]:
+    """From the lowest twentieth (a few wrecks shall not flatten the rest) to the best."""
+    finite = np.array([a for a in shown if math.isfinite(a)])
+    low = min([float(np.quantile(finite, 0.05)), *[p.accuracy for p in picture.front]])
+    return low, float(finite.max())
+
+
+def _points(axes: Axes, picture: Picture) -> None:
+    on = {p.id for p in picture.front}
+    others = [p for p in picture.evaluated if p.id not in on]
+    low = axes.get_ylim()[0]
+    inside = [p for p in others if p.accuracy >= low]
+    below = [p for p in others if p.accuracy < low]
+    _scatter(axes, inside, "o", s=26, c="none", edgecolors=GREY, linewidths=1.1, zorder=2,
+             label=f"evaluated ({len(others)})")  # fmt: skip
+    if below:
+        clipped = [Point(p.id, p.cost, low) for p in below]
+        _scatter(axes, clipped, "v", s=26, c=GREY, clip_on=False, zorder=2,
+                 label=f"below the axis ({len(below)})")  # fmt: skip
+    _staircase(axes, picture)
+    _scatter(axes, picture.front, "o", s=62, c=BLUE, edgecolors="white", linewidths=1.2, zorder=5,
+             label=f"front ({len(picture.front)})")  # fmt: skip
+    if picture.knee is not None:
+        _scatter(axes, [picture.knee], "D", s=120, c=ORANGE, edgecolors=INK, linewidths=1.4,
+                 zorder=6, label="knee")  # fmt: skip
+    _confirmed(axes, picture)
+    if picture.limit is not None:
+        left, right = axes.get_xlim()
+        axes.axvline(picture.limit, color=RED, linestyle=(0, (5, 3)), linewidth=1.6, zorder=3,
+                     label=f"budget {figure_text(picture.limit)}")  # fmt: skip
+        right = max(right, picture.limit * 1.15)
+        axes.axvspan(picture.limit, right, facecolor="none", edgecolor=RED, alpha=0.25, hatch="//",
+                     linewidth=0)  # fmt: skip
+        axes.set_xlim(left, right)
+
+
+def _scatter(axes: Axes, points: Sequence[Point], marker: str, **style: Any) -> None:
+    if points:
+        axes.scatter([p.cost for p in points], [p.accuracy for p in points], marker=marker, **style)
+
+
+def _staircase(axes: Axes, picture: Picture) -> None:
+    """The best accuracy within each cost: what the front promises between its points."""
+    steps: list[Point] = []
+    for point in sorted(picture.front, key=lambda p: (p.cost, -p.accuracy)):
+        if not steps or point.accuracy > steps[-1].accuracy:
+            steps.append(point)
+    if not steps:
+        return
+    end = max(picture.limit or 0, *[p.cost for p in picture.evaluated])
+    x = [p.cost for p in steps] + [end]
+    y = [p.accuracy for p in steps] + [steps[-1].accuracy]
+    axes.step(x, y, where="post", color=BLUE, linewidth=1.8, zorder=4)
+
+
+def _confirmed(axes: Axes, picture: Picture) -> None:
+    where = {p.id: p.cost for p in picture.evaluated}
+    rows = [(where[i], *v) for i, v in (picture.confirmed or {}).items() if i in where]
+    if not rows:
+        return
+    cost, mean, deviation = zip(*rows, strict=True)
+    bars = [d if math.isfinite(d) else 0.0 for d in deviation]
+    axes.errorbar(cost, mean, yerr=bars, fmt="s", color=INK, markersize=5.5, capsize=4,
+                  linewidth=1.4, markerfacecolor="white", zorder=7,
+                  label=f"confirmed on test images, ± sd ({len(rows)})")  # fmt: skip
+
+
+def _labels(axes: Axes, picture: Picture) -> None:
+    """Write accuracy and id beside the knee, the ends, and whatever else leaves room."""
+    if not picture.front:
+        return
+    transform = axes.transData.transform
+    first = [picture.knee, picture.front[-1], picture.front[0]]
+    order = [p for p in first if p is not None] + list(picture.front)
+    dots = np.array([transform((p.cost, p.accuracy)) for p in picture.front])
+    taken: list[tuple[float, float, float, float]] = []
+    done: set[str] = set()
+    width, height = 175.0, 44.0
+    area = axes.get_window_extent()
+    for point in order:
+        if point.id in done:
+            continue
+        x, y = transform((point.cost, point.accuracy))
+        for dx, dy, align in ((-12, 14, "right"), (14, -50, "left")):
+            left = x + dx - (width if align == "right" else 0)
+            box = (left, y + dy, left + width, y + dy + height)
+            hit = any(_overlap(box, other) for other in taken)
+            hit |= bool(
+                ((dots > np.array(box[:2]) - 6) & (dots < np.array(box[2:]) + 6)).all(axis=1).any()
+            )
+            if hit or box[0] < area.x0 or box[1] < area.y0 or box[2] > area.x1:
+                continue
+            taken.append(box)
+            done.add(point.id)
+            axes.annotate(
+                f"{100 * point.accuracy:.2f} %\n{point.id[:6]}",
+                (point.cost, point.accuracy),
+                xytext=(dx * 72 / 160, dy * 72 / 160),
+                textcoords="offset points",
+                ha=align,
+                va="bottom",
+                fontsize=8.5,
+                linespacing=1.1,
+                color=INK,
+                zorder=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
+            )
+            break
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def figure_text(value: float) -> str:
+    """Write 1200000 as ``1.2M``."""
+    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:g}{suffix}"
+    return f"{value:g}"
+
+
+__all__ = ["Picture", "Point", "draw", "error_floor", "figure_text"]
