@@ -58,6 +58,13 @@ class Supply:
         if key in self._place:
             self._free[self._place[key]] = False
 
+    def unmark(self, row: Codes) -> None:
+        """Take ``mark`` back."""
+        key = row.tobytes()
+        self._seen.pop(key, None)
+        if key in self._place:
+            self._free[self._place[key]] = True
+
     def __len__(self) -> int:
         return len(self._seen)
 
@@ -103,8 +110,8 @@ class Supply:
         """
         if self.listed:
             self.any_left()
-            left = np.flatnonzero(self._free)
-            return self.table[rng.permutation(left)[:count]]
+            order = rng.permutation(len(self.table))  # the same whatever was seen: runs resume so
+            return self.table[order[self._free[order]][:count]]
         codes, _ = self.fresh(self.space.sample_codes(2 * count, rng))
         if len(codes) < count and self.problem.budget:
             codes, _ = self.fresh(np.concatenate([codes, self._descend(rng, count)]))
