@@ -12,6 +12,7 @@ _HOMES = {
     "search": "nas.search",
     "Result": "nas.result",
     "Measurement": "nas.records",
+    "load": "nas.export.tensors",
     "Task": "nas.records",
 }
 

@@ -1,0 +1,61 @@
+"""Export networks of a run as models that need nothing of plugnas.
+
+  nas export runs/digits --pick knee                 to runs/digits/export/<id>
+  nas export runs/digits --pick 'flops<=2M' --train  trained now, with the long recipe
+  nas export runs/digits --all-front --to models     every member of the front
+
+A pick is best, knee, smallest:0.98 (the cheapest of that accuracy), COST<=LIMIT, or an id or the
+beginning of one. Every file is checked in a fresh process before its directory appears.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--pick", default="knee", help="which network (default: knee)")
+    which.add_argument("--all-front", action="store_true", help="every member of the front")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="default: RUN/export/<id>")
+    parser.add_argument(
+        "--format", action="append", metavar="NAME",
+        help="pt2, onnx, safetensors or source; several by commas (default: all)",
+    )  # fmt: skip
+    parser.add_argument("--train", action="store_true", help="train now, with the long recipe")
+    parser.add_argument(
+        "--keep-training-form", action="store_true", help="do not fold norms and branches"
+    )
+    parser.add_argument(
+        "--with-preprocessing", action="store_true",
+        help="uint8 images (B, H, W, C) in, probabilities out",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write and check the exports, and say where they lie."""
+    from nas.export import Options, export_members
+    from nas.front_report import RunView
+    from nas.run_directory import RunDirectory
+
+    view = RunView.open(RunDirectory.read(args.run_dir))
+    members = view.front if args.all_front else [view.pick(args.pick)]
+    formats = [name for given in args.format or () for name in given.split(",")]
+    options = Options(
+        formats=tuple(formats) or None,
+        deploy=not args.keep_training_form,
+        preprocessing=args.with_preprocessing,
+    )
+    deliveries = export_members(
+        view, members, args.to, options, train_now=args.train,
+        notify=lambda text: print(text, file=sys.stderr),
+    )  # fmt: skip
+    for delivery in deliveries:
+        print(f"{delivery.path}: {', '.join(delivery.files)}")
+        for name, reason in delivery.skipped.items():
+            print(f"  no {name}: {reason}")
+    return 0

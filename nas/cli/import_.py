@@ -1,0 +1,38 @@
+"""Verify an exported directory, and rebuild its network from it.
+
+  nas import runs/digits/export/3fa2b41c9d07
+
+Compares every file with its checksum, builds the network from architecture.json and fills it from
+model.safetensors; nothing in the directory is executed. In Python: nas.load(DIR).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("directory", type=Path, metavar="DIR", help="an exported directory")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify the files, load the network and describe it."""
+    from nas.export import hashes, load
+    from nas.export.tensors import describe
+
+    files = hashes.verify(args.directory)
+    print(f"{args.directory}: {len(files)} files, each with the checksum it was exported with")
+    network = load(args.directory)
+    description = describe(args.directory)
+    parameters = sum(p.numel() for p in network.parameters())
+    channels, height, width = description.input_shape
+    weights = description.weights
+    print(
+        f"{description.id}: {channels}x{height}x{width} images in {len(description.classes)} "
+        f"classes, {parameters} parameters in {description.form} form\n"
+        f"weights: {weights['note']}\n"
+        f"accuracy: {100 * weights['accuracy']:.2f} % on {weights['measured_on']}"
+    )
+    return 0

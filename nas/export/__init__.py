@@ -1,0 +1,20 @@
+"""Leaving: a model in every form that somebody without plugnas can use, checked before it goes."""
+
+from nas.export.deliver import FORMATS, Delivery, Options, deliver, deliver_all
+from nas.export.errors import ExportError
+from nas.export.run_export import export_members
+from nas.export.subject import Provenance, Subject
+from nas.export.tensors import load
+
+__all__ = [
+    "FORMATS",
+    "Delivery",
+    "ExportError",
+    "Options",
+    "Provenance",
+    "Subject",
+    "deliver",
+    "deliver_all",
+    "export_members",
+    "load",
+]

@@ -1,0 +1,115 @@
+"""Every file of an export, loaded in a fresh process without plugnas, against the eager network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas.export.errors import ExportError
+
+TOLERANCE = 1e-4  # float32, relative to the largest output
+LOADABLE = (".pt2", ".py", ".onnx")
+# What a model must do without: plugnas, and what plugnas itself needs beside torch.
+REFUSED = (
+    "modules", "space", "nas", "plugnas", "msgspec", "yaml", "optuna", "ray", "sklearn", "scipy",
+    "matplotlib", "safetensors", "onnx", "onnxscript", "onnxruntime", "torchao", "timm",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Item:
+    """One export to be checked: files of a directory, the batches, and what must come out."""
+
+    directory: Path
+    files: tuple[str, ...]
+    batches: tuple[Tensor, ...]
+    expected: tuple[Tensor, ...]
+    tolerance: float = TOLERANCE
+
+
+def check(items: Sequence[Item], seconds: float = 0.0) -> list[dict[str, list[float]]]:
+    """Compare all items in one fresh process; return the latencies of each item's files.
+
+    Latencies are [first quartile, median, third quartile] in milliseconds at the first batch, one
+    thread, taken for ``seconds`` each; none are taken for 0.
+
+    Raises:
+        ExportError: a file does not load without plugnas, or computes something else.
+    """
+    answers = _ask(items, seconds)
+    latencies = []
+    for item, answer in zip(items, answers, strict=True):
+        latencies.append({n: a["milliseconds"] for n, a in answer.items() if "milliseconds" in a})
+        for name in item.files:
+            if reason := _difference(item, answer[name]):
+                raise ExportError(
+                    f"{name} of {item.directory.name} failed its check in a fresh process: "
+                    f"{reason}; leave its format out of --format, and please report it"
+                )
+    return latencies
+
+
+def _ask(items: Sequence[Item], seconds: float) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="plugnas-check-") as folder:
+        request: dict[str, Any] = {
+            "path": _library_paths(),
+            "refused": REFUSED,
+            "seconds": seconds,
+            "items": [],
+        }
+        for number, item in enumerate(items):
+            inputs = Path(folder) / f"{number}.pt"
+            torch.save(list(item.batches), inputs)
+            request["items"].append(
+                {"directory": str(item.directory.resolve()), "files": item.files,
+                 "inputs": str(inputs)}
+            )  # fmt: skip
+        file = Path(folder) / "request.json"
+        file.write_text(json.dumps(request))
+        script = Path(__file__).parent / "standalone" / "check.py"
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-W", "ignore", str(script), str(file)],
+            cwd=folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no reason given"]
+            raise ExportError(f"the process that checks exports ended early: {lines[-1]}")
+        answers: list[dict[str, Any]] = torch.load(file.with_suffix(".answer"), weights_only=True)
+        return answers
+
+
+def _library_paths() -> list[str]:
+    """The directories from which torch and its kin are imported here."""
+    import numpy
+
+    found = [Path(module.__file__ or "").parent.parent for module in (torch, numpy)]
+    return list(dict.fromkeys(map(str, found)))
+
+
+def _difference(item: Item, answer: dict[str, Any]) -> str | None:
+    """Return how an answer departs from what was expected, or None."""
+    if "error" in answer:
+        return str(answer["error"])
+    for expected, found in zip(item.expected, answer["outputs"], strict=True):
+        batch = len(expected)
+        if found.shape != expected.shape:
+            return f"it returns {tuple(found.shape)} for {tuple(expected.shape)}"
+        scale = float(expected.abs().max())
+        gap = float((found.double() - expected.double()).abs().max())
+        if not gap <= item.tolerance * scale:
+            return (
+                f"at batch {batch} its outputs depart by {gap / scale:.1e} of the largest one, "
+                f"more than {item.tolerance:g}"
+            )
+        if not torch.equal(found.argmax(1), expected.argmax(1)):
+            return f"at batch {batch} it names another class than the network"
+    return None

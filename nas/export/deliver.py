@@ -1,0 +1,153 @@
+"""From a subject to a directory of files, each of them checked before the directory appears."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import modules
+from nas.export import check, directory, hashes, pt2, tensors
+from nas.export.errors import ExportError
+from nas.export.subject import Subject
+from nas.ledger import versions
+
+FORMATS = ("pt2", "safetensors")
+_SECONDS = 0.3  # for the latency of each file
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is written, and how. ``formats`` of None are all that the network's modules take."""
+
+    formats: tuple[str, ...] | None = None
+    deploy: bool = True
+    preprocessing: bool = False
+    measure: bool = True
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An export that was written and checked.
+
+    ``skipped`` tells of each format left out and why; ``latencies`` are milliseconds of one image
+    (first quartile, median, third quartile) per file; ``step`` is the step in which height and
+    width of model.pt2 may vary, None where they are fixed.
+    """
+
+    path: Path
+    files: tuple[str, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    latencies: Mapping[str, list[float]] = field(default_factory=dict)
+    step: int | None = None
+
+
+@dataclass
+class _Work:
+    """One export under way: the model it serves, and the directory that is being filled."""
+
+    subject: Subject
+    options: Options
+    path: Path
+    model: nn.Module
+    program: pt2.Program | None = None
+    delivery: Delivery = field(default_factory=lambda: Delivery(Path(), ()))
+
+    def inputs(self, images: Tensor) -> Tensor:
+        return self.subject.inputs(images, preprocessing=self.options.preprocessing)
+
+    def traced(self) -> pt2.Program:
+        """The exported program, made once."""
+        if self.program is None:
+            strides = [int(v) for n, v in self.subject.values.items() if n.endswith("stride")]
+            self.program = pt2.trace(
+                self.model,
+                self.inputs(self.subject.images[:3]),
+                math.prod(strides),
+                channels_last=self.options.preprocessing,
+            )
+        return self.program
+
+    def item(self) -> check.Item:
+        """What has to be checked: the eager network in training form says what is right."""
+        images = self.subject.images
+        batches = [self.inputs(images[:1]), self.inputs(images[1:8])]
+        eager = self.subject.served(deploy=False, preprocessing=self.options.preprocessing)
+        with torch.no_grad():
+            expected = tuple(eager(batch) for batch in batches)
+        checked = tuple(n for n in self.delivery.files if Path(n).suffix in check.LOADABLE)
+        return check.Item(self.path, checked, tuple(batches), expected)
+
+
+def deliver(subject: Subject, target: Path, options: Options | None = None) -> Delivery:
+    """Write the export of one subject; see ``deliver_all``."""
+    return deliver_all([(subject, target)], options or Options())[0]
+
+
+def deliver_all(subjects: Sequence[tuple[Subject, Path]], options: Options) -> list[Delivery]:
+    """Write the export of each subject to its directory, all or none of them.
+
+    Every file is loaded in a fresh process in which plugnas cannot be imported, and compared with
+    the eager network on real images.
+
+    Raises:
+        ExportError: a format that a module does not allow, a file that computes something else,
+            a place that cannot be written; no directory is left behind.
+    """
+    with contextlib.ExitStack() as stack:
+        works = []
+        for subject, target in subjects:
+            path = stack.enter_context(directory.whole(target))
+            works.append(_write_models(subject, target, path, options))
+        items = [work.item() for work in works]
+        latencies = check.check(items, _SECONDS if options.measure else 0.0)
+        found = []
+        for work, took in zip(works, latencies, strict=True):
+            work.delivery = replace(work.delivery, latencies=took)
+            hashes.write(work.path)
+            found.append(work.delivery)
+    return found
+
+
+def _write_models(subject: Subject, target: Path, path: Path, options: Options) -> _Work:
+    wanted, skipped = _formats(subject, options)
+    served = subject.served(deploy=options.deploy, preprocessing=options.preprocessing)
+    work = _Work(subject, options, path, served)
+    files = []
+    if "pt2" in wanted:
+        pt2.write(work.traced(), path)
+        files.append(pt2.FILE)
+    if "safetensors" in wanted:
+        tensors.write_weights(subject, path)
+        tensors.write_architecture(
+            subject, path, versions(), deploy=options.deploy, preprocessing=options.preprocessing
+        )
+        files += [tensors.WEIGHTS, tensors.ARCHITECTURE]
+    step = work.program.step if work.program else None
+    work.delivery = Delivery(target, tuple(files), skipped, {}, step)
+    return work
+
+
+def _formats(subject: Subject, options: Options) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the formats to write, and the reasons for those that a module does not allow."""
+    reasons: dict[str, str] = {}
+    for key in sorted(subject.module_keys):
+        for name, reason in modules.get(key).export.items():
+            reasons.setdefault(name, f"`{key}`: {reason}")
+    for name in options.formats or ():
+        if name not in FORMATS:
+            raise ExportError(
+                f"--format is one or more of {', '.join(FORMATS)}, not `{name}`"
+                f"{modules.did_you_mean(name, FORMATS)}"
+            )
+        if name in reasons:
+            raise ExportError(f"{subject.id} cannot be written as {name}: {reasons[name]}")
+    wanted = options.formats or tuple(name for name in FORMATS if name not in reasons)
+    if "source" in wanted and "safetensors" not in wanted:
+        wanted = (*wanted, "safetensors")  # model.py reads its weights from there
+    return wanted, {} if options.formats else reasons

@@ -1,0 +1,82 @@
+"""Exports of a run's picks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from nas.data import Dataset
+from nas.data import load as load_data
+from nas.export.deliver import Delivery, Options, deliver_all
+from nas.export.subject import Provenance, Subject
+from nas.export.weights import Notify, trained_size, weights_of
+from nas.front import Member
+from nas.front_report import RunView
+
+_CALIBRATION = 256
+
+
+def export_members(
+    view: RunView,
+    members: Sequence[Member],
+    to: Path | None = None,
+    options: Options | None = None,
+    *,
+    train_now: bool = False,
+    notify: Notify = lambda text: None,
+) -> list[Delivery]:
+    """Export members of a run's front; each to ``RUN/export/<id>`` if ``to`` is None.
+
+    One member goes to ``to`` itself, several to directories of their ids below it.
+
+    Raises:
+        PlugnasError: as ``weights_of`` and ``deliver_all``; nothing is left behind.
+    """
+    dataset = load_data(view.run.job.data, base=view.run.base)
+    subjects = []
+    for member in members:
+        target = view.run.path / "export" / member.id
+        if to is not None:
+            target = to if len(members) == 1 else to / member.id
+        network, provenance = weights_of(view, member, dataset, train_now=train_now, notify=notify)
+        notify(f"{member.id}: weights {provenance.note}")
+        size = trained_size(view, member, dataset, provenance)
+        subjects.append((_subject(member, network, provenance, dataset, size), target))
+    return deliver_all(subjects, options or Options())
+
+
+def _subject(
+    member: Member,
+    network: torch.nn.Module,
+    provenance: Provenance,
+    dataset: Dataset,
+    size: tuple[int, int],
+) -> Subject:
+    """Join a trained network with the facts of its run and real images."""
+    held_out = dataset.test if len(dataset.test) else dataset.validation
+    return Subject(
+        id=member.id,
+        values=member.architecture.values,
+        network=network,
+        input_shape=(dataset.input_shape[0], *size),
+        classes=dataset.classes,
+        mean=tuple(dataset.mean.tolist()),
+        std=tuple(dataset.std.tolist()),
+        images=_images(dataset, held_out[:8], size),
+        calibration=_images(dataset, dataset.train[:_CALIBRATION], size),
+        provenance=provenance,
+        costs=dict(member.costs),
+    )
+
+
+def _images(dataset: Dataset, indices: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return images as bytes at the size of training; at least 8, repeated if there are fewer."""
+    wanted = max(8, len(indices))
+    images = dataset.images[indices.repeat(-(-wanted // len(indices)))[:wanted]].clone()
+    if tuple(images.shape[1:3]) == size:
+        return images
+    small = F.interpolate(images.permute(0, 3, 1, 2).float(), size=size, mode="area")
+    return small.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

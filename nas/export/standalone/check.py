@@ -1,0 +1,123 @@
+"""Loads exported models where plugnas does not exist, and notes what they compute.
+
+Run as ``python -I -S check.py REQUEST``: no site-packages but those the request names, and of them
+only what a model may need. REQUEST is JSON; the answer is saved by torch beside it.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class Without(importlib.abc.MetaPathFinder):
+    """Finds what is on sys.path, except the named packages, which are not there."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = set(names)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return what the ordinary search finds, or None."""
+        if fullname.partition(".")[0] in self.names:
+            return None
+        return importlib.machinery.PathFinder.find_spec(fullname, path, target)
+
+
+def main(request_file: Path) -> None:
+    """Load what the request names, run it on its images, save the answers."""
+    request = json.loads(request_file.read_text())
+    sys.path += request["path"]
+    ordinary = sys.meta_path.index(importlib.machinery.PathFinder)
+    without = sys.meta_path[ordinary] = Without(request["refused"])
+    import torch
+
+    torch.set_num_threads(1)
+    answers = []
+    for item in request["items"]:
+        batches = torch.load(item["inputs"], weights_only=True)
+        found = {}
+        for name in item["files"]:
+            without.names -= {"onnxruntime"} if name.endswith(".onnx") else set()
+            try:
+                found[name] = run(Path(item["directory"]), name, batches, request["seconds"])
+            except Exception as error:  # noqa: BLE001 - reported to the process that asked
+                found[name] = {"error": f"{type(error).__name__}: {error}"}
+        answers.append(found)
+    torch.save(answers, request_file.with_suffix(".answer"))
+
+
+def run(directory: Path, name: str, batches: Sequence[Any], seconds: float) -> dict[str, Any]:
+    """Return the outputs of one file for every batch, and how long the first batch takes."""
+    import torch
+
+    model = LOADERS[Path(name).suffix](directory, name)
+    with torch.inference_mode():
+        outputs = [model(batch) for batch in batches]
+        found: dict[str, Any] = {"outputs": outputs}
+        if seconds:
+            found["milliseconds"] = timed(lambda: model(batches[0]), seconds)
+    return found
+
+
+def timed(call: Callable[[], Any], seconds: float) -> list[float]:
+    """Return the first quartile, median and third quartile of a call's milliseconds."""
+    for _ in range(5):
+        call()
+    samples: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(samples) < 20:
+        start = time.perf_counter()
+        call()
+        samples.append(1e3 * (time.perf_counter() - start))
+    return statistics.quantiles(samples, n=4)
+
+
+def load_program(directory: Path, name: str) -> Any:
+    """Load a .pt2 file."""
+    import torch
+
+    return torch.export.load(directory / name).module()
+
+
+def load_source(directory: Path, name: str) -> Any:
+    """Load the weights through the generated source."""
+    spec = importlib.util.spec_from_file_location("exported_model", directory / name)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["exported_model"] = module
+    spec.loader.exec_module(module)
+    return module.load(directory)
+
+
+def load_onnx(directory: Path, name: str) -> Any:
+    """Load an ONNX file in onnxruntime, one thread."""
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(directory / name, options)
+    entry = session.get_inputs()[0].name
+    return lambda x: torch.from_numpy(session.run(None, {entry: x.numpy()})[0])
+
+
+LOADERS: dict[str, Callable[[Path, str], Any]] = {
+    ".pt2": load_program,
+    ".py": load_source,
+    ".onnx": load_onnx,
+}
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,89 @@
+"""What is exported: one trained architecture with all that its user must know of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import modules
+from nas.export.classifier import Classifier
+from space import Part, parts_of
+from space.options import Choice
+from space.parameter import Token
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the weights come from, and what their accuracy (0..1) is known from.
+
+    ``source`` is ``confirmation``, ``long recipe`` or ``proxy``; ``note`` says in a sentence how
+    they were trained; ``accuracy`` is that of these weights, ``measured_on`` the images on which;
+    ``mean``, ``spread`` and ``n`` speak of all seeds that were trained that way. ``recipe`` is
+    what ``train.py`` follows.
+    """
+
+    source: str
+    note: str
+    seed: int
+    accuracy: float
+    measured_on: str
+    mean: float | None = None
+    spread: float | None = None
+    n: int = 1
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained network in training form (eval mode, float32, on the CPU) and its facts.
+
+    ``input_shape`` is (C, H, W) of the images it was trained on; ``images`` are real ones, uint8
+    (N, H, W, C), by which the artefacts are checked; ``calibration`` training images by which int8
+    ranges are found. ``costs`` are exact ones of the deploy form.
+    """
+
+    id: str
+    values: Mapping[str, Token]
+    network: nn.Module
+    input_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    images: Tensor
+    calibration: Tensor
+    provenance: Provenance
+    costs: Mapping[str, float] = field(default_factory=dict)
+    labels: Tensor | None = None
+    held_out: Tensor | None = None
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the network, in order."""
+        return parts_of(self.values)
+
+    @property
+    def module_keys(self) -> set[str]:
+        """The keys of the zoo that stand in the network."""
+        choices = [v for part in self.parts for v in vars(part.spec).values()]
+        return {choice.key for choice in choices if isinstance(choice, Choice)}
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return uint8 images (B, H, W, C) as the bare network takes them: (B, C, H, W)."""
+        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
+        return ((images / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+
+    def served(self, *, deploy: bool, preprocessing: bool) -> nn.Module:
+        """Return the model that the artefacts hold, frozen; ``network`` itself is untouched."""
+        network = modules.fuse(self.network) if deploy else copy.deepcopy(self.network).eval()
+        model = Classifier(network, self.mean, self.std).eval() if preprocessing else network
+        return model.requires_grad_(requires_grad=False)
+
+    def inputs(self, images: Tensor, *, preprocessing: bool) -> Tensor:
+        """Return uint8 images as the served model takes them."""
+        return images if preprocessing else self.normalised(images)
