@@ -67,7 +67,7 @@ def drive(
             reason = "interrupted"
         with contextlib.suppress(KeyboardInterrupt), interrupts.held():
             session.notify("end")
-    return Outcome(reason, session.measured, session.seconds)
+        return Outcome(reason, session.measured, session.seconds)
 
 
 class _Session:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nas.latency.quiet import training
 from nas.records import Measurement, Task
 
 Evaluate = Callable[[Task], Mapping[str, Any]]
@@ -18,18 +19,29 @@ DIVERGED = "diverged"
 OUT_OF_MEMORY = "out of memory"
 
 
-def measure(task: Task, evaluate: Evaluate, *, worker: str = "") -> Measurement:
+def measure(
+    task: Task,
+    evaluate: Evaluate,
+    *,
+    worker: str = "",
+    on_begin: Callable[[], None] | None = None,
+) -> Measurement:
     """Evaluate ``task`` and return a measurement, also where the evaluation raises.
 
     ``evaluate`` returns a mapping with ``values`` and, if it likes, ``signal``, ``curve``,
     ``extra`` and ``cpu_seconds``. Values that are not finite make the measurement ``failed`` with
-    reason ``diverged: ...``; KeyboardInterrupt and SystemExit pass through.
+    reason ``diverged: ...``; KeyboardInterrupt and SystemExit pass through. While latency is being
+    measured on this machine it waits; then it calls ``on_begin`` and the clock starts.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     result: Mapping[str, Any] = {}
     extra: dict[str, Any] = {}
     try:
-        result = evaluate(task)
+        with training():
+            if on_begin is not None:
+                on_begin()
+            wall, cpu = time.perf_counter(), time.process_time()
+            result = evaluate(task)
         reason = _fault(result)
         if not isinstance(result, Mapping):
             result = {}
@@ -73,6 +85,12 @@ def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -
     )
 
 
+def spoils_worker(measurement: Measurement) -> bool:
+    """Whether a worker should evaluate nothing more: its memory or device is in doubt."""
+    reason = measurement.reason or ""
+    return any(sign in reason for sign in (OUT_OF_MEMORY, "CUDA error", "AcceleratorError"))
+
+
 def _fault(result: Any) -> str | None:
     """Return what is wrong with an evaluator's result, or None."""
     if not isinstance(result, Mapping) or not isinstance(result.get("values"), Mapping):
@@ -99,4 +117,12 @@ def _reason(error: Exception) -> str:
     return f"raised: {text}{place}"
 
 
-__all__ = ["DIVERGED", "OUT_OF_MEMORY", "Evaluate", "Evaluator", "failed", "measure"]
+__all__ = [
+    "DIVERGED",
+    "OUT_OF_MEMORY",
+    "Evaluate",
+    "Evaluator",
+    "failed",
+    "measure",
+    "spoils_worker",
+]

@@ -47,8 +47,9 @@ class Study:
     stream at a number is the same however the work was interleaved or interrupted; numbers below
     the highest recorded one that are missing from the ledger were half done and are asked again.
 
-    A failed evaluation is tried again until its architecture has failed three times; one that
-    diverged (a value that is not finite) is a result and is not tried again.
+    A failed evaluation is tried again until its architecture has failed three times (an executor
+    that retries by itself says how often in ``extra["tries"]``); one that diverged (a value that
+    is not finite) is a result and is not tried again.
     """
 
     def __init__(
@@ -125,15 +126,19 @@ class Study:
     def tell(self, measurement: Measurement) -> Measurement:
         """Record the measurement of a task that was asked for, and return it with its costs."""
         place = (measurement.number, measurement.rung, measurement.seed)
-        if place not in self.running:
+        task = self.running.get(place)
+        if task is None:
             raise StudyError(
                 f"A study is told what it asked for, but task {place[0]} (rung {place[1]}, seed "
                 f"{place[2]}) is not running."
             )
-        measurement = self._complete(measurement)
+        # the executor's copy has been through a pickle; ours still knows its codes
+        measurement = self._complete(
+            dataclasses.replace(measurement, architecture=task.architecture)
+        )
         if self._ledger is not None:
             self._ledger.append(measurement)
-        task = self.running.pop(place)
+        del self.running[place]
         self._learn(measurement)
         if measurement.ok:
             self._succeeded = True
@@ -202,7 +207,7 @@ class Study:
             self._settled.add(measurement.key)
         else:
             self._failures[measurement.key] += 1
-            self._strikes[measurement.architecture.id] += 1
+            self._strikes[measurement.architecture.id] += int(measurement.extra.get("tries", 1))
         self.sampler.tell(measurement)
 
     def _complete(self, measurement: Measurement) -> Measurement:

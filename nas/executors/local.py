@@ -15,9 +15,9 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from nas.evaluation import OUT_OF_MEMORY, Evaluator, failed
+from nas.evaluation import OUT_OF_MEMORY, Evaluator, failed, spoils_worker
 from nas.executors.base import ExecutorError
-from nas.executors.worker import BROKEN, READY, work
+from nas.executors.worker import BEGUN, BROKEN, READY, work
 from nas.records import Measurement, Task
 
 FALSE_STARTS = 3
@@ -32,7 +32,7 @@ class _Worker:
     connection: Connection
     ready: bool = False
     task: Task | None = None
-    since: float = 0.0
+    since: float | None = None  # when the evaluation began; None while it waits for quiet
     kills: int = 0
     spoilt: bool = False
 
@@ -118,7 +118,7 @@ class LocalExecutor:
                 except OSError:
                     continue  # it has died idle; _collect will find out
                 worker.task = self._tasks.popleft()
-                worker.since = time.monotonic()
+                worker.since = None
                 worker.kills = _kills_for_memory()
         coming = sum(1 for worker in self._workers if not worker.ready)
         while len(self._workers) < self.capacity and coming < len(self._tasks):
@@ -175,13 +175,15 @@ class LocalExecutor:
     def _receive(self, worker: _Worker, message: Any, finished: list[Measurement]) -> None:
         if isinstance(message, Measurement):
             worker.task = None
-            worker.spoilt = _spoils(message)
+            worker.spoilt = spoils_worker(message)
             finished.append(message)
             return
         kind, text = message
         if kind == READY:
             worker.ready = True
             self._false_starts = 0
+        elif kind == BEGUN:
+            worker.since = time.monotonic()
         elif kind == BROKEN:
             raise ExecutorError(
                 f"Workers must be able to make the evaluator, but this one could not:\n{text}"
@@ -191,7 +193,7 @@ class LocalExecutor:
         self._workers.remove(worker)
         self._bury(worker)
         if worker.task is not None:
-            seconds = time.monotonic() - worker.since
+            seconds = 0.0 if worker.since is None else time.monotonic() - worker.since
             name = f"{worker.process.name} {os.uname().nodename} {worker.process.pid}"
             finished.append(failed(worker.task, reason, seconds=seconds, worker=name))
         elif not worker.ready:
@@ -210,22 +212,16 @@ class LocalExecutor:
         worker.connection.close()
 
     def _overdue(self, worker: _Worker) -> bool:
-        if self._timeout_s is None or worker.task is None:
+        if self._timeout_s is None or worker.task is None or worker.since is None:
             return False
         return time.monotonic() - worker.since > self._timeout_s
 
     def _until_overdue(self) -> float:
         if self._timeout_s is None:
             return float("inf")
-        since = [worker.since for worker in self._workers if worker.task is not None]
+        since = [w.since for w in self._workers if w.task is not None and w.since is not None]
         ends = min(since, default=float("inf")) + self._timeout_s
         return max(0.0, ends - time.monotonic()) + 0.001
-
-
-def _spoils(measurement: Measurement) -> bool:
-    """Whether a worker should evaluate nothing more after this."""
-    reason = measurement.reason or ""
-    return any(sign in reason for sign in (OUT_OF_MEMORY, "CUDA error", "AcceleratorError"))
 
 
 def _cause(worker: _Worker) -> str:

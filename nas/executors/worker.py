@@ -15,11 +15,12 @@ from nas.evaluation import measure
 from nas.records import Measurement
 
 READY = "ready"
+BEGUN = "begun"
 BROKEN = "broken"
 
 
 def work(connection: Connection, name: str, threads: int) -> None:
-    """Receive the evaluator, then task after task; send a measurement for each.
+    """Receive the evaluator, then task after task; send BEGUN and a measurement for each.
 
     Ends when the driver says None, closes the connection or dies.
     """
@@ -34,6 +35,10 @@ def work(connection: Connection, name: str, threads: int) -> None:
         return
     connection.send((READY, None))
     worker = f"{name} {os.uname().nodename} {os.getpid()}"
+
+    def begun() -> None:
+        connection.send((BEGUN, None))
+
     while True:
         try:
             task = connection.recv()
@@ -41,7 +46,7 @@ def work(connection: Connection, name: str, threads: int) -> None:
             return
         if task is None:
             return
-        _send(connection, measure(task, evaluate, worker=worker))
+        _send(connection, measure(task, evaluate, worker=worker, on_begin=begun))
 
 
 def _send(connection: Connection, measurement: Measurement) -> None:
@@ -72,4 +77,4 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, name="watch-driver", daemon=True).start()
 
 
-__all__ = ["BROKEN", "READY", "work"]
+__all__ = ["BEGUN", "BROKEN", "READY", "work"]

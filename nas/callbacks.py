@@ -1,0 +1,103 @@
+"""Where measurements go besides the ledger: the callbacks that a job names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from modules.errors import PlugnasError, did_you_mean
+from nas.drive import Event, Listener
+from nas.records import Measurement
+
+NAMES = ("tensorboard", "mlflow", "wandb")
+
+
+class CallbackError(PlugnasError):
+    """A callback that is unknown, needs another executor, or whose library is missing."""
+
+
+def parse(callbacks: Sequence[str | Mapping[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return a job's ``callbacks:`` as names and options; ``tensorboard`` or ``{mlflow: {...}}``.
+
+    Raises:
+        CallbackError: an unknown name, or an entry that is neither form.
+    """
+    parsed: list[tuple[str, dict[str, Any]]] = []
+    for entry in callbacks:
+        pair = {entry: {}} if isinstance(entry, str) else dict(entry)
+        if len(pair) != 1 or not isinstance(next(iter(pair.values())) or {}, Mapping):
+            raise CallbackError(
+                f"A callback is a name or {{name: {{option: value}}}}, but got {entry!r}."
+            )
+        name, options = next(iter(pair.items()))
+        if name not in NAMES:
+            raise CallbackError(
+                f"A callback is one of {', '.join(NAMES)}, not {name!r}{did_you_mean(name, NAMES)}"
+            )
+        parsed.append((name, dict(options or {})))
+    return parsed
+
+
+def listeners(callbacks: Sequence[str | Mapping[str, Any]], run_dir: Path) -> list[Listener]:
+    """Return the listeners for ``drive`` that a job names, for executors other than Ray's.
+
+    Raises:
+        CallbackError: a callback that only Ray has, or whose library is missing.
+    """
+    made: list[Listener] = []
+    for name, options in parse(callbacks):
+        if name != "tensorboard":
+            raise CallbackError(
+                f"The callback {name} is one of Ray Tune's and needs `executor: ray`; the local "
+                f"executor has tensorboard."
+            )
+        made.append(TensorBoard(run_dir / "tensorboard", **options))
+    return made
+
+
+class TensorBoard:
+    """Writes every measurement's values, costs and seconds as scalars, one step per task number."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        try:
+            self._writer = _writer()(str(folder), **options)
+        except TypeError as error:
+            raise CallbackError(f"The callback tensorboard has no such option: {error}.") from error
+
+    def __call__(self, event: Event) -> None:
+        """Write a measured event; close at the end."""
+        if event.measurement is not None:
+            for name, value in scalars(event.measurement).items():
+                tag = f"rung{event.measurement.rung}/{name}"
+                self._writer.add_scalar(tag, value, event.measurement.number)
+        if event.kind == "end":
+            self._writer.close()
+
+
+def scalars(measurement: Measurement) -> dict[str, float]:
+    """Return what a logger can draw of a measurement; values that are no numbers are left out."""
+    known = {
+        **measurement.costs,
+        **measurement.values,
+        "seconds": measurement.seconds,
+        "failed": 0.0 if measurement.ok else 1.0,
+    }
+    if measurement.signal is not None:
+        known["signal"] = measurement.signal
+    return {name: float(value) for name, value in known.items() if value is not None}
+
+
+def _writer() -> Any:
+    for home in ("torch.utils.tensorboard", "tensorboardX"):
+        try:
+            return import_module(home).SummaryWriter
+        except ImportError:
+            continue
+    raise CallbackError(
+        "The callback tensorboard needs a writer: pip install tensorboard (or tensorboardX)"
+    )
+
+
+__all__ = ["NAMES", "CallbackError", "TensorBoard", "listeners", "parse", "scalars"]
