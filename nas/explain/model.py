@@ -1,0 +1,161 @@
+"""A linear mixed model with weak priors: effects of choices at equal cost, with honest intervals.
+
+y = level of the rung + curve of the costs + sum of share x effect + what is left, where what is
+left has parts that architectures share because they resemble each other, because they are the same
+one, and noise of each rung. The variances of those parts are found by restricted maximum
+likelihood (Patterson and Thompson, 1971); effects have a prior so weak that it only matters where
+the data say nothing. The design does not enter the likelihood, so a sampler that prefers what has
+done well so far does not bias the effects, given the model (Rubin, 1976, ignorability).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.optimize import minimize
+
+Array = NDArray[np.float64]
+PRIOR = 2.0  # standard deviation of an effect, in those of the response
+LARGEST = 600  # rows on which variances are estimated; the effects use all rows
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows to be explained: response (n,), shares (n, p), log costs (n, k), rung, who is who."""
+
+    response: Array
+    shares: Array
+    costs: Array
+    rung: NDArray[np.int64]
+    architecture: NDArray[np.int64]
+    distance: Array
+
+    def take(self, rows: NDArray[np.int64]) -> Data:
+        """Return some of the rows."""
+        return Data(
+            self.response[rows],
+            self.shares[rows],
+            self.costs[rows],
+            self.rung[rows],
+            self.architecture[rows],
+            self.distance[np.ix_(rows, rows)],
+        )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Posterior of the effects: ``mean`` (p,), ``covariance`` (p, p), degrees of freedom.
+
+    ``noise`` is the standard deviation of one evaluation at the highest rung; ``evidence`` the log
+    likelihood of the response. ``slope`` is the response per unit of each log cost, on average.
+    """
+
+    mean: Array
+    covariance: Array
+    freedom: float
+    noise: float
+    evidence: float
+    slope: Array
+
+    def contrast(self, weights: Array) -> tuple[float, float]:
+        """Return estimate and standard error of a weighted sum of effects."""
+        return float(weights @ self.mean), float(np.sqrt(weights @ self.covariance @ weights))
+
+
+def fit(data: Data) -> Fit:
+    """Fit the model. Needs at least four rows."""
+    centre, scale = float(data.response.mean()), float(data.response.std()) or 1.0
+    y = (data.response - centre) / scale
+    fixed, costs_at = _fixed(data)
+    rows = np.arange(len(y))
+    if len(y) > LARGEST:
+        rows = np.sort(np.random.default_rng(0).choice(rows, LARGEST, replace=False))
+    some = data.take(rows)
+    theta, evidence = _variances(y[rows], fixed[rows], _kernels(some))
+    kernels = _kernels(data)
+    covariance = fixed @ fixed.T + sum(t * k for t, k in zip(theta, kernels, strict=True))
+    factor = cho_factor(covariance, lower=True)
+    p = data.shares.shape[1]
+    effects = PRIOR * data.shares
+    mean = PRIOR * effects.T @ cho_solve(factor, y)
+    root = solve_triangular(factor[0], effects, lower=True)
+    posterior = PRIOR**2 * (np.eye(p) - root.T @ root)
+    used = float(np.trace(cho_solve(factor, fixed @ fixed.T)))
+    slope = fixed[:, costs_at].T @ cho_solve(factor, y) * _COST
+    spread = data.costs.std(axis=0)
+    noise = theta[len(theta) - 1]
+    return Fit(
+        mean=scale * mean,
+        covariance=scale**2 * posterior,
+        freedom=max(3.0, len(np.unique(data.architecture)) - used),
+        noise=scale * float(np.sqrt(noise)),
+        evidence=evidence - len(rows) * float(np.log(scale)),
+        slope=scale * slope / np.where(spread > 0, spread, 1.0),
+    )
+
+
+_COST = 3.0  # prior standard deviation of a cost's slope, per standard deviation of its logarithm
+
+
+def _fixed(data: Data) -> tuple[Array, slice]:
+    """Columns scaled by their priors: effects, rungs' levels, slopes of the costs."""
+    rungs = np.unique(data.rung)
+    levels = 10.0 * (data.rung[:, None] == rungs).astype(float)
+    costs = _COST * _standard(data.costs)
+    p = data.shares.shape[1]
+    start = p + len(rungs)
+    return np.hstack([PRIOR * data.shares, levels, costs]), slice(start, start + costs.shape[1])
+
+
+def _standard(columns: Array) -> Array:
+    spread = columns.std(axis=0)
+    return (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+
+
+def _kernels(data: Data) -> list[Array]:
+    """Covariances whose sizes are to be found; the last is the noise of the highest rung."""
+    costs = _standard(data.costs)
+    gap = ((costs[:, None, :] - costs[None, :, :]) ** 2).sum(axis=2)
+    middle = float(np.median(data.distance[data.distance > 0])) if data.distance.any() else 1.0
+    same_rung = data.rung[:, None] == data.rung[None, :]
+    kernels = [np.exp(-gap / 2), np.exp(-2 * data.distance / middle)]
+    if len(np.unique(data.architecture)) < len(data.architecture):
+        kernels.append((data.architecture[:, None] == data.architecture[None, :]).astype(float))
+    rungs: Sequence[int] = np.unique(data.rung).tolist()
+    lower = data.rung < rungs[-1]
+    if lower.any():  # effects at a lower rung differ from those at the highest
+        kernels.append(data.shares @ data.shares.T * (same_rung & lower[:, None]))
+    kernels += [np.diag((data.rung == rung).astype(float)) for rung in rungs]
+    return kernels
+
+
+def _variances(y: Array, fixed: Array, kernels: Sequence[Array]) -> tuple[Array, float]:
+    """Return the variances that make the response likeliest, and its log likelihood there."""
+    base = fixed @ fixed.T
+
+    def loss(logs: Array) -> tuple[float, Array]:
+        sizes = np.exp(logs)
+        total = base + sum(s * k for s, k in zip(sizes, kernels, strict=True))
+        lower, _ = cho_factor(total, lower=True)
+        inverse = cho_solve((lower, True), np.eye(len(y)))
+        alpha = inverse @ y
+        value = 0.5 * float(y @ alpha) + float(np.log(np.diag(lower)).sum())
+        inner = inverse - np.outer(alpha, alpha)
+        slope = np.array([0.5 * s * (inner * k).sum() for s, k in zip(sizes, kernels, strict=True)])
+        # a slight preference for sizes near a tenth of the response's variance keeps a part from
+        # being declared exactly nothing by a flat likelihood, which would narrow the intervals
+        away = logs - np.log(0.1)
+        return value + 0.5 * float((away / 3.0) @ (away / 3.0)), slope + away / 9.0
+
+    start = np.full(len(kernels), np.log(0.1))
+    bounds = [(np.log(1e-6), np.log(1e2))] * len(kernels)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds,
+                     options={"maxiter": 60, "ftol": 1e-8})  # fmt: skip
+    return np.exp(found.x), -float(found.fun)
+
+
+__all__ = ["Data", "Fit", "fit"]
