@@ -1,32 +1,9 @@
-"""What the slow references of this folder share: generic weights, and layers by their formula."""
+"""Layers by their formula on a single (C, H, W) map, for the slow references of this folder."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
-
-def generic(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Give every parameter and statistic a random value; float64, eval mode."""
-    generator = torch.Generator().manual_seed(seed)
-    module = module.double().eval()
-    with torch.no_grad():
-        for parameter in module.parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter.add_(0.4 * noise)
-        for name, buffer in module.named_buffers():
-            noise = torch.rand(buffer.shape, generator=generator, dtype=torch.float64)
-            if name.endswith("running_mean"):
-                buffer.copy_(noise - 0.5)
-            elif name.endswith("running_var"):
-                buffer.copy_(noise + 0.5)
-    return module.requires_grad_(False)
-
-
-def normal(*shape: int, seed: int = 1) -> Tensor:
-    """A random float64 tensor."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
 def pointwise(conv: nn.Module, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from modules.attention.axial_attention import AxialAttention
-from tests.modules.attention.reference import generic, normal
+from tests.modules.generic import generic, rand
 
 
 def _torch_attention(layer, channels):
@@ -24,7 +24,7 @@ def test_equals_torch_on_every_line(sum_axes, heads):
     assert module.vertical.heads == heads
     vertical = _torch_attention(module.vertical, 8)
     horizontal = _torch_attention(module.horizontal, 8)
-    x = normal(2, 8, 3, 5)
+    x = rand(2, 8, 3, 5)
 
     def down(t):
         return torch.stack([vertical(t[..., j].mT).mT for j in range(5)], dim=3)

@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from modules.attention.cot import ContextualTransformer
-from tests.modules.attention.reference import bn, conv, generic, normal, pixel, pointwise
+from tests.modules.attention.reference import bn, conv, pixel, pointwise
+from tests.modules.generic import generic, rand
 
 
 def _contexts(module, x):
@@ -18,7 +19,7 @@ def _contexts(module, x):
 @pytest.mark.parametrize(("channels", "kernel_size"), [(16, 3), (12, 3), (16, 5)])
 def test_paper_form(channels, kernel_size):
     module = generic(ContextualTransformer(channels, kernel_size=kernel_size))
-    x = normal(channels, 3, 4)
+    x = rand(channels, 3, 4)
     static, value, weights = _contexts(module, x)
     assert module.static[0].groups == 4
     kernels = channels // (8 if channels == 16 else 6)
@@ -48,7 +49,7 @@ def test_paper_form(channels, kernel_size):
 
 def test_circulating_form():
     module = generic(ContextualTransformer(8, kernel_size=3, form="circulating"))
-    x = normal(8, 3, 4)
+    x = rand(8, 3, 4)
     static, value, weights = _contexts(module, x)
     expected = static.clone()
     for c in range(8):

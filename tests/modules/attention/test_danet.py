@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from modules.attention.danet import ChannelAttention, DualAttention, PositionAttention
-from tests.modules.attention.reference import generic, normal, pointwise
+from tests.modules.attention.reference import pointwise
+from tests.modules.generic import generic, rand
 
 
 def _position(module, x):
@@ -31,19 +32,19 @@ def _channel(module, x, mode):
 @pytest.mark.parametrize("reduction", [2, 16])
 def test_position(reduction):
     module = generic(PositionAttention(8, reduction=reduction))
-    x = normal(8, 3, 4)
+    x = rand(8, 3, 4)
     torch.testing.assert_close(module(x[None])[0], _position(module, x))
 
 
 @pytest.mark.parametrize("mode", ["plain", "max_minus"])
 def test_channel(mode):
     module = generic(ChannelAttention(6, mode=mode))
-    x = 0.4 * normal(6, 3, 4)
+    x = 0.4 * rand(6, 3, 4)
     torch.testing.assert_close(module(x[None])[0], _channel(module, x, mode))
 
 
 def test_both():
     module = generic(DualAttention(8, reduction=4, mode="max_minus"))
-    x = 0.4 * normal(8, 3, 4)
+    x = 0.4 * rand(8, 3, 4)
     expected = _position(module.position, x) + _channel(module.channel, x, "max_minus")
     torch.testing.assert_close(module(x[None])[0], expected)

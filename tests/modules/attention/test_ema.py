@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from modules.attention.ema import EfficientMultiScaleAttention
-from tests.modules.attention.reference import conv, generic, normal, pointwise
+from tests.modules.attention.reference import conv, pointwise
+from tests.modules.generic import generic, rand
 
 
 @pytest.mark.parametrize(("channels", "groups", "used"), [(16, 4, 4), (12, 8, 6)])
 def test_equals_the_formula(channels, groups, used):
     module = generic(EfficientMultiScaleAttention(channels, groups=groups))
-    x = normal(channels, 3, 5)
+    x = rand(channels, 3, 5)
     width = channels // used
     expected = torch.zeros_like(x)
     for g in range(used):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from modules.attention.halo import HaloAttention
-from tests.modules.attention.reference import generic, normal, pixel, pointwise
+from tests.modules.attention.reference import pixel, pointwise
+from tests.modules.generic import generic, rand
 
 
 def _reference(module, x, block, halo, heads):
@@ -39,6 +40,6 @@ def test_equals_the_formula(masked, block, halo, heads):
         6, window=block, halo=halo, heads=heads, head_channels=3, mask_padding=masked
     )
     module = generic(module)
-    x = normal(6, 5, 4)
+    x = rand(6, 5, 4)
     expected = _reference(module, x, block, halo, heads)
     torch.testing.assert_close(module(x[None])[0], expected)

@@ -5,7 +5,8 @@ import torch
 
 import modules
 from modules.attention.parnet import ParNetBlock
-from tests.modules.attention.reference import bn, conv, generic, normal, pointwise
+from tests.modules.attention.reference import bn, conv, pointwise
+from tests.modules.generic import generic, rand
 
 SETTINGS = [(True, "silu"), (False, "relu"), (False, "silu")]
 
@@ -13,7 +14,7 @@ SETTINGS = [(True, "silu"), (False, "relu"), (False, "silu")]
 @pytest.mark.parametrize(("normed_skip", "activation"), SETTINGS)
 def test_equals_the_formula(normed_skip, activation):
     module = generic(ParNetBlock(5, normed_skip=normed_skip, activation=activation))
-    x = normal(5, 3, 4)
+    x = rand(5, 3, 4)
     skip = bn(module.norm, x) if normed_skip else x
     gate = pointwise(module.gate, skip.mean((1, 2))).sigmoid()
     y = bn(module.wide[1], conv(module.wide[0], x))
@@ -25,7 +26,7 @@ def test_equals_the_formula(normed_skip, activation):
 @pytest.mark.parametrize(("normed_skip", "activation"), SETTINGS)
 def test_deploy_form(normed_skip, activation):
     module = generic(ParNetBlock(6, normed_skip=normed_skip, activation=activation))
-    x = normal(2, 6, 4, 5)
+    x = rand(2, 6, 4, 5)
     kept = module(x)
     for deployed in (modules.fuse(module), module.fuse().eval()):
         torch.testing.assert_close(deployed(x), kept, rtol=1e-9, atol=1e-9)

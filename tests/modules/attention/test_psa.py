@@ -5,7 +5,8 @@ import torch
 
 from modules.attention.psa import PyramidSqueezeAttention
 from modules.errors import RefusedError
-from tests.modules.attention.reference import conv, generic, normal, pointwise
+from tests.modules.attention.reference import conv, pointwise
+from tests.modules.generic import generic, rand
 
 
 @pytest.mark.parametrize("form", ["paper", "circulating"])
@@ -13,7 +14,7 @@ from tests.modules.attention.reference import conv, generic, normal, pointwise
 def test_equals_the_formula(form, channels, branches, used):
     module = PyramidSqueezeAttention(channels, reduction=2, branches=branches, form=form)
     module = generic(module)
-    x = normal(channels, 3, 4)
+    x = rand(channels, 3, 4)
     width = channels // used
     assert [c.kernel_size[0] for c in module.convs] == [3, 5, 7, 9][:used]
     maps, gates = [], []

@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from modules.attention.s2 import SpatialShift
-from tests.modules.attention.reference import generic, normal, pointwise
+from tests.modules.attention.reference import pointwise
+from tests.modules.generic import generic, rand
 
 
 def _source(i, j, quarter, first, size):
@@ -19,7 +20,7 @@ def _source(i, j, quarter, first, size):
 @pytest.mark.parametrize("channels", [8, 10])
 def test_equals_the_formula(channels):
     module = generic(SpatialShift(channels))
-    x = normal(channels, 3, 4)
+    x = rand(channels, 3, 4)
     expanded = pointwise(module.expand, x).view(3, channels, 3, 4)
     parts = expanded.clone()
     for c in range(channels):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from modules.attention.safm import SpatiallyAdaptiveModulation
-from tests.modules.attention.reference import conv, generic, normal, pointwise
+from tests.modules.attention.reference import conv, pointwise
+from tests.modules.generic import generic, rand
 
 
 def _pool(x, height, width):
@@ -23,7 +24,7 @@ def _pool(x, height, width):
 @pytest.mark.parametrize(("channels", "levels"), [(6, 3), (7, 2), (3, 4)])
 def test_equals_the_formula(channels, levels):
     module = generic(SpatiallyAdaptiveModulation(channels, levels=levels))
-    x = normal(channels, 4, 7)
+    x = rand(channels, 4, 7)
     gathered, start = [], 0
     for i, layer in enumerate(module.local):
         chunk = x[start : start + layer.out_channels]

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from modules.attention.sea import SqueezeEnhancedAxialAttention
-from tests.modules.attention.reference import bn, conv, generic, normal, pointwise
+from tests.modules.attention.reference import bn, conv, pointwise
+from tests.modules.generic import generic, rand
 
 
 def _stretched(table, length):
@@ -35,7 +36,7 @@ def test_equals_the_formula(expansion):
     module = generic(
         SqueezeEnhancedAxialAttention(6, head_channels=3, heads=2, expansion=expansion, table=4)
     )
-    x = normal(6, 3, 7)
+    x = rand(6, 3, 7)
     q, k, v = (bn(f[1], pointwise(f[0], x)) for f in (module.query, module.key, module.value))
     deep, last = module.detail
     detail = bn(deep[1], conv(deep[0], torch.cat([q, k, v]))).relu()

@@ -5,13 +5,13 @@ import torch
 
 from modules.attention.shuffle_attention import ShuffleAttention
 from modules.errors import RefusedError
-from tests.modules.attention.reference import generic, normal
+from tests.modules.generic import generic, rand
 
 
 @pytest.mark.parametrize(("channels", "groups", "used"), [(16, 4, 4), (20, 4, 2), (12, 64, 6)])
 def test_equals_the_formula(channels, groups, used):
     module = generic(ShuffleAttention(channels, groups=groups))
-    x = normal(channels, 3, 5)
+    x = rand(channels, 3, 5)
     assert module.groups == used
     size = channels // used
     half = size // 2

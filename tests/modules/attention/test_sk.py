@@ -4,7 +4,8 @@ import torch
 from timm.layers import SelectiveKernel as TimmSelectiveKernel
 
 from modules.attention.sk import SelectiveKernel
-from tests.modules.attention.reference import bn, conv, generic, normal, pointwise
+from tests.modules.attention.reference import bn, conv, pointwise
+from tests.modules.generic import generic, rand
 
 
 def test_paper_form_equals_timm():
@@ -21,7 +22,7 @@ def test_paper_form_equals_timm():
         theirs.attn.fc_reduce.load_state_dict(ours.squeeze[0].state_dict())
         theirs.attn.bn.load_state_dict(ours.squeeze[1].state_dict())
         theirs.attn.fc_select.weight.copy_(ours.select.weight[:, :, None, None])
-    x = normal(2, 16, 5, 7)
+    x = rand(2, 16, 5, 7)
     torch.testing.assert_close(ours(x), theirs(x))
 
 
@@ -31,7 +32,7 @@ def test_dense_kernels():
     )
     module = generic(module)
     assert module.squeeze[0].out_channels == 4
-    x = normal(6, 3, 4)
+    x = rand(6, 3, 4)
     maps = [bn(norm, conv(layer, x)).relu() for layer, norm, _ in module.branches]
     z = bn(module.squeeze[1], pointwise(module.squeeze[0], sum(maps).mean((1, 2)))).relu()
     logits = (module.select.weight @ z).view(3, 6)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from modules.attention.triplet import TripletAttention
-from tests.modules.attention.reference import generic, normal
+from tests.modules.generic import generic, rand
 
 
 def _gate(u, layers):
@@ -16,7 +16,7 @@ def _gate(u, layers):
 @pytest.mark.parametrize(("kernel_size", "spatial"), [(7, True), (3, False), (5, True)])
 def test_equals_the_description(kernel_size, spatial):
     module = generic(TripletAttention(6, kernel_size=kernel_size, spatial=spatial))
-    x = normal(2, 6, 3, 5)
+    x = rand(2, 6, 3, 5)
     branches = [
         _gate(x.transpose(1, 2), module.gates["height"]).transpose(1, 2),
         _gate(x.transpose(1, 3), module.gates["width"]).transpose(1, 3),

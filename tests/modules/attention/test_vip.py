@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from modules.attention.vip import PermuteMLP
-from tests.modules.attention.reference import generic, normal, pointwise
+from tests.modules.attention.reference import pointwise
+from tests.modules.generic import generic, rand
 
 
 def _along_rows(layer, x, segments):
@@ -40,7 +41,7 @@ def _branch(axis, x):
 def test_equals_the_formula(weighted, channels, segments, height, width, used):
     module = generic(PermuteMLP(channels, segments=segments, weighted=weighted))
     assert module.height.segments == used
-    x = normal(channels, height, width)
+    x = rand(channels, height, width)
     h = _branch(module.height, x)
     w = _branch(module.width, x.transpose(1, 2)).transpose(1, 2)
     c = pointwise(module.channel, x)

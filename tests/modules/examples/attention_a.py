@@ -44,4 +44,10 @@ EXAMPLES = [
     ),
     Example("shuffle_attention", (512,), {"groups": 8}, [_BATCH], _BATCH),
     Example("parnet", (512,), {}, [(3, 512, 7, 7)], (3, 512, 7, 7)),
+    Example("clo", (64,), {}, [_MAP], _MAP),
+    Example("biformer", (64,), {}, [_MAP], _MAP),
+    Example("super_token", (64,), {"cell": 8}, [(3, 64, 64, 64)], (3, 64, 64, 64)),
+    Example("criss_cross", (64,), {}, [_MAP], _MAP),
+    # 128 features and 128 maps of 64 channels
+    Example("double_attention", (64,), {"expansion": 2.0, "map_expansion": 2.0}, [_MAP], _MAP),
 ]

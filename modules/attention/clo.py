@@ -1,0 +1,128 @@
+"""CloFormer's attention: context-aware local heads beside pooled global heads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules._parts import common_divisor, conv2d
+from modules._registry import Setting, register
+from modules._slots import Site
+from modules.errors import RefusedError
+
+_HEADS = 8
+
+
+def _head_split(channels: int, heads: int, kernels: int, local_fraction: float) -> list[int]:
+    """Heads per local kernel, then the global heads; at least one of each.
+
+    Raises:
+        RefusedError: the width has no divisor that gives so many heads.
+    """
+    count = common_divisor(heads, channels)
+    if count <= kernels:
+        raise RefusedError(
+            f"clo needs one head per kernel and a global one, {kernels + 1} in all, but of up to "
+            f"{heads} heads {channels} channels allow {count}; take a width with more divisors"
+        )
+    local = min(max(round(local_fraction * count), kernels), count - 1)
+    return [local // kernels + (i < local % kernels) for i in range(kernels)] + [count - local]
+
+
+def _refuses(site: Site, setting: Setting) -> str | None:
+    kernels = setting["kernel_sizes"]
+    try:
+        _head_split(site.channels, _HEADS, len(kernels) if isinstance(kernels, tuple) else 1, 0.5)
+    except RefusedError as error:
+        return str(error)
+    return None
+
+
+class _Local(nn.Module):
+    """v weighted by tanh of a small network of q * k, all three convolved depthwise before."""
+
+    def __init__(self, channels: int, width: int, head_channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.scale = head_channels**-0.5
+        self.qkv = nn.Conv2d(channels, 3 * width, 1)
+        self.mix = conv2d(3 * width, 3 * width, kernel_size, groups=3 * width, bias=True)
+        self.first = nn.Conv2d(width, width, 1)
+        self.second = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.mix(self.qkv(x)).chunk(3, dim=1)
+        return v * (self.second(F.silu(self.first(q * k))) * self.scale).tanh()
+
+
+class _Global(nn.Module):
+    """Attention of every pixel to the keys and values of a map pooled by the window."""
+
+    def __init__(self, channels: int, heads: int, head_channels: int, window: int) -> None:
+        super().__init__()
+        self.heads, self.window = heads, window
+        width = heads * head_channels
+        self.query = nn.Conv2d(channels, width, 1)
+        self.key_value = nn.Conv2d(channels, 2 * width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = min(self.window, x.shape[2]), min(self.window, x.shape[3])
+        pooled = F.avg_pool2d(x, kernel, ceil_mode=True)
+        k, v = self.key_value(pooled).chunk(2, dim=1)
+        q, k, v = (
+            t.flatten(2).unflatten(1, (self.heads, -1)).transpose(2, 3)
+            for t in (self.query(x), k, v)
+        )
+        y = F.scaled_dot_product_attention(q, k, v)  # (B, heads, N, d)
+        return y.transpose(2, 3).flatten(1, 2).unflatten(2, x.shape[-2:])
+
+
+@register(
+    "clo",
+    slot="attention",
+    family="local_global",
+    name="CloFormer local and pooled global attention",
+    year=2023,
+    paper="arXiv:2303.17803",
+    choices={
+        "kernel_sizes": ((3,), (5,), (3, 5)),
+        "window": (2, 4, 7),
+        "local_fraction": (0.25, 0.5, 0.75),
+    },
+    refuses=_refuses,
+)
+class CloAttention(nn.Module):
+    """Splits the heads: some gate convolved values locally, the others attend to a pooled map.
+
+    Local heads of kernel k: q, k, v = depthwise k x k conv of a 1x1 conv of x;
+    v tanh(W2 silu(W1 (q k)) / sqrt(d)), elementwise. Global heads: softmax(q k^T / sqrt(d)) v
+    with k, v of x after average pooling by ``window``. y = 1x1 conv of all heads, joined.
+    (B, C, H, W) -> the same. ``local_fraction`` of the heads, shared among ``kernel_sizes``, are
+    local.
+
+    Departs from circulating code: the local heads are joined (there they never are); the last
+    pooled cells may be smaller, so that any map works; ``heads`` is a limit, of which the largest
+    divisor of the width is taken.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_sizes: tuple[int, ...] = (5,),
+        window: int = 4,
+        local_fraction: float = 0.5,
+        heads: int = _HEADS,
+    ) -> None:
+        super().__init__()
+        split = _head_split(channels, heads, len(kernel_sizes), local_fraction)
+        head_channels = channels // sum(split)
+        self.local = nn.ModuleList(
+            _Local(channels, count * head_channels, head_channels, k)
+            for count, k in zip(split[:-1], kernel_sizes, strict=True)
+        )
+        self.pooled = _Global(channels, split[-1], head_channels, window)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.cat([*(local(x) for local in self.local), self.pooled(x)], dim=1))

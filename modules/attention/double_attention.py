@@ -1,0 +1,60 @@
+"""Double attention of A2-Nets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules._parts import ConvBN
+from modules._registry import register
+
+
+@register(
+    "double_attention",
+    slot="attention",
+    family="self_attention",
+    name="A2-Nets double attention",
+    year=2018,
+    paper="arXiv:1810.11579",
+    choices={
+        "expansion": (0.25, 0.5, 1.0),
+        "map_expansion": (0.25, 0.5, 1.0),
+        "residual": (True, False),
+    },
+)
+class DoubleAttention(nn.Module):
+    """Gathers features of the whole map into a few descriptors and hands them out per pixel.
+
+    A: 1x1 conv C -> m, B and V: 1x1 convs C -> n. g_k = sum over pixels of A softmax_pixels(B_k),
+    one descriptor of m values for each of the n maps; z_i = sum_k softmax_k(V_i) g_k;
+    y = x + BN(1x1 conv m -> C of z), or the bare 1x1 conv (with bias) without ``residual``.
+    (B, C, H, W) -> the same. m is ``expansion``, n (at least 2) is ``map_expansion`` times C.
+
+    Departs from circulating code: the softmaxes run over the pixels and over the maps (there,
+    without an axis, over the batch); the paper's residual is the default; B has no bias, which
+    its softmax would cancel.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        expansion: float = 0.25,
+        map_expansion: float = 0.25,
+        residual: bool = True,
+    ) -> None:
+        super().__init__()
+        features, maps = max(1, int(expansion * channels)), max(2, int(map_expansion * channels))
+        self.residual = residual
+        self.feature = nn.Conv2d(channels, features, 1)
+        self.gather = nn.Conv2d(channels, maps, 1, bias=False)
+        self.distribute = nn.Conv2d(channels, maps, 1)
+        self.out = ConvBN(features, channels, 1) if residual else nn.Conv2d(features, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        feature = self.feature(x).flatten(2)  # (B, m, N)
+        where = self.gather(x).flatten(2).softmax(2)  # (B, n, N), each map sums to 1
+        which = self.distribute(x).flatten(2).softmax(1)  # (B, n, N), each pixel sums to 1
+        descriptors = torch.matmul(feature, where.transpose(1, 2))  # (B, m, n)
+        z = torch.matmul(descriptors, which).unflatten(2, x.shape[-2:])
+        return x + self.out(z) if self.residual else self.out(z)
