@@ -86,7 +86,7 @@ class _Global(nn.Module):
     paper="arXiv:2303.17803",
     choices={
         "kernel_sizes": ((3,), (5,), (3, 5)),
-        "window": (2, 4, 7),
+        "window": (2, 4),
         "local_fraction": (0.25, 0.5, 0.75),
     },
     refuses=_refuses,
