@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from modules.errors import RefusedError, did_you_mean
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -115,3 +118,16 @@ def drop_path(x: Tensor, rate: float, *, training: bool) -> Tensor:
         return x
     kept = torch.rand(x.shape[0], *[1] * (x.dim() - 1), dtype=x.dtype, device=x.device) >= rate
     return x * kept / (1.0 - rate)
+
+
+def one_of(name: str, value: str, allowed: Iterable[str]) -> str:
+    """Return ``value``, given for the setting ``name`` of a constructor.
+
+    Raises:
+        RefusedError: the value is not among ``allowed``.
+    """
+    known = tuple(allowed)
+    if value not in known:
+        hint = did_you_mean(value, known)
+        raise RefusedError(f"`{name}` must be one of {', '.join(known)}, but got {value!r}{hint}")
+    return value

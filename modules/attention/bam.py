@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._parts import ConvBN, conv2d, hidden_width
+from modules._parts import ConvBN, conv2d, hidden_width, one_of
 from modules._registry import register
+
+_MODES = ("sum", "product")
 
 
 @register(
@@ -15,7 +17,7 @@ from modules._registry import register
     name="Bottleneck attention module",
     year=2018,
     paper="arXiv:1807.06514",
-    choices={"reduction": (4, 8, 16), "dilation": (1, 2, 4), "mode": ("sum", "product")},
+    choices={"reduction": (4, 8, 16), "dilation": (1, 2, 4), "mode": _MODES},
 )
 class BAM(nn.Module):
     """Gates with a residual by a channel bottleneck and a dilated spatial bottleneck, joined.
@@ -35,7 +37,7 @@ class BAM(nn.Module):
     ) -> None:
         super().__init__()
         hidden = hidden_width(channels, reduction)
-        self.mode = mode
+        self.mode = one_of("mode", mode, _MODES)
         self.channel = nn.Sequential(
             ConvBN(channels, hidden, activation=nn.ReLU()), conv2d(hidden, channels, bias=True)
         )

@@ -6,8 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, ConvBN, GroupNorm, common_divisor, conv2d, hidden_width
+from modules._parts import (
+    BatchNorm2d,
+    ConvBN,
+    GroupNorm,
+    common_divisor,
+    conv2d,
+    hidden_width,
+    one_of,
+)
 from modules._registry import register
+
+_FORMS = ("paper", "circulating")
 
 
 class _SplitAttention(nn.Module):
@@ -33,7 +43,7 @@ class _SplitAttention(nn.Module):
     name="Contextual Transformer",
     year=2021,
     paper="arXiv:2107.12292",
-    choices={"kernel_size": (3, 5), "form": ("paper", "circulating")},
+    choices={"kernel_size": (3, 5), "form": _FORMS},
 )
 class ContextualTransformer(nn.Module):
     """Adds to a convolved (static) context a dynamic one, weighted by kernels computed from both.
@@ -53,7 +63,7 @@ class ContextualTransformer(nn.Module):
 
     def __init__(self, channels: int, *, kernel_size: int = 3, form: str = "paper") -> None:
         super().__init__()
-        self.kernel_size, self.form = kernel_size, form
+        self.kernel_size, self.form = kernel_size, one_of("form", form, _FORMS)
         paper = form == "paper"
         self.share = common_divisor(8, channels) if paper else 1
         kernels = channels // self.share

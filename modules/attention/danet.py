@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import hidden_width
+from modules._parts import hidden_width, one_of
 from modules._registry import register
+
+_SIGNS = {"plain": 1.0, "max_minus": -1.0}
 
 
 @register(
@@ -55,7 +57,7 @@ class PositionAttention(nn.Module):
     name="DANet channel attention",
     year=2018,
     paper="arXiv:1809.02983",
-    choices={"mode": ("plain", "max_minus")},
+    choices={"mode": tuple(_SIGNS)},
 )
 class ChannelAttention(nn.Module):
     """Adds to each channel all channels, weighted by the softmax of their inner products.
@@ -71,7 +73,7 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int, *, mode: str = "plain") -> None:
         super().__init__()
-        self.sign = 1.0 if mode == "plain" else -1.0
+        self.sign = _SIGNS[one_of("mode", mode, _SIGNS)]
         self.beta = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,7 +90,7 @@ class ChannelAttention(nn.Module):
     name="DANet dual attention",
     year=2018,
     paper="arXiv:1809.02983",
-    choices={"reduction": (4, 8), "mode": ("plain", "max_minus")},
+    choices={"reduction": (4, 8), "mode": tuple(_SIGNS)},
 )
 class DualAttention(nn.Module):
     """Adds position attention and channel attention of the same map.

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import hidden_width
+from modules._parts import hidden_width, one_of
 from modules._registry import register
+
+_MODES = ("direct", "weighted")
 
 
 class ConnectedSE(nn.Module):
@@ -36,7 +38,7 @@ class ConnectedSE(nn.Module):
                 nn.Linear(previous_channels, channels), nn.LayerNorm(channels), nn.ReLU()
             )
         self.mix: nn.Linear | None = None
-        if previous_channels is not None and mode == "weighted":
+        if one_of("mode", mode, _MODES) == "weighted" and previous_channels is not None:
             self.mix = nn.Linear(2, 1, bias=False)
             self.norm = nn.LayerNorm(channels)
         self.squeeze = nn.Linear(channels, hidden)
@@ -64,7 +66,7 @@ class ConnectedSE(nn.Module):
     paper="arXiv:2007.05099",
     choices={
         "reduction": (4, 8, 16),
-        "mode": ("direct", "weighted"),
+        "mode": _MODES,
         "depth": (2, 3),
     },
 )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor, hidden_width
+from modules._parts import common_divisor, hidden_width, one_of
 from modules._registry import register
 from modules.errors import RefusedError
 
@@ -24,6 +24,7 @@ _LOW = tuple(
         key=lambda pair: (sum(pair), max(pair), pair),
     )
 )
+_NAMES = tuple(f"{kind}{n}" for kind in ("top", "low") for n in (1, 2, 4, 8, 16))
 
 
 @register(
@@ -66,6 +67,7 @@ class FCA(nn.Module):
         if dct_size < _SPACE:
             raise RefusedError(f"dct_size must be at least {_SPACE}, but got {dct_size}; raise it")
         self.dct_size = dct_size
+        one_of("frequencies", frequencies, _NAMES)
         table = _TOP if frequencies.startswith("top") else _LOW
         parts = common_divisor(min(int(frequencies[3:]), len(table)), channels)
         self.register_buffer("basis", _basis(table[:parts], dct_size))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._parts import conv2d, hidden_width
+from modules._parts import conv2d, hidden_width, one_of
 from modules._registry import register
+
+_POOLINGS = ("attention", "average")
+_MODES = ("add", "multiply", "both")
 
 
 @register(
@@ -17,8 +20,8 @@ from modules._registry import register
     paper="arXiv:1904.11492",
     choices={
         "reduction": (4, 8, 16),
-        "pooling": ("attention", "average"),
-        "mode": ("add", "multiply", "both"),
+        "pooling": _POOLINGS,
+        "mode": _MODES,
     },
 )
 class GlobalContext(nn.Module):
@@ -43,6 +46,8 @@ class GlobalContext(nn.Module):
     ) -> None:
         super().__init__()
         hidden = hidden_width(channels, reduction, minimum=4)
+        one_of("pooling", pooling, _POOLINGS)
+        one_of("mode", mode, _MODES)
         self.attention = conv2d(channels, 1) if pooling == "attention" else None
         self.multiply = None if mode == "add" else _transform(channels, hidden)
         self.add = None if mode == "multiply" else _transform(channels, hidden)

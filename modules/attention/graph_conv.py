@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, conv2d, hidden_width
+from modules._parts import BatchNorm2d, conv2d, hidden_width, one_of
 from modules._registry import register
+
+_MODES = ("grid4", "grid8", "learned")
 
 
 @register(
@@ -20,10 +22,11 @@ from modules._registry import register
     year=2016,
     paper="arXiv:1609.02907",
     choices={
-        "mode": ("grid4", "grid8", "learned"),
+        "mode": _MODES,
         "depth": (1, 2),
         "reduction": (4, 8),
     },
+    only_with={"reduction": ("mode", ("learned",))},
 )
 class GraphConv(nn.Module):
     """Spreads features along a graph whose nodes are the positions, with a residual.
@@ -45,7 +48,7 @@ class GraphConv(nn.Module):
         self.weights = nn.ModuleList(conv2d(channels, channels) for _ in range(depth))
         self.norm = BatchNorm2d(channels)
         nn.init.zeros_(self.norm.weight)
-        self.learned = mode == "learned"
+        self.learned = one_of("mode", mode, _MODES) == "learned"
         if self.learned:
             width = hidden_width(channels, reduction)
             self.theta = conv2d(channels, width)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, ConvBN, conv2d, resize_like
+from modules._parts import BatchNorm2d, ConvBN, conv2d, one_of, resize_like
 from modules._registry import register
+
+_MODES = ("channel", "position", "both")
 
 
 @register(
@@ -17,10 +19,11 @@ from modules._registry import register
     year=2018,
     paper="arXiv:1811.12006",
     choices={
-        "mode": ("channel", "position", "both"),
+        "mode": _MODES,
         "hidden_channels": (32, 64, 128),
         "positions": (4, 8),
     },
+    only_with={"positions": ("mode", ("position", "both"))},
 )
 class GSoP(nn.Module):
     """Gates channels, positions or both by what a covariance matrix says about each of them.
@@ -46,7 +49,7 @@ class GSoP(nn.Module):
     ) -> None:
         super().__init__()
         hidden = min(hidden_channels, channels)
-        self.mode, self.positions = mode, positions
+        self.mode, self.positions = one_of("mode", mode, _MODES), positions
         if mode != "position":
             self.channel_reduce = ConvBN(channels, hidden, activation=nn.ReLU())
             self.channel_rows = _Rows(hidden, channels)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, conv2d, hidden_width
+from modules._parts import BatchNorm2d, conv2d, hidden_width, one_of
 from modules._registry import register
+
+_MODES = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
 
 
 @register(
@@ -17,7 +19,7 @@ from modules._registry import register
     year=2017,
     paper="arXiv:1711.07971",
     choices={
-        "mode": ("gaussian", "embedded_gaussian", "dot_product", "concatenation"),
+        "mode": _MODES,
         "subsample": (False, True),
         "norm": (True, False),
     },
@@ -48,7 +50,7 @@ class NonLocal(nn.Module):
         super().__init__()
         width = hidden_width(channels, 2)
         soft = mode in ("gaussian", "embedded_gaussian")
-        self.mode, self.subsample = mode, subsample
+        self.mode, self.subsample = one_of("mode", mode, _MODES), subsample
         self.value = conv2d(channels, width, bias=not soft)
         if mode != "gaussian":
             self.theta = conv2d(channels, width, bias=True)

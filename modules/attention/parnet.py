@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules._fuse import can_fold, fold
-from modules._parts import BatchNorm2d, ConvBN
+from modules._parts import BatchNorm2d, ConvBN, one_of
 from modules._registry import register
 
 _ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU}
@@ -43,7 +43,7 @@ class ParNetBlock(nn.Module):
         self.point = ConvBN(channels, channels, 1)
         self.norm = BatchNorm2d(channels) if normed_skip else nn.Identity()
         self.gate = nn.Conv2d(channels, channels, 1)
-        self.activation = _ACTIVATIONS[activation]()
+        self.activation = _ACTIVATIONS[one_of("activation", activation, _ACTIVATIONS)]()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.activation(self.wide(x) + self.point(x) + self._skip(x))

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor, conv2d, hidden_width
+from modules._parts import common_divisor, conv2d, hidden_width, one_of
 from modules._registry import Setting, register
 from modules._slots import Site
 from modules.errors import RefusedError
+
+_FORMS = ("paper", "circulating")
 
 
 def _branches(channels: int, branches: int) -> int:
@@ -53,7 +55,7 @@ class _Weight(nn.Module):
     choices={
         "reduction": (4, 8, 16),
         "branches": (2, 4),
-        "form": ("paper", "circulating"),
+        "form": _FORMS,
     },
     refuses=_refuses,
 )
@@ -76,7 +78,7 @@ class PyramidSqueezeAttention(nn.Module):
         super().__init__()
         count = _branches(channels, branches)
         width = channels // count
-        paper = form == "paper"
+        paper = one_of("form", form, _FORMS) == "paper"
         self.chunked = not paper
         self.convs = nn.ModuleList(
             conv2d(

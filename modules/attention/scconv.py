@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import GroupNorm, common_divisor, conv2d, hidden_width
+from modules._parts import GroupNorm, common_divisor, conv2d, hidden_width, one_of
 from modules._registry import Setting, register
 from modules._slots import Site
 from modules.errors import RefusedError
 
 _PAPER = "CVPR 2023 (Li, Wen, He)"
+
+_SRU_FORMS = ("paper", "hard")
 
 
 def _refuses(site: Site, setting: Setting) -> str | None:
@@ -30,7 +32,7 @@ def _too_few(channels: int) -> str | None:
     name="Spatial reconstruction unit of SCConv",
     year=2023,
     paper=_PAPER,
-    choices={"groups": (2, 4, 8, 16), "form": ("paper", "hard")},
+    choices={"groups": (2, 4, 8, 16), "form": _SRU_FORMS},
 )
 class SRU(nn.Module):
     """Separates informative from redundant values by group norm and adds them crosswise.
@@ -49,7 +51,7 @@ class SRU(nn.Module):
         self, channels: int, *, groups: int = 16, threshold: float = 0.5, form: str = "paper"
     ) -> None:
         super().__init__()
-        self.threshold, self.form = threshold, form
+        self.threshold, self.form = threshold, one_of("form", form, _SRU_FORMS)
         self.norm = GroupNorm(common_divisor(groups, channels), channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -104,7 +106,7 @@ class CRU(nn.Module):
         super().__init__()
         if reason := _too_few(channels):
             raise RefusedError(reason)
-        self.form = form
+        self.form = one_of("form", form, ("paper", "joint"))
         self.rich = min(max(int(alpha * channels), 1), channels - 1)
         self.cheap = channels - self.rich
         rich, cheap = hidden_width(self.rich, reduction), hidden_width(self.cheap, reduction)

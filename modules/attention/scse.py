@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import conv2d, hidden_width
+from modules._parts import conv2d, hidden_width, one_of
 from modules._registry import register
+
+_MODES = ("add", "max", "channel", "spatial")
 
 
 @register(
@@ -17,7 +19,8 @@ from modules._registry import register
     name="Concurrent spatial and channel squeeze and excitation",
     year=2018,
     paper="arXiv:1803.02579",
-    choices={"reduction": (2, 4, 8, 16), "mode": ("add", "max", "channel", "spatial")},
+    choices={"reduction": (2, 4, 8, 16), "mode": _MODES},
+    only_with={"reduction": ("mode", ("add", "max", "channel"))},
 )
 class SCSE(nn.Module):
     """Gates channels by the global means and positions by a linear map, and joins the two.
@@ -31,7 +34,7 @@ class SCSE(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 2, mode: str = "add") -> None:
         super().__init__()
-        self.mode = mode
+        self.mode = one_of("mode", mode, _MODES)
         if mode != "spatial":
             hidden = hidden_width(channels, reduction)
             self.squeeze = conv2d(channels, hidden, bias=True)

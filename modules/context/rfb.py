@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import ConvBN, hidden_width
+from modules._parts import ConvBN, hidden_width, one_of
 from modules._registry import register
 
 # One convolution of a branch: output channels, kernel, dilation.
 _Layer = tuple[int, int | tuple[int, int], int]
+
+_FORMS = ("rfb", "rfb_s")
 
 
 @register(
@@ -20,7 +22,8 @@ _Layer = tuple[int, int | tuple[int, int], int]
     name="Receptive field block",
     year=2017,
     paper="arXiv:1711.07767",
-    choices={"scale": (0.1, 1.0), "dilation": (1, 2), "form": ("rfb", "rfb_s")},
+    choices={"scale": (0.1, 1.0), "dilation": (1, 2), "form": _FORMS},
+    only_with={"dilation": ("form", ("rfb",))},
 )
 class RFB(nn.Module):
     """Looks through branches of growing kernel and dilation, as receptive fields of the eye grow.
@@ -41,6 +44,7 @@ class RFB(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = scale
+        one_of("form", form, _FORMS)
         layers = _small(channels) if form == "rfb_s" else _large(channels, dilation)
         self.branches = nn.ModuleList(_branch(channels, branch) for branch in layers)
         width = sum(branch[-1][0] for branch in layers)

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import ConvBN, conv2d, hidden_width, resize_like
+from modules._parts import ConvBN, conv2d, hidden_width, one_of, resize_like
 from modules._registry import register
+
+_FORMS = ("spm", "mpm")
 
 
 @register(
@@ -17,7 +19,8 @@ from modules._registry import register
     name="Strip pooling",
     year=2020,
     paper="arXiv:2003.13328",
-    choices={"form": ("spm", "mpm"), "pool_sizes": ((20, 12), (12, 6), (6, 3))},
+    choices={"form": _FORMS, "pool_sizes": ((20, 12), (12, 6), (6, 3))},
+    only_with={"pool_sizes": ("form", ("mpm",))},
 )
 class StripPooling(nn.Module):
     """Gathers context along whole rows and columns, alone (spm) or beside square pools (mpm).
@@ -39,6 +42,7 @@ class StripPooling(nn.Module):
         self, channels: int, *, form: str = "mpm", pool_sizes: tuple[int, ...] = (20, 12)
     ) -> None:
         super().__init__()
+        one_of("form", form, _FORMS)
         self.body = _StripGate(channels) if form == "spm" else _MixedPool(channels, pool_sizes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._parts import resize_like
+from modules._parts import one_of, resize_like
 from modules._registry import register
 from modules.attention.ms_cam import MultiScaleChannelLogits
+
+_SCALES = {"paper": 1.0, "doubled": 2.0}
 
 
 @register(
@@ -16,7 +18,7 @@ from modules.attention.ms_cam import MultiScaleChannelLogits
     name="Attentional feature fusion",
     year=2020,
     paper="arXiv:2009.14082",
-    choices={"reduction": (2, 4, 8, 16), "form": ("paper", "doubled")},
+    choices={"reduction": (2, 4, 8, 16), "form": tuple(_SCALES)},
 )
 class AttentionalFusion(nn.Module):
     """Mixes two maps value by value, with shares that attention computes from their sum.
@@ -30,7 +32,7 @@ class AttentionalFusion(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 4, form: str = "paper") -> None:
         super().__init__()
-        self.scale = {"paper": 1.0, "doubled": 2.0}[form]
+        self.scale = _SCALES[one_of("form", form, _SCALES)]
         self.logits = MultiScaleChannelLogits(channels, reduction=reduction)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

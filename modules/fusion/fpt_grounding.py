@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import BatchNorm2d, conv2d
+from modules._parts import BatchNorm2d, conv2d, one_of
 from modules._registry import register
 from modules.fusion.fpt_self import mixed_attention, mixture_shares, split_parts
+
+_MODES = ("mos_euclidean", "embedded", "dot")
 
 
 @register(
@@ -17,7 +19,7 @@ from modules.fusion.fpt_self import mixed_attention, mixture_shares, split_parts
     name="Feature Pyramid Transformer: grounding transformer",
     year=2020,
     paper="arXiv:2007.09451",
-    choices={"mode": ("mos_euclidean", "embedded", "dot"), "reduction": (2, 4)},
+    choices={"mode": _MODES, "reduction": (2, 4)},
 )
 class FPTGrounding(nn.Module):
     """Lets each position of the fine map gather concepts from the whole coarse map.
@@ -45,7 +47,7 @@ class FPTGrounding(nn.Module):
     ) -> None:
         super().__init__()
         deep = channels if y_channels is None else y_channels
-        self.mode = mode
+        self.mode = one_of("mode", mode, _MODES)
         self.mixtures = mixtures if mode == "mos_euclidean" else 1
         inner = -(-max(1, channels // reduction) // self.mixtures) * self.mixtures
         self.query = conv2d(channels, inner, bias=True)

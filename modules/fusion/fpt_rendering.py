@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, ConvBN, conv2d, resize_like
+from modules._parts import BatchNorm2d, ConvBN, conv2d, one_of, resize_like
 from modules._registry import register
 
+_FORMS = ("paper", "circulating")
 _GATES = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
@@ -18,7 +19,7 @@ _GATES = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
     name="Feature Pyramid Transformer: rendering transformer",
     year=2020,
     paper="arXiv:2007.09451",
-    choices={"form": ("paper", "circulating"), "gate": ("identity", "relu", "sigmoid")},
+    choices={"form": _FORMS, "gate": tuple(_GATES)},
 )
 class FPTRendering(nn.Module):
     """Renders the coarse map with the fine one: channel weights, then the fine map's details.
@@ -44,8 +45,8 @@ class FPTRendering(nn.Module):
     ) -> None:
         super().__init__()
         deep = channels if y_channels is None else y_channels
-        self.form = form
-        self.gate = _GATES[gate]()
+        self.form = one_of("form", form, _FORMS)
+        self.gate = _GATES[one_of("gate", gate, _GATES)]()
         self.query: nn.Module
         self.key: nn.Module
         if form == "paper":

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, conv2d, resize_like
+from modules._parts import BatchNorm2d, conv2d, one_of, resize_like
 from modules._registry import register
+
+_MODES = ("mos", "embedded", "dot")
 
 
 def mixed_attention(q: Tensor, k: Tensor, v: Tensor, shares: Tensor) -> Tensor:
@@ -43,7 +45,7 @@ def split_parts(x: Tensor, parts: int) -> Tensor:
     name="Feature Pyramid Transformer: self transformer",
     year=2020,
     paper="arXiv:2007.09451",
-    choices={"mode": ("mos", "embedded", "dot")},
+    choices={"mode": _MODES},
 )
 class FPTSelf(nn.Module):
     """Adds two maps and lets every position of the sum attend to all others.
@@ -61,7 +63,7 @@ class FPTSelf(nn.Module):
 
     def __init__(self, channels: int, *, mode: str = "mos", mixtures: int = 2) -> None:
         super().__init__()
-        self.mode = mode
+        self.mode = one_of("mode", mode, _MODES)
         self.mixtures = mixtures if mode == "mos" else 1
         inner = -(-max(1, channels // 2) // self.mixtures) * self.mixtures
         self.query = conv2d(channels, inner, bias=True)

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import resize_like
+from modules._parts import one_of, resize_like
 from modules._registry import register
+
+_MODES = ("fast", "softmax", "sum")
 
 
 @register(
@@ -17,7 +19,7 @@ from modules._registry import register
     name="BiFPN fast normalised fusion",
     year=2019,
     paper="arXiv:1911.09070",
-    choices={"mode": ("fast", "softmax", "sum")},
+    choices={"mode": _MODES},
 )
 class WeightedFusion(nn.Module):
     """Adds two maps with one learned weight each.
@@ -32,7 +34,7 @@ class WeightedFusion(nn.Module):
 
     def __init__(self, channels: int, *, mode: str = "fast", eps: float = 1e-4) -> None:
         super().__init__()
-        self.mode = mode
+        self.mode = one_of("mode", mode, _MODES)
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(2))
 

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor
+from modules._parts import common_divisor, one_of
 from modules._registry import register
+
+_MODES = ("full", "simple", "local", "conv")
 
 
 @register(
@@ -18,10 +20,11 @@ from modules._registry import register
     year=2021,
     paper="arXiv:2105.14103",
     choices={
-        "mode": ("full", "simple", "local", "conv"),
+        "mode": _MODES,
         "kernel_size": (3, 7),
         "window": (8, 16),
     },
+    only_with={"kernel_size": ("mode", ("conv",)), "window": ("mode", ("local",))},
 )
 class AFT(nn.Module):
     """Mixes tokens, channel by channel, in a mean weighted by keys and learned position biases.
@@ -50,7 +53,7 @@ class AFT(nn.Module):
         grid: int = 7,
     ) -> None:
         super().__init__()
-        self.mode, self.window = mode, window
+        self.mode, self.window = one_of("mode", mode, _MODES), window
         self.query = nn.Linear(channels, channels)
         self.key = nn.Linear(channels, channels, bias=False)
         self.value = nn.Linear(channels, channels)

@@ -6,7 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modules._parts import one_of
 from modules._registry import register
+
+_AXES = {"paper": -2, "last_axis": -1}
 
 
 @register(
@@ -19,7 +22,7 @@ from modules._registry import register
     choices={
         "heads": (2, 4, 8),
         "head_channels": (16, 32, 64),
-        "form": ("paper", "last_axis"),
+        "form": tuple(_AXES),
     },
 )
 class UFOAttention(nn.Module):
@@ -39,7 +42,7 @@ class UFOAttention(nn.Module):
         super().__init__()
         inner = heads * head_channels
         self.heads = heads
-        self.axis = -1 if form == "last_axis" else -2
+        self.axis = _AXES[one_of("form", form, _AXES)]
         self.qkv = nn.Linear(channels, 3 * inner)
         self.gamma = nn.Parameter(torch.ones(heads))
         self.project = nn.Linear(inner, channels)

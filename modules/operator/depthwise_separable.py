@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._parts import BatchNorm2d, conv2d
+from modules._parts import BatchNorm2d, conv2d, one_of
 from modules._registry import register
-from modules.errors import RefusedError
 
 _FORMS = ("bn_relu", "bn_leaky", "plain")
 
@@ -49,8 +48,7 @@ class DepthwiseSeparable(nn.Module):
         expansion: int = 1,
     ) -> None:
         super().__init__()
-        if form not in _FORMS:
-            raise RefusedError(f"`form` must be one of {', '.join(_FORMS)}, but got {form!r}")
+        one_of("form", form, _FORMS)
         hidden = in_channels * expansion
         layers: list[nn.Module] = [
             conv2d(

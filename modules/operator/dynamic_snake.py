@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import ConvBN, GroupNorm, common_divisor, conv2d
+from modules._parts import ConvBN, GroupNorm, common_divisor, conv2d, one_of
 from modules._registry import register
 from modules.operator._sampling import centres, coordinates, sample
+
+_AXES = ("horizontal", "vertical", "both")
 
 
 class _Snake(nn.Module):
@@ -53,7 +55,7 @@ class _Snake(nn.Module):
     paper="arXiv:2307.08388",
     choices={
         "kernel_size": (3, 5, 9),
-        "axis": ("horizontal", "vertical", "both"),
+        "axis": _AXES,
         "extend_scope": (1.0, 2.0),
     },
 )
@@ -82,6 +84,7 @@ class DynamicSnake(nn.Module):
         extend_scope: float = 1.0,
     ) -> None:
         super().__init__()
+        one_of("axis", axis, _AXES)
         directions = ("horizontal", "vertical") if axis == "both" else (axis,)
         snakes: list[nn.Module] = [
             _Snake(

@@ -5,13 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import conv2d
+from modules._parts import conv2d, one_of
 from modules._registry import register
+
+_PARTITIONS = ("equal", "exponential")
 
 
 def _partition(channels: int, count: int, kind: str) -> list[int]:
-    """Channels of each kernel, at least one each; equal: the first takes the remainder."""
-    if kind == "equal":
+    """Channels of each kernel, at least one each; equal: the first takes the remainder.
+
+    Two kernels halve the channels either way.
+    """
+    if kind == "equal" or count == 2:
         share = channels // count
         return [channels - share * (count - 1)] + [share] * (count - 1)
     sizes: list[int] = []
@@ -30,9 +35,10 @@ def _partition(channels: int, count: int, kind: str) -> list[int]:
     paper="arXiv:1907.09595",
     choices={
         "kernel_sizes": ((3, 5), (3, 5, 7), (3, 5, 7, 9)),
-        "partition": ("equal", "exponential"),
+        "partition": _PARTITIONS,
     },
     aliases=("mixconv",),
+    only_with={"partition": ("kernel_sizes", ((3, 5, 7), (3, 5, 7, 9)))},
 )
 class MixedDepthwise(nn.Module):
     """Depthwise convolution with different kernel sizes for different groups of channels.
@@ -58,6 +64,7 @@ class MixedDepthwise(nn.Module):
     ) -> None:
         super().__init__()
         kernels = kernel_sizes[:in_channels]
+        one_of("partition", partition, _PARTITIONS)
         self.sizes = _partition(in_channels, len(kernels), partition)
         self.branches = nn.ModuleList(
             conv2d(c, c, k, stride=stride, dilation=dilation, groups=c)

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import ConvBN, hidden_width
+from modules._parts import ConvBN, hidden_width, one_of
 from modules._registry import register
+
+_MODES = ("max", "avg")
 
 
 @register(
@@ -17,7 +19,7 @@ from modules._registry import register
     name="Spatial pyramid pooling",
     year=2014,
     paper="arXiv:1406.4729",
-    choices={"levels": ((1, 2), (1, 2, 4), (1, 2, 3, 6)), "mode": ("max", "avg")},
+    choices={"levels": ((1, 2), (1, 2, 4), (1, 2, 3, 6)), "mode": _MODES},
 )
 class SpatialPyramidPooling(nn.Module):
     """Pools the map to several grids and strings all their bins into one vector.
@@ -34,7 +36,7 @@ class SpatialPyramidPooling(nn.Module):
     ) -> None:
         super().__init__()
         self.levels = levels
-        self.mode = mode
+        self.mode = one_of("mode", mode, _MODES)
         self.out_features = channels * sum(level**2 for level in levels)
 
     def forward(self, x: Tensor) -> Tensor:

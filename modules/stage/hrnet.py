@@ -8,8 +8,10 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import ConvBN, resize_like
+from modules._parts import ConvBN, one_of, resize_like
 from modules._registry import register
+
+_BLOCKS = ("basic", "bottleneck")
 
 
 class _Residual(nn.Module):
@@ -17,7 +19,7 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int, *, block: str) -> None:
         super().__init__()
-        if block == "basic":
+        if one_of("block", block, _BLOCKS) == "basic":
             steps = [
                 ConvBN(channels, channels, 3, activation=nn.ReLU()),
                 ConvBN(channels, channels, 3),
@@ -106,7 +108,7 @@ class HighResolutionModule(nn.Module):
     name="HRNet high-resolution module",
     year=2019,
     paper="arXiv:1902.09212",
-    choices={"branches": (2, 3, 4), "depth": (1, 2), "block": ("basic", "bottleneck")},
+    choices={"branches": (2, 3, 4), "depth": (1, 2), "block": _BLOCKS},
 )
 class HighResolutionStage(nn.Module):
     """Refines a map beside coarser views of itself, which in the end are added to it.
