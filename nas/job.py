@@ -8,12 +8,20 @@ from typing import Any, Literal
 
 import msgspec
 
+from nas.proxy.recipe import Recipe
 from space.config import SpaceConfig
 from space.typed import ConfigError, convert, read_yaml
 
 COSTS = ("params", "macs", "flops", "elementwise", "memory", "latency_ms")
 _SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 Quantity = int | float | str
+
+
+class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The cheap training and its rungs, cheapest first; none given: those that suit the images."""
+
+    rungs: list[Recipe] = []
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 class SamplerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +76,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trials: int = 100
     timeout: float | None = None
     seed: int = 0
-    proxy: dict[str, Any] = {}
+    proxy: ProxyConfig = ProxyConfig()
     seeds: int = 1
     executor: str | ExecutorConfig = "local"
     workers: int | Literal["auto"] = "auto"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.cost import CostModel, NetworkCost
+from nas.cost import NetworkCost
 from nas.cost.table import CostTable
 from nas.data import Dataset, load
 from nas.job import Job
@@ -21,7 +21,11 @@ class Prepared:
     base: Path
     dataset: Dataset
     space: SearchSpace
-    cost: CostModel
+    cost: NetworkCost
+
+    def keep_costs(self, path: Path) -> None:
+        """Save the counts of all parts met so far, so that they are not counted again."""
+        self.cost.table.save(path)
 
 
 def prepare(job: Job, base: Path, costs: Path | None = None) -> Prepared:
@@ -37,13 +41,13 @@ def prepare(job: Job, base: Path, costs: Path | None = None) -> Prepared:
     return Prepared(job, base, dataset, space, cost_model(job, space, base, costs))
 
 
-def cost_model(job: Job, space: SearchSpace, base: Path, costs: Path | None = None) -> CostModel:
+def cost_model(job: Job, space: SearchSpace, base: Path, costs: Path | None = None) -> NetworkCost:
     """Return the exact costs of a job's space, and its latencies where the job asks for them."""
     table = CostTable.load(costs) if costs is not None else CostTable()
     return NetworkCost(space, table)
 
 
-def reopen(run: RunDirectory) -> tuple[SearchSpace, CostModel]:
+def reopen(run: RunDirectory) -> tuple[SearchSpace, NetworkCost]:
     """Return space and costs of an earlier run, without its images."""
     space = run.space()
     return space, cost_model(run.job, space, run.base, run.path / "costs.json")

@@ -58,9 +58,7 @@ class RunDirectory:
     @property
     def top_rung(self) -> int:
         """The highest rung of the job's proxy; the front takes no other."""
-        from nas.proxy import rung_count
-
-        return rung_count(self.job.proxy, self.job.data) - 1
+        return max(len(self.job.proxy.rungs), 1) - 1
 
     def space(self) -> SearchSpace:
         """Compile the job's space."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -16,6 +18,19 @@ from space import adapters
 from space.options import Choice
 
 Shape = tuple[int, int, int]  # (C, H, W)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a part that can be counted alone: what a part costs is the sum over its pieces.
+
+    ``beside`` is the number of values that are alive while it runs, its own inputs left out.
+    """
+
+    key: str
+    input_shapes: tuple[Shape, ...]
+    build: Callable[[], nn.Module]
+    beside: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,36 @@ class BlockSpec:
     def build(self, shape: Shape) -> nn.Module:
         """Return (B, Cin, H, W) -> (B, Cout, ceil(H / stride), ceil(W / stride))."""
         return Block(self, shape)
+
+    def sites(self, shape: Shape) -> tuple[Site, Site]:
+        """Return the sites of the operator and of what follows it."""
+        before = Site(*shape, stride=self.stride, out_channels=self.out_channels)
+        size = (math.ceil(before.height / self.stride), math.ceil(before.width / self.stride))
+        return before, Site(self.out_channels, *size)
+
+    def pieces(self, shape: Shape) -> tuple[Piece, ...]:
+        """Return operator with norm, activation, attention, shortcut and fusion, one by one."""
+        before, after = self.sites(shape)
+        out = (after.channels, after.height, after.width)
+        x, y = math.prod(shape), math.prod(out)
+
+        def slot(name: str, inputs: tuple[Shape, ...], beside: int) -> Piece:
+            choice: Choice = getattr(self, name)
+            build = partial(build_choice, choice, name, after)
+            return Piece(f"{name} {choice.text}", inputs, build, beside)
+
+        operator = Piece(
+            f"operator {self.operator.text} {self.out_channels} stride {self.stride}",
+            (shape,),
+            lambda: Normed(build_choice(self.operator, "operator", before), self.out_channels),
+        )
+        found = [operator, slot("activation", (out,), x), slot("attention", (out,), x)]
+        moves = self.stride > 1 or self.in_channels != self.out_channels
+        if moves:
+            key = f"shortcut {self.out_channels} stride {self.stride}"
+            found.append(Piece(key, (shape,), partial(_shortcut, self), y))
+        found.append(slot("fusion", (out, out), x if moves else 0))
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -105,6 +150,12 @@ class Part:
         """Build the part alone, with fresh weights."""
         return self.spec.build(self.input_shape)
 
+    def pieces(self) -> tuple[Piece, ...]:
+        """Return the pieces of which the part is made; few, where parts are many."""
+        if isinstance(self.spec, BlockSpec):
+            return self.spec.pieces(self.input_shape)
+        return (Piece(self.key, (self.input_shape,), self.build),)
+
 
 def build_choice(choice: Choice, slot: str, site: Site) -> nn.Module:
     """Build what a choice names for a slot at a site."""
@@ -120,12 +171,7 @@ class Block(nn.Module):
 
     def __init__(self, spec: BlockSpec, shape: Shape) -> None:
         super().__init__()
-        site = Site(*shape, stride=spec.stride, out_channels=spec.out_channels)
-        after = Site(
-            spec.out_channels,
-            math.ceil(site.height / spec.stride),
-            math.ceil(site.width / spec.stride),
-        )
+        site, after = spec.sites(shape)
         self.operator = build_choice(spec.operator, "operator", site)
         self.norm: nn.Module = BatchNorm2d(spec.out_channels)
         self.activation = build_choice(spec.activation, "activation", after)
@@ -139,16 +185,38 @@ class Block(nn.Module):
 
     def fuse(self) -> nn.Module:
         """Fold the norm into the operator where that is, or ends in, a plain convolution."""
-        operator = self.operator
-        if can_fold(operator, self.norm):
-            self.operator, self.norm = fold(operator, self.norm), nn.Identity()
-        elif (
-            isinstance(operator, nn.Sequential)
-            and type(operator).forward is nn.Sequential.forward
-            and can_fold(operator[-1], self.norm)
-        ):
-            operator[-1], self.norm = fold(operator[-1], self.norm), nn.Identity()
+        self.operator, self.norm = _fold_norm(self.operator, self.norm)
         return self
+
+
+class Normed(nn.Module):
+    """An operator and its norm alone: norm(operator(x)), as a block begins."""
+
+    def __init__(self, operator: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.operator: nn.Module = operator
+        self.norm: nn.Module = BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.operator(x))
+
+    def fuse(self) -> nn.Module:
+        """Fold as a block does."""
+        self.operator, self.norm = _fold_norm(self.operator, self.norm)
+        return self
+
+
+def _fold_norm(operator: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
+    if can_fold(operator, norm):
+        return fold(operator, norm), nn.Identity()
+    if (
+        isinstance(operator, nn.Sequential)
+        and type(operator).forward is nn.Sequential.forward
+        and can_fold(operator[-1], norm)
+    ):
+        operator[-1] = fold(operator[-1], norm)
+        return operator, nn.Identity()
+    return operator, norm
 
 
 def _shortcut(spec: BlockSpec) -> nn.Module:

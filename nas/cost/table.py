@@ -15,10 +15,13 @@ import modules
 import space as space_room
 from nas.cost.counter import Counts, count
 from nas.cost.errors import CostError, UncountedOperatorError
+from nas.threads import threads
 from space import Part
+from space.network import Piece, Shape
 
 # Below so many input elements arithmetic is cheaper than the meta device's bookkeeping in Python.
 _SMALL = 2**16
+_FLOAT32 = 4  # bytes
 
 Key = tuple[str, tuple[int, int, int]]
 
@@ -31,10 +34,11 @@ class CostTable:
     """
 
     def __init__(self) -> None:
-        self.entries: dict[Key, Counts] = {}
+        self._parts: dict[Key, Counts] = {}
+        self.pieces: dict[tuple[str, tuple[Shape, ...]], Counts] = {}
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.pieces)
 
     def counts(self, part: Part) -> Counts:
         """Return what the part costs, counting it at the first call.
@@ -43,17 +47,37 @@ class CostTable:
             UncountedOperatorError: one of its operators has no counting rule.
         """
         key = (part.key, part.input_shape)
-        if key not in self.entries:
-            self.entries[key] = _count_part(part)
-        return self.entries[key]
+        if key not in self._parts:
+            try:
+                self._parts[key] = self._sum(part)
+            except UncountedOperatorError as error:
+                raise UncountedOperatorError(f"{part.position} ({part.key}): {error}") from None
+        return self._parts[key]
+
+    def _sum(self, part: Part) -> Counts:
+        """Add up the pieces; of activations the peak, each with what is alive beside it."""
+        pieces = part.pieces()
+        counts = [self._piece(piece) for piece in pieces]
+        return Counts(
+            params=sum(c.params for c in counts),
+            macs=sum(c.macs for c in counts),
+            elementwise=sum(c.elementwise for c in counts),
+            memory=max(c.memory + _FLOAT32 * p.beside for p, c in zip(pieces, counts, strict=True)),
+        )
+
+    def _piece(self, piece: Piece) -> Counts:
+        key = (piece.key, piece.input_shapes)
+        if key not in self.pieces:
+            self.pieces[key] = _count_piece(piece)
+        return self.pieces[key]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as JSON, whole or not at all."""
         rows = [
-            [key, list(shape), c.params, c.macs, c.elementwise, c.memory]
-            for (key, shape), c in self.entries.items()
+            [key, shapes, c.params, c.macs, c.elementwise, c.memory]
+            for (key, shapes), c in self.pieces.items()
         ]
-        data = {"cost_table": 1, "stamp": stamp(), "parts": rows}
+        data = {"cost_table": 2, "stamp": stamp(), "pieces": rows}
         target = Path(path)
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         partial.write_text(json.dumps(data))
@@ -71,9 +95,9 @@ class CostTable:
             return table
         try:
             data = json.loads(Path(path).read_text())
-            if data["cost_table"] == 1 and data["stamp"] == stamp():
-                for key, shape, *numbers in data["parts"]:
-                    table.entries[key, tuple(shape)] = Counts(*numbers)
+            if data["cost_table"] == 2 and data["stamp"] == stamp():
+                for key, shapes, *numbers in data["pieces"]:
+                    table.pieces[key, tuple(map(tuple, shapes))] = Counts(*numbers)
         except (ValueError, KeyError, TypeError) as error:
             raise CostError(
                 f"{path} is not a cost table ({error!r}); delete it and it is counted anew"
@@ -81,28 +105,25 @@ class CostTable:
         return table
 
 
-def _count_part(part: Part) -> Counts:
+def _count_piece(piece: Piece) -> Counts:
     """Count where it is faster; both devices give the same sums, which a test holds.
 
     The peak of memory may differ a little where kernels return other strides; which device counts
-    depends on the input shape alone, so that a part always has one figure.
+    depends on the input shapes alone, so that a piece always has one figure.
     """
-    small = math.prod(part.input_shape) <= _SMALL
-    try:
-        if not small:
-            try:
-                return _count_on(part, "meta")
-            except (NotImplementedError, RuntimeError):
-                pass  # a module that must look at its values: the CPU has them
-        return _count_on(part, "cpu")
-    except UncountedOperatorError as error:
-        raise UncountedOperatorError(f"{part.position} ({part.key}): {error}") from None
+    if sum(map(math.prod, piece.input_shapes)) > _SMALL:
+        try:
+            return _count_on(piece, "meta")
+        except (NotImplementedError, RuntimeError):
+            pass  # a module that must look at its values: the CPU has them
+    return _count_on(piece, "cpu")
 
 
-def _count_on(part: Part, device: str) -> Counts:
-    with torch.random.fork_rng(devices=[]), torch.device(device):
-        module = modules.fuse(part.build())
-        return count(module, torch.zeros(1, *part.input_shape))
+def _count_on(piece: Piece, device: str) -> Counts:
+    # One thread: the tensors are small, and others may be training.
+    with torch.random.fork_rng(devices=[]), torch.device(device), threads(1):
+        module = modules.fuse(piece.build())
+        return count(module, *(torch.zeros(1, *shape) for shape in piece.input_shapes))
 
 
 @cache

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from modules import PlugnasError
+from nas.threads import threads
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _GAIN = 1.25  # bf16 must be this much faster, so that noise does not decide
@@ -69,17 +70,6 @@ def _bf16_gains() -> bool:
                 loss.backward()
                 best[half] = min(best[half], time.process_time() - start)
     return best[False] > _GAIN * best[True]
-
-
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Compute with so many threads inside, with as many as before after."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

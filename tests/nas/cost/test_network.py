@@ -75,9 +75,9 @@ def test_a_table_is_kept_and_reused(space, tmp_path, monkeypatch):
     path = tmp_path / "costs.json"
     model.table.save(path)
     table = CostTable.load(path)
-    assert table.entries == model.table.entries
+    assert table.pieces == model.table.pieces
     assert list(tmp_path.iterdir()) == [path]
-    monkeypatch.setattr("nas.cost.table._count_part", lambda part: pytest.fail("counted again"))
+    monkeypatch.setattr("nas.cost.table._count_piece", lambda part: pytest.fail("counted again"))
     again = NetworkCost(space, table).costs_of(codes)
     assert all(np.array_equal(again[name], expected[name]) for name in expected)
 

@@ -1,0 +1,79 @@
+"""Search a job's space; stop and start again at any time.
+
+  nas search experiments/digits.yaml              into runs/digits
+  nas search job.yaml --trials 500 --workers 8    the job, but longer and wider
+
+Ctrl-C ends cleanly; the same command continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("job", type=Path, metavar="JOB", help="a job file")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: runs/<job's name>")
+    parser.add_argument("--trials", type=int, metavar="N", help="architectures to evaluate in all")
+    parser.add_argument("--timeout", type=float, metavar="S", help="begin nothing after S seconds")
+    parser.add_argument("--workers", type=int, metavar="N", help="evaluations at a time")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
+    parser.add_argument("--executor", choices=("serial", "local", "ray"), help="where they run")
+    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the search and say what came of it."""
+    from nas import job as jobs
+    from nas.front_report import RunView, to_text
+    from nas.job_run import run_job
+    from nas.progress import Progress
+    from nas.run_directory import RunDirectory
+
+    job = _changed(jobs.load(args.job), args)
+    run_dir = args.run_dir or Path("runs") / args.job.stem
+    progress = Progress(sys.stderr)
+    result = run_job(
+        job, args.job.parent, run_dir, on_event=progress, notify=lambda t: print(t, file=sys.stderr)
+    )
+    print(to_text(RunView.open(RunDirectory.read(run_dir))))
+    for reason, count in _reasons(result.failures):
+        print(f"failed: {count} x {reason}")
+    again = f"nas search {args.job}" + (f" --run-dir {run_dir}" if args.run_dir else "")
+    if result.reason == "interrupted":
+        print(f"interrupted; everything measured is kept. To continue: {again}")
+        return 130
+    if result.reason == "timeout":
+        print(f"time is up; to go on: {again}")
+    if result.reason == "exhausted":
+        print("every architecture within budget has been evaluated")
+    return 0
+
+
+def _changed(job: Any, args: argparse.Namespace) -> Any:
+    """Return the job with what the command line says instead."""
+    import msgspec
+
+    from nas.job import parse
+
+    data = msgspec.to_builtins(job)
+    for name in ("trials", "timeout", "workers", "seed"):
+        if (value := getattr(args, name)) is not None:
+            data[name] = value
+    if args.executor or args.address:
+        given = data["executor"]
+        executor = {"name": given} if isinstance(given, str) else dict(given)
+        executor["name"] = args.executor or "ray"
+        executor["address"] = args.address or executor.get("address")
+        data["executor"] = executor
+    return parse(data, "command line")
+
+
+def _reasons(failures: list) -> list[tuple[str, int]]:
+    from collections import Counter
+
+    return Counter((m.reason or "").split(" (/")[0] for m in failures).most_common(5)

@@ -1,0 +1,132 @@
+"""Running a job from its file to its ledger: what ``nas search`` does."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nas.data import parse
+from nas.drive import Listener
+from nas.evaluation import Evaluator
+from nas.executors import Executor, create
+from nas.feasibility import check_budget
+from nas.job import Job
+from nas.preparation import Prepared, prepare
+from nas.proxy import Proxy, default_rungs, resolve_device
+from nas.result import Result
+from nas.run_directory import RunDirectory, facts_of
+from nas.samplers import Problem
+from nas.search import Plan, run_plan
+
+Notify = Callable[[str], None]
+
+
+def run_job(
+    job: Job,
+    base: Path,
+    run_dir: Path,
+    *,
+    on_event: Listener | None = None,
+    notify: Notify = lambda text: None,
+) -> Result:
+    """Search as a job says, in ``run_dir``; an earlier run of the job there is continued.
+
+    ``base`` is where the job's paths start; ``notify`` gets sentences the user should see.
+
+    Raises:
+        PlugnasError: whatever is wrong with the job, its images, its space or the directory;
+            nothing is written before all that is known to be right.
+    """
+    device = str(resolve_device(job.device))
+    prepared = prepare(job, base, run_dir / "costs.json")
+    job = _filled(job, prepared)
+    for note in (prepared.dataset.describe(), *prepared.dataset.notes):
+        notify(note)
+    check_budget(prepared.space, prepared.cost, job.limits)
+    plan = Plan(
+        problem=Problem(
+            space=prepared.space,
+            objectives=job.objectives,
+            budget=job.limits,
+            cost=prepared.cost,
+            seed=job.seed,
+        ),
+        sampler=job.sampler_config.name,
+        options=job.sampler_config.options,
+        trials=job.trials,
+        seeds=job.seeds,
+        rungs=len(job.proxy.rungs),
+    )
+    workers = worker_count(job)
+    notify(
+        f"space: {prepared.space.size:.3g} architectures; sampler {plan.sampler}; "
+        f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} on {device}"
+    )
+    run = RunDirectory.begin(run_dir, job, facts_of(prepared.dataset, base, device))
+    proxy = evaluator(job, prepared, device, run.path / "states")
+    make = functools.partial(executor, job, proxy, job.timeout_s)
+    result = run_plan(plan, make, run_dir, job.timeout, on_event, _about(job))
+    prepared.keep_costs(run_dir / "costs.json")
+    return result
+
+
+def worker_count(job: Job) -> int:
+    """Return how many evaluations run at a time: one per processor that this process may use."""
+    if isinstance(job.workers, int):
+        return job.workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) -> Proxy:
+    """Return the proxy of a job, ready for workers that start anywhere."""
+    return Proxy(
+        space=msgspec.to_builtins(job.space),
+        data=parse(job.data).at(prepared.base),
+        rungs=tuple(job.proxy.rungs),
+        device=device,
+        precision=job.proxy.precision,
+        states=None if states is None else str(states.resolve()),
+    )
+
+
+def _filled(job: Job, prepared: Prepared) -> Job:
+    """Write the default rungs into the job, so that the record says what was run."""
+    if job.proxy.rungs:
+        return job
+    rungs = list(default_rungs(prepared.dataset))
+    return msgspec.structs.replace(job, proxy=msgspec.structs.replace(job.proxy, rungs=rungs))
+
+
+def executor(job: Job, evaluate: Evaluator, timeout_s: float | None) -> Executor:
+    """Return the job's executor for an evaluator: the proxy, or a confirmation's training."""
+    config, workers = job.executor_config, worker_count(job)
+    if config.name == "serial":
+        return create("serial", evaluate)
+    if config.name == "local":
+        return create("local", evaluate, workers=workers, timeout_s=timeout_s)
+    return create(
+        "ray",
+        evaluate,
+        workers=workers,
+        address=config.address,
+        cpus=config.cpus,
+        gpus=config.gpus,
+        max_failures=config.max_failures,
+        timeout_s=timeout_s,
+    )
+
+
+def _about(job: Job) -> dict[str, Any]:
+    """What the ledger's header says of a session."""
+    return {
+        "objectives": job.objectives,
+        "budget": job.limits,
+        "trials": job.trials,
+        "sampler": job.sampler_config.name,
+        "seed": job.seed,
+    }
