@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor, pad_to_multiple
+from modules._parts import common_divisor, one_of, pad_to_multiple
 from modules._registry import register
+
+_MODES = ("short", "long")
 
 
 class _DynamicPositionBias(nn.Module):
@@ -50,7 +52,7 @@ def _differences(length: int, like: Tensor) -> Tensor:
     name="CrossFormer short and long distance attention",
     year=2021,
     paper="arXiv:2108.00154",
-    choices={"window": (4, 7, 8), "mode": ("short", "long"), "heads": (4, 8)},
+    choices={"window": (4, 7, 8), "mode": _MODES, "heads": (4, 8)},
 )
 class ShortLongDistanceAttention(nn.Module):
     """Attends within groups of G x G tokens, adjacent ones or ones spread evenly over the map.
@@ -70,7 +72,7 @@ class ShortLongDistanceAttention(nn.Module):
         self, channels: int, *, window: int = 7, mode: str = "short", heads: int = 8
     ) -> None:
         super().__init__()
-        self.window, self.mode = window, mode
+        self.window, self.mode = window, one_of("mode", mode, _MODES)
         self.heads = common_divisor(heads, channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.bias = _DynamicPositionBias(max(4, channels // 4), self.heads)

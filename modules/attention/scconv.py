@@ -11,7 +11,6 @@ from modules._slots import Site
 from modules.errors import RefusedError
 
 _PAPER = "CVPR 2023 (Li, Wen, He)"
-
 _SRU_FORMS = ("paper", "hard")
 
 

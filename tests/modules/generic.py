@@ -1,9 +1,13 @@
-"""Generic weights and the pieces of which slow references are made."""
+"""Generic weights, the comparisons of numerics tests, and the pieces of slow references."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+
+import modules
 
 
 def generic(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -27,6 +31,35 @@ def generic(module: nn.Module, seed: int = 0) -> nn.Module:
 def rand(*shape: int, seed: int = 1) -> Tensor:
     """Standard normal float64 values."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def same(a: Tensor, b: Tensor) -> None:
+    """Equal to 1e-9, relative to the size of the values."""
+    torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9 * max(1.0, float(b.detach().abs().max())))
+
+
+def copy_in_order(target: nn.Module, source: nn.Module) -> None:
+    """Copy all floating tensors of the state over, matched by order and shape."""
+    theirs = [t for t in source.state_dict().values() if t.is_floating_point()]
+    ours = [t for t in target.state_dict().values() if t.is_floating_point()]
+    assert [t.shape for t in ours] == [t.shape for t in theirs]
+    for a, b in zip(ours, theirs, strict=True):
+        a.copy_(b)
+
+
+def check_deploy(module: nn.Module, x: Tensor, kind: type = nn.Conv2d) -> nn.Module:
+    """The fused module, alone and inside a network, gives the eval outputs of the trained one."""
+    module = generic(module)
+    with torch.no_grad():
+        y = module(x)
+        fused = modules.fuse(module)
+        assert type(fused) is kind
+        same(fused(x), y)
+        same(module(x), y)  # the original is untouched
+        net = nn.Sequential(module, nn.BatchNorm2d(y.shape[1]), nn.ReLU())
+        net = generic(net, seed=3)
+        same(modules.fuse(net)(x), net(x))
+    return fused
 
 
 def batch_norm(x: Tensor, norm: nn.Module) -> Tensor:
@@ -62,3 +95,14 @@ def conv_same(x: Tensor, weight: Tensor, dilation: int = 1) -> Tensor:
 def conv_bn(x: Tensor, block: nn.Sequential, dilation: int = 1) -> Tensor:
     """A ``ConvBN`` without its activation, by the formulas above."""
     return batch_norm(conv_same(x, block[0].weight, dilation), block[1])
+
+
+def bilinear(x: Tensor, row: float, column: float) -> Tensor:
+    """The value of (C, H, W) at one point, zeros outside: four neighbours, one by one."""
+    y = torch.zeros(x.shape[0], dtype=x.dtype)
+    top, left = math.floor(row), math.floor(column)
+    for r in (top, top + 1):
+        for c in (left, left + 1):
+            if 0 <= r < x.shape[1] and 0 <= c < x.shape[2]:
+                y += (1 - abs(row - r)) * (1 - abs(column - c)) * x[:, r, c]
+    return y

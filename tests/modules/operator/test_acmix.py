@@ -3,7 +3,7 @@
 import torch
 
 from modules.operator.acmix import ACmix
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def _inside(i, n, repeats):

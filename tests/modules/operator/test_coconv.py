@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.coconv import CoConv
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 SHARES = [
     (2, 32, [16, 16]),

@@ -5,7 +5,7 @@ from timm.layers import CondConv2d
 from torch.nn import functional as F
 
 from modules.operator.cond_conv import CondConv
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 @torch.no_grad()

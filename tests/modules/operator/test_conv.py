@@ -10,7 +10,7 @@ from modules.operator.conv import (
     GroupedConvolution,
     PointwiseConvolution,
 )
-from tests.modules.operator.generic import check_deploy, generic, rand, same
+from tests.modules.generic import check_deploy, generic, rand, same
 
 
 def test_conv_is_a_sum_over_taps():

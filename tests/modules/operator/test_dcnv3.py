@@ -5,7 +5,7 @@ from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
 from modules.operator.dcnv3 import DCNv3
-from tests.modules.operator.generic import bilinear, generic, rand, same
+from tests.modules.generic import bilinear, generic, rand, same
 
 
 def _linear(layer, x):

@@ -4,7 +4,7 @@ import torch
 from torchvision.ops import deform_conv2d
 
 from modules.operator.deform_conv import DeformableConvolution
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 @torch.no_grad()

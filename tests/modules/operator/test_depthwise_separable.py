@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from modules import RefusedError
 from modules.operator.depthwise_separable import DepthwiseSeparable
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def test_equals_timm():

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.dgc import DynamicGroupConvolution
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def _gates(m, x, heads, h):

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.do_conv import DOConv
-from tests.modules.operator.generic import check_deploy, generic, rand, same
+from tests.modules.generic import check_deploy, generic, rand, same
 
 
 @torch.no_grad()

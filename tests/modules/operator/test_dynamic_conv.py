@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.dynamic_conv import DynamicConvolution
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def _reference(m, x, k, s, experts, groups, cout, temperature):

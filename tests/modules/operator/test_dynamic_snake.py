@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.dynamic_snake import DynamicSnake
-from tests.modules.operator.generic import bilinear, generic, rand, same
+from tests.modules.generic import bilinear, generic, rand, same
 
 
 def _walk(snake, x, k, s, scope, horizontal):
@@ -62,6 +62,6 @@ def test_both_lines_and_a_straight_convolution_joined():
 
 
 def test_the_outermost_taps_learn():
-    m = generic(DynamicSnake(3, 4, axis="horizontal", kernel_size=3))
+    m = generic(DynamicSnake(3, 4, axis="horizontal", kernel_size=3)).requires_grad_()
     m(rand(2, 3, 5, 4)).square().sum().backward()
     assert (m.branches[0].offset[0].weight.grad.abs().amax((1, 2, 3)) > 0).all()

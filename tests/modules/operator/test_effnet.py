@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.effnet import EffNetBlock
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def _after(step, x):

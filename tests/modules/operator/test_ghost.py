@@ -5,7 +5,7 @@ from timm.models.ghostnet import GhostModule
 from torch import nn
 
 from modules.operator.ghost import Ghost
-from tests.modules.operator.generic import copy_in_order, generic, rand, same
+from tests.modules.generic import copy_in_order, generic, rand, same
 
 
 def test_equals_timm():

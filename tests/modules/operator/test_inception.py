@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torchvision.models.googlenet import Inception as Theirs
 
 from modules.operator.inception import Inception
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def test_equals_torchvision():

@@ -3,7 +3,7 @@
 import torch
 
 from modules.operator.involution import Involution
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def _reference(m: Involution, x: torch.Tensor, k: int, s: int, per_group: int) -> torch.Tensor:

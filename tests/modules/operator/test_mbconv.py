@@ -5,7 +5,7 @@ from torch import nn
 from torchvision.models import efficientnet as tv
 
 from modules.operator.mbconv import MBConv
-from tests.modules.operator.generic import check_deploy, copy_in_order, generic, rand, same
+from tests.modules.generic import check_deploy, copy_in_order, generic, rand, same
 
 
 def test_equals_torchvision():

@@ -6,7 +6,7 @@ from timm.layers import MixedConv2d
 from torch.nn import functional as F
 
 from modules.operator.mixed_depthwise import MixedDepthwise
-from tests.modules.operator.generic import copy_in_order, generic, rand, same
+from tests.modules.generic import copy_in_order, generic, rand, same
 
 
 def test_equals_timm():

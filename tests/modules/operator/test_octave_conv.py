@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.octave_conv import OctaveConv, OctaveExchange
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def cells(x):

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from modules import RefusedError
 from modules.operator.psconv import PolyScaleConvolution
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def _reference(m, x, parts, dilation, k, s, cout):

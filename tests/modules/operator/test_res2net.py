@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from modules.operator.res2net import Res2Net
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 class Zero(nn.Module):

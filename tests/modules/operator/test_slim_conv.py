@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.slim_conv import SlimConvolution
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def _norm(norm, x):

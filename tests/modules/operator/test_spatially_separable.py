@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.spatially_separable import SpatiallySeparable
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 @pytest.mark.parametrize(("kernel_size", "stride"), [(3, 1), (5, 2), (7, 1)])

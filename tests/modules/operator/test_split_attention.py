@@ -5,7 +5,7 @@ from timm.layers import SplitAttn
 from torch import nn
 
 from modules.operator.split_attention import SplitAttention
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 @torch.no_grad()

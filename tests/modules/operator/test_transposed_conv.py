@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.operator.transposed_conv import TransposedConvolution
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 @torch.no_grad()

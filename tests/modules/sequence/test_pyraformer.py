@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from modules.sequence.pyraformer import PyramidalAttention, pyramid_mask
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def neighbourhoods(counts, windows, inner, real):

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from modules.stage.axial_image_transformer import AxialImageTransformer
-from tests.modules.operator.generic import generic, rand, same
+from tests.modules.generic import generic, rand, same
 
 
 def normalised(x, norm):

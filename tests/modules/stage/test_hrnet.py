@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import modules
 from modules.stage.hrnet import HighResolutionModule, HighResolutionStage
-from tests.modules.operator.generic import copy_in_order, generic, rand, same
+from tests.modules.generic import copy_in_order, generic, rand, same
 
 
 @pytest.mark.parametrize(
