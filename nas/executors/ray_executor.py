@@ -218,7 +218,8 @@ class RayExecutor:
     started on this machine with ``workers`` slots. An evaluation takes ``cpus`` and ``gpus``
     (fractions allowed); as many run as the cluster, or ``workers``, allows. An evaluation whose
     actor dies is tried again ``max_failures`` times by Tune before it comes back as failed.
-    ``callbacks`` are those of ``nas.callbacks``; ``cost`` lets them see the costs.
+    ``callbacks`` are those of ``nas.callbacks``: Ray's own, which write what they write in files
+    to ``run_dir/ray``; ``cost`` lets them see the costs.
     """
 
     def __init__(
@@ -238,7 +239,8 @@ class RayExecutor:
         self._bridge = _Bridge()
         self._resources = {"cpu": cpus, "gpu": gpus}
         self._workers = workers
-        self._folder = tempfile.mkdtemp(prefix="plugnas-ray-")
+        self._folder = Path(tempfile.mkdtemp(prefix="plugnas-ray-"))
+        self._storage = run_dir / "ray" if run_dir is not None and callbacks else self._folder
         self._thread: threading.Thread | None = None
         self._in_flight = 0
         collector = _Collector(self._bridge, timeout_s, max_failures + 1, cost)
@@ -308,7 +310,8 @@ class RayExecutor:
         """Run Tune until the executor is closed; the body of the thread."""
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         try:
-            with _environment(_QUIET):
+            # as many actors may start at once as there is room for, not one after another
+            with _environment({**_QUIET, "TUNE_MAX_PENDING_TRIALS_PG": str(self.capacity)}):
                 tune.Tuner(
                     self._trainable,
                     tune_config=tune.TuneConfig(
@@ -319,8 +322,8 @@ class RayExecutor:
                         trial_dirname_creator=_name,
                     ),
                     run_config=tune.RunConfig(
-                        name="search",
-                        storage_path=self._folder,
+                        name=time.strftime("%Y-%m-%d_%H-%M-%S"),
+                        storage_path=str(self._storage.resolve()),
                         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                         failure_config=tune.FailureConfig(max_failures=self._max_failures),
                         callbacks=self._callbacks,

@@ -1,0 +1,178 @@
+"""Ray Tune as executor: the same tasks, on nodes that die, with Tune's pitfalls dealt with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas import executors
+from nas.callbacks import CallbackError
+from nas.drive import Event, drive
+from nas.executors import ExecutorError, SerialExecutor
+from nas.study import Study
+from tests.nas.runs import CountCost, Table, broken_factory, found, study
+from tests.nas.test_executors import ids
+
+ray = pytest.importorskip("ray")
+
+# Ray 2.60 leaves sockets, files and processes to the garbage collector and warns about its own
+# future; none of it is ours to mend.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:ray"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
+
+ROOT = str(Path(__file__).parents[2])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A real cluster on this machine: a head without CPUs and two nodes with two each."""
+    from ray.cluster_utils import Cluster
+
+    alert = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": alert})
+    for _ in range(2):
+        cluster.add_node(num_cpus=2)
+    environment = {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
+    ray.init(address=cluster.address, log_to_driver=False, runtime_env={"env_vars": environment})
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def run_on(table: Any, run: Study, listener: Any = None, **options: Any) -> Any:
+    return drive(run, executors.create("ray", table, **options), on_event=listener)
+
+
+def test_equals_serial_and_repeats_nothing(cluster: Any, tmp_path: Path) -> None:
+    """40 tasks; half of them after a restart; one diverges, which is a result (Tune: NaN)."""
+    bad = ids(6)[5]
+    whole = study(trials=40)
+    drive(whole, SerialExecutor(Table(faults={bad: "nan"})))
+    log = tmp_path / "log"
+    for trials in (20, 40):
+        run = study(tmp_path / "ledger.jsonl", trials=trials)
+        assert run_on(Table(log=log, faults={bad: "nan"}), run).reason == "done"
+    assert found(run.measurements) == found(whole.measurements)
+    assert [m.reason for m in run.measurements if not m.ok] == ["diverged: accuracy is nan"]
+    assert len(log.read_text().splitlines()) == 40
+
+
+def test_four_sleepers_at_once_and_the_node_they_slept_on_dies(
+    cluster: Any, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    run = study(trials=16)
+    most: list[int] = []
+
+    def kill_a_node() -> None:
+        while not log.exists() or len(log.read_text().splitlines()) < 6:
+            time.sleep(0.02)
+        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+
+    def listen(event: Event) -> None:
+        most.append(event.running)
+
+    killer = threading.Thread(target=kill_a_node)
+    killer.start()
+    outcome = run_on(Table(seconds=0.5, log=log), run, listen)
+    killer.join()
+    cluster.add_node(num_cpus=2)
+    assert outcome.reason == "done"
+    assert max(most) == 4
+    whole = study(trials=16)
+    drive(whole, SerialExecutor(Table()))
+    assert found(run.measurements) == found(whole.measurements)
+    assert len(run.measurements) == 16
+
+
+def test_what_kills_or_hangs_is_failed_and_the_search_goes_on(cluster: Any) -> None:
+    first, second = ids(2)
+    run = study(trials=6)
+    table = Table(faults={first: "kill", second: "hang"})
+    run_on(table, run, max_failures=2, timeout_s=1.0)
+    bad = {m.number: m.reason or "" for m in run.measurements if not m.ok}
+    assert set(bad) == {0, 1}
+    assert bad[0].startswith("killed: ")
+    assert bad[1] == "hung: no result within 1 s"
+    assert sorted(m.number for m in run.measurements) == list(range(6))  # no retries on top
+
+
+def test_factory_that_fails_ends_the_run(cluster: Any) -> None:
+    with pytest.raises(ExecutorError, match="no images at /nowhere"):
+        run_on(broken_factory, study(trials=3))
+
+
+def test_tensorboard_gets_every_measurement(cluster: Any, tmp_path: Path) -> None:
+    from ray import tune
+
+    seen: list[dict[str, Any]] = []
+
+    class Notes(tune.Callback):
+        def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
+            seen.append(dict(result))
+
+    executor = executors.create(
+        "ray", Table(), callbacks=["tensorboard"], cost=CountCost(), run_dir=tmp_path
+    )
+    executor._callbacks.append(Notes())  # type: ignore[attr-defined]
+    run = study(trials=5)
+    drive(run, executor)
+    assert sorted(r["accuracy"] for r in seen) == sorted(m["accuracy"] for m in values(run))
+    assert sorted(r["params"] for r in seen) == sorted(m.costs["params"] for m in run.measurements)
+    assert all("measurement" not in r for r in seen)
+    assert len(list((tmp_path / "ray").rglob("events.out.tfevents.*"))) == 5
+
+
+def values(run: Study) -> list[Any]:
+    return [m.values for m in run.measurements]
+
+
+def test_interrupt_leaves_nothing_running(cluster: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    run = study(tmp_path / "ledger.jsonl", trials=8)
+
+    def stop(event: Event) -> None:
+        if log.exists() and len(log.read_text().splitlines()) >= 2:
+            raise KeyboardInterrupt
+
+    assert run_on(Table(seconds=600, log=log), run, stop).reason == "interrupted"
+    again = study(tmp_path / "ledger.jsonl", trials=8)
+    assert run_on(Table(), again).reason == "done"
+    assert len(again.measurements) == 8
+
+
+def test_unknown_callback_and_missing_library() -> None:
+    with pytest.raises(CallbackError, match="did you mean `mlflow`"):
+        executors.create("ray", Table(), callbacks=["mlflows"])
+    with pytest.raises(CallbackError, match="pip install "):
+        executors.create("ray", Table(), callbacks=[{"wandb": {"project": "p"}}])
+
+
+def test_ray_is_imported_only_when_asked_for_and_its_absence_is_explained() -> None:
+    code = (
+        "import sys\n"
+        "import nas.callbacks, nas.drive\n"
+        "from nas import executors\n"
+        "print('ray' in sys.modules)\n"
+        "sys.modules['ray'] = None\n"
+        "try: executors.create('ray', None)\n"
+        "except executors.ExecutorError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.startswith("False\n")
+    assert "pip install 'ray[tune]'" in done.stdout
