@@ -1,5 +1,6 @@
 """Costs that are exact before training: params, MACs, elementwise operations, activation memory."""
 
+from nas.cost.breakdown import breakdown, breakdown_text
 from nas.cost.counter import Counts, count
 from nas.cost.errors import CostError, UncountedOperatorError
 from nas.cost.function import FunctionCost
@@ -18,6 +19,8 @@ __all__ = [
     "PartCost",
     "UncountedOperatorError",
     "Work",
+    "breakdown",
+    "breakdown_text",
     "count",
     "rule",
 ]

@@ -3,6 +3,7 @@
 from nas.latency.conditions import Conditions
 from nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
 from nas.latency.measure import measure_architectures, measure_table
+from nas.latency.provision import provide_table
 from nas.latency.report import Figure, LatencyReport
 from nas.latency.table import LatencyTable
 
@@ -16,4 +17,5 @@ __all__ = [
     "LatencyTable",
     "measure_architectures",
     "measure_table",
+    "provide_table",
 ]

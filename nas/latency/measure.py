@@ -138,6 +138,7 @@ class _Session:
         self.keys: list[Key] = []
         self.groups: list[Samples] = []
         self.checks = 0
+        self.networks = np.zeros(0)  # ms of the whole networks, once there is a table
 
     def run(
         self, parts: dict[Key, Part], space: SearchSpace, architectures: Sequence[Architecture]
@@ -145,7 +146,7 @@ class _Session:
         """Measure the parts in groups; with each an empty module, with the last the networks."""
         anchors_ = anchor_timers(self.conditions)
         waiting = list(parts.items())
-        self.rng.shuffle(waiting)  # type: ignore[arg-type]
+        self.rng.shuffle(waiting)
         total = len(waiting) // GROUP + 1
         for g in range(total):
             timers: list[Timer] = [timer(nn.Identity(), (1, 1, 1), self.conditions)]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
+
+from modules import RefusedError
 from nas.latency.errors import LatencyError
 from space import Architecture, Parameter, Part, Position, SearchSpace
 
@@ -41,6 +44,18 @@ def parts_of_architectures(
         for architecture in architectures
         for part in space.parts(architecture)
     }
+
+
+def is_buildable(part: Part) -> bool:
+    """Whether no module refuses its site in the part."""
+    try:
+        with torch.device("meta"):
+            part.build()
+    except RefusedError:
+        return False
+    except (NotImplementedError, RuntimeError):  # a module that must look at its values
+        return True
+    return True
 
 
 def _rows(parameters: Sequence[Parameter], position: Position) -> Iterator[list[int]]:

@@ -3,7 +3,8 @@
 Whoever trains holds ``training()`` around each evaluation; whoever measures latency holds
 ``quiet()``. Any number train at once, one measures, never both, whichever runs they belong to.
 The locks are ``flock`` locks on two files in /tmp, so they end with the process that holds them.
-Containers that do not share /tmp do not see each other: set ``PLUGNAS_LOCK_DIR`` to a shared folder.
+Containers that do not share /tmp do not see each other: set ``PLUGNAS_LOCK_DIR`` to a folder both
+see.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from nas.latency.errors import BusyMachineError, LatencyError
 
+_trainings = 0  # held by this process
+
 
 @contextmanager
 def training() -> Iterator[None]:
@@ -25,12 +28,17 @@ def training() -> Iterator[None]:
 
     Waits while latency is being measured, or is about to be. Not to be nested in ``quiet()``.
     """
+    global _trainings
     with _opened("gate") as gate, _opened("use") as use:
         # Who wants to measure closes the gate first, so a stream of trainings cannot starve him.
         fcntl.flock(gate, fcntl.LOCK_SH)
         fcntl.flock(use, fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
-        yield
+        _trainings += 1
+        try:
+            yield
+        finally:
+            _trainings -= 1
 
 
 @contextmanager
@@ -41,7 +49,13 @@ def quiet(timeout: float = 600.0, on_wait: Callable[[], None] | None = None) -> 
 
     Raises:
         BusyMachineError: trainings under way did not end within the timeout.
+        LatencyError: this process itself holds ``training()``.
     """
+    if _trainings:
+        raise LatencyError(
+            "latency is never taken while the machine trains, but this process is evaluating; "
+            "measure before the search or after it"
+        )
     deadline = time.monotonic() + timeout
     with _opened("gate") as gate, _opened("use") as use:
         for lock in (gate, use):

@@ -99,6 +99,33 @@ class LatencyTable:
             return False
         return here == c
 
+    def summary(self) -> dict[str, Any]:
+        """What a reader needs to judge the table, as plain JSON data."""
+        errors = sorted(error for _, error in self.entries.values()) or [float("nan")]
+        return {
+            "conditions": self.conditions.to_dict(),
+            "parts": len(self.entries),
+            "rounds": self.rounds,
+            "median_error": errors[len(errors) // 2],
+            "anchors_ms": self.anchors,
+            "check": self.check,
+        }
+
+    def text(self) -> str:
+        """The same in words."""
+        s, check = self.summary(), self.check
+        lines = [
+            f"{s['parts']} parts on {self.conditions}; {self.rounds} interleaved rounds, "
+            f"median relative standard error of a part {s['median_error']:.1%}"
+        ]
+        if check:
+            lines.append(
+                f"against {check['networks']} whole networks of the same session: mean error "
+                f"{check['mean_error']:.1%}, worst {check['worst_error']:.1%}, "
+                f"Kendall tau {check['kendall_tau']:.3f}"
+            )
+        return "\n".join(lines)
+
     # --- files ----------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -1,0 +1,124 @@
+"""Measure latency on this device: architectures against each other, or a table for a search.
+
+  nas latency runs/digits                             the front of a run, measured whole
+  nas latency JOB.yaml --sample 8                     eight random architectures of a job
+  nas latency JOB.yaml --architecture largest --architecture random
+  nas latency --table JOB.yaml -o pi.json             every part of the space, for `latency: {table: pi.json}`
+  nas latency --table JOB.yaml -o pi.json --extend pi.json     only what that table lacks
+
+All candidates run interleaved in random order in every round, one thread unless told otherwise,
+and are held against anchor networks of the same rounds. Waits until nothing trains on this machine.
+"""  # noqa: E501 - commands are not wrapped
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("target", type=Path, metavar="JOB", help="a job file or a run directory")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--table", action="store_true", help="measure the parts of the space")
+    what.add_argument(
+        "--architecture",
+        action="append",
+        default=[],
+        metavar="WHICH",
+        help="random, random:SEED, smallest, largest, a JSON file, or of a run: an id, best, knee; "
+        "may be repeated",
+    )
+    what.add_argument("--sample", type=int, metavar="N", help="N random architectures")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write JSON here")
+    parser.add_argument("--extend", type=Path, metavar="TABLE", help="keep what this table holds")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the job's, else cpu)")
+    parser.add_argument("--batch", type=int, help="images per forward (default 1)")
+    parser.add_argument("--threads", type=int, help="threads (default 1)")
+    parser.add_argument("--rounds", type=int, help="rounds (default 30)")
+    parser.add_argument("--dtype", default="float32", help="float32, float16 or bfloat16")
+    parser.add_argument("--channels-last", action="store_true", help="channels_last memory format")
+    parser.add_argument(
+        "--limit", type=float, default=0.05, help="relative error above which nothing is ranked"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random order (and --sample)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print; 2 where the machine is too busy to rank."""
+    from nas.target import open_target
+
+    target = open_target(args.target)
+    options = _options(args, target.job)
+    if args.table:
+        return _table(args, target, options)
+    return _architectures(args, target, options)
+
+
+def _options(args: argparse.Namespace, job: Any) -> dict[str, Any]:
+    """The flags over the job's ``latency:`` section over the defaults."""
+    from nas.job import LatencyConfig
+
+    wishes = job.latency or LatencyConfig()
+    options: dict[str, Any] = {
+        name: getattr(wishes, name) if (given := getattr(args, name)) is None else given
+        for name in ("device", "batch", "threads", "rounds")
+    }
+    options["dtype"] = args.dtype
+    options["memory_format"] = "channels_last" if args.channels_last else "contiguous"
+    options["limit"], options["seed"] = args.limit, args.seed
+    options["on_wait"], options["on_progress"] = _waiting, _progress()
+    return options
+
+
+def _table(args: argparse.Namespace, target: Any, options: dict[str, Any]) -> int:
+    from nas.latency import LatencyError, LatencyTable, measure_table
+
+    if args.output is None:
+        raise LatencyError("a table is a file: say where to, with -o FILE")
+    extend = None if args.extend is None else LatencyTable.load(args.extend)
+    table = measure_table(target.space, extend=extend, **options)
+    table.save(args.output)
+    print(json.dumps(table.summary(), indent=2) if args.json else table.text())
+    print(f"wrote {args.output}", file=sys.stderr)
+    return 0
+
+
+def _architectures(args: argparse.Namespace, target: Any, options: dict[str, Any]) -> int:
+    from nas.latency import measure_architectures
+    from nas.target import TargetError
+
+    if args.architecture:
+        chosen = [target.choose(text) for text in args.architecture]
+    elif args.sample is None and target.view is not None:
+        chosen = [member.architecture for member in target.view.front]
+        if not chosen:
+            raise TargetError(f"{args.target} has no front yet; give --sample N")
+    else:
+        chosen = [target.choose(f"random:{args.seed + i}") for i in range(args.sample or 8)]
+    report = measure_architectures(target.space, chosen, **options)
+    data = report.to_dict()
+    if args.output is not None:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        args.output.write_text(json.dumps(data, indent=2))
+    print(json.dumps(data, indent=2) if args.json else report.text())
+    return 2 if report.busy else 0
+
+
+def _waiting() -> None:
+    print("nas: waiting until nothing trains on this machine", file=sys.stderr)
+
+
+def _progress() -> Any:
+    """A counter of rounds on a terminal; silence elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, of: int) -> None:
+        print(f"\rround {done} of {of}", end="\n" if done == of else "", file=sys.stderr)
+
+    return show
