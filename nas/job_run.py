@@ -67,10 +67,10 @@ def run_job(
         f"space: {prepared.space.size:.3g} architectures; sampler {plan.sampler}; "
         f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} on {device}"
     )
-    run = RunDirectory.begin(run_dir, job, facts_of(prepared.dataset, base, device))
+    run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device))
     proxy = evaluator(job, prepared, device, run.path / "states")
     make = functools.partial(executor, job, proxy, job.timeout_s)
-    result = run_plan(plan, make, run_dir, job.timeout, on_event, _about(job))
+    result = run_plan(plan, make, run_dir, job.timeout, on_event, _about(job), run.write)
     prepared.keep_costs(run_dir / "costs.json")
     return result
 

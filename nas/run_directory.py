@@ -87,28 +87,33 @@ class RunDirectory:
         return cls(path, parse(data, str(file)), convert(facts, Facts, f"{file}: run"))
 
     @classmethod
-    def begin(cls, path: Path | str, job: Job, facts: Facts) -> RunDirectory:
-        """Open a directory for a search: a new one, or that of the same job, to be continued.
+    def claim(cls, path: Path | str, job: Job, facts: Facts) -> RunDirectory:
+        """Return the directory for a search: a new one, or the same job's. Writes nothing.
 
         Raises:
-            RunError: it holds another job, or cannot be written.
+            RunError: it holds another job, or something else.
         """
         path = Path(path)
         if (path / "job.yaml").exists():
             _same_job(path, cls.read(path), job, facts)
         elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError(f"{path} exists and is no run directory; choose another --run-dir")
-        run = cls(path, job, facts)
+        return cls(path, job, facts)
+
+    def write(self) -> None:
+        """Write job.yaml, whole or not at all; call it under the directory's lock.
+
+        Raises:
+            RunError: the directory cannot be written.
+        """
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            temporary = path / "job.yaml.tmp"
-            temporary.write_text(_yaml(job, facts), encoding="utf-8")
-            os.replace(temporary, path / "job.yaml")
+            temporary = self.path / "job.yaml.tmp"
+            temporary.write_text(_yaml(self.job, self.facts), encoding="utf-8")
+            os.replace(temporary, self.path / "job.yaml")
         except OSError as error:
             raise RunError(
-                f"{path} cannot be written ({error.strerror}); choose another --run-dir"
+                f"{self.path} cannot be written ({error.strerror}); choose another --run-dir"
             ) from None
-        return run
 
 
 def facts_of(dataset: Any, base: Path, device: str) -> Facts:

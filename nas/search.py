@@ -100,14 +100,19 @@ def run_plan(
     timeout: float | None = None,
     on_event: Listener | None = None,
     about: Mapping[str, Any] | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Drive a plan to its end; with a run directory under its lock and with its ledger."""
+    """Drive a plan to its end; with a run directory under its lock and with its ledger.
+
+    ``begin`` is called once all is known to be right, under the lock, before the ledger is opened.
+    """
     check_budget(plan.problem.space, plan.problem.cost, plan.problem.budget)
     sampler = create_sampler(plan.sampler, plan.problem, **plan.options)
     with contextlib.ExitStack() as stack:
         ledger = None
         if run_dir is not None:
             stack.enter_context(RunLock(run_dir))
+            begin()
             ledger = stack.enter_context(
                 Ledger.open(
                     run_dir / "ledger.jsonl",

@@ -1,0 +1,170 @@
+"""What a user gets wrong: one paragraph, exit code 2, nothing written, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import yaml
+
+from nas.cli import main
+
+JOB = {
+    "data": "digits",
+    "space": {
+        "stem": {"width": 4},
+        "stages": [{"width": [4, 8]}],
+        "slots": {"attention": ["none", "se"]},
+    },
+    "proxy": {"rungs": [{"epochs": 1, "images": 64}]},
+    "trials": 2,
+    "sampler": "random",
+    "executor": "serial",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLUGNAS_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def write(changes, name="job.yaml"):
+    Path(name).write_text(yaml.safe_dump({**JOB, **changes}))
+    return name
+
+
+def refused(capsys, *argv):
+    """Run a command that must be refused; return its one paragraph."""
+    assert main([str(a) for a in argv]) == 2
+    text = capsys.readouterr().err
+    lines = [line for line in text.strip().splitlines() if line.startswith("nas: ")]
+    assert len(lines) == 1, text
+    assert "Traceback" not in text
+    assert not Path("runs").exists()
+    return lines[0]
+
+
+def space(**changes):
+    return {"space": {**JOB["space"], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "law"),
+    [
+        ({"trails": 3}, "job.yaml: top level: unknown key `trails`; did you mean `trials`"),
+        (space(slots={"attention": ["cbm"]}), "did you mean `cbam`"),
+        (space(slots={"attention": [{"se": {"reduction": 5}}]}), "must be one of 4, 8, 16"),
+        (space(slots={"attention": ["psa"]}, stages=[{"width": 7}]), "refuses every one"),
+        ({"budget": {"flops": 10}}, "the cheapest has flops ="),
+        ({"budget": {"latency": 10}}, "`latency` is no cost"),
+        ({"sampler": "predictr"}, "did you mean `predictor`"),
+        ({"data": "nowhere/images"}, "nowhere/images"),
+        ({"data": "mnits"}, "mnits"),
+        ({"device": "cuda:7"}, "cuda:7"),
+        ({"proxy": {"rungs": [{"epochs": 0}]}}, "epochs"),
+        ({"proxy": {"rungs": [{"epoch": 1}]}}, "did you mean `epochs`"),
+    ],
+)
+def test_a_job_that_cannot_be(folder, capsys, changes, law):
+    assert law in refused(capsys, "search", write(changes))
+
+
+def test_a_missing_job(folder, capsys):
+    write({}, "digits.yaml")
+    assert "did you mean `digits.yaml`" in refused(capsys, "search", "digit.yaml")
+
+
+def test_yaml_that_is_none(folder, capsys):
+    Path("job.yaml").write_text("space: [")
+    assert "not valid YAML" in refused(capsys, "search", "job.yaml")
+
+
+def image(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).save(path)
+
+
+def test_image_folders(folder, capsys):
+    Path("empty").mkdir()
+    assert "empty" in refused(capsys, "search", write({"data": "empty"}))
+    for i in range(4):
+        image(Path(f"one/cats/{i}.png"), i)
+    assert "class" in refused(capsys, "search", write({"data": "one"}))
+    (Path("none") / "cats").mkdir(parents=True)
+    (Path("none") / "dogs").mkdir()
+    assert "none" in refused(capsys, "search", write({"data": "none"}))
+
+
+def test_a_broken_image_is_named_and_the_search_goes_on(folder, capsys):
+    for i in range(20):
+        image(Path(f"pets/{'cats' if i % 2 else 'dogs'}/{i}.png"), i)
+    Path("pets/cats/broken.png").write_bytes(b"no image")
+    assert main(["search", write({"data": "pets"})]) == 0
+    assert "broken.png" in capsys.readouterr().err
+
+
+def test_a_run_directory_of_another_job(folder, capsys):
+    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    kept = Path("mine/ledger.jsonl").read_bytes()
+    other = write({"proxy": {"rungs": [{"epochs": 2, "images": 64}]}}, "other.yaml")
+    text = refused(capsys, "search", other, "--run-dir", "mine")
+    assert "another job" in text
+    assert "--run-dir" in text
+    assert Path("mine/ledger.jsonl").read_bytes() == kept
+
+
+def test_a_directory_that_is_no_run(folder, capsys):
+    Path("papers").mkdir()
+    Path("papers/thesis.txt").write_text("mine")
+    assert "no run directory" in refused(capsys, "search", write({}), "--run-dir", "papers")
+    assert "no run directory" in refused(capsys, "front", "papers")
+    assert "no run directory" in refused(capsys, "front", "paper")
+    assert [p.name for p in Path("papers").iterdir()] == ["thesis.txt"]
+
+
+def test_no_permission(folder, capsys):
+    Path("file").write_text("in the way")  # root may write anywhere, but not below a file
+    refused(capsys, "search", write({}), "--run-dir", "file/run")
+
+
+def test_picks_and_words(folder, capsys):
+    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    assert "is no pick" in refused(capsys, "export", "mine", "--pick", "kne")
+    assert "did you mean `flops`" in refused(capsys, "front", "mine", "--x", "flop")
+    assert "flops=5M" in refused(capsys, "front", "mine", "--budget", "flops")
+    assert "did you mean `cbam`" in refused(capsys, "modules", "cbm")
+    assert "CxHxW" in refused(capsys, "modules", "--site", "64")
+
+
+WIDE = {
+    "stem": {"width": 4},
+    "stages": [{"width": [4, 6, 8, 10]}, {"width": [4, 6, 8, 10], "depth": [1, 2]}],
+    "slots": {"attention": ["none", "se", "eca", "simam"], "operator": ["conv", "ghost"]},
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_loses_nothing(folder, capsys):
+    disk = folder / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    try:
+        run = disk / "run"
+        assert main(["search", write({"trials": 400, "space": WIDE}), "--run-dir", str(run)]) == 2
+        assert "recorded" in capsys.readouterr().err
+        lines = (run / "ledger.jsonl").read_text().splitlines()
+        assert len(lines) > 2
+        assert all(line.endswith("}") for line in lines)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
