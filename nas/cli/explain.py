@@ -1,0 +1,55 @@
+"""Tell which module pays, in which slot, at equal cost, and how sure that is.
+
+  nas explain runs/digits                                   from all that was measured
+  nas explain runs/digits --settle attention --trials 48    the controlled experiment first
+
+A verdict is `pays` where the whole 95 % interval is above 0, `does not pay` where it is below 0 or
+within 0.2 points of it, else `not enough evidence`. --settle trains networks that differ in that
+slot alone, side by side and under several seeds, within the trials that the job leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--settle", metavar="SLOT", help="measure matched pairs of this slot first")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="per pair (default: 3)")
+    parser.add_argument(
+        "--trials", type=int, metavar="N", help="trainings to spend (default: what is left)"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="evaluations at a time")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain, after the controlled experiment if one is asked for."""
+    from modules import PlugnasError
+    from nas.explain.report import explain_run, slot_named
+    from nas.explain.settle import settle
+    from nas.front_report import RunView
+    from nas.listed import with_workers
+    from nas.progress import Progress
+    from nas.run_directory import RunDirectory
+
+    if args.seeds < 1:
+        raise PlugnasError(f"--seeds must be at least 1, but got {args.seeds}")
+    directory = with_workers(RunDirectory.read(args.run_dir), args.workers)
+    view = RunView.open(directory)
+    if args.settle:
+        slot = slot_named(view, args.settle)
+        outcome = settle(
+            view, slot, seeds=args.seeds, trials=args.trials, on_event=Progress(sys.stderr)
+        )
+        if outcome.reason == "interrupted":
+            print("interrupted; everything measured is kept, the same command goes on")
+            return 130
+    found = explain_run(view)
+    print(json.dumps(found.to_dict(), indent=2) if args.json else found.to_text())
+    return 0

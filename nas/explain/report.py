@@ -1,0 +1,84 @@
+"""The explanation of a run: effects from all its measurements, and the pairs among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modules import PlugnasError
+from nas.explain.design import Slot, slots_of
+from nas.explain.effects import ExplainError, Explanation, costs_of_job, explain
+from nas.explain.pairs import Comparison, comparisons
+from nas.explain.settle import settled
+from nas.explain.text import effects_text, pairs_text
+from nas.front_report import RunView
+from nas.records import Measurement
+
+
+@dataclass(frozen=True)
+class RunExplanation:
+    """What a run says of its modules. ``reason`` tells why there is no model, where it is None."""
+
+    model: Explanation | None
+    reason: str | None
+    pairs: tuple[tuple[Comparison, ...], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON data; documented in docs/json.md."""
+        return {
+            "model": None if self.model is None else self.model.to_dict(),
+            "reason": self.reason,
+            "pairs": [c.to_dict() for table in self.pairs for c in table],
+        }
+
+    def to_text(self) -> str:
+        """Return tables to read."""
+        first = str(self.reason) if self.model is None else effects_text(self.model)
+        return "\n\n".join([first, *(pairs_text(table) for table in self.pairs)])
+
+
+def explain_run(view: RunView) -> RunExplanation:
+    """Explain a run from its ledger and from the controlled experiments made after it."""
+    extra = settled(view)
+    measurements = [*view.measurements, *extra]
+    model, reason = None, None
+    controlled = [s for s in slots_of(view.space) if _deserves_pairs(view, s, extra)]
+    tables = [tuple(comparisons(view.space, s, measurements)) for s in controlled]
+    try:
+        if _one_slot_varies(view):
+            raise ExplainError(
+                "all architectures differ in one slot alone, so cost cannot be held equal; the "
+                "table of pairs says it all"
+            )
+        model = explain(view.space, measurements, costs_of_job(view.objectives))
+    except PlugnasError as error:
+        reason = str(error)
+    return RunExplanation(model, reason, tuple(t for t in tables if t))
+
+
+def slot_named(view: RunView, name: str) -> Slot:
+    """Return a slot of the run's space by name.
+
+    Raises:
+        ExplainError: there is none with a choice.
+    """
+    slots = {s.name: s for s in slots_of(view.space)}
+    if name not in slots:
+        known = ", ".join(slots) or "none"
+        raise ExplainError(f"`{name}` is no slot with a choice in this run (there are: {known})")
+    return slots[name]
+
+
+def _one_slot_varies(view: RunView) -> bool:
+    varied = [p for p in view.space.parameters if len(p.choices) > 1]
+    chosen = [p for p in varied if p.families is not None]
+    return len(chosen) == 1 and all(p.slot == chosen[0].slot for p in varied)
+
+
+def _deserves_pairs(view: RunView, slot: Slot, extra: Sequence[Measurement]) -> bool:
+    """Chance pairs of a search are few and chosen by it: only controlled ones get a table."""
+    return _one_slot_varies(view) or any(m.extra.get("settle") == slot.name for m in extra)
+
+
+__all__ = ["RunExplanation", "explain_run", "slot_named"]

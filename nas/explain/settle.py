@@ -1,0 +1,113 @@
+"""The controlled experiment: networks that differ in one slot alone, trained side by side."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+
+from nas.drive import Listener, Outcome
+from nas.explain.design import Slot, filled, slots_of
+from nas.explain.effects import ExplainError
+from nas.front import within
+from nas.front_report import RunView
+from nas.listed import measure_all, read_all
+from nas.records import Measurement
+from space import Architecture, SearchSpace, SpaceError
+
+
+def settle(
+    view: RunView,
+    slot: Slot,
+    *,
+    seeds: int = 3,
+    trials: int | None = None,
+    on_event: Listener | None = None,
+) -> Outcome:
+    """Measure matched pairs of a slot in ``RUN/settle/<slot>.jsonl``; a stopped one goes on.
+
+    Backbones are members of the front, spread over it, then random ones within budget; each is
+    given every choice of the slot. ``trials`` is how many trainings may be spent; by default what
+    the job's ``trials`` leave.
+
+    Raises:
+        ExplainError: too few trials are left for one pair.
+    """
+    from nas.job_run import evaluator, executor
+    from nas.preparation import prepare
+
+    path = view.run.path / "settle" / f"{slot.name}.jsonl"
+    job = view.run.job
+    tried = len({m.architecture.id for m in view.measurements})
+    spent = sum(m.extra["settle"] != slot.name for m in settled(view))
+    left = job.trials - tried - spent if trials is None else trials
+    per_backbone = seeds * len(slot.choices)
+    if left < per_backbone:
+        raise ExplainError(
+            f"settling {slot.name} takes {per_backbone} evaluations ({len(slot.choices)} choices x "
+            f"{seeds} seeds) per network, but {max(left, 0)} of the job's {job.trials} trials are "
+            f"left; give --trials {per_backbone} or more, or fewer --seeds"
+        )
+    count = left // per_backbone
+    plan = [
+        filled(slot, view.space, base, choice)
+        for base in backbones(view, slot, count)
+        for choice in slot.choices
+        if _fits(view.space, slot, base, choice)
+    ]
+    prepared = prepare(job, view.run.base, view.run.path / "costs.json")
+    proxy = evaluator(job, prepared, view.run.facts.device, None)
+    top = replace(proxy, rungs=proxy.rungs[-1:])
+    return measure_all(
+        plan,
+        range(seeds),
+        path,
+        prepared.space,
+        prepared.cost,
+        functools.partial(executor, job, top, job.timeout_s),
+        about={"settle": slot.name, "seeds": seeds, "rung": view.run.top_rung},
+        on_event=on_event,
+    )
+
+
+def backbones(view: RunView, slot: Slot, count: int) -> list[Architecture]:
+    """Return networks to hold the choices: of the front from its middle outwards, then random.
+
+    Two that differ in the slot alone count once. Every choice within budget is not asked for: a
+    choice that is dearer than the budget can still be compared.
+    """
+    on = [m.architecture for m in view.front]
+    middle = len(on) // 2
+    order = sorted(range(len(on)), key=lambda i: abs(i - middle))
+    wanted = [on[i] for i in order]
+    others = [m.architecture for m in within(view.members, view.budget)]
+    mixed = np.random.default_rng(view.run.job.seed).permutation(len(others))
+    wanted += [others[i] for i in mixed]
+    found: dict[Architecture, None] = {}
+    for architecture in wanted:
+        if len(found) < count and _fits(view.space, slot, architecture, slot.reference):
+            found[filled(slot, view.space, architecture, slot.reference)] = None
+    return list(found)
+
+
+def settled(view: RunView) -> list[Measurement]:
+    """Return the measurements of all controlled experiments, at the run's highest rung."""
+    found = []
+    for slot in slots_of(view.space):
+        path = view.run.path / "settle" / f"{slot.name}.jsonl"
+        found += [
+            replace(m, rung=view.run.top_rung, extra={**m.extra, "settle": slot.name})
+            for m in read_all(path, view.space)
+        ]
+    return found
+
+
+def _fits(space: SearchSpace, slot: Slot, base: Architecture, choice: str | int) -> bool:
+    try:
+        return space.refusal(filled(slot, space, base, choice)) is None
+    except SpaceError:  # a block that does not offer the choice
+        return False
+
+
+__all__ = ["backbones", "settle", "settled"]

@@ -1,0 +1,78 @@
+"""An explanation as tables to read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nas.explain.effects import UNSETTLED, Effect, Explanation
+from nas.explain.pairs import Comparison
+from nas.zoo_report import short
+
+
+def effects_text(found: Explanation) -> str:
+    """Return the effects, slot by slot, with their verdicts."""
+    costs = " and ".join(found.costs) or "no cost"
+    lines = [
+        f"From {found.measurements} measurements of {found.architectures} architectures; one "
+        f"evaluation scatters by {100 * found.noise:.2f} points.",
+        f"Effect: change in accuracy at equal {costs}, in points, at an accuracy of "
+        f"{100 * found.at_accuracy:.1f} %, with its 95 % interval;",
+        "a model over all measurements (nas/explain/model.py), so a sampler's preferences do not "
+        "count for a module.",
+    ]
+    for slot in dict.fromkeys(e.slot for e in found.effects):
+        own = found.of(slot)
+        lines += ["", f"{slot}, against {own[0].against}"]
+        lines += [_effect_line(e) for e in own]
+    chance = 0.05 * len(found.effects)
+    lines += ["", f"Of {len(found.effects)} intervals about {chance:.1f} miss their effect by "
+              "chance."]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _effect_line(e: Effect) -> str:
+    interval = f"[{100 * e.low:+.2f}, {100 * e.high:+.2f}]"
+    return (
+        f"  {e.choice:<24} {100 * e.effect:+7.2f}  {interval:<18} in {e.architectures:>4} "
+        f"architectures  {e.verdict}{more_text(e.verdict, e.more)}"
+    )
+
+
+def more_text(verdict: str, more: int) -> str:
+    """Return how much would settle a verdict, in words."""
+    if verdict != UNSETTLED:
+        return ""
+    if more == 0:
+        return " (one pair has no spread; try another seed)"
+    if more > 5000:
+        return " (thousands more evaluations would be needed)"
+    return f" (about {more} more evaluation{'s' * (more != 1)} would settle it)"
+
+
+def pairs_text(found: Sequence[Comparison]) -> str:
+    """Return the table of matched pairs of one slot."""
+    slot, against = found[0].slot, found[0].against
+    names = [n for n in ("params", "flops", "latency_ms") if n in found[0].costs]
+    head = "".join(f"{name:>20}" for name in names)
+    lines = [
+        f"{slot}: matched pairs that differ in this slot alone, against {against} (points of "
+        "accuracy, 95 % interval; costs are not equal here)",
+        f"  {'choice':<24}{'accuracy':>10}{'gain':>8}  {'interval':<18}{'pairs':>6}{head}  verdict",
+    ]
+    for c in found:
+        interval = f"[{100 * c.low:+.2f}, {100 * c.high:+.2f}]" if math.isfinite(c.low) else "n = 1"
+        if c.choice == against:
+            interval = "reference"
+        cells = ""
+        for name in names:
+            added = f" ({100 * c.added[name]:+.0f} %)" if name in c.added else ""
+            cells += f"{short(c.costs[name]) + added:>20}"
+        lines.append(
+            f"  {c.choice:<24}{100 * c.accuracy:>8.2f} %{100 * c.gain:>+8.2f}  {interval:<18}"
+            f"{c.pairs:>6}{cells}  {c.verdict}{more_text(c.verdict, c.more)}"
+        )
+    return "\n".join(lines)
+
+
+__all__ = ["effects_text", "more_text", "pairs_text"]

@@ -1,0 +1,102 @@
+"""Evaluating a fixed list of architectures with a search's care: ledger, resume, retries, lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from modules import PlugnasError
+from nas.cost import CostModel
+from nas.drive import Listener, Outcome, drive
+from nas.executors import Executor
+from nas.ledger import Ledger
+from nas.lock import RunLock
+from nas.records import Measurement
+from nas.run_directory import RunDirectory
+from nas.samplers import Problem, SpaceExhausted
+from nas.study import Study
+from space import Architecture, SearchSpace
+
+
+class Listed:
+    """A sampler that proposes the given architectures in their order, each once."""
+
+    def __init__(self, architectures: Sequence[Architecture]) -> None:
+        self._left = list(dict.fromkeys(architectures))
+
+    def ask(self, number: int) -> Architecture:
+        """Return the next that has not been told."""
+        if not self._left:
+            raise SpaceExhausted("the list is done")
+        return self._left.pop(0)
+
+    def tell(self, measurement: Measurement) -> None:
+        """Strike out what is measured, also in an earlier session."""
+        if measurement.architecture in self._left:
+            self._left.remove(measurement.architecture)
+
+
+def measure_all(
+    architectures: Sequence[Architecture],
+    seeds: Sequence[int],
+    path: Path,
+    space: SearchSpace,
+    cost: CostModel,
+    executor: Callable[[], Executor],
+    *,
+    about: Mapping[str, Any],
+    on_event: Listener | None = None,
+) -> Outcome:
+    """Evaluate every architecture under every seed; what the ledger at ``path`` has is kept.
+
+    Raises:
+        PlugnasError: another process works there, nothing can be written, nothing succeeds.
+    """
+    problem = Problem(space=space, objectives={"accuracy": "max"}, budget={}, cost=cost)
+    with (
+        RunLock(path.parent),
+        Ledger.open(path, space, cost=cost, about=dict(about)) as ledger,
+    ):
+        known = {m.architecture for m in ledger.measurements}
+        fresh = [a for a in dict.fromkeys(architectures) if a not in known]
+        trials = len(known) + len(fresh)
+        if not trials:
+            return Outcome("done", 0, 0.0)
+        study = Study(problem, Listed(fresh), ledger, trials=trials, seeds=tuple(seeds))
+        return drive(study, executor(), on_event=on_event)
+
+
+def read_all(path: Path, space: SearchSpace) -> list[Measurement]:
+    """Return the measurements of such a ledger that fit the space; none where there is no file."""
+    from nas.ledger import read
+    from space import SpaceError
+
+    found: list[Measurement] = []
+    if path.exists():
+        for record in read(path).records:
+            try:
+                architecture = space.adopt(record["architecture"]["values"])
+            except SpaceError:
+                continue
+            found.append(Measurement.from_dict(record, architecture))
+    return found
+
+
+def with_workers(run: RunDirectory, workers: int | None) -> RunDirectory:
+    """Return the run with another number of evaluations at a time; None keeps the job's.
+
+    Raises:
+        PlugnasError: a number below 1.
+    """
+    if workers is None:
+        return run
+    if workers < 1:
+        raise PlugnasError(f"--workers must be at least 1, but got {workers}")
+    return replace(run, job=msgspec.structs.replace(run.job, workers=workers))
+
+
+__all__ = ["Listed", "measure_all", "read_all", "with_workers"]
