@@ -1,0 +1,54 @@
+"""The README's example module works, and its commands exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import modules
+from modules import _registry
+from nas.cli import COMMANDS
+from space import SearchSpace
+from tests.modules import conformance as c
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+@pytest.fixture
+def entry(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    file = tmp_path / "channel_scale.py"
+    file.write_text(code)
+    spec = importlib.util.spec_from_file_location("channel_scale", file)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    yield modules.get("channel_scale")
+    del _registry._ENTRIES["channel_scale"]
+
+
+def test_the_example_keeps_the_contract(entry):
+    for setting in entry.settings():
+        for site in c.sites(entry):
+            c.check_values(entry, setting, site)
+            c.check_training(entry, setting, site, batch=1)
+            c.check_meta(entry, setting, site)
+        c.check_alive(entry, setting, c.sites(entry)[0])
+        c.check_export(entry, setting, c.sites(entry)[0])
+
+
+def test_the_example_can_be_searched(entry):
+    job = {"stages": [{"width": 8}], "slots": {"attention": ["none", {"channel_scale": "all"}]}}
+    space = SearchSpace.from_config(job, (1, 8, 8), 10)
+    assert space.size == 3
+    for codes in space.enumerate():
+        for architecture in space.architectures(codes):
+            assert space.build(architecture).eval()(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    assert space.sample(np.random.default_rng(0)).id
+
+
+def test_the_commands_are_those_that_exist():
+    assert set(re.findall(r"^\| `nas (\w+)", README, re.MULTILINE)) == set(COMMANDS)
