@@ -180,8 +180,8 @@ class Features:
             both = active[:, None] & active[None, :]
             result[self.hot_group[columns[0]]] += unequal * (1 + both)
         for c, group in enumerate(self.dense_group):
-        data = np.zeros(rows.hot.shape, dtype=np.float32)  # no parameter has a choice
-            result[group] += np.float32(0.5) * (column[:, None] - column[None, :]) ** 2
+            numbers = rows.dense[:, c]
+            result[group] += np.float32(0.5) * (numbers[:, None] - numbers[None, :]) ** 2
         return result
 
 
@@ -203,11 +203,9 @@ class Embedding:
 def embed(features: Features, rows: Rows, weights: NDArray[np.float64]) -> Embedding:
     """Return the embedding of rows under group weights."""
     weight = weights.astype(np.float32)
+    data: Floats = np.zeros(rows.hot.shape, dtype=np.float32)
     if features.hot_width:
-        root = np.sqrt(weight[features.hot_group])
-        data = np.where(rows.hot >= 0, root[rows.hot], np.float32(0))
-    else:
-        data = np.zeros(rows.hot.shape, dtype=np.float32)
+        data = np.where(rows.hot >= 0, np.sqrt(weight[features.hot_group])[rows.hot], data)
     n, per_row = rows.hot.shape
     pointers = np.arange(0, n * per_row + 1, per_row or 1)[: n + 1]
     if per_row == 0:

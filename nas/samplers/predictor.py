@@ -56,6 +56,13 @@ class Predictor:
         self._supply.mark(row)
         self._model.tell(row, measurement)
 
+    def expect(self, architecture: Architecture) -> None:
+        """Note an architecture that someone else is measuring."""
+        row = self.problem.space.codes([architecture])[0]
+        if not self._supply.seen(row):
+            self._supply.mark(row)
+            self._pending[row.tobytes()] = None
+
     # --- asking ---------------------------------------------------------------------------------
 
     def ask(self, number: int) -> Architecture:
@@ -85,7 +92,9 @@ class Predictor:
         if names:
             cost = costs[:, self.problem.cost_names.index(names[0])]
             level = cost.min() + _level(len(self._supply)) * np.ptp(cost)
-            near = np.argsort(np.abs(cost - level), kind="stable")[:32]
+            miss = np.abs(cost - level)
+            near = np.argsort(miss, kind="stable")[:32]
+            near = near[miss[near] <= miss[near[0]] + 0.02 * np.ptp(cost)]
         seen = self._supply.recent(64)
         apart = (codes[near][:, None, :] != seen[None, :, :]).sum(axis=2)
         distance = apart.min(axis=1) if len(seen) else np.zeros(len(near))

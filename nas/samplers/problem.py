@@ -117,16 +117,19 @@ class Problem:
     def bought_values(self, measurement: Measurement) -> NDArray[np.float64] | None:
         """Return the bought objectives of a measurement, more is better; None if it has none.
 
-        A failed measurement and one with a value that is not finite has none.
+        A failed measurement has none, nor one with a value that is not finite, nor one at a rung
+        that only ranks (a zero-cost score: it has a signal instead).
 
         Raises:
-            ProblemError: an evaluation that succeeded returned values, but not an objective.
+            ProblemError: an evaluation that succeeded returned neither an objective nor a signal.
         """
-        if not measurement.ok or not measurement.values:
+        if not measurement.ok:
             return None
         for name in self.bought:
             if name not in measurement.values:
-                returned = ", ".join(sorted(measurement.values))
+                if measurement.signal is not None:
+                    return None
+                returned = ", ".join(sorted(measurement.values)) or "nothing"
                 raise ProblemError(
                     f"no evaluation returns the objective `{name}`: it returned {returned}"
                     f"{did_you_mean(name, measurement.values)}"

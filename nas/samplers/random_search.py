@@ -22,4 +22,5 @@ class RandomSearch:
 
     def tell(self, measurement: Measurement) -> None:
         """Note that this architecture was measured."""
+        self.problem.bought_values(measurement)  # says so where an objective is missing
         self._supply.mark(self.problem.space.codes([measurement.architecture])[0])

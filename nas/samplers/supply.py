@@ -11,6 +11,7 @@ from nas.samplers.problem import Problem, ProblemError, SpaceExhausted
 from space import Architecture
 
 Codes = NDArray[np.int16]
+Doubles = NDArray[np.float64]
 
 TABLE = 20_000
 """Spaces up to this size are listed in full."""
@@ -18,7 +19,7 @@ TABLE = 20_000
 SWEEP = 500_000
 """Spaces up to this size are swept for a last unseen architecture before they count as empty."""
 
-_ROUNDS, _CROWD = 60, 256
+_ROUNDS, _CROWD = 60, 192
 
 
 class Supply:
@@ -31,6 +32,7 @@ class Supply:
     def __init__(self, problem: Problem) -> None:
         self.problem, self.space = problem, problem.space
         self._seen: dict[bytes, None] = {}
+        self._crowd: Codes | None = None
         self.listed = self.space.size <= TABLE
         self.table: Codes = np.empty((0, len(self.space.parameters)), dtype=np.int16)
         self.table_costs = np.zeros((0, 0))
@@ -114,7 +116,7 @@ class Supply:
             return self.table[order[self._free[order]][:count]]
         codes, _ = self.fresh(self.space.sample_codes(2 * count, rng))
         if len(codes) < count and self.problem.budget:
-            codes, _ = self.fresh(np.concatenate([codes, self._descend(rng, count)]))
+            codes, _ = self.fresh(np.concatenate([codes, self._wander(rng)]))
         if len(codes) == 0 and self._seen:
             codes = self._walk(rng)
         return codes[:count] if len(codes) else self._sweep()
@@ -129,21 +131,37 @@ class Supply:
                 return found
         return self.draw(1, rng)
 
-    def _descend(self, rng: np.random.Generator, enough: int = _CROWD) -> Codes:
-        """Walk from random rows down to the budget, the nearest to it first.
+    def _descend(self) -> Codes:
+        """Walk from random rows down to the budget; return a crowd, the nearest to it first.
 
-        Of a strict budget in a large space, little else is found within it.
+        Of a strict budget in a large space, little else is found within it. The same crowd at every
+        call, whatever was asked before.
         """
-        crowd = self.space.sample_codes(_CROWD, rng)
-        for _ in range(_ROUNDS):
-            children = self.space.mutate_codes(crowd, rng, local=0.3)
-            crowd = np.unique(np.concatenate([crowd, children]), axis=0)
-            over = self.problem.excess(self.problem.costs(crowd)).sum(axis=1)
-            order = np.lexsort((rng.random(len(crowd)), over))[:_CROWD]
-            crowd = crowd[order]
-            if len(order) >= enough and over[order[enough - 1]] <= 0:
-                break
-        return crowd
+        if self._crowd is None:
+            rng = self.problem.rng(0)
+            crowd = self.space.sample_codes(_CROWD, rng)
+            for _ in range(_ROUNDS):
+                crowd, over = self._nearest(crowd, rng)
+                if len(over) == _CROWD and over[-1] <= 0:
+                    break
+            self._crowd = crowd
+        return self._crowd
+
+    def _wander(self, rng: np.random.Generator) -> Codes:
+        """Return rows within budget a few random changes away from the crowd of ``_descend``."""
+        crowd = self._descend()
+        crowd = crowd[rng.permutation(len(crowd))]
+        for _ in range(3):
+            crowd, _ = self._nearest(crowd, rng)
+        return crowd[rng.permutation(len(crowd))]
+
+    def _nearest(self, crowd: Codes, rng: np.random.Generator) -> tuple[Codes, Doubles]:
+        """Return the nearest to the budget among rows and their mutants, and their excess."""
+        children = self.space.mutate_codes(crowd, rng, local=0.3)
+        crowd = np.unique(np.concatenate([crowd, children]), axis=0)
+        over = self.problem.excess(self.problem.costs(crowd)).sum(axis=1)
+        order = np.lexsort((rng.random(len(crowd)), over))[:_CROWD]
+        return crowd[order], over[order]
 
     def _walk(self, rng: np.random.Generator) -> Codes:
         """Look around what was seen, one change at a time."""
@@ -159,7 +177,7 @@ class Supply:
                     return found[:1]
         if self._seen:
             raise self._exhausted(self.space.size if self.space.size <= SWEEP else None)
-        raise self._nothing_within(self._descend(self.problem.rng(0)))
+        raise self._nothing_within(self._descend())
 
     def _nothing_within(self, codes: Codes) -> ProblemError:
         costs = self.problem.costs(codes)

@@ -15,7 +15,7 @@ from scipy.special import ndtr
 
 Doubles = NDArray[np.float64]
 
-SLACKS = (0.05, 0.3, 3.0)
+SLACKS = (0.02, 0.05, 0.3, 3.0)
 
 _OUTLIER = 10.0  # a value this many times farther below the median than the best is above it
 

@@ -1,0 +1,162 @@
+"""The model's mathematics against direct formulas and sampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nas.cost import FunctionCost
+from nas.pareto import hypervolume
+from nas.samplers import Problem
+from nas.samplers.features import Features, affinity, embed
+from nas.samplers.gaussian_process import Hyperparameters, Posterior
+from nas.samplers.improvement import Belief, expected_improvement
+from nas.samplers.warp import Warp
+from space import SearchSpace
+from tests.nas.samplers.examples import conditional_space, macro_problem
+
+RNG = np.random.default_rng
+
+
+def encoded(problem, count, seed=0):
+    codes = np.unique(problem.space.sample_codes(count, RNG(seed)), axis=0)
+    features = Features(problem)
+    return features, features.encode(codes, problem.costs(codes), np.zeros(len(codes), int))
+
+
+@pytest.mark.parametrize("problem", [macro_problem(), Problem(conditional_space())])
+def test_affinity_is_the_exponential_of_weighted_distances(problem):
+    features, rows = encoded(problem, 30)
+    weights = RNG(1).random(features.groups)
+    points = embed(features, rows, weights)
+    direct = np.exp(-np.tensordot(weights, features.distances(rows), 1))
+    assert affinity(points, points) == pytest.approx(direct, abs=1e-5)
+    assert np.linalg.eigvalsh(direct).min() > -1e-6  # a proper kernel
+
+
+def test_distances_count_what_differs():
+    space = SearchSpace({"a": ["x", "y"], "b": ["x", "y"], "c": [1, 2, 3]})
+    features = Features(Problem(space))
+    codes = space.codes(
+        [
+            space.architecture(v)
+            for v in ({"a": "x", "b": "y", "c": 1}, {"a": "y", "b": "x", "c": 1})
+        ]
+    )
+    rows = features.encode(codes, np.zeros((2, 0)), np.array([0, 2]))
+    between = features.distances(rows)[:, 0, 1]
+    hot = sorted({int(g) for g in features.hot_group})
+    assert between[hot].tolist() == [1.0, 1.0, 0.0]  # a and b differ, c does not
+    assert between[-1] == pytest.approx(2.0)  # rungs 0 and 2
+    assert between[[g for g in range(len(between) - 1) if g not in hot]].tolist() == pytest.approx(
+        [0.0] * (len(between) - 1 - len(hot))
+    )  # the counts of x and y are the same
+
+
+def test_posterior_equals_the_textbook_however_rows_arrive():
+    problem = macro_problem()
+    features, rows = encoded(problem, 60)
+    hyper = Hyperparameters(features)
+    values = RNG(2).normal(size=40)
+    train, test = rows[slice(0, 40)], rows[slice(40, None)]
+    kernel = hyper.amplitude * np.exp(-np.tensordot(hyper.weights, features.distances(rows), 1))
+    inverse = np.linalg.inv(kernel[:40, :40] + hyper.noise * np.eye(40))
+    mean = kernel[40:, :40] @ inverse @ values
+    variance = hyper.amplitude - np.einsum(
+        "ij,jk,ik->i", kernel[40:, :40], inverse, kernel[40:, :40]
+    )
+    at_once = Posterior(hyper, train, 50)
+    one_by_one = Posterior(hyper, train[slice(0, 25)], 50)
+    for i in range(25, 45):
+        one_by_one.append(one_by_one.embed(rows[slice(i, i + 1)]))
+    one_by_one.shrink(40)
+    for posterior in (at_once, one_by_one):
+        covariance = posterior.covariance(posterior.embed(test))
+        assert posterior.mean(covariance, values) == pytest.approx(mean, abs=2e-4)
+        assert posterior.variance(covariance) == pytest.approx(variance, abs=2e-4)
+
+
+def test_fitting_finds_the_choice_that_matters():
+    space = SearchSpace({name: list(range(4)) for name in "abcdef"})
+    problem = Problem(space)
+    features, rows = encoded(problem, 80)
+    codes = np.unique(space.sample_codes(80, RNG(0)), axis=0)
+    values = np.array([0.0, 2.0, -1.0, 1.0])[codes[:, 2]]
+    hyper = Hyperparameters(features)
+    hyper.fit(features.distances(rows), (values - values.mean()) / values.std(), 60)
+    relevance = hyper.weights[[features.hot_group[4 * j] for j in range(6)]]
+    assert relevance[2] > 5 * np.delete(relevance, 2).max()
+
+
+def test_the_gradient_is_that_of_the_likelihood():
+    problem = macro_problem()
+    features, rows = encoded(problem, 20)
+    hyper = Hyperparameters(features)
+    flat = features.distances(rows).reshape(features.groups, -1).astype(float)
+    values = RNG(0).normal(size=len(rows))
+    log = hyper._log + RNG(1).normal(size=len(hyper._log)) * 0.3
+    _, gradient = hyper._loss(log, flat, values)
+    for i in range(len(log)):
+        step = np.eye(len(log))[i] * 1e-5
+        numeric = (
+            hyper._loss(log + step, flat, values)[0] - hyper._loss(log - step, flat, values)[0]
+        ) / 2e-5
+        assert gradient[i] == pytest.approx(numeric, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("slack", [0.02, 3.0])
+def test_warp_goes_there_and_back_and_expects_what_sampling_finds(slack):
+    values = RNG(0).beta(5, 1, 50)
+    warp = Warp.of(values, slack)
+    z = warp.to(values)
+    assert (z.mean(), z.std()) == pytest.approx((0, 1), abs=1e-9)
+    assert warp.back(z) == pytest.approx(values)
+    draws = warp.back(0.7 + 0.5 * RNG(1).normal(size=400_000))
+    expected = warp.expected_gain(np.array([0.7]), np.array([0.5]), np.array([0.6, 0.9]))[0]
+    for height, gain in zip((0.6, 0.9), expected, strict=True):
+        assert gain == pytest.approx(np.maximum(draws - height, 0).mean(), rel=0.01, abs=1e-4)
+
+
+def test_warp_survives_equal_values_and_outliers():
+    assert Warp.of(np.full(3, 0.5), 0.05).to(np.array([0.5])) == pytest.approx([0.0])
+    wild = np.append(np.linspace(0.8, 0.9, 20), -1e9)
+    z = Warp.of(wild, 0.05).to(wild)
+    assert z[-1] == z.min() and np.ptp(z[:-1]) > 1  # the others stay apart
+
+
+@pytest.mark.parametrize(("bought", "known"), [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)])
+def test_expected_improvement_equals_sampling(bought, known):
+    rng = RNG(5)
+    warps = [Warp.of(rng.beta(4, 1, 30), 0.3) for _ in range(bought)]
+    means, deviations = rng.normal(0.3, 0.5, (bought, 4)), rng.uniform(0.1, 0.6, (bought, 4))
+    exact = rng.random((4, known))
+    front = rng.uniform(0.2, 0.95, (6, bought + known))
+    reference = np.full(bought + known, 0.1)
+    beliefs = [Belief(*args) for args in zip(means, deviations, warps, strict=True)]
+    computed = expected_improvement(beliefs, exact, front, reference)
+    directions = ["max"] * (bought + known)
+    before = hypervolume(front, reference, directions)
+    for i in range(4):
+        gains = []
+        for _ in range(1000):
+            values = [
+                w.back(means[j, i] + deviations[j, i] * rng.normal()) for j, w in enumerate(warps)
+            ]
+            point = np.array([*values, *exact[i]])
+            gains.append(hypervolume(np.vstack([front, point]), reference, directions) - before)
+        spread = np.std(gains) / np.sqrt(len(gains))
+        assert computed[i] == pytest.approx(np.mean(gains), abs=4 * spread + 1e-4)
+
+
+def test_expected_improvement_without_a_front():
+    belief = Belief(np.array([0.0]), np.array([1e-6]), Warp.of(np.array([0.2, 0.4, 0.8]), 3.0))
+    value = belief.warp.back(np.array([0.0]))[0]
+    gain = expected_improvement([belief], np.array([[0.5]]), np.zeros((0, 2)), np.array([0.1, 0.2]))
+    assert gain == pytest.approx([(value - 0.1) * 0.3], rel=1e-4)
+
+
+def test_costs_that_never_vary_and_logs_of_zero_do_no_harm():
+    space = SearchSpace({"a": ["x", "y", "z"], "b": ["x", "y"]})
+    cost = FunctionCost(lambda a: {"flat": 1.0, "zero": 0.0}, ["flat", "zero"], space)
+    rows = encoded(Problem(space, cost=cost), 6)[1]
+    assert np.isfinite(rows.dense).all()

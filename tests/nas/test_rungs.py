@@ -1,0 +1,112 @@
+"""Promotions by hand, by replay, and with what goes wrong at a rung."""
+
+from __future__ import annotations
+
+import pytest
+
+from nas.cost import FunctionCost
+from nas.records import Measurement, Task
+from nas.rungs import RungError, Rungs
+from nas.samplers import Problem
+from space import SearchSpace
+
+SPACE = SearchSpace({"size": list(range(1, 28))})
+PROBLEM = Problem(
+    SPACE,
+    {"accuracy": "max", "flops": "min"},
+    cost=FunctionCost(lambda a: {"flops": float(a["size"])}, ["flops"], SPACE),
+)
+ALONE = Problem(SPACE)
+
+
+def told(size, accuracy, rung=0, signal=None, status="ok", seed=0):
+    architecture = SPACE.architecture({"size": size})
+    values = {"accuracy": accuracy} if accuracy is not None else {}
+    return Measurement(size, architecture, rung, seed, status, values, signal=signal)
+
+
+def size_of(promotion):
+    return None if promotion is None else (promotion[0]["size"], promotion[1])
+
+
+def test_waits_until_a_rung_has_enough():
+    rungs = Rungs(ALONE, 2, eta=3)
+    measured = [told(1, 0.5), told(2, 0.7)]
+    assert rungs.next(measured) is None
+    measured.append(told(3, 0.6))
+    assert size_of(rungs.next(measured)) == (2, 1)
+
+
+def test_a_promotion_in_progress_is_not_repeated():
+    rungs = Rungs(ALONE, 2, eta=3)
+    measured = [told(1, 0.5), told(2, 0.7), told(3, 0.6)]
+    running = [Task(2, SPACE.architecture({"size": 2}), 1)]
+    assert rungs.next(measured, running) is None
+    assert rungs.next([*measured, told(2, 0.8, rung=1)]) is None
+
+
+def test_higher_rungs_come_first():
+    rungs = Rungs(ALONE, 3, eta=2)
+    measured = [told(n, n / 10) for n in range(1, 9)]
+    measured += [told(n, n / 10, rung=1) for n in (8, 7)]
+    assert size_of(rungs.next(measured)) == (8, 2)
+
+
+def test_ladder_of_27_keeps_9_3_1_in_order():
+    rungs = Rungs(ALONE, 4, eta=3)
+    measured = [told(n, n / 100) for n in range(1, 28)]
+    while (due := rungs.next(measured)) is not None:
+        architecture, rung = due
+        measured.append(told(architecture["size"], architecture["size"] / 100, rung))
+    reached = [sorted(m.architecture["size"] for m in measured if m.rung == r) for r in (1, 2, 3)]
+    assert reached == [list(range(19, 28)), [25, 26, 27], [27]]
+
+
+def test_non_dominated_first_then_spread():
+    # front: 1 (cheap, poor), 5, 6, 20 (dear, good); 6 crowds 5, the extremes are rarest
+    measured = [told(1, 0.1), told(5, 0.5), told(6, 0.51), told(20, 0.9), told(21, 0.2)]
+    measured += [told(n, 0.0) for n in (22, 23, 24, 25)]
+    order = Rungs(PROBLEM, 2, eta=3).order({m.architecture.id: [m] for m in measured})
+    sizes = [
+        next(m for m in measured if m.architecture.id == i).architecture["size"] for i in order
+    ]
+    assert sizes[:2] == [20, 1] and set(sizes[2:4]) == {5, 6} and sizes[4] == 21
+
+
+def test_signal_ranks_within_a_rung_where_all_carry_one():
+    rungs = Rungs(ALONE, 2, eta=3)
+    measured = [told(1, 0.9, signal=-9.0), told(2, 0.1, signal=-1.0), told(3, 0.5, signal=-5.0)]
+    assert size_of(rungs.next(measured)) == (2, 1)
+    measured[0] = told(1, 0.9)  # one without: signals and accuracies do not mix
+    assert size_of(rungs.next(measured)) == (1, 1)
+
+
+def test_zero_cost_scores_need_no_accuracy():
+    rungs = Rungs(ALONE, 2, eta=3)
+    measured = [told(n, None, signal=float(-n)) for n in (3, 1, 2)]
+    assert size_of(rungs.next(measured)) == (1, 1)
+
+
+def test_failures_stay_where_they_failed():
+    rungs = Rungs(ALONE, 2, eta=3)
+    measured = [told(1, 0.5), told(2, None, status="failed"), told(3, float("nan"))]
+    assert size_of(rungs.next(measured)) == (1, 1)
+    failed = [told(n, None, status="failed") for n in (1, 2, 3)]
+    assert rungs.next(failed) is None
+
+
+def test_seeds_are_averaged():
+    rungs = Rungs(ALONE, 2, eta=3)
+    measured = [told(1, 0.9), told(1, 0.1, seed=1), told(2, 0.6), told(2, 0.6, seed=1)]
+    assert size_of(rungs.next([*measured, told(3, 0.2)])) == (2, 1)
+
+
+def test_one_rung_promotes_nothing():
+    assert Rungs(ALONE, 1).next([told(n, 0.5) for n in range(1, 9)]) is None
+
+
+def test_impossible_ladders():
+    with pytest.raises(RungError, match="at least one rung, not 0"):
+        Rungs(ALONE, 0)
+    with pytest.raises(RungError, match="above 1"):
+        Rungs(ALONE, 2, eta=1)
