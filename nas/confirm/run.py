@@ -1,0 +1,147 @@
+"""Confirming a run: its front and as many random architectures, trained long and tested."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from modules import PlugnasError
+from nas import ledger
+from nas.confirm.outcome import Confirmation, paths, read
+from nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
+from nas.drive import Listener
+from nas.front_report import RunView
+from nas.listed import measure_all
+from nas.preparation import Prepared, prepare
+from nas.proxy import Recipe, default_confirmation
+from nas.samplers import Problem, SpaceExhausted
+from nas.samplers import create as create_sampler
+from space import Architecture
+
+Notify = Callable[[str], None]
+
+
+class ConfirmError(PlugnasError):
+    """A confirmation that cannot be made: no front, no test images, another recipe before."""
+
+
+def confirm(
+    view: RunView,
+    *,
+    seeds: int | None = None,
+    epochs: int | None = None,
+    on_event: Listener | None = None,
+    notify: Notify = lambda text: None,
+) -> Confirmation | None:
+    """Train the front's members and as many random architectures long, and score them.
+
+    They learn from train and validation images and are scored on the test images. Each is also
+    given the proxy's training again, under a seed that the search did not use. What was confirmed
+    before is kept, a stopped confirmation goes on. ``seeds`` and ``epochs`` are by default the
+    job's. Returns None where it was interrupted before anything was confirmed.
+
+    Raises:
+        ConfirmError: there is nothing to confirm, or not so.
+    """
+    from nas.job_run import evaluator, executor
+
+    job, run = view.run.job, view.run
+    wanted = (job.confirm.seeds if job.confirm else 3) if seeds is None else seeds
+    if wanted < 1:
+        raise ConfirmError(f"a confirmation takes at least one seed, but got {wanted}")
+    if not view.front:
+        raise ConfirmError("no architecture within budget has finished the highest rung yet")
+    prepared = prepare(job, run.base, run.path / "costs.json")
+    recipe = long_recipe(view, prepared, epochs)
+    _check(view, prepared, recipe)
+    front = [m.architecture for m in view.front]
+    other = random_control(view, prepared, len(front)) if _has_control(view) else []
+    proxy = evaluator(job, prepared, run.facts.device, None)
+    long, again = paths(run.path)
+    about = {
+        "recipe": msgspec.to_builtins(recipe),
+        "learn_from": LEARN_FROM,
+        "score_on": SCORE_ON,
+        "test_images": len(prepared.dataset.test),
+        "front": [a.id for a in front],
+        "control": [a.id for a in other],
+    }
+    measure = functools.partial(
+        measure_all, space=prepared.space, cost=prepared.cost, on_event=on_event
+    )
+    unused = range(job.seeds, job.seeds + wanted)
+    if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
+        notify(f"the proxy again, seed {unused[0]}: {len(front)} of the front, {len(other)} random")
+        short = replace(proxy, rungs=proxy.rungs[-1:])
+        made = functools.partial(executor, job, short, job.timeout_s)
+        outcome = measure(
+            [*front, *other], unused[:1], again, executor=made, about={"again": about}
+        )
+        if outcome.reason == "interrupted":
+            return read(view)
+    notify(f"long trainings: {recipe.epochs} epochs, {wanted} seeds, tested on "
+           f"{about['test_images']} images")  # fmt: skip
+    training = LongTraining(proxy, recipe, str(long.parent.resolve()))
+    made = functools.partial(executor, job, training, None)
+    measure([*front, *other], unused, long, executor=made, about={"confirm": about})
+    return read(view)
+
+
+def long_recipe(view: RunView, prepared: Prepared, epochs: int | None = None) -> Recipe:
+    """Return the recipe of a run's confirmations."""
+    recipe = default_confirmation(prepared.dataset)
+    asked = view.run.job.confirm.epochs if epochs is None and view.run.job.confirm else epochs
+    return recipe if asked is None else msgspec.structs.replace(recipe, epochs=asked)
+
+
+def _has_control(view: RunView) -> bool:
+    return view.run.job.confirm is None or view.run.job.confirm.control
+
+
+def _check(view: RunView, prepared: Prepared, recipe: Recipe) -> None:
+    """Refuse where there are no test images, or the values would not be comparable."""
+    if not len(prepared.dataset.test):
+        raise ConfirmError(
+            f"{prepared.dataset.name} keeps no test images, and a confirmation is scored on images "
+            "that the search has never seen; give `data` a test part"
+        )
+    long, _ = paths(view.run.path)
+    if not long.exists():
+        return
+    for header in ledger.read(long).headers:
+        before: Any = header.get("confirm", {}).get("recipe")
+        if before is not None and before != msgspec.to_builtins(recipe):
+            raise ConfirmError(
+                f"{long} holds trainings of another recipe ({before.get('epochs')} epochs, now "
+                f"{recipe.epochs}), which cannot be compared; use that one, or move {long.parent} "
+                "away"
+            )
+
+
+def random_control(view: RunView, prepared: Prepared, count: int) -> list[Architecture]:
+    """Return random architectures within budget that are not on the front; always the same."""
+    on = {m.id for m in view.front}
+    problem = Problem(
+        space=prepared.space,
+        objectives={"accuracy": "max"},
+        budget=view.run.job.limits,
+        cost=prepared.cost,
+        seed=view.run.job.seed + 1_000_003,  # not the stream of a random search
+    )
+    sampler = create_sampler("random", problem)
+    found: list[Architecture] = []
+    for number in range(count + len(on)):
+        try:
+            architecture = sampler.ask(number)
+        except SpaceExhausted:
+            break
+        if architecture.id not in on and len(found) < count:
+            found.append(architecture)
+    return found
+
+
+__all__ = ["ConfirmError", "confirm", "long_recipe", "random_control"]

@@ -1,0 +1,98 @@
+"""A confirmation as a table to read."""
+
+from __future__ import annotations
+
+import math
+
+from nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
+from nas.confirm.statistics import Estimate
+from nas.zoo_report import short
+
+
+def to_text(found: Confirmation) -> str:
+    """Return members, rank correlation, luck and what can be told apart."""
+    images = found.about.get("test_images")
+    epochs = (found.about.get("recipe") or {}).get("epochs")
+    lines = [
+        f"{len(found.of(FRONT))} of the front and {len(found.of(CONTROL))} random architectures, "
+        f"trained {epochs} epochs on train + validation images, scored on {images} test images",
+        "",
+        f"  {'id':<13} {'':<8} {'test accuracy':>16} {'n':>3} {'flops':>9} {'params':>9}   "
+        f"{'proxy, search':>13} {'proxy, again':>13}",
+    ]
+    lines += [_line(m) for m in found.members]
+    if found.failed:
+        lines.append(f"  {found.failed} trainings failed")
+    return "\n".join([*lines, "", *verdicts(found)])
+
+
+def _line(m: Confirmed) -> str:
+    spread = "" if math.isnan(m.std) else f" ± {100 * m.std:.2f}"
+    return (
+        f"  {m.id:<13} {m.kind:<8} {f'{100 * m.mean:.2f}{spread} %':>16} {m.n:>3} "
+        f"{short(m.costs.get('flops', math.nan)):>9} {short(m.costs.get('params', math.nan)):>9}   "
+        f"{_percent(m.proxy_accuracy):>13} {_percent(m.proxy_again):>13}"
+    )
+
+
+def _percent(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.2f} %"
+
+
+def verdicts(found: Confirmation) -> list[str]:
+    """Return, in sentences, what the confirmations tell together."""
+    lines = [
+        f"Kendall's tau, proxy measured afresh against test: {_interval(found.tau)}",
+        f"Kendall's tau on the front alone, proxy as searched against test: "
+        f"{_interval(found.tau_front)}",
+    ]
+    luck = found.luck
+    if luck is not None:
+        spread = f" [{100 * luck.luck.low:+.2f}, {100 * luck.luck.high:+.2f}]"
+        share = "" if math.isnan(luck.share) else f", {100 * luck.share:.0f} % of its lead"
+        lines.append(
+            f"Luck: the front led random architectures by {100 * luck.lead:.2f} points in the "
+            f"search and by {100 * luck.lead_again:.2f} when measured again; "
+            f"{100 * luck.luck.value:+.2f} points{spread} were luck{share}. "
+            f"Long trained, on test images, it leads by {100 * luck.lead_confirmed:.2f}."
+        )
+    lines.append(told_apart(found))
+    images = found.about.get("test_images")
+    best = max((m.mean for m in found.of(FRONT)), default=math.nan)
+    if images and 0 < best < 1:
+        error = 100 * math.sqrt(best * (1 - best) / images)
+        lines.append(
+            f"± is over seeds; {images} test images add ± {error:.2f} points to each, the same "
+            "images for all."
+        )
+    return lines
+
+
+def told_apart(found: Confirmation) -> str:
+    """Return which front members the seeds tell apart."""
+    if not found.pairs:
+        return "Which members differ cannot be told from one seed each."
+    apart = [p for p in found.pairs if p.distinguishable]
+    text = (
+        f"{len(apart)} of {len(found.pairs)} pairs of the front are distinguishable (pooled t "
+        "tests, Holm, 5 %)"
+    )
+    costs = {m.id: m.costs.get("flops", math.nan) for m in found.members}
+    wasted = []
+    for p in found.pairs:
+        if not p.distinguishable:
+            cheap, dear = sorted((p.first, p.second), key=lambda name: costs[name])
+            wasted.append((costs[dear] / costs[cheap], dear, cheap))
+    if wasted:
+        ratio, dear, cheap = max(wasted)
+        text += f"; {dear[:6]} costs {ratio:.1f} times {cheap[:6]} and is not shown to be better"
+    return text + "."
+
+
+def _interval(value: Estimate) -> str:
+    if math.isnan(value.value):
+        return f"not known from {value.n} architectures"
+    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}], n = {value.n}"
+
+
+__all__ = ["to_text", "told_apart", "verdicts"]

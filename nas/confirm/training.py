@@ -1,0 +1,79 @@
+"""The long training as an evaluator: train + validation in, the test set's verdict out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from nas.data import Dataset, load
+from nas.proxy import Proxy, Recipe, train
+from nas.proxy.machine import keep_memory
+from nas.records import Task
+from space import Network, parts_of
+
+LEARN_FROM, SCORE_ON = ("train", "validation"), "test"
+
+
+@dataclass(frozen=True)
+class LongTraining:
+    """The evaluator factory of a confirmation: picklable; called once per worker.
+
+    ``proxy`` tells of images, device and precision; ``folder`` is where weights are kept, as
+    ``<architecture id>/seed<k>.safetensors``.
+    """
+
+    proxy: Proxy
+    recipe: Recipe
+    folder: str
+
+    def __call__(self) -> Callable[[Task], dict[str, Any]]:
+        """Load the images and return ``evaluate(task)``."""
+        keep_memory()
+        proxy = self.proxy.settled()
+        dataset = load(proxy.data, cache=proxy.cache).on(torch.device(proxy.device))
+        return partial(self._evaluate, proxy, dataset)
+
+    def _evaluate(self, proxy: Proxy, dataset: Dataset, task: Task) -> dict[str, Any]:
+        training = train(
+            lambda: Network(parts_of(task.architecture.values)),
+            dataset,
+            self.recipe,
+            seed=task.seed,
+            device=proxy.device,
+            precision=proxy.precision,
+            cpu_threads=proxy.cpu_threads,
+            learn_from=LEARN_FROM,
+            score_on=SCORE_ON,
+        )
+        extra: dict[str, Any] = {"loss": training.loss, "images": len(dataset.test)}
+        if training.reason is None:
+            path = Path(self.folder) / task.architecture.id / f"seed{task.seed}.safetensors"
+            _save(training.network, path)
+            extra["weights"] = f"{task.architecture.id}/{path.name}"
+        return {
+            "values": {"accuracy": training.accuracy},
+            "signal": training.accuracy,
+            "curve": training.curve,
+            "cpu_seconds": training.cpu_seconds,
+            "extra": extra,
+            **({} if training.reason is None else {"reason": training.reason}),
+        }
+
+
+def _save(network: torch.nn.Module, path: Path) -> None:
+    """Write the weights whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    state = {k: v.detach().cpu().contiguous().clone() for k, v in network.state_dict().items()}
+    try:
+        save_file(state, str(temporary))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
