@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from nas.latency.anchors import anchors
+from nas.latency.anchors import NAMES
 from nas.latency.conditions import Conditions, clocks
 from nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
 from nas.latency.parts import parts_of_architectures, parts_of_space
@@ -58,7 +58,7 @@ def measure_architectures(
         samples = run_rounds(timers, anchor_timers(conditions), rounds, rng, on_progress)
         noted = clocks(device)
     names = [a.id for a in unique]
-    return report(names, samples, conditions, list(anchors()), (before, load()), limit, noted)
+    return report(names, samples, conditions, list(NAMES), (before, load()), limit, noted)
 
 
 def measure_table(

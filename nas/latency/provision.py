@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
+from nas.job import LatencyConfig
 from nas.latency.measure import measure_table
 from nas.latency.parts import is_buildable, parts_of_space
 from nas.latency.rounds import Progress
@@ -15,18 +15,8 @@ from space import SearchSpace
 MAX_PARTS = 50_000
 
 
-class LatencyWishes(Protocol):
-    """The ``latency:`` section of a job."""
-
-    device: str
-    table: str | None
-    batch: int
-    threads: int
-    rounds: int
-
-
 def provide_table(
-    wishes: LatencyWishes,
+    wishes: LatencyConfig,
     space: SearchSpace,
     base: Path,
     keep: Path | None = None,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import modules
-from nas.latency.anchors import anchors
+from nas.latency.anchors import NAMES
 from nas.latency.conditions import Conditions
 from nas.latency.parts import Key
 from nas.latency.rounds import Progress, Samples, anchor_timers, run_rounds
@@ -118,7 +118,7 @@ class Session:
         entries = _entries(self.keys, own, empty, link)
         if extend is not None:
             return replace(extend, entries={**extend.entries, **entries})
-        anchor_ms = dict(zip(anchors(), reference.tolist(), strict=True))
+        anchor_ms = dict(zip(NAMES, reference.tolist(), strict=True))
         return LatencyTable(self.conditions, anchor_ms, self.rounds, empty, entries)
 
     def check(

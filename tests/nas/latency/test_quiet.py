@@ -1,0 +1,113 @@
+"""The lock between training and latency, with real processes."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from nas.latency import BusyMachineError, LatencyError
+from nas.latency.quiet import quiet, training
+
+HOLD = """
+import sys
+from nas.latency.quiet import quiet, training
+with {kind}():
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture(autouse=True)
+def lock_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLUGNAS_LOCK_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def hold():
+    """Start processes that hold a side of the lock until they get a line."""
+    started = []
+
+    def start(kind):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD.format(kind=kind)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_many_train_and_none_measures_meanwhile(hold):
+    first, second = hold("training"), hold("training")
+    assert first.stdout.readline() == second.stdout.readline() == "held\n"
+    waited = []
+    with (
+        pytest.raises(BusyMachineError, match="never taken while the machine trains"),
+        quiet(timeout=0.2, on_wait=lambda: waited.append(1)),
+    ):
+        pytest.fail("measured while two processes trained")
+    assert waited == [1]
+
+
+def test_a_killed_training_frees_the_machine(hold):
+    process = hold("training")
+    process.stdout.readline()
+    process.kill()
+    process.wait()
+    with quiet(timeout=5):
+        pass
+
+
+def test_training_waits_for_a_measurement(hold):
+    measuring = hold("quiet")
+    measuring.stdout.readline()
+    trained = threading.Event()
+
+    def train():
+        with training():
+            trained.set()
+
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    assert not trained.wait(0.3)
+    measuring.communicate("\n")
+    assert trained.wait(10)
+    thread.join()
+
+
+def test_who_wants_to_measure_is_not_starved(hold):
+    """A training that comes after a waiting measurement waits for it."""
+    training_now, measuring = hold("training"), None
+    training_now.stdout.readline()
+    measuring = hold("quiet")
+    with pytest.raises(subprocess.TimeoutExpired):
+        measuring.wait(1.5)  # it has closed the gate by now, and waits
+    later = hold("training")
+    with pytest.raises(subprocess.TimeoutExpired):
+        later.wait(1.0)
+    training_now.communicate("\n")
+    assert measuring.stdout.readline() == "held\n"
+    assert later.poll() is None
+    measuring.communicate("\n")
+    assert later.stdout.readline() == "held\n"
+
+
+def test_latency_within_an_evaluation_is_refused_at_once():
+    with training(), pytest.raises(LatencyError, match="this process is evaluating"), quiet():
+        pass
+    with quiet(timeout=5):
+        pass
+
+
+def test_a_lock_file_that_cannot_be_opened(monkeypatch, tmp_path):
+    monkeypatch.setenv("PLUGNAS_LOCK_DIR", str(tmp_path / "missing"))
+    with pytest.raises(LatencyError, match="PLUGNAS_LOCK_DIR"), training():
+        pass
