@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 import modules
-from nas.export import check, directory, hashes, pt2, tensors
+from nas.export import check, directory, hashes, model_py, pt2, tensors
 from nas.export.errors import ExportError
 from nas.export.subject import Subject
 from nas.ledger import versions
 
-FORMATS = ("pt2", "safetensors")
+FORMATS = ("pt2", "safetensors", "source")
 _SECONDS = 0.3  # for the latency of each file
 
 
@@ -128,6 +128,9 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
             subject, path, versions(), deploy=options.deploy, preprocessing=options.preprocessing
         )
         files += [tensors.WEIGHTS, tensors.ARCHITECTURE]
+    if "source" in wanted:
+        model_py.write(subject, path, deploy=options.deploy, preprocessing=options.preprocessing)
+        files.append(model_py.FILE)
     step = work.program.step if work.program else None
     work.delivery = Delivery(target, tuple(files), skipped, {}, step)
     return work

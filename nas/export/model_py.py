@@ -1,0 +1,239 @@
+"""``model.py``: the source of exactly one network, which needs torch and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import modules
+from nas.export.classifier import Classifier
+from nas.export.errors import ExportError
+from nas.export.expressions import Call, constant
+from nas.export.source import Collector, check_names
+from nas.export.standalone.reading import read_safetensors
+from nas.export.subject import Subject
+from nas.export.written import Writer, dotted
+from space import Network
+from space.network import Block
+
+FILE = "model.py"
+
+# Blocks are handed their modules instead of a plan of them; the rest of the class is space's own.
+_BLOCK_INIT = """
+    def __init__(
+        self,
+        *,
+        operator: nn.Module,
+        norm: nn.Module,
+        activation: nn.Module,
+        attention: nn.Module,
+        shortcut: nn.Module,
+        fusion: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.operator = operator
+        self.norm = norm
+        self.activation = activation
+        self.attention = attention
+        self.shortcut = shortcut
+        self.fusion = fusion
+"""
+
+
+def write(subject: Subject, directory: Path, *, deploy: bool, preprocessing: bool) -> None:
+    """Write model.py.
+
+    Raises:
+        ExportError: the source of a module cannot stand alone.
+    """
+    text = source(subject, deploy=deploy, preprocessing=preprocessing)
+    (directory / FILE).write_text(text, encoding="utf-8")
+
+
+def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
+    """Return the text of model.py."""
+    if not isinstance(subject.network, Network):
+        raise ExportError("model.py can be written of a network that a space built only")
+    collector = Collector(
+        without=frozenset() if deploy else frozenset({"fuse"}),
+        headings=_headings(subject),
+        taken={"Network", "load", "main", "CLASSES", "INPUT_SHAPE", "MEAN", "STD"},
+    )
+    collector.rewrites = {dotted(Block): _block(collector)}
+    calls = Writer(collector.need).network(subject.network)
+    collector.need(dotted(Classifier))
+    collector.need(f"{read_safetensors.__module__}.read_safetensors")
+    if deploy:
+        collector.need("modules._fuse.fuse")
+    own = {
+        "import sys", "from collections import OrderedDict", "from pathlib import Path",
+        "import torch", "from torch import Tensor", "from torch import nn",
+    }  # fmt: skip
+    imports = _imports(collector.imports | own)
+    pieces = [
+        _head(subject, libraries(imports), deploy=deploy, preprocessing=preprocessing),
+        "from __future__ import annotations",
+        imports,
+        _constants(subject),
+        *_spaced(collector.bodies),
+        "\n\n" + _network(subject, calls),
+        "\n\n" + _load(deploy=deploy, preprocessing=preprocessing),
+        "\n\n" + _main(preprocessing=preprocessing),
+    ]
+    text = "\n\n".join(pieces).replace("\n\n\n\n", "\n\n\n") + "\n"
+    check_names(text)
+    return text
+
+
+def _block(collector: Collector) -> str:
+    """Return space's Block with a constructor that takes the modules themselves."""
+    from nas.export.source import class_text
+
+    return class_text(dotted(Block), without=collector.without, init=_BLOCK_INIT)
+
+
+def _headings(subject: Subject) -> dict[str, str]:
+    """The mechanism and its paper above each class of the zoo."""
+    found = {}
+    for key in subject.module_keys:
+        entry = modules.get(key)
+        year = f" ({entry.year})" if entry.year else ""
+        paper = f": {entry.paper}" if entry.paper else ""
+        found[dotted(entry.cls)] = f"{entry.name}{year}{paper}"
+    return found
+
+
+def libraries(text: str) -> list[str]:
+    """Return what a model.py imports beside the standard library."""
+    return [
+        name
+        for name in ("torch", "torchvision")
+        if re.search(rf"^(from|import) {name}\b", text, re.M)
+    ]
+
+
+def _spaced(bodies: list[str]) -> list[str]:
+    """Join constants that follow each other; two empty lines before everything else."""
+    groups: list[str] = []
+    constants = False
+    for body in bodies:
+        is_constant = not re.search(r"^(class|def|@)", body, re.M)
+        if is_constant and constants:
+            groups[-1] += "\n" + body
+        else:
+            groups.append("\n\n" + body)
+        constants = is_constant
+    return groups
+
+
+def _head(subject: Subject, needs: list[str], *, deploy: bool, preprocessing: bool) -> str:
+    channels, height, width = subject.input_shape
+    takes = (
+        f"uint8 images (B, {height}, {width}, {channels}) in, probabilities out"
+        if preprocessing
+        else f"images (B, {channels}, {height}, {width}) in, normalised by MEAN and STD; logits out"
+    )
+    form = (
+        """``load(deploy=False)`` gives the form that can be trained further; the other has norms and
+branches folded into its convolutions and computes the same with less."""
+        if deploy
+        else "Norms are kept as they were trained, so that training can go on."
+    )
+    return f'''"""Network {subject.id}: an image classifier in {len(subject.classes)} classes.
+
+    from model import load
+    model = load()  # {takes}
+
+{form}
+
+Needs {" and ".join(needs)}. Weights are read from model.safetensors beside this file. Generated by
+plugnas, which it does not need.
+"""'''
+
+
+def _imports(statements: set[str]) -> str:
+    """Sort imports as linters do: the standard library, then the others, joined per module."""
+    plain = sorted(s for s in statements if s.startswith("import "))
+    joined: dict[str, set[str]] = {}
+    for statement in statements - set(plain):
+        place, names = statement.removeprefix("from ").split(" import ")
+        joined.setdefault(place, set()).add(names)
+    froms = [f"from {p} import {', '.join(sorted(joined[p], key=_case))}" for p in sorted(joined)]
+    both = [*plain, *froms]
+    others = [s for s in both if s.split()[1].split(".")[0] in ("torch", "torchvision")]
+    standard = [s for s in both if s not in others]
+    return "\n".join(standard) + "\n\n" + "\n".join(others)
+
+
+def _case(name: str) -> tuple[int, str]:
+    """Constants, then classes, then functions."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
+
+
+def _constants(subject: Subject) -> str:
+    shape = f"INPUT_SHAPE = {subject.input_shape}  # channels, height, width"
+    mean = constant("MEAN", subject.mean) + "  # per channel, of images scaled to 0..1"
+    return "\n".join(
+        [constant("CLASSES", subject.classes), shape, mean, constant("STD", subject.std)]
+    )
+
+
+def _network(subject: Subject, calls: dict[str, Call]) -> str:
+    channels, height, width = subject.input_shape
+    lines = [
+        "class Network(nn.Module):",
+        '    """Stem, stages of blocks, context, head.',
+        "",
+        f"    (B, {channels}, {height}, {width}) -> logits (B, {len(subject.classes)}).",
+        '    """',
+        "",
+        "    def __init__(self) -> None:",
+        "        super().__init__()",
+        *(call.text(8, f"self.{name} = ") for name, call in calls.items()),
+        "",
+        "    def forward(self, x: Tensor) -> Tensor:",
+    ]
+    *inner, last = calls
+    lines += [f"        x = self.{name}(x)" for name in inner]
+    return "\n".join([*lines, f"        return self.{last}(x)"])
+
+
+def _load(*, deploy: bool, preprocessing: bool) -> str:
+    argument = ", *, deploy: bool = True" if deploy else ""
+    lines = [
+        f"def load(directory: str | Path | None = None{argument}) -> nn.Module:",
+        '    """Return the network in eval mode with the weights of model.safetensors."""',
+        "    folder = Path(__file__).parent if directory is None else Path(directory)",
+        "    network: nn.Module = Network()",
+        '    state = read_safetensors(folder / "model.safetensors")',
+        "    network.load_state_dict(state, strict=True)",
+        "    network.eval()",
+    ]
+    if deploy:
+        lines += ["    if deploy:", "        network = fuse(network)"]
+    last = "Classifier(network, MEAN, STD).eval()" if preprocessing else "network"
+    return "\n".join([*lines, f"    return {last}"])
+
+
+def _main(*, preprocessing: bool) -> str:
+    image = (
+        "torch.zeros(1, height, width, channels, dtype=torch.uint8)"
+        if preprocessing
+        else "torch.zeros(1, channels, height, width)"
+    )
+    return "\n".join(
+        [
+            "def main() -> None:",
+            '    """Load the weights and classify an empty image, to show that all is well."""',
+            "    model = load()",
+            "    channels, height, width = INPUT_SHAPE",
+            "    with torch.no_grad():",
+            f"        output = model({image})",
+            "    count = sum(p.numel() for p in model.parameters())",
+            '    sys.stdout.write(f"{count} parameters, output {tuple(output.shape)}\\n")',
+            "",
+            "",
+            'if __name__ == "__main__":',
+            "    main()",
+        ]
+    )

@@ -1,0 +1,134 @@
+"""A network as constructor calls: what ``space.Network`` builds, written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+import modules
+from modules import Entry, Site
+from modules._parts import BatchNorm2d
+from modules._registry import Setting
+from nas.export.errors import ExportError
+from nas.export.expressions import Call
+from space import Network, Part, adapters
+from space.network import Block, BlockSpec, ContextSpec, HeadSpec
+from space.options import Choice
+
+Need = Callable[[str], str]  # collects a definition by its dotted name, returns its name
+
+
+def dotted(cls: type) -> str:
+    """Return where a class is defined: ``modules.attention.se.SqueezeExcitation``."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+class Writer:
+    """Writes parts as calls, collecting every class on the way."""
+
+    def __init__(self, need: Need) -> None:
+        self._need = need
+
+    def network(self, network: Network) -> dict[str, Call]:
+        """Return a call for each child of the network, by its name."""
+        calls: dict[str, Call] = {}
+        blocks: dict[str, dict[str, Call]] = {}
+        for part in network.parts:
+            outer, _, inner = part.position.partition(".")
+            call = self._part(part, network.get_submodule(part.position))
+            if inner:
+                blocks.setdefault(outer, {})[inner] = call
+                calls[outer] = _named(blocks[outer])
+            else:
+                calls[outer] = call
+        return calls
+
+    def _part(self, part: Part, built: nn.Module) -> Call:
+        spec, site = part.spec, Site(*part.input_shape)
+        if isinstance(spec, BlockSpec) and isinstance(built, Block):
+            return self._block(spec, site, built)
+        if isinstance(spec, ContextSpec):
+            return self._choice(spec.context, "context", site)
+        if isinstance(spec, HeadSpec):
+            pooling = self._choice(spec.pooling, "pooling", site)
+            classifier = self._layer(built.get_submodule("classifier"))
+            return _named({"pooling": pooling, "classifier": classifier})
+        return self._layer(built)
+
+    def _block(self, spec: BlockSpec, site: Site, built: Block) -> Call:
+        height, width = (-(-n // spec.stride) for n in (site.height, site.width))
+        after = Site(spec.out_channels, height, width)
+        site = _strided(site, spec)
+        return Call.of(
+            self._need(dotted(Block)),
+            operator=self._choice(spec.operator, "operator", site),
+            norm=self._layer(built.norm),
+            activation=self._choice(spec.activation, "activation", after),
+            attention=self._choice(spec.attention, "attention", after),
+            shortcut=self._layer(built.shortcut),
+            fusion=self._choice(spec.fusion, "fusion", after),
+        )
+
+    def _choice(self, choice: Choice, slot: str, site: Site) -> Call:
+        """Write what ``space.adapters.build`` builds."""
+        entry, setting = modules.get(choice.key), dict(choice.setting)
+        if slot == "operator" and entry.slot not in ("operator", "transform"):
+            inner_site = adapters._behind_projection(site)
+            inner = self._on_map(entry, inner_site, setting)
+            name = self._need(dotted(adapters.Projected))
+            return Call.of(name, site.channels, site.width_out, site.stride, inner)
+        if slot in ("attention", "context"):
+            return self._on_map(entry, site, setting)
+        return self._module(entry, site, setting)
+
+    def _on_map(self, entry: Entry, site: Site, setting: Setting) -> Call:
+        call = self._module(entry, site, setting)
+        if entry.slot == "mixer":
+            return Call.of(self._need(dotted(adapters.Tokens)), call)
+        if entry.slot == "sequence":
+            return Call.of(self._need(dotted(adapters.Scan)), rows=call, columns=call)
+        if entry.slot == "region":
+            return Call.of(self._need(dotted(adapters.Boxes)), site.channels, call)
+        return call
+
+    def _module(self, entry: Entry, site: Site, setting: Setting) -> Call:
+        """Write what ``Entry.build`` builds, every setting spelled out."""
+        name, full = self._need(dotted(entry.cls)), entry.complete(setting)
+        if entry.slot in ("operator", "transform"):
+            return Call.of(name, site.channels, site.width_out, stride=site.stride, **full)
+        if entry.slot == "activation":
+            return Call.of(name, **full)
+        return Call.of(name, site.channels, **full)
+
+    def _layer(self, layer: nn.Module) -> Call:
+        """Write one of the plain layers of which stem, shortcut and classifier are made."""
+        known: Any = layer
+        if type(layer) is nn.Sequential:
+            return Call.of("nn.Sequential", *map(self._layer, layer))
+        if type(layer) in (nn.Identity, nn.ReLU):
+            return Call.of(f"nn.{type(layer).__name__}")
+        if type(layer) is BatchNorm2d:
+            return Call.of(self._need(dotted(BatchNorm2d)), layer.num_features)
+        if type(layer) is nn.Linear:
+            return Call.of("nn.Linear", layer.in_features, layer.out_features)
+        if type(layer) is nn.AvgPool2d:
+            return Call.of(
+                "nn.AvgPool2d", known.kernel_size, ceil_mode=known.ceil_mode,
+                count_include_pad=known.count_include_pad,
+            )  # fmt: skip
+        if type(layer) is nn.Conv2d:
+            return Call.of(
+                "nn.Conv2d", layer.in_channels, layer.out_channels, layer.kernel_size[0],
+                stride=layer.stride[0], padding=known.padding[0], bias=layer.bias is not None,
+            )  # fmt: skip
+        raise ExportError(f"model.py cannot spell {type(layer).__name__} out")
+
+
+def _strided(site: Site, spec: BlockSpec) -> Site:
+    return Site(site.channels, site.height, site.width, spec.stride, spec.out_channels)
+
+
+def _named(calls: dict[str, Call]) -> Call:
+    return Call.of("nn.Sequential", Call.of("OrderedDict", **calls))
