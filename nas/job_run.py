@@ -10,17 +10,22 @@ from typing import Any
 
 import msgspec
 
+from nas.cost import NetworkCost
+from nas.cost.network import Unmeasured
 from nas.data import parse
 from nas.drive import Listener
 from nas.evaluation import Evaluator
 from nas.executors import Executor, create
 from nas.feasibility import check_budget
-from nas.job import Job
+from nas.job import Job, LatencyConfig
+from nas.ledger import Ledger
+from nas.lock import RunLock
 from nas.preparation import Prepared, prepare
 from nas.proxy import Proxy, default_rungs, resolve_device
 from nas.result import Result
 from nas.run_directory import RunDirectory, facts_of
-from nas.samplers import Problem
+from nas.samplers import Problem, Sampler
+from nas.samplers import create as create_sampler
 from nas.search import Plan, run_plan
 
 Notify = Callable[[str], None]
@@ -47,32 +52,78 @@ def run_job(
     job = _filled(job, prepared)
     for note in (prepared.dataset.describe(), *prepared.dataset.notes):
         notify(note)
-    check_budget(prepared.space, prepared.cost, job.limits)
-    plan = Plan(
-        problem=Problem(
-            space=prepared.space,
-            objectives=job.objectives,
-            budget=job.limits,
-            cost=prepared.cost,
-            seed=job.seed,
-        ),
-        sampler=job.sampler_config.name,
-        options=job.sampler_config.options,
-        trials=job.trials,
-        seeds=job.seeds,
-        rungs=len(job.proxy.rungs),
+    _check(job, prepared)
+    run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device))
+    with RunLock(run_dir):
+        run.write()
+        cost = _with_latency(job, prepared, run, notify)
+        problem = _problem(job, prepared, cost)
+        check_budget(prepared.space, cost, job.limits)
+        sampler = _sampler(job, problem)
+        plan = Plan(problem, job.trials, job.seeds, len(job.proxy.rungs))
+        proxy = evaluator(job, prepared, device, run.path / "states")
+        make = functools.partial(executor, job, proxy, job.timeout_s)
+        notify(_announcement(job, prepared, device))
+        with Ledger.open(run.ledger, prepared.space, cost=cost, about=_about(job)) as ledger:
+            result = run_plan(plan, sampler, make, ledger, timeout=job.timeout, on_event=on_event)
+        prepared.keep_costs(run_dir / "costs.json")
+        return result
+
+
+def _problem(job: Job, prepared: Prepared, cost: NetworkCost) -> Problem:
+    return Problem(
+        space=prepared.space,
+        objectives=job.objectives,
+        budget=job.limits,
+        cost=cost,
+        seed=job.seed,
     )
+
+
+def _sampler(job: Job, problem: Problem) -> Sampler:
+    return create_sampler(job.sampler_config.name, problem, **job.sampler_config.options)
+
+
+def _check(job: Job, prepared: Prepared) -> None:
+    """Find what is wrong with budget, objectives and sampler while nothing is written yet.
+
+    Latency is not known at this point: it counts as 0, so that all else can be checked.
+    """
+    exact = {name: limit for name, limit in job.limits.items() if name != "latency_ms"}
+    check_budget(prepared.space, prepared.cost, exact)
+    cost = prepared.cost
+    if job.needs_latency:
+        cost = NetworkCost(prepared.space, prepared.cost.table, Unmeasured())
+    _sampler(job, _problem(job, prepared, cost))
+
+
+def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notify) -> NetworkCost:
+    """Return the cost model, with a table of latencies where the job asks for them."""
+    if not job.needs_latency:
+        return prepared.cost
+    from nas.latency import provide_table
+
+    wishes = job.latency or LatencyConfig()
+    if wishes.table is None:
+        notify(
+            f"latency of the space's parts on {wishes.device}: kept from before, or measured now"
+        )
+    table = provide_table(
+        wishes,
+        prepared.space,
+        prepared.base,
+        run.path / "latency.json",
+        on_wait=lambda: notify("waiting until no training runs on this machine"),
+    )
+    return NetworkCost(prepared.space, prepared.cost.table, table)
+
+
+def _announcement(job: Job, prepared: Prepared, device: str) -> str:
     workers = worker_count(job)
-    notify(
-        f"space: {prepared.space.size:.3g} architectures; sampler {plan.sampler}; "
+    return (
+        f"space: {prepared.space.size:.3g} architectures; sampler {job.sampler_config.name}; "
         f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} on {device}"
     )
-    run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device))
-    proxy = evaluator(job, prepared, device, run.path / "states")
-    make = functools.partial(executor, job, proxy, job.timeout_s)
-    result = run_plan(plan, make, run_dir, job.timeout, on_event, _about(job), run.write)
-    prepared.keep_costs(run_dir / "costs.json")
-    return result
 
 
 def worker_count(job: Job) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from nas.ledger import Ledger
 from nas.lock import RunLock
 from nas.records import Task
 from nas.result import Result
-from nas.samplers import Problem
+from nas.samplers import Problem, Sampler
 from nas.samplers import create as create_sampler
 from nas.study import Study
 from space import Architecture, SearchSpace
@@ -77,17 +76,21 @@ def search(
         make = functools.partial(create, "serial", evaluator)
     else:
         make = functools.partial(create, "local", evaluator, workers=workers, timeout_s=timeout_s)
-    plan = Plan(problem, sampler, options, trials, seeds, rungs)
-    return run_plan(plan, make, None if run_dir is None else Path(run_dir), timeout, on_event)
+    plan = Plan(problem, trials, seeds, rungs)
+    check_budget(space, model, problem.budget)
+    proposer = create_sampler(sampler, problem, **options)
+    if run_dir is None:
+        return run_plan(plan, proposer, make, timeout=timeout, on_event=on_event)
+    file = Path(run_dir) / "ledger.jsonl"
+    with RunLock(run_dir), Ledger.open(file, space, cost=model) as ledger:
+        return run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=on_event)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is searched, how, and for how long."""
+    """What is searched, and how much of it."""
 
     problem: Problem
-    sampler: str
-    options: Mapping[str, Any]
     trials: int
     seeds: int = 1
     rungs: int = 1
@@ -95,49 +98,31 @@ class Plan:
 
 def run_plan(
     plan: Plan,
+    sampler: Sampler,
     make_executor: Callable[[], Executor],
-    run_dir: Path | None,
+    ledger: Ledger | None = None,
+    *,
     timeout: float | None = None,
     on_event: Listener | None = None,
-    about: Mapping[str, Any] | None = None,
-    begin: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Drive a plan to its end; with a run directory under its lock and with its ledger.
-
-    ``begin`` is called once all is known to be right, under the lock, before the ledger is opened.
-    """
-    check_budget(plan.problem.space, plan.problem.cost, plan.problem.budget)
-    sampler = create_sampler(plan.sampler, plan.problem, **plan.options)
-    with contextlib.ExitStack() as stack:
-        ledger = None
-        if run_dir is not None:
-            stack.enter_context(RunLock(run_dir))
-            begin()
-            ledger = stack.enter_context(
-                Ledger.open(
-                    run_dir / "ledger.jsonl",
-                    plan.problem.space,
-                    cost=plan.problem.cost,
-                    about=about,
-                )
-            )
-        study = Study(
-            plan.problem,
-            sampler,
-            ledger,
-            trials=plan.trials,
-            rungs=_promoter(plan),
-            seeds=range(plan.seeds),
-        )
-        outcome = drive(study, make_executor(), on_event=on_event, timeout=timeout)
-        return Result(
-            measurements=list(study.measurements),
-            objectives=plan.problem.objectives,
-            budget=plan.problem.budget,
-            top_rung=plan.rungs - 1 if plan.rungs > 1 else None,
-            reason=outcome.reason,
-            run_dir=run_dir,
-        )
+    """Drive a plan to its end, recording into the ledger if there is one."""
+    study = Study(
+        plan.problem,
+        sampler,
+        ledger,
+        trials=plan.trials,
+        rungs=_promoter(plan),
+        seeds=range(plan.seeds),
+    )
+    outcome = drive(study, make_executor(), on_event=on_event, timeout=timeout)
+    return Result(
+        measurements=list(study.measurements),
+        objectives=plan.problem.objectives,
+        budget=plan.problem.budget,
+        top_rung=plan.rungs - 1 if plan.rungs > 1 else None,
+        reason=outcome.reason,
+        run_dir=None if ledger is None else ledger.path.parent,
+    )
 
 
 def _promoter(plan: Plan) -> Any:

@@ -29,6 +29,16 @@ class PartLatencies(Protocol):
         """Latency of the part; raises where it was not measured."""
 
 
+class Unmeasured:
+    """A table of latencies that are all 0: for checks before anything is measured."""
+
+    overhead_ms = 0.0
+
+    def milliseconds(self, part: Part) -> float:
+        """Return 0."""
+        return 0.0
+
+
 @dataclass(frozen=True)
 class PartCost:
     """What one part of a network costs; memory in bytes, latency only with a latency table."""
