@@ -9,7 +9,7 @@ SHAPE = (16, 16, 16)  # (C, H, W) of what enters an anchor
 
 
 def anchors() -> dict[str, nn.Module]:
-    """Return the anchors by their NAMES: dense, depthwise and memory-bound work, about 0.1 to 1 ms each.
+    """Return the anchors by their NAMES: dense, depthwise and memory-bound work, 0.1 to 1 ms each.
 
     They are part of what a latency table means: change one and it gets another name.
     """
