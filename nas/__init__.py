@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "search": "nas.search",
+    "search": "nas.api",
     "Result": "nas.result",
     "Measurement": "nas.records",
     "load": "nas.export.tensors",

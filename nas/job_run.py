@@ -26,7 +26,7 @@ from nas.result import Result
 from nas.run_directory import RunDirectory, facts_of
 from nas.samplers import Problem, Sampler
 from nas.samplers import create as create_sampler
-from nas.search import Plan, run_plan
+from nas.api import Plan, run_plan
 
 Notify = Callable[[str], None]
 
