@@ -30,8 +30,9 @@ def measure(
 
     ``evaluate`` returns a mapping with ``values`` and, if it likes, ``signal``, ``curve``,
     ``extra`` and ``cpu_seconds``. Values that are not finite make the measurement ``failed`` with
-    reason ``diverged: ...``; KeyboardInterrupt and SystemExit pass through. While latency is being
-    measured on this machine it waits; then it calls ``on_begin`` and the clock starts.
+    reason ``diverged: ...``, or with the ``reason`` that the mapping gives; KeyboardInterrupt and
+    SystemExit pass through. While latency is being measured on this machine it waits; then it
+    calls ``on_begin`` and the clock starts.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     result: Mapping[str, Any] = {}
@@ -103,7 +104,7 @@ def _fault(result: Any) -> str | None:
         except (TypeError, ValueError):
             return f"raised: the value of {name} must be a number, not {value!r:.80}"
         if not math.isfinite(number):
-            return f"{DIVERGED}: {name} is {number}"
+            return str(result.get("reason", f"{DIVERGED}: {name} is {number}"))
     return None
 
 

@@ -26,6 +26,7 @@ from nas.proxy.machine import (
 from nas.proxy.recipe import Recipe, RecipeError
 from nas.proxy.states import StateFile
 from nas.proxy.training import train
+from nas.proxy.zero_cost import zero_cost
 from nas.records import Task
 from space import Architecture, SearchSpace
 
@@ -51,6 +52,11 @@ class Proxy:
     cpu_threads: int = 1
     states: str | None = None
     cache: str | None = None
+    dataset: Dataset | None = None
+
+    def carrying_data(self) -> Proxy:
+        """Return the same with its images inside, for machines that do not see their files."""
+        return replace(self, dataset=load(parse(self.data), cache=self.cache))
 
     def settled(self) -> Proxy:
         """Return the same with data paths, device and precision decided on this machine."""
@@ -62,7 +68,8 @@ class Proxy:
         """Load the images by memory map, build the space, and return ``evaluate(task)``."""
         keep_memory()
         proxy = self.settled()
-        dataset = load(proxy.data, cache=proxy.cache).on(torch.device(proxy.device))
+        dataset = proxy.dataset or load(proxy.data, cache=proxy.cache)
+        dataset = dataset.on(torch.device(proxy.device))
         rungs = proxy.rungs or default_rungs(dataset)
         for recipe in rungs:
             Batches(dataset, recipe, torch.device("cpu"))  # refuses an impossible resolution
@@ -112,9 +119,11 @@ class _Evaluate:
             "signal": training.signal,
             "curve": training.curve,
             "cpu_seconds": training.cpu_seconds,
-            "extra": {"loss": training.loss, "epochs_reused": training.epochs_reused},
+            "extra": {"epochs_reused": training.epochs_reused},
         }
-        return result if training.reason is None else {**result, "reason": training.reason}
+        if training.reason is not None:
+            result["reason"] = training.reason
+        return result
 
     def _state(self, task: Task) -> StateFile | None:
         """Return where the training's state lies, if some other rung shares its beginning."""
@@ -129,8 +138,6 @@ class _Evaluate:
         return StateFile(Path(self.proxy.states), key)
 
     def _score_untrained(self, task: Task, recipe: Recipe) -> dict[str, Any]:
-        from nas.proxy.zero_cost import zero_cost
-
         start = time.process_time()
         device = torch.device(self.proxy.device)
         with threads(self.proxy.cpu_threads), seeded(task.seed, device):

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from modules import PlugnasError
+from modules import PlugnasError, did_you_mean
+from nas.proxy.zero_cost import SCORES
 
 
 class RecipeError(PlugnasError, ValueError):
@@ -50,6 +51,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         """Refuse values that train nothing."""
+        if self.zero_cost is not None and self.zero_cost not in SCORES:
+            raise RecipeError(
+                f"`zero_cost` is one of {', '.join(SCORES)}, got `{self.zero_cost}`"
+                f"{did_you_mean(self.zero_cost, SCORES)}"
+            )
         positive = {
             "epochs": self.epochs,
             "images": self.images,

@@ -1,0 +1,158 @@
+"""The evaluator of a job: from task to values, in this process and from a pickle."""
+
+import itertools
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas.data import DataSpec
+from nas.evaluation import measure
+from nas.proxy import Proxy, Recipe, RecipeError, default_confirmation, default_rungs
+from nas.records import Task
+from space import SearchSpace
+
+SPACE = {
+    "stem": {"width": 8},
+    "stages": [{"width": [8, 16], "depth": [1]}, {"width": [16], "depth": [1], "stride": 2}],
+    "slots": {"operator": ["conv", "depthwise_separable"], "attention": ["none", "se"]},
+    "pooling": ["gap"],
+}
+RUNGS = tuple(
+    Recipe(epochs=epochs, images=200, schedule="trapezoid", validation_images=100)
+    for epochs in (2, 5)
+)
+
+
+@pytest.fixture(scope="module")
+def space():
+    return SearchSpace.from_config(SPACE, (1, 8, 8), 10)
+
+
+@pytest.fixture
+def architecture(space):
+    return space.sample(np.random.default_rng(0))
+
+
+def _proxy(tmp_path, **changes):
+    settings = {"space": SPACE, "data": "digits", "rungs": RUNGS, "cache": str(tmp_path / "c")}
+    return Proxy(**{**settings, **changes})
+
+
+def test_a_task_becomes_values(tmp_path, architecture):
+    result = _proxy(tmp_path)()(Task(0, architecture, rung=0, seed=0))
+    assert 0 < result["values"]["accuracy"] <= 1
+    assert len(result["curve"]) == 2 and result["signal"] < 0
+    assert result["signal"] == pytest.approx(-sum(p["train_loss"] for p in result["curve"]))
+    assert result["cpu_seconds"] > 0 and result["extra"]["epochs_reused"] == 0
+    json.dumps(result)
+
+
+def test_another_process_gets_the_same(tmp_path, architecture):
+    """A worker elsewhere, from the pickle, its working directory another."""
+    proxy = pickle.dumps(_proxy(tmp_path).settled())
+    (tmp_path / "proxy.pickle").write_bytes(proxy)
+    values = json.dumps(dict(architecture.values))
+    code = (
+        "import json, pickle, sys, nas.records, space\n"
+        f"proxy = pickle.load(open({str(tmp_path / 'proxy.pickle')!r}, 'rb'))\n"
+        "s = space.SearchSpace.from_config(proxy.space, (1, 8, 8), 10)\n"
+        f"a = s.architecture(json.loads({values!r}))\n"
+        "print(json.dumps(proxy()(nas.records.Task(7, a, rung=1, seed=4))))\n"
+    )
+    root = Path(__file__).resolve().parents[3]
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=tmp_path, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    theirs = json.loads(run.stdout)
+    ours = _proxy(tmp_path)()(Task(0, architecture, rung=1, seed=4))
+    assert theirs["values"] == ours["values"] and theirs["signal"] == ours["signal"]
+
+
+def test_a_promoted_training_goes_on_and_ends_the_same(tmp_path, architecture):
+    states = tmp_path / "states"
+    evaluate = _proxy(tmp_path, states=str(states))()
+    evaluate(Task(0, architecture, rung=0, seed=1))
+    assert len(list(states.iterdir())) == 1
+    promoted = evaluate(Task(1, architecture, rung=1, seed=1))
+    assert promoted["extra"]["epochs_reused"] > 1
+    assert not list(states.iterdir())  # nothing can go on from the last rung
+    plain = _proxy(tmp_path)()(Task(1, architecture, rung=1, seed=1))
+    assert promoted["values"] == plain["values"] and promoted["curve"] == plain["curve"]
+    other = evaluate(Task(2, architecture, rung=1, seed=2))
+    assert other["extra"]["epochs_reused"] == 0
+
+
+def test_a_state_is_bound_to_its_images(tmp_path, architecture):
+    states = str(tmp_path / "states")
+    _proxy(tmp_path, states=states)()(Task(0, architecture, rung=0))
+    other = _proxy(tmp_path, states=states, data={"source": "digits", "seed": 1})()
+    assert other(Task(1, architecture, rung=1))["extra"]["epochs_reused"] == 0
+
+
+@pytest.mark.parametrize("score", ["synflow", "naswot", "grad_norm"])
+def test_a_rung_can_be_a_score_of_the_untrained_network(tmp_path, architecture, score):
+    rungs = (Recipe(zero_cost=score), *RUNGS)
+    evaluate = _proxy(tmp_path, rungs=rungs)()
+    first, again = (evaluate(Task(n, architecture, rung=0, seed=3)) for n in range(2))
+    assert math.isfinite(first["values"][score])
+    assert first["values"] == again["values"] and first["signal"] == first["values"][score]
+
+
+def _exploding(architecture):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with torch.no_grad():
+        network[1].weight.fill_(1e38)
+    return network
+
+
+def test_divergence_reaches_the_measurement_with_its_reason(tmp_path, architecture):
+    evaluate = _proxy(tmp_path, space=_exploding)()
+    measurement = measure(Task(0, architecture), evaluate)
+    assert measurement.status == "failed"
+    assert measurement.reason.startswith("diverged: the training loss was no finite number")
+
+
+def test_what_cannot_be_is_said_at_the_start(tmp_path, architecture):
+    with pytest.raises(RecipeError, match="above the 8 pixels"):
+        _proxy(tmp_path, rungs=(Recipe(resolution=32),))()
+    with pytest.raises(RecipeError, match="asks for rung 2"):
+        _proxy(tmp_path)()(Task(0, architecture, rung=2))
+
+
+def test_settling_decides_what_a_worker_could_not(tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path)
+    settled = _proxy(tmp_path, data={"source": "images"}).settled()
+    assert isinstance(settled.data, DataSpec)
+    assert settled.data.source == str(tmp_path / "images")
+    assert settled.device in ("cpu", "cuda") and settled.precision in ("float32", "bfloat16")
+    assert settled.settled() == settled
+
+
+def test_defaults_fit_their_images(digits):
+    rungs = default_rungs(digits)
+    assert all(a.begins_like(b) for a, b in itertools.pairwise(rungs))
+    assert default_confirmation(digits).epochs > rungs[-1].epochs
+
+
+def test_memory_stays_flat_over_trainings(tmp_path, architecture):
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("needs /proc")
+    evaluate = _proxy(tmp_path, rungs=(Recipe(epochs=1, images=64, validation_images=32),))()
+    sizes = []
+    for number in range(60):
+        evaluate(Task(number, architecture, seed=number))
+        sizes.append(int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    assert sizes[-1] - sizes[20] < 16 * 2**20
