@@ -133,15 +133,15 @@ class _Counter(TorchDispatchMode):
         """A sum over a product just formed is a contraction: one MAC per multiplication.
 
         The multiplication, counted as elementwise when it ran, is taken back. The sum must run over
-        an axis along which both factors vary (averaging a gated map contracts nothing) and stand
-        in the same ``forward`` with no submodule called in between, so that a part counts the same
-        alone as in a network.
+        an axis along which both factors vary (a gated map contracts nothing) and stand in the same
+        ``forward`` with no submodule called in between, so that a part counts the same alone as in
+        a network.
         """
         packet = operator.overloadpacket
         if packet is aten.mul and all(isinstance(a, Tensor) and a.numel() > 1 for a in args):
             varying = tuple(_varying_axes(factor, out.dim()) for factor in args)
             self._products[out.untyped_storage()._cdata] = (out.shape, varying, work.elementwise)
-        elif packet in (aten.sum, aten.mean):
+        elif packet is aten.sum:
             product = self._products.pop(args[0].untyped_storage()._cdata, None)
             dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
             if product and _contracts(args[0], dims, product[0], product[1]):
