@@ -1,6 +1,6 @@
 """Leaving: a model in every form that somebody without plugnas can use, checked before it goes."""
 
-from nas.export.deliver import FORMATS, Delivery, Options, deliver, deliver_all
+from nas.export.delivery import FORMATS, Delivery, Options, deliver, deliver_all
 from nas.export.errors import ExportError
 from nas.export.run_export import export_members
 from nas.export.subject import Provenance, Subject

@@ -134,8 +134,8 @@ def _head(subject: Subject, needs: list[str], *, deploy: bool, preprocessing: bo
         else f"images (B, {channels}, {height}, {width}) in, normalised by MEAN and STD; logits out"
     )
     form = (
-        """``load(deploy=False)`` gives the form that can be trained further; the other has norms and
-branches folded into its convolutions and computes the same with less."""
+        """``load(deploy=False)`` gives the form that can be trained further; the other has norms
+and branches folded into its convolutions and computes the same with less."""
         if deploy
         else "Norms are kept as they were trained, so that training can go on."
     )

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from nas.data import Dataset
 from nas.data import load as load_data
-from nas.export.deliver import Delivery, Options, deliver_all
+from nas.export.delivery import Delivery, Options, deliver_all
 from nas.export.subject import Provenance, Subject
 from nas.export.weights import Notify, trained_size, weights_of
 from nas.front import Member

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 import modules
-from nas.export import check, directory, hashes, model_py, pt2, tensors
+from nas.export import check, directory, hashes, model_py, onnx_format, pt2, tensors
 from nas.export.errors import ExportError
 from nas.export.subject import Subject
 from nas.ledger import versions
 
-FORMATS = ("pt2", "safetensors", "source")
+FORMATS = ("pt2", "onnx", "safetensors", "source")
 _SECONDS = 0.3  # for the latency of each file
 
 
@@ -122,6 +122,9 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
     if "pt2" in wanted:
         pt2.write(work.traced(), path)
         files.append(pt2.FILE)
+    if "onnx" in wanted:
+        onnx_format.write(work.traced(), path, preprocessing=options.preprocessing)
+        files.append(onnx_format.FILE)
     if "safetensors" in wanted:
         tensors.write_weights(subject, path)
         tensors.write_architecture(
