@@ -22,6 +22,7 @@ from nas.zoo_report import short
 from space import SearchSpace, SpaceError
 
 if TYPE_CHECKING:
+    from nas.confirm.outcome import Confirmation, Confirmed
     from nas.plot import Picture
 
 
@@ -82,6 +83,13 @@ class RunView:
         return fronts.pick(text, self.members, self.objectives, self.budget)
 
     @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """What ``nas confirm`` found, if it was run."""
+        from nas.confirm.outcome import read as read_confirmation
+
+        return read_confirmation(self)
+
+    @cached_property
     def reference(self) -> list[float]:
         """The hypervolume's reference point: a tenth of the range beyond the worst measured."""
         points = fronts.table(self.members, self.objectives)
@@ -100,16 +108,20 @@ class RunView:
         return pareto.hypervolume(points, self.reference, directions) / box
 
 
-def write(view: RunView) -> list[Path]:
-    """Write front.csv and front.png into the run's directory; return their paths.
+def write(view: RunView, control: RunView | None = None) -> list[Path]:
+    """Write front.csv, front.png and report.html into the run's directory; return their paths.
 
-    Each file is replaced whole, so that a reader never meets half of one.
+    Each file is replaced whole, so that a reader never meets half of one. ``control`` is a random
+    search of the same job, shown beside this one.
     """
     from nas.plot import draw
+    from nas.report import page
 
     folder = view.run.path
     written = [_replace(folder / "front.csv", lambda p: p.write_text(to_csv(view)))]
     written.append(_replace(folder / "front.png", lambda p: draw(picture(view), p)))
+    text = page(view, control)
+    written.append(_replace(folder / "report.html", lambda p: p.write_text(text, encoding="utf-8")))
     return written
 
 
@@ -149,11 +161,18 @@ def picture(view: RunView) -> Picture:
         front=[point(m) for m in view.front],
         knee=knee,
         limit=view.budget.get(cost),
+        confirmed={
+            m.id: (m.mean, m.std) for m in (view.confirmation.members if view.confirmation else ())
+        },
     )
 
 
-def row(member: Member) -> dict[str, Any]:
-    """Return one member as a flat record; ``accuracy_std`` is over its ``n`` seeds."""
+def row(member: Member, confirmed: Confirmed | None = None) -> dict[str, Any]:
+    """Return one member as a flat record; ``accuracy_std`` is over its ``n`` seeds.
+
+    ``accuracy`` is the proxy's, on validation images; the ``test_`` columns are empty until the
+    member is confirmed.
+    """
     spread = {f"{name}_std": _finite(value) for name, value in member.spread.items()}
     return {
         "id": member.id,
@@ -161,6 +180,9 @@ def row(member: Member) -> dict[str, Any]:
         **member.values,
         **spread,
         **member.costs,
+        "test_accuracy": None if confirmed is None else confirmed.mean,
+        "test_accuracy_std": None if confirmed is None else _finite(confirmed.std),
+        "test_n": None if confirmed is None else confirmed.n,
         "numbers": " ".join(map(str, member.numbers)),
         "architecture": member.architecture.json(),
     }
@@ -172,6 +194,7 @@ def _finite(value: float) -> float | None:
 
 def to_json(view: RunView) -> dict[str, Any]:
     """Return the front as JSON data; documented in docs/json.md."""
+    confirmed = view.confirmation.by_id if view.confirmation else {}
     data: dict[str, Any] = {
         "run": str(view.run.path),
         "objectives": dict(view.objectives),
@@ -179,7 +202,11 @@ def to_json(view: RunView) -> dict[str, Any]:
         "evaluated": len(view.members),
         "failed": sum(not m.ok for m in view.measurements),
         "front": [
-            {**row(m), "numbers": list(m.numbers), "architecture": m.architecture.values}
+            {
+                **row(m, confirmed.get(m.id)),
+                "numbers": list(m.numbers),
+                "architecture": m.architecture.values,
+            }
             for m in view.front
         ],
     }
@@ -192,7 +219,8 @@ def to_json(view: RunView) -> dict[str, Any]:
 
 def to_csv(view: RunView) -> str:
     """Return the front as CSV, one member a line."""
-    rows = [row(member) for member in view.front]
+    confirmed = view.confirmation.by_id if view.confirmation else {}
+    rows = [row(member, confirmed.get(member.id)) for member in view.front]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["id"], lineterminator="\n")
     writer.writeheader()

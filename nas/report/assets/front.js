@@ -1,0 +1,140 @@
+// The front: every network as a point, cost against accuracy; table below.
+
+const state = { cost: DATA.cost, chosen: DATA.knee ?? DATA.networks[0]?.id ?? null, log: true };
+const byId = new Map(DATA.networks.map((n) => [n.id, n]));
+
+function within(n) {
+  return Object.entries(DATA.budget).every(([name, limit]) => !finite(n.costs[name]) || n.costs[name] <= limit);
+}
+
+// Non-dominated in accuracy and the cost shown: the staircase of this picture.
+function staircase(cost) {
+  const sorted = DATA.networks.filter((n) => within(n) && finite(n.costs[cost]))
+    .sort((a, b) => a.costs[cost] - b.costs[cost] || b.accuracy - a.accuracy);
+  const found = [];
+  for (const n of sorted) if (!found.length || n.accuracy > found[found.length - 1].accuracy) found.push(n);
+  return found;
+}
+
+function drawFront() {
+  const target = $("front-chart"), box = boxOf(target, target.clientWidth < 600 ? 360 : 460);
+  const shown = DATA.networks.filter((n) => finite(n.costs[state.cost]));
+  if (!shown.length) { target.textContent = "Nothing has finished the highest rung yet."; return; }
+  const limit = DATA.budget[state.cost], costs = shown.map((n) => n.costs[state.cost]);
+  const x = costScale(finite(limit) ? [...costs, limit] : costs, box.left, box.width - box.right);
+  const values = shown.map((n) => n.accuracy).sort((a, b) => a - b);
+  const steps = staircase(state.cost);
+  const low = Math.min(values[Math.floor(0.05 * (values.length - 1))], ...steps.map((n) => n.accuracy),
+    ...shown.filter((n) => n.front).map((n) => n.accuracy));
+  const tests = shown.filter((n) => n.test).flatMap((n) => [n.test.accuracy - (n.test.std ?? 0), n.test.accuracy]);
+  const range = [...values.filter((v) => v >= low), ...tests];
+  const floor = state.log ? errorFloor([...values, ...tests]) : null;
+  const y = accuracyScale(range, box.height - box.bottom, box.top, floor);
+  const yAt = (v) => Math.min(y.at(Math.max(v, y.low)), box.height - box.bottom);
+  const body = [frame(box, x, y, NAMES[state.cost] ?? state.cost, floor === null ? "accuracy" : "accuracy (log error)")];
+  if (finite(limit)) {
+    const at = x.at(limit);
+    body.push(`<rect x="${at}" y="${box.top}" width="${Math.max(0, box.width - box.right - at)}" height="${box.height - box.top - box.bottom}" fill="var(--red)" opacity="0.08"/>`,
+      `<line x1="${at}" x2="${at}" y1="${box.top}" y2="${box.height - box.bottom}" stroke="var(--red)" stroke-width="1.6" stroke-dasharray="7 4"/>`);
+  }
+  const corner = steps.flatMap((n, i) => {
+    const dot = [x.at(n.costs[state.cost]), yAt(n.accuracy)];
+    return i ? [[dot[0], yAt(steps[i - 1].accuracy)], dot] : [dot];
+  });
+  if (corner.length) corner.push([x.at(finite(limit) ? limit : Math.max(...costs)), corner[corner.length - 1][1]]);
+  body.push(`<path d="${path(corner)}" fill="none" stroke="var(--blue)" stroke-width="1.8"/>`);
+  const order = [...shown].sort((a, b) => a.front - b.front);
+  body.push(...order.map((n) => mark(n, x.at(n.costs[state.cost]), yAt(n.accuracy), n.accuracy < y.low)));
+  body.push(...shown.filter((n) => n.test).map((n) => confirmedMark(n, x, yAt)));
+  put(target, box, `${NAMES[state.cost] ?? state.cost} against accuracy of ${shown.length} networks`, body.join(""));
+}
+
+function mark(n, x, y, below) {
+  const ring = n.id === state.chosen ? `<circle cx="${x}" cy="${y}" r="12" fill="none" stroke="var(--ink)" stroke-width="1.6"/>` : "";
+  let shape;
+  if (n.id === DATA.knee) {
+    shape = `<rect x="${x - 6.5}" y="${y - 6.5}" width="13" height="13" transform="rotate(45 ${x} ${y})" fill="var(--knee)" stroke="var(--ink)" stroke-width="1.4"/>`;
+  } else if (n.front) {
+    shape = `<circle cx="${x}" cy="${y}" r="6" fill="var(--blue)" stroke="var(--paper)" stroke-width="1.4"/>`;
+  } else if (below) {
+    shape = `<path d="M${x - 4} ${y - 6}h8l-4 6z" fill="var(--dot)"/>`;
+  } else {
+    shape = `<circle cx="${x}" cy="${y}" r="3.6" fill="none" stroke="var(--dot)" stroke-width="1.2"/>`;
+  }
+  const focus = n.front ? 'tabindex="0" role="button"' : "";
+  return `<g class="hit" data-id="${esc(n.id)}" ${focus} aria-label="${esc(`${n.id}: ${percent(n.accuracy)}`)}">` +
+    `<circle cx="${x}" cy="${y}" r="11" fill="transparent"/>${ring}${shape}</g>`;
+}
+
+function confirmedMark(n, x, yAt) {
+  const at = x.at(n.costs[state.cost]), mid = yAt(n.test.accuracy);
+  const up = yAt(Math.min(1, n.test.accuracy + (n.test.std ?? 0))), down = yAt(n.test.accuracy - (n.test.std ?? 0));
+  return `<g stroke="var(--ink)" stroke-width="1.4" pointer-events="none"><path d="M${at} ${up}V${down}M${at - 4} ${up}h8M${at - 4} ${down}h8"/>` +
+    `<rect x="${at - 3.5}" y="${mid - 3.5}" width="7" height="7" fill="var(--paper)"/></g>`;
+}
+
+function frontLegend() {
+  const icon = (shape) => `<svg width="18" height="16" viewBox="0 0 18 16">${shape}</svg>`;
+  const items = [
+    [icon('<circle cx="9" cy="8" r="6" fill="var(--blue)"/>'), "front"],
+    [icon('<rect x="4" y="3" width="10" height="10" transform="rotate(45 9 8)" fill="var(--knee)" stroke="var(--ink)"/>'), "knee"],
+    [icon('<circle cx="9" cy="8" r="3.6" fill="none" stroke="var(--dot)" stroke-width="1.4"/>'), "evaluated"],
+  ];
+  if (finite(DATA.budget[state.cost])) items.push([icon('<path d="M9 0V16" stroke="var(--red)" stroke-width="2" stroke-dasharray="5 3"/>'), `budget ${short(DATA.budget[state.cost])}`]);
+  if (DATA.confirmation) items.push([icon('<path d="M9 1V15" stroke="var(--ink)"/><rect x="5.5" y="4.5" width="7" height="7" fill="var(--paper)" stroke="var(--ink)"/>'), "confirmed on test images, ± sd over seeds"]);
+  $("front-legend").innerHTML = items.map(([i, t]) => `<span>${i}${esc(t)}</span>`).join("");
+  const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
+  const box = DATA.history.reference ? "" : "";
+  $("front-note").textContent = `Filled points are non-dominated in ${goals}; the line is the best accuracy within each ${state.cost}. ` +
+    `Accuracy is the proxy's, on validation images. ${finite(DATA.hypervolume) ? `Hypervolume ${DATA.hypervolume.toFixed(4)} of the box from the reference point to the best of each objective.` : ""}${box} Point at a network for its modules; choose it for its drawing.`;
+}
+
+function frontTable() {
+  const on = DATA.networks.filter((n) => n.front).sort((a, b) => a.costs[state.cost] - b.costs[state.cost]);
+  const tested = on.some((n) => n.test);
+  const head = ["id", "accuracy", "± sd", "seeds", ...DATA.costs.slice(0, 4)];
+  const cells = (n) => [percent(n.accuracy), finite(n.std) ? (100 * n.std).toFixed(2) : "–", n.n, ...DATA.costs.slice(0, 4).map((c) => short(n.costs[c]))];
+  const test = (n) => (!tested ? "" : `<td class="n">${n.test ? `${percent(n.test.accuracy)}${finite(n.test.std) ? ` ± ${(100 * n.test.std).toFixed(2)}` : ""} (${n.test.n})` : "–"}</td>`);
+  $("front-table").innerHTML = `<thead><tr>${head.map((h, i) => `<th class="${i ? "n" : ""}">${esc(h)}</th>`).join("")}${tested ? '<th class="n">test (seeds)</th>' : ""}<th>modules</th></tr></thead><tbody>` +
+    on.map((n) => `<tr data-id="${esc(n.id)}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${esc(n.id)}</button>${n.id === DATA.knee ? " ◆" : ""}</td>` +
+      cells(n).map((c) => `<td class="n">${esc(c)}</td>`).join("") + test(n) + `<td class="wide">${esc(n.modules)}</td></tr>`).join("") + "</tbody>";
+}
+
+function tipOf(n) {
+  const costs = DATA.costs.slice(0, 4).map((c) => `${esc(c)} ${short(n.costs[c])}`).join(" · ");
+  const seeds = n.n > 1 ? ` ± ${(100 * n.std).toFixed(2)} (${n.n} seeds)` : " (one seed)";
+  const test = n.test ? `<br>on test images ${percent(n.test.accuracy)}${finite(n.test.std) ? ` ± ${(100 * n.test.std).toFixed(2)}` : ""} (${n.test.n} seeds)` : "";
+  return `<b>${percent(n.accuracy)}</b>${seeds} · ${esc(n.id)}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${esc(n.modules)}`;
+}
+
+function showTip(n, event) {
+  const tip = $("tip");
+  tip.innerHTML = tipOf(n);
+  tip.hidden = false;
+  const at = event.touches?.[0] ?? event;
+  const x = at.pageX ?? 0, y = at.pageY ?? 0, wide = document.documentElement.clientWidth;
+  tip.style.left = `${Math.max(6, Math.min(x + 14, wide - tip.offsetWidth - 8))}px`;
+  const above = y - tip.offsetHeight - 14;
+  tip.style.top = `${above > window.scrollY ? above : y + 18}px`;
+}
+
+function listenFront() {
+  const chart = $("front-chart");
+  const found = (event) => byId.get(event.target.closest?.("[data-id]")?.dataset.id);
+  chart.addEventListener("pointermove", (event) => {
+    const n = found(event);
+    if (n) showTip(n, event); else $("tip").hidden = true;
+  });
+  chart.addEventListener("pointerleave", () => { $("tip").hidden = true; });
+  chart.addEventListener("focusin", (event) => {
+    const n = found(event), at = event.target.getBoundingClientRect();
+    if (n) showTip(n, { pageX: at.x + window.scrollX, pageY: at.y + window.scrollY });
+  });
+  chart.addEventListener("focusout", () => { $("tip").hidden = true; });
+  chart.addEventListener("click", (event) => { const n = found(event); if (n) choose(n.id); });
+  chart.addEventListener("keydown", (event) => {
+    const n = found(event);
+    if (n && (event.key === "Enter" || event.key === " ")) { event.preventDefault(); choose(n.id); }
+  });
+  $("front-table").addEventListener("click", (event) => { const n = found(event); if (n) choose(n.id); });
+}

@@ -1,0 +1,33 @@
+// Put the page together, and again when its width changes.
+
+function draw() {
+  drawFront();
+  growth();
+  const n = byId.get(state.chosen);
+  if (n) curves(n);
+}
+
+function start() {
+  const on = DATA.networks.filter((n) => n.front).length;
+  $("title").textContent = DATA.run;
+  const limits = Object.entries(DATA.budget).map(([n, v]) => `${n} ≤ ${short(v)}`).join(", ");
+  $("summary").textContent = `${on} network${on === 1 ? "" : "s"} on the front of ${DATA.networks.length} evaluated at the highest rung${limits ? `, within ${limits}` : ""}. Device ${DATA.facts.device}.`;
+  $("cost").innerHTML = DATA.costs.map((c) => `<option value="${esc(c)}" ${c === state.cost ? "selected" : ""}>${esc(NAMES[c] ?? c)}</option>`).join("");
+  $("cost").addEventListener("change", (event) => { state.cost = event.target.value; drawFront(); frontLegend(); frontTable(); });
+  const helps = errorFloor(DATA.networks.map((n) => n.accuracy)) !== null;
+  state.log = helps;
+  $("error-axis").checked = helps;
+  $("error-axis").disabled = !helps;
+  $("error-axis").addEventListener("change", (event) => { state.log = event.target.checked; drawFront(); });
+  chooser(); frontLegend(); frontTable(); listenFront(); moduleTables(); confirmation(); failures(); record();
+  if (state.chosen) choose(state.chosen); else $("network").hidden = true;
+  $("confirmation-body").addEventListener("click", (event) => {
+    const id = event.target.closest("[data-id]")?.dataset.id;
+    if (id) choose(id, true);
+  });
+  draw();
+  let waiting = 0;
+  window.addEventListener("resize", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(draw); });
+}
+
+start();

@@ -1,0 +1,80 @@
+// One network: facts, the drawing slot by slot, the course of its training.
+
+const PLAIN = new Set(["none", "add"]);
+
+function facts(n) {
+  const rows = [["id", n.id + (n.id === DATA.knee ? " (the knee)" : n.front ? " (on the front)" : "")],
+    ["accuracy", `${percent(n.accuracy)}${n.n > 1 ? ` ± ${(100 * n.std).toFixed(2)} over ${n.n} seeds` : ", one seed"} (proxy, validation images)`]];
+  if (n.test) rows.push(["confirmed", `${percent(n.test.accuracy)}${finite(n.test.std) ? ` ± ${(100 * n.test.std).toFixed(2)}` : ""} over ${n.test.n} seeds (long training, test images)`]);
+  rows.push(["costs", DATA.costs.map((c) => `${c} ${short(n.costs[c], 4)}`).join(", ")]);
+  rows.push(["evaluation", `ledger task ${[...new Set(n.numbers)].join(", ")}; ${short(n.seconds)} s of training in all`]);
+  rows.push(["export", `nas export ${DATA.path} --pick ${n.id}`]);
+  $("network-facts").innerHTML = `<dl class="facts">${rows.map(([a, b]) => `<dt>${esc(a)}</dt><dd>${a === "export" ? `<code>${esc(b)}</code>` : esc(b)}</dd>`).join("")}</dl>`;
+}
+
+function slot(name, text) {
+  return `<span class="slot ${esc(name)} ${PLAIN.has(text) && name !== "fusion" ? "empty" : ""}"><small>${esc(name)}</small>${esc(text)}</span>`;
+}
+
+const ARROW = '<span class="arrow" aria-hidden="true">→</span>';
+
+function blockFlow(part) {
+  const s = part.slots, moves = part.numbers.stride > 1 || part.numbers.in_channels !== part.numbers.out_channels;
+  const main = ["operator", "activation", "attention"].filter((k) => k in s).map((k) => slot(k, s[k])).join(ARROW);
+  const bypass = `shortcut: ${moves ? "projected to the new width" : "as it is"}, joined by fusion`;
+  return `<div class="around"><span class="bypass">↷ ${bypass}</span><span class="flow">${main}${ARROW}${slot("fusion", s.fusion)}</span></div>`;
+}
+
+function partFlow(part) {
+  if ("operator" in part.slots) return blockFlow(part);
+  const own = Object.entries(part.slots).map(([k, v]) => slot(k, v));
+  if (part.position === "stem") own.push(slot("skeleton", `${part.numbers.kernel_size}×${part.numbers.kernel_size} convolution, norm, relu`));
+  if (part.position === "head") own.push(slot("skeleton", `linear to ${part.numbers.classes} classes`));
+  return `<span class="flow">${own.join(ARROW)}</span>`;
+}
+
+function drawing(n) {
+  if (!n.parts.length) {
+    $("drawing").innerHTML = `<dl class="facts">${Object.entries(n.values ?? {}).map(([a, b]) => `<dt>${esc(a)}</dt><dd>${esc(b)}</dd>`).join("")}</dl>`;
+    return;
+  }
+  const parts = n.parts.map((i) => DATA.parts[i]), total = parts.reduce((sum, p) => sum + (p.flops ?? 0), 0) || 1;
+  $("drawing").innerHTML = parts.map((p) => {
+    const output = p.output ? p.output.join("×") : `${p.numbers.classes} classes`;
+    const share = 100 * (p.flops ?? 0) / total;
+    return `<div class="part"><div class="where"><b>${esc(p.position)}</b><span>${p.input.join("×")} → ${esc(output)}</span></div>` +
+      `<div class="flow">${partFlow(p)}</div><div class="cost"><div class="bar"><i style="width:${share.toFixed(1)}%"></i></div>` +
+      `<span>${short(p.flops)} FLOPs, ${short(p.params)} params</span></div></div>`;
+  }).join("");
+}
+
+function curves(n) {
+  const dashes = ["", "6 3", "2 3", "9 3 2 3"];
+  const series = (key, color) => n.curves.map((c, i) => ({
+    dots: c.points.filter((p) => finite(p[key])).map((p) => [p.epoch, p[key]]), color, dash: dashes[i % 4], marks: true,
+  })).filter((s) => s.dots.length);
+  lines("curve-loss", 230, "training loss per epoch", series("train_loss", "var(--blue)"), "epoch", "training loss", { zero: true });
+  lines("curve-accuracy", 230, "accuracy per epoch",
+    [...series("train_accuracy", "var(--blue)"), ...series("accuracy", "var(--orange)")], "epoch",
+    "accuracy: training blue, validation orange", { yText: (v) => `${+(100 * v).toPrecision(4)} %` });
+  const none = !n.curves.some((c) => c.points.length);
+  $("curve-note").textContent = none ? "The evaluation recorded no course of training."
+    : `${n.curves.length} training${n.curves.length > 1 ? "s" : ""} at the highest rung; augmented images, so training accuracy may lie below validation.`;
+}
+
+function choose(id, scroll = false) {
+  state.chosen = id;
+  const n = byId.get(id);
+  if (!n) return;
+  $("choose").value = id;
+  facts(n); drawing(n); curves(n); drawFront(); frontTable();
+  if (scroll) $("network").scrollIntoView();
+}
+
+function chooser() {
+  const option = (n) => `<option value="${esc(n.id)}">${esc(`${percent(n.accuracy)} · ${short(n.costs[DATA.cost])} · ${n.id}`)}</option>`;
+  const on = DATA.networks.filter((n) => n.front), off = DATA.networks.filter((n) => !n.front);
+  const by = (a, b) => a.costs[DATA.cost] - b.costs[DATA.cost];
+  $("choose").innerHTML = `<optgroup label="front">${on.sort(by).map(option).join("")}</optgroup><optgroup label="others">${off.sort(by).map(option).join("")}</optgroup>`;
+  $("choose").addEventListener("change", (event) => choose(event.target.value));
+}

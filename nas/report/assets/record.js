@@ -1,0 +1,27 @@
+// The record: failures, job, versions, device, sessions.
+
+function failures() {
+  const f = DATA.failures;
+  if (!f.all) { $("failures-body").innerHTML = "<p>No evaluation failed.</p>"; return; }
+  const kinds = f.kinds.map(([name, count]) => `<li>${count} × ${esc(name)}</li>`).join("");
+  const guilty = f.culprits.map((c) => `<li>fails every time: ${esc(c)}</li>`).join("");
+  const rows = f.rows.map((r) => `<tr><td class="n">${r.number}</td><td>${esc(r.id)}</td><td class="n">${r.rung}</td><td class="n">${r.seed}</td><td class="n">${r.attempt}</td><td class="wide">${esc(r.reason ?? "")}</td></tr>`).join("");
+  $("failures-body").innerHTML = `<p>${f.all} of ${DATA.counts.measurements} evaluations failed. A failure is a result: it is recorded, and never on the front.</p><ul>${kinds}${guilty}</ul>` +
+    `<details><summary>each of them</summary><div class="scroll"><table><thead><tr><th class="n">task</th><th>id</th><th class="n">rung</th><th class="n">seed</th><th class="n">attempt</th><th>reason</th></tr></thead><tbody>${rows}</tbody></table></div></details>`;
+}
+
+function record() {
+  const { counts, facts, sessions } = DATA;
+  const when = (t) => (finite(t) ? new Date(1000 * t).toISOString().slice(0, 16).replace("T", " ") + " UTC" : "");
+  const rows = [
+    ["run", DATA.path], ["device", facts.device], ["host", facts.host], ["images", `${facts.images}, fingerprint ${facts.data}`],
+    ["space", `${counts.space} architectures`],
+    ["evaluations", `${counts.measurements} of ${counts.architectures} architectures; good ones by rung: ${counts.rungs.map(([r, n]) => `${r}: ${n}`).join(", ")}`],
+    ["time", `${short(counts.seconds)} s of evaluation, ${short(counts.cpu_seconds)} CPU-s, by ${facts.workers} worker${facts.workers === 1 ? "" : "s"}`],
+    ["versions", Object.entries(facts.versions).map(([n, v]) => `${n} ${v}`).join(", ")],
+    ["sessions", sessions.map((s) => `${when(s.time)} on ${s.host ?? "?"}`).join("; ")],
+    ["page made", DATA.made],
+  ];
+  if (counts.misfits) rows.push(["left out", `${counts.misfits} measurements of an older space`]);
+  $("record-body").innerHTML = `<dl class="facts">${rows.map(([a, b]) => `<dt>${esc(a)}</dt><dd>${esc(b)}</dd>`).join("")}</dl><details><summary>the job as run (job.yaml)</summary><pre>${esc(DATA.job)}</pre></details>`;
+}

@@ -1,0 +1,114 @@
+"""Random search beside the search: only from trainings that were really made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from modules import PlugnasError
+from nas.confirm.outcome import paths
+from nas.front_report import RunView
+from nas.ledger import read
+from nas.listed import read_all
+from nas.records import Measurement
+from nas.report.history import Box, points_of, shuffled, trace
+
+NONE = (
+    "No random search to compare with yet. Either run the same job with `sampler: random` and give "
+    "`nas front RUN --control THAT_RUN`, or run `nas confirm RUN`, which trains random "
+    "architectures as a control. Nothing is simulated here."
+)
+
+
+@dataclass(frozen=True)
+class Control:
+    """Measurements of random architectures: of a run of its own, or a confirmation's control."""
+
+    measurements: Sequence[Measurement]
+    note: str
+    ordered: bool
+
+
+def history(view: RunView, control: RunView | None) -> dict[str, Any]:
+    """Return the traces of a search and its control in one box, and where the control is from."""
+    rung = view.run.top_rung
+    fitting = [m for m in view.measurements if _within(m, view)]
+    other = _of_run(view, control) if control is not None else _of_confirmation(view)
+    everything = [*fitting, *(other.measurements if other else ())]
+    points = points_of(everything, view.objectives, rung)
+    if not np.isfinite(points).all(axis=1).any():
+        return {"search": None, "control": None, "note": NONE}
+    box = Box.around(points, view.objectives)
+    own = trace(fitting, box, rung).to_dict()
+    found: dict[str, Any] = {"search": own, "control": None, "note": NONE}
+    found["reference"] = dict(zip(view.objectives, map(float, box.reference), strict=True))
+    if other is not None:
+        make = trace if other.ordered else shuffled
+        found |= {"control": make(other.measurements, box, rung).to_dict(), "note": other.note}
+    return found
+
+
+def _within(m: Measurement, view: RunView) -> bool:
+    return all(m.costs.get(name, 0.0) <= limit for name, limit in view.budget.items())
+
+
+def check_control(view: RunView, control: RunView) -> None:
+    """Refuse a control that is no random search for the same thing.
+
+    Raises:
+        PlugnasError: another sampler, other images, another proxy, another space.
+    """
+    ours, theirs = view.run, control.run
+    name = theirs.job.sampler_config.name
+    if name != "random":
+        raise PlugnasError(
+            f"--control takes a run with `sampler: random`; {theirs.path} has {name}"
+        )
+    for what, a, b in (
+        ("images", ours.facts.data, theirs.facts.data),
+        ("proxy", ours.job.proxy, theirs.job.proxy),
+        ("space", view.space.fingerprint, control.space.fingerprint),
+        ("budget", ours.job.limits, theirs.job.limits),
+    ):
+        if a != b:
+            raise PlugnasError(
+                f"a control is the same job with `sampler: random`, but the {what} of "
+                f"{theirs.path} differ from those of {ours.path}"
+            )
+
+
+def _of_run(view: RunView, control: RunView) -> Control:
+    check_control(view, control)
+    return Control(
+        [m for m in control.measurements if _within(m, view)],
+        f"Random search: the run {control.run.path}, the same job with `sampler: random`, in the "
+        "order in which it went.",
+        ordered=True,
+    )
+
+
+def _of_confirmation(view: RunView) -> Control | None:
+    long, again = paths(view.run.path)
+    ids: set[str] = set()
+    for path, key in ((long, "confirm"), (again, "again")):
+        if path.exists():
+            for header in read(path).headers:
+                ids |= set(header.get(key, {}).get("control", ()))
+    measured = [m for m in read_all(again, view.space) if m.architecture.id in ids]
+    measured = [replace(m, rung=view.run.top_rung) for m in measured if m.ok]
+    if len(measured) < 2:
+        return None
+    return Control(
+        measured,
+        f"Random search: the {len(measured)} random architectures within budget that `nas confirm` "
+        "trained as a control, with the proxy's highest rung, averaged over random orders (band: "
+        "nine in ten orders). It ends where the control ends; each of its evaluations is a full "
+        "one, while the search's first rungs are cheaper, so compare over seconds.",
+        ordered=False,
+    )
+
+
+__all__ = ["check_control", "history"]

@@ -1,0 +1,203 @@
+"""Everything the page shows, as JSON data."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from modules import PlugnasError
+from nas import confirm
+from nas import front as fronts
+from nas.explain.report import explain_run
+from nas.front import Member
+from nas.front_report import RunView, first_cost, modules_of
+from nas.ledger import read
+from nas.preparation import reopen
+from nas.records import Measurement
+from nas.report.control import history
+from nas.summary import culprits, kind
+from space.options import Choice
+
+SHOWN = ("flops", "params", "latency_ms", "memory", "macs", "elementwise")
+
+
+def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
+    """Return the page's data; documented in docs/json.md."""
+    members = [m for m in view.members if math.isfinite(m["accuracy"])]
+    known = members[0].costs if members else {}
+    confirmation = view.confirmation
+    parts = _Parts(view)
+    on = {m.id for m in view.front}
+    history_of: dict[str, list[Measurement]] = defaultdict(list)
+    for measurement in view.measurements:
+        history_of[measurement.architecture.id].append(measurement)
+    networks = [
+        {**_network(m, history_of[m.id]), "front": m.id in on, "parts": parts.of(m)}
+        for m in members
+    ]
+    _add_confirmation(networks, confirmation)
+    return _plain(
+        {
+            "run": view.run.path.name,
+            "path": str(view.run.path),
+            "made": time.strftime("%Y-%m-%d %H:%M"),
+            "objectives": dict(view.objectives),
+            "budget": dict(view.budget),
+            "costs": [n for n in SHOWN if n in known] + [n for n in known if n not in SHOWN],
+            "cost": first_cost(view),
+            "networks": networks,
+            "knee": fronts.knee(view.front, view.objectives).id if view.front else None,
+            "hypervolume": view.hypervolume if view.front else None,
+            "parts": parts.table,
+            "history": history(view, control),
+            "modules": explain_run(view).to_dict(),
+            "failures": _failures(view),
+            "counts": _counts(view),
+            "confirmation": None if confirmation is None else _confirmation(confirmation),
+            "job": (view.run.path / "job.yaml").read_text(encoding="utf-8"),
+            "facts": _facts(view),
+            "sessions": _sessions(view),
+        }
+    )
+
+
+class _Parts:
+    """The parts of all networks, each once; networks name them by index."""
+
+    def __init__(self, view: RunView) -> None:
+        self.space = view.space
+        self.table: list[dict[str, Any]] = []
+        self._index: dict[tuple[str, str, Any], int] = {}
+        self._cost = reopen(view.run)[1] if view.space.has_network else None
+
+    def of(self, member: Member) -> list[int]:
+        """Return the indices of a member's parts, in the order in which they run."""
+        if not self.space.has_network:
+            return []
+        parts = self.space.parts(member.architecture)
+        places = []
+        for part, after in zip(parts, [*parts[1:], None], strict=True):
+            key = (part.position, part.key, part.input_shape)
+            if key not in self._index:
+                self._index[key] = len(self.table)
+                self.table.append(self._describe(part, None if after is None else after))
+            places.append(self._index[key])
+        return places
+
+    def _describe(self, part: Any, after: Any) -> dict[str, Any]:
+        fields = {f.name: getattr(part.spec, f.name) for f in dataclasses.fields(part.spec)}
+        slots = {n: v.text for n, v in fields.items() if isinstance(v, Choice)}
+        rest = {n: v for n, v in fields.items() if isinstance(v, int)}
+        entry: dict[str, Any] = {
+            "position": part.position,
+            "input": list(part.input_shape),
+            "output": list(after.input_shape) if after is not None else None,
+            "slots": slots,
+            "numbers": rest,
+        }
+        if self._cost is not None:
+            counts = self._cost.table.counts(part)
+            entry |= {"flops": counts.flops, "params": counts.params}
+        return entry
+
+
+def _network(m: Member, told: Sequence[Measurement]) -> dict[str, Any]:
+    top = [x for x in told if x.ok and x.rung == m.rung]
+    return {
+        "id": m.id,
+        "accuracy": m["accuracy"],
+        "std": m.spread.get("accuracy", math.nan),
+        "n": m.n,
+        "numbers": list(m.numbers),
+        "costs": dict(m.costs),
+        "modules": modules_of(m),
+        "values": m.architecture.values,
+        "curves": [{"seed": x.seed, "points": [dict(p) for p in x.curve]} for x in top],
+        "seconds": sum(x.seconds for x in told),
+        "test": None,
+    }
+
+
+def _add_confirmation(networks: list[dict[str, Any]], found: confirm.Confirmation | None) -> None:
+    confirmed = {} if found is None else found.by_id
+    for network in networks:
+        if (own := confirmed.get(network["id"])) is not None:
+            network["test"] = {"accuracy": own.mean, "std": own.std, "n": own.n}
+
+
+def _confirmation(found: confirm.Confirmation) -> dict[str, Any]:
+    from nas.confirm.text import verdicts
+
+    return {**found.to_dict(), "verdicts": verdicts(found)}
+
+
+def _failures(view: RunView) -> dict[str, Any]:
+    failed = [m for m in view.measurements if not m.ok]
+    slots = {p.name: p.slot for p in view.space.parameters}
+    return {
+        "kinds": Counter(kind(m.reason) for m in failed).most_common(),
+        "culprits": list(culprits(view.measurements, slots)),
+        "rows": [
+            {"number": m.number, "id": m.architecture.id, "rung": m.rung, "seed": m.seed,
+             "attempt": m.attempt, "reason": m.reason}
+            for m in failed[:500]
+        ],
+        "all": len(failed),
+    }  # fmt: skip
+
+
+def _counts(view: RunView) -> dict[str, Any]:
+    by_rung = Counter(m.rung for m in view.measurements if m.ok)
+    return {
+        "measurements": len(view.measurements),
+        "architectures": len({m.architecture.id for m in view.measurements}),
+        "rungs": sorted(by_rung.items()),
+        "misfits": view.misfits,
+        "seconds": sum(m.seconds for m in view.measurements),
+        "cpu_seconds": sum(m.cpu_seconds for m in view.measurements),
+        "space": f"{view.space.size:.4g}",
+    }
+
+
+def _facts(view: RunView) -> dict[str, Any]:
+    facts = view.run.facts
+    return {
+        "device": facts.device,
+        "host": facts.host,
+        "versions": dict(facts.versions),
+        "images": f"{'x'.join(map(str, facts.input_shape))}, {len(facts.classes)} classes",
+        "data": facts.data,
+        "workers": _workers(view.measurements),
+    }
+
+
+def _workers(measurements: Sequence[Measurement]) -> int:
+    return len({m.worker for m in measurements if m.worker})
+
+
+def _sessions(view: RunView) -> list[dict[str, Any]]:
+    """What the ledger's headers say: one entry for each time the run was begun or continued."""
+    try:
+        headers = read(view.run.ledger).headers if view.run.ledger.exists() else ()
+    except PlugnasError:
+        return []
+    names = ("time", "host", "pid", "versions", "sampler", "trials", "seed")
+    return [{n: h[n] for n in names if n in h} for h in headers]
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON data: numbers that are not finite become None, others keep seven digits."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
+
+
+__all__ = ["gather"]

@@ -1,0 +1,120 @@
+"""How a front grew: hypervolume over evaluations and seconds, of a search and of its control."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas import pareto
+from nas.records import Measurement
+
+Array = NDArray[np.float64]
+ORDERS = 40
+"""Random orders over which a control of independent draws is averaged."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Hypervolume after each evaluation that changed it, as a fraction of the common box.
+
+    ``seconds`` are seconds of evaluation summed over workers; ``low`` and ``high`` bound nine in
+    ten random orders, where the trace is an average over such.
+    """
+
+    evaluations: list[int]
+    seconds: list[float]
+    hypervolume: list[float]
+    low: list[float] | None = None
+    high: list[float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Box:
+    """The box in which hypervolumes are taken: reference corner and ideal, by objective."""
+
+    objectives: Mapping[str, str]
+    reference: Array
+    ideal: Array
+
+    @classmethod
+    def around(cls, points: Array, objectives: Mapping[str, str]) -> Box:
+        """Return the box around all points, a tenth of each range larger on the bad side."""
+        directions = list(objectives.values())
+        sound = points[np.isfinite(points).all(axis=1)]
+        ideal = [max(p) if d == "max" else min(p) for p, d in zip(sound.T, directions, strict=True)]
+        return cls(objectives, pareto.reference_point(sound, directions), np.array(ideal))
+
+    def fraction(self, points: Array) -> float:
+        """Return the share of the box that points dominate."""
+        size = math.prod(float(v) for v in np.abs(self.ideal - self.reference))
+        volume = pareto.hypervolume(points, self.reference, list(self.objectives.values()))
+        return volume / size if size else 0.0
+
+
+def points_of(
+    measurements: Sequence[Measurement], objectives: Mapping[str, str], rung: int
+) -> Array:
+    """Return (n, m): what counts for the front, NaN where a measurement does not."""
+    rows = np.full((len(measurements), len(objectives)), np.nan)
+    for i, m in enumerate(measurements):
+        if m.ok and m.rung == rung:
+            rows[i] = [m.values.get(n, m.costs.get(n, math.nan)) for n in objectives]
+    return rows
+
+
+def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
+    """Return how the hypervolume grew in the order in which measurements were told."""
+    points = points_of(measurements, box.objectives, rung)
+    spent = np.cumsum([m.seconds for m in measurements])
+    found = Trace([0], [0.0], [0.0])
+    kept: list[Array] = []
+    for i, point in enumerate(points):
+        if np.isfinite(point).all():
+            kept.append(point)
+            value = box.fraction(np.array(kept))
+            if value > found.hypervolume[-1]:
+                found.evaluations.append(i + 1)
+                found.seconds.append(round(float(spent[i]), 3))
+                found.hypervolume.append(value)
+    if len(points):
+        found.evaluations.append(len(points))
+        found.seconds.append(round(float(spent[-1]), 3))
+        found.hypervolume.append(found.hypervolume[-1])
+    return found
+
+
+def shuffled(measurements: Sequence[Measurement], box: Box, rung: int, seed: int = 0) -> Trace:
+    """Return the mean trace over random orders of independent draws, all at the same rung.
+
+    The draws do not depend on each other, so any order of them is as good a random search as the
+    one in which they were made.
+    """
+    points = points_of(measurements, box.objectives, rung)
+    rng = np.random.default_rng(seed)
+    curves = np.zeros((ORDERS, len(points) + 1))
+    for k in range(ORDERS):
+        order = rng.permutation(len(points))
+        for i in range(len(points)):
+            own = points[order[: i + 1]]
+            curves[k, i + 1] = box.fraction(own[np.isfinite(own).all(axis=1)])
+    each = float(np.mean([m.seconds for m in measurements]))
+    low, high = np.quantile(curves, [0.05, 0.95], axis=0)
+    return Trace(
+        evaluations=list(range(len(points) + 1)),
+        seconds=[round(i * each, 3) for i in range(len(points) + 1)],
+        hypervolume=curves.mean(axis=0).tolist(),
+        low=low.tolist(),
+        high=high.tolist(),
+    )
+
+
+__all__ = ["Box", "Trace", "points_of", "shuffled", "trace"]

@@ -1,0 +1,38 @@
+"""The HTML of a report: template, style, scripts and data in one text."""
+
+from __future__ import annotations
+
+import html
+import json
+from importlib import resources
+
+from nas.front_report import RunView
+from nas.report.data import gather
+
+SCRIPTS = ("chart.js", "front.js", "network.js", "evidence.js", "record.js", "main.js")
+
+
+def page(view: RunView, control: RunView | None = None) -> str:
+    """Return report.html: no file, font, script or address outside it is ever asked for."""
+    data = gather(view, control)
+    parts = {
+        "TITLE": html.escape(f"{data['run']}: front of {len(data['networks'])} networks"),
+        "STYLE": _text("page.css"),
+        "DATA": embedded(data),
+        "SCRIPT": "\n".join(_text(name) for name in SCRIPTS),
+    }
+    pieces = _text("page.html").split("@@")  # text, name, text, name, ..., text
+    return "".join(parts[p] if i % 2 else p for i, p in enumerate(pieces))
+
+
+def embedded(data: object) -> str:
+    """Return JSON that cannot end the script element around it, whatever names it holds."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _text(name: str) -> str:
+    return resources.files("nas.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+__all__ = ["embedded", "page"]
