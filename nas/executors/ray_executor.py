@@ -218,6 +218,8 @@ class RayExecutor:
     started on this machine with ``workers`` slots. An evaluation takes ``cpus`` and ``gpus``
     (fractions allowed); as many run as the cluster, or ``workers``, allows. An evaluation whose
     actor dies is tried again ``max_failures`` times by Tune before it comes back as failed.
+    ``evaluator`` goes into the object store once; one that has ``carrying_data()`` is asked for
+    its like with the data inside, so that the nodes need not see the files.
     ``callbacks`` are those of ``nas.callbacks``: Ray's own, which write what they write in files
     to ``run_dir/ray``; ``cost`` lets them see the costs.
     """
@@ -247,6 +249,8 @@ class RayExecutor:
         self._callbacks = [collector, *_ray_callbacks(callbacks)]
         self._owned = _connect(address, workers, cpus, gpus)
         self._max_failures = max_failures
+        if hasattr(evaluator, "carrying_data"):
+            evaluator = evaluator.carrying_data()
         self._trainable = tune.with_resources(
             tune.with_parameters(_Evaluation, evaluator=evaluator, timeout_s=timeout_s),
             self._resources,

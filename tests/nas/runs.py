@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,31 @@ class Table:
         fresh = not mark.exists()
         mark.touch()
         return fresh
+
+
+@dataclass(frozen=True)
+class Carried(Table):
+    """An evaluator factory with data; ``pickles`` gets a line whenever the data is pickled."""
+
+    data: bytes = b""
+    pickles: Path | None = None
+
+    def carrying_data(self) -> Carried:
+        return replace(self, data=b"x" * 1_000_000)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.data and self.pickles is not None:
+            with self.pickles.open("a") as log:
+                log.write("pickled\n")
+        return dict(self.__dict__)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __call__(self) -> Callable[[Task], dict[str, Any]]:
+        if len(self.data) != 1_000_000:
+            raise FileNotFoundError("the data did not come along")
+        return self.evaluate
 
 
 def misbehave(fault: str) -> dict[str, Any]:

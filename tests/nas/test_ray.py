@@ -17,7 +17,7 @@ from nas.callbacks import CallbackError
 from nas.drive import Event, drive
 from nas.executors import ExecutorError, SerialExecutor
 from nas.study import Study
-from tests.nas.runs import CountCost, Table, broken_factory, found, study
+from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, study
 from tests.nas.test_executors import ids
 
 ray = pytest.importorskip("ray")
@@ -64,7 +64,7 @@ def test_equals_serial_and_repeats_nothing(cluster: Any, tmp_path: Path) -> None
     log = tmp_path / "log"
     for trials in (20, 40):
         run = study(tmp_path / "ledger.jsonl", trials=trials)
-        assert run_on(Table(log=log, faults={bad: "nan"}), run).reason == "done"
+        assert run_on(Table(log=log, faults={bad: "nan"}), run, workers=1).reason == "done"
     assert found(run.measurements) == found(whole.measurements)
     assert [m.reason for m in run.measurements if not m.ok] == ["diverged: accuracy is nan"]
     assert len(log.read_text().splitlines()) == 40
@@ -102,7 +102,7 @@ def test_what_kills_or_hangs_is_failed_and_the_search_goes_on(cluster: Any) -> N
     first, second = ids(2)
     run = study(trials=6)
     table = Table(faults={first: "kill", second: "hang"})
-    run_on(table, run, max_failures=2, timeout_s=1.0)
+    run_on(table, run, max_failures=2, timeout_s=1.0, workers=2)
     bad = {m.number: m.reason or "" for m in run.measurements if not m.ok}
     assert set(bad) == {0, 1}
     assert bad[0].startswith("killed: ")
@@ -110,9 +110,17 @@ def test_what_kills_or_hangs_is_failed_and_the_search_goes_on(cluster: Any) -> N
     assert sorted(m.number for m in run.measurements) == list(range(6))  # no retries on top
 
 
+def test_data_goes_into_the_object_store_once(cluster: Any, tmp_path: Path) -> None:
+    run = study(trials=8)
+    run_on(Carried(seconds=1.0, pickles=tmp_path / "pickles"), run, workers=2)
+    assert len(found(run.measurements)) == 8
+    assert len({m.worker for m in run.measurements}) > 1
+    assert (tmp_path / "pickles").read_text() == "pickled\n"
+
+
 def test_factory_that_fails_ends_the_run(cluster: Any) -> None:
     with pytest.raises(ExecutorError, match="no images at /nowhere"):
-        run_on(broken_factory, study(trials=3))
+        run_on(broken_factory, study(trials=3), workers=1)
 
 
 def test_tensorboard_gets_every_measurement(cluster: Any, tmp_path: Path) -> None:
@@ -125,7 +133,7 @@ def test_tensorboard_gets_every_measurement(cluster: Any, tmp_path: Path) -> Non
             seen.append(dict(result))
 
     executor = executors.create(
-        "ray", Table(), callbacks=["tensorboard"], cost=CountCost(), run_dir=tmp_path
+        "ray", Table(), workers=1, callbacks=["tensorboard"], cost=CountCost(), run_dir=tmp_path
     )
     executor._callbacks.append(Notes())  # type: ignore[attr-defined]
     run = study(trials=5)
@@ -148,9 +156,9 @@ def test_interrupt_leaves_nothing_running(cluster: Any, tmp_path: Path) -> None:
         if log.exists() and len(log.read_text().splitlines()) >= 2:
             raise KeyboardInterrupt
 
-    assert run_on(Table(seconds=600, log=log), run, stop).reason == "interrupted"
+    assert run_on(Table(seconds=600, log=log), run, stop, workers=2).reason == "interrupted"
     again = study(tmp_path / "ledger.jsonl", trials=8)
-    assert run_on(Table(), again).reason == "done"
+    assert run_on(Table(), again, workers=1).reason == "done"
     assert len(again.measurements) == 8
 
 
