@@ -1,7 +1,8 @@
 """Steady-state Pareto evolution: unseen, family-local mutants of the front and its gaps.
 
-Tournaments by non-dominated rank and crowding as in NSGA-II (Deb et al., 2002), one child at a
-time; no population is waited for and no architecture is measured twice.
+Survival by non-dominated rank and crowding as in NSGA-II (Deb et al., 2002), one child at a time;
+no generation is waited for and no architecture is measured twice. Costs are known before a child
+is measured, so of a litter the one is chosen that would stand in the widest gap of the front.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from nas.samplers.problem import Problem, ProblemError
 from nas.samplers.supply import Supply
 from space import Architecture
 
+Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]
+
+_AIMED = 0.5
+_LITTER = 16  # children of which the one in the widest gap is chosen
 
 
 class Evolution:
@@ -34,8 +39,8 @@ class Evolution:
         self,
         problem: Problem,
         *,
-        population: int = 24,
-        crossover: float = 0.3,
+        population: int = 16,
+        crossover: float = 0.1,
         local: float = 0.5,
     ) -> None:
         if population < 2:
@@ -65,47 +70,51 @@ class Evolution:
             told.append(values)
 
     def ask(self, number: int) -> Architecture:
-        """Return an unseen child of the front."""
+        """Return an unseen child of the front, at costs where the front has a gap."""
         self._supply.any_left()
         rng = self.problem.rng(number)
         if len(self._supply) < self.population // 2 or len(self._best) < 2:
-            return self._supply.take(self._supply.draw(1, rng)[0])
-        parents, distance = self._parents()
+            found = self._supply.draw(_LITTER, rng)
+            return self._supply.take(self._rarest(found, self._supply.recent(self.population)))
+        parents, front = self._parents()
         space = self.problem.space
-        first, second = (self._tournament(distance, 16, rng) for _ in range(2))
-        children = parents[first]
-        mixed = rng.random(len(children)) < self._crossover
-        if mixed.any():
-            children = children.copy()
-            children[mixed] = space.crossover_codes(children[mixed], parents[second[mixed]], rng)
-        children = space.mutate_codes(children, rng, self._local)
-        found, _ = self._supply.fresh(children)
+        first = parents[rng.integers(len(parents), size=_LITTER)]
+        second = parents[rng.integers(len(parents), size=_LITTER)]
+        mixed = rng.random(_LITTER) < self._crossover
+        children = np.where(mixed[:, None], space.crossover_codes(first, second, rng), first)
+        found, _ = self._supply.fresh(space.mutate_codes(children, rng, self._local))
         if len(found) == 0:
-            found = self._supply.variants(parents[first], rng)
-        return self._supply.take(found[0])
+            found = self._supply.variants(first, rng)
+        aimed = rng.random() < _AIMED
+        return self._supply.take(self._rarest(found, front) if aimed else found[0])
 
-    def _parents(self) -> tuple[NDArray[np.int16], Doubles]:
-        """Return the population's codes and crowding, best rank first.
+    def _rarest(self, codes: Codes, others: Codes) -> NDArray[np.int16]:
+        """Return the row whose known objectives are farthest from those of others, in ranges."""
+        known = self._known(np.concatenate([codes, others]))
+        if not known.shape[1] or not len(others):
+            return codes[0]
+        known = known / np.maximum(np.ptp(known, axis=0), 1e-12)
+        apart = np.abs(known[: len(codes), None] - known[None, len(codes) :]).sum(axis=2)
+        return codes[int(apart.min(axis=1).argmax())]
 
-        Only the highest rung that has as many members as a tournament counts; rungs never mix.
+    def _known(self, codes: Codes) -> Doubles:
+        """Return the known objectives of rows, (n, known), more is better."""
+        costs, names = self.problem.costs(codes), self.problem.cost_names
+        columns = [self.problem.sign(n) * costs[:, names.index(n)] for n in self.problem.known]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(codes), 0))
+
+    def _parents(self) -> tuple[Codes, Codes]:
+        """Return the population's codes, best rank first, and those of the front alone.
+
+        Only the highest rung with a few members counts; rungs never mix.
         """
         rungs = np.array([rung for rung, _ in self._best.values()])
         top = max((r for r in set(rungs.tolist()) if (rungs == r).sum() >= 4), default=rungs.max())
         keys = [key for key, (rung, _) in self._best.items() if rung == top]
         codes = np.array([self._codes[key] for key in keys])
         values = np.array([np.mean(self._best[key][1], axis=0) for key in keys])
-        costs = self.problem.costs(codes)
-        names = self.problem.cost_names
-        known = [self.problem.sign(n) * costs[:, names.index(n)] for n in self.problem.known]
-        points = np.column_stack([values, *known])
+        points = np.column_stack([values, self._known(codes)])
         directions = ["max"] * points.shape[1]
         rank = ranks(points, directions)
-        distance = crowding(points, directions)
-        order = np.lexsort((-distance, rank))[: self.population]
-        return codes[order], np.where(rank[order] == 0, distance[order], -1.0 - rank[order])
-
-    @staticmethod
-    def _tournament(distance: Doubles, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the winners of ``count`` tournaments of two by rank, then crowding."""
-        pairs = rng.integers(len(distance), size=(count, 2))
-        return np.where(distance[pairs[:, 0]] >= distance[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+        order = np.lexsort((-crowding(points, directions), rank))[: self.population]
+        return codes[order], codes[rank == 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.pareto import ranks
+from nas.pareto import non_dominated
 from nas.samplers.features import Rows
 from nas.samplers.improvement import Belief, expected_improvement
 from nas.samplers.model import Model, posterior_of
@@ -15,6 +15,7 @@ Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]
 
 _SHORTLIST = 128  # candidates of which the variance is worked out rather than bounded
+_PARENTS = 24  # from which relatives are made, at least
 _SMALL = 64  # measurements up to which it is worked out for all
 
 
@@ -71,11 +72,14 @@ class Question:
         return self.warps[j].back(self.values[j] - noise * self._solved[j])
 
     def parents(self) -> Codes:
-        """Return the rows on the front as believed, and the second front if that is short."""
-        rank = ranks(self.front, ["max"] * self.front.shape[1])
-        order = np.argsort(rank, kind="stable")
-        count = max(int((rank == 0).sum()), min(24, len(order)))
-        return self._codes[order[:count]]
+        """Return the rows on the front as believed, and on the next ones while they are few."""
+        left = np.arange(len(self.front))
+        chosen = left[:0]
+        while len(left) and len(chosen) < _PARENTS:
+            best = non_dominated(self.front[left], ["max"] * self.front.shape[1])
+            chosen = np.append(chosen, left[best])
+            left = left[~best]
+        return self._codes[chosen]
 
     def improvement(
         self, means: list[Doubles], variances: list[Doubles], costs: Doubles

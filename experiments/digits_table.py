@@ -1,0 +1,122 @@
+"""Trains every network of a small space on the digits, at every rung, and records what came of it.
+
+    python experiments/digits_table.py experiments/records/digits_table.json --workers 3
+
+The record is what ``experiments/benchmarks/search.py`` needs to compare searches on real trainings
+without training again: accuracy, signal and CPU seconds of each architecture, rung and seed,
+and its exact costs. A run that is broken off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.cost import NetworkCost
+from nas.proxy import Proxy, Recipe
+from nas.proxy.zero_cost import SCORES
+from nas.records import Task
+from space import SearchSpace
+
+SPACE: dict[str, Any] = {
+    "stem": {"width": 8},
+    "stages": [
+        {"width": 8, "depth": 1},
+        {"width": [8, 16], "depth": [1, 2], "stride": 2},
+    ],
+    "slots": {
+        "operator": {"choices": ["conv", "depthwise_separable", "ghost"], "scope": "stage"},
+        "attention": {"choices": ["none", "se", "eca"], "scope": "stage"},
+    },
+}
+EPOCHS = (2, 6, 18)
+RECIPES = tuple(Recipe(epochs=e, schedule="trapezoid") for e in EPOCHS)
+SCORED = tuple(Recipe(zero_cost=name) for name in SCORES)
+
+_evaluate: Any = None
+
+
+def main() -> None:
+    """Train what is not recorded yet."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
+    arguments = parser.parse_args()
+    space = SearchSpace.from_config(SPACE, input_shape=(1, 8, 8), classes=10)
+    record = _load(arguments.path, space)
+    done = {(r["id"], r["rung"], r["seed"]) for r in record["measurements"]}
+    todo = [t for t in _tasks(space, arguments.seeds) if t.key not in done]
+    print(f"{space.size} networks, {len(done)} trainings recorded, {len(todo)} to do")
+    with ProcessPoolExecutor(arguments.workers, initializer=_start) as pool:
+        for count, row in enumerate(pool.map(_measure, todo, chunksize=4), start=1):
+            record["measurements"].append(row)
+            if count % 100 == 0 or count == len(todo):
+                _save(arguments.path, record)
+                print(f"{count} of {len(todo)}", flush=True)
+
+
+def _tasks(space: SearchSpace, seeds: int) -> Iterator[Task]:
+    """Yield every training; rungs count the zero-cost scores first, then the recipes."""
+    number = 0
+    for codes in space.enumerate():
+        for architecture in space.architectures(codes):
+            for rung in range(len(SCORED) + len(RECIPES)):
+                for seed in range(seeds if rung >= len(SCORED) else 1):
+                    yield Task(number, architecture, rung, seed)
+                    number += 1
+
+
+def _start() -> None:
+    global _evaluate
+    torch.set_num_threads(1)
+    _evaluate = Proxy(SPACE, "digits", rungs=(*SCORED, *RECIPES), device="cpu")()
+
+
+def _measure(task: Task) -> dict[str, Any]:
+    result = _evaluate(task)
+    return {
+        "id": task.architecture.id,
+        "rung": task.rung,
+        "seed": task.seed,
+        "values": {k: _short(v) for k, v in result["values"].items()},
+        "signal": _short(result["signal"]),
+        "cpu_seconds": round(result["cpu_seconds"], 4),
+    }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _load(path: Path, space: SearchSpace) -> dict[str, Any]:
+    if path.exists():
+        record: dict[str, Any] = json.loads(path.read_text())
+        return record
+    cost = NetworkCost(space)
+    members = [a for codes in space.enumerate() for a in space.architectures(codes)]
+    return {
+        "space": SPACE,
+        "rungs": [*SCORES, *(f"{e} epochs" for e in EPOCHS)],
+        "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
+        "networks": {a.id: {"values": a.values, "costs": cost.cost(a)} for a in members},
+        "measurements": [],
+    }
+
+
+def _save(path: Path, record: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(record, separators=(",", ":")))
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    main()
