@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modules.errors import PlugnasError
+from modules.errors import PlugnasError, did_you_mean
 from nas.evaluation import DIVERGED
 from nas.records import Measurement, Task
 
@@ -124,7 +124,10 @@ class Study:
         return task
 
     def tell(self, measurement: Measurement) -> Measurement:
-        """Record the measurement of a task that was asked for, and return it with its costs."""
+        """Record the measurement of a task that was asked for, and return it with its costs.
+
+        Raises StudyError for a task that is not running, and for values without an objective.
+        """
         place = (measurement.number, measurement.rung, measurement.seed)
         task = self.running.get(place)
         if task is None:
@@ -136,6 +139,8 @@ class Study:
         measurement = self._complete(
             dataclasses.replace(measurement, architecture=task.architecture)
         )
+        if measurement.ok:
+            self._check_objectives(measurement)
         if self._ledger is not None:
             self._ledger.append(measurement)
         del self.running[place]
@@ -211,24 +216,27 @@ class Study:
         self.sampler.tell(measurement)
 
     def _complete(self, measurement: Measurement) -> Measurement:
-        """Add the exact costs, and see that the objectives are there and finite."""
-        changes: dict[str, Any] = {}
+        """Add the exact costs, and see that the objectives are finite."""
         cost = self.problem.cost
         known: Mapping[str, float] = {} if cost is None else cost.cost(measurement.architecture)
-        changes["costs"] = {**measurement.costs, **known}
-        if measurement.ok:
-            reason = self._fault({**changes["costs"], **measurement.values})
-            if reason is not None:
-                changes.update(status="failed", reason=reason)
-        return dataclasses.replace(measurement, **changes)
+        measurement = dataclasses.replace(measurement, costs={**measurement.costs, **known})
+        if not measurement.ok:
+            return measurement
+        bad = [n for n in self.problem.objectives if not math.isfinite(_value(measurement, n))]
+        if not bad:
+            return measurement
+        reason = f"{DIVERGED}: {bad[0]} is {_value(measurement, bad[0])}"
+        return dataclasses.replace(measurement, status="failed", reason=reason)
 
-    def _fault(self, known: Mapping[str, float]) -> str | None:
+    def _check_objectives(self, measurement: Measurement) -> None:
         for name in self.problem.objectives:
-            if name not in known:
-                return f"raised: the evaluation returned no `{name}`, which is an objective"
-            if not math.isfinite(known[name]):
-                return f"{DIVERGED}: {name} is {known[name]}"
-        return None
+            if name not in measurement.values and name not in measurement.costs:
+                returned = ", ".join(measurement.values)
+                raise StudyError(
+                    f"Every objective is a known cost or a value that the evaluation returns, but "
+                    f"`{name}` is neither: it returned {returned}"
+                    f"{did_you_mean(name, measurement.values)}"
+                )
 
     def _replay(self, ledger: Ledger) -> None:
         """Learn all that is recorded, and queue what was begun and is not settled."""
@@ -255,6 +263,11 @@ def about(problem: Problem, *, trials: int, **more: Any) -> dict[str, Any]:
         "trials": trials,
         **more,
     }
+
+
+def _value(measurement: Measurement, name: str) -> float:
+    """Return a value or cost by name; one that is absent counts as 0 here."""
+    return measurement.values.get(name, measurement.costs.get(name, 0.0))
 
 
 def _diverged(measurement: Measurement) -> bool:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from nas.cost import FunctionCost
 from nas.drive import drive
 from nas.evaluation import failed, measure
 from nas.executors import SerialExecutor
 from nas.ledger import Ledger, LedgerWarning
 from nas.records import Measurement, Task
+from nas.samplers import create
 from nas.study import Study, StudyError
 from space import Architecture, SearchSpace
-from tests.nas.runs import SPACE, Draws, Table, accuracy, found, problem, study
+from tests.nas.runs import SPACE, CountCost, Draws, Table, accuracy, found, problem, study
 
 
 def done(task: Task) -> Measurement:
@@ -108,12 +110,17 @@ def test_divergence_is_a_result() -> None:
     assert [m.number for m in run.measurements] == [0, 1]
 
 
-def test_missing_objective_is_named() -> None:
+def test_missing_objective_ends_the_search_and_is_named() -> None:
     run = study(trials=1)
-    drive(run, SerialExecutor(lambda: lambda task: {"values": {"precision": 1.0}}))
-    assert run.measurements[0].reason == (
-        "raised: the evaluation returned no `accuracy`, which is an objective"
-    )
+    with pytest.raises(StudyError, match="`accuracy` is neither: it returned acuracy; did you m"):
+        drive(run, SerialExecutor(lambda: lambda task: {"values": {"acuracy": 1.0}}))
+
+
+def test_infinite_cost_is_a_divergence() -> None:
+    run = study(trials=1)
+    run.problem.cost.each = float("inf")  # type: ignore[union-attr]
+    run.tell(done(ask(run)))
+    assert run.measurements[0].reason == "diverged: params is inf"
 
 
 @pytest.mark.parametrize(
@@ -255,3 +262,31 @@ def test_a_measurement_that_cannot_be_recorded_is_not_learnt(tmp_path: Path) -> 
         run.tell(done(task))
     assert run.measurements == []
     assert task in run.running.values()
+
+
+@pytest.mark.parametrize("budget", [{}, {"params": 400.0}])
+@pytest.mark.parametrize("layers", [4, 12])
+def test_random_sampler_resumes_with_the_same_architectures(
+    tmp_path: Path, layers: int, budget: dict[str, float]
+) -> None:
+    """The project's own sampler, in a space that it lists and in one that it cannot list."""
+    space = SearchSpace({f"layer{i}": ["id", "conv", "mb3", "mb6"] for i in range(layers)})
+    cost = FunctionCost(CountCost().cost, ["params"], space)
+    asked = replace(problem(space, cost=cost), budget=budget)
+
+    def begin() -> Study:
+        ledger = Ledger.open(tmp_path / "ledger.jsonl", space)
+        return Study(asked, create("random", asked), ledger, trials=30)
+
+    run = begin()
+    tasks = [ask(run) for _ in range(20)]
+    for number in (14, 3, 9, 17, 8):
+        run.tell(done(tasks[number]))
+    again = begin()
+    resumed = [ask(again) for _ in range(25)]
+    assert resumed[:13] == [t for t in tasks[:18] if t.number not in (14, 3, 9, 17, 8)]
+    assert [t.architecture.id for t in resumed[13:15]] == [t.architecture.id for t in tasks[18:]]
+    drawn = {t.architecture.id for t in resumed}
+    whole = Study(asked, create("random", asked), trials=30)
+    everything = {ask(whole).architecture.id for _ in range(30)}
+    assert drawn | {tasks[n].architecture.id for n in (14, 3, 9, 17, 8)} == everything
