@@ -12,7 +12,7 @@ from nas.latency.conditions import Conditions, clocks
 from nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
 from nas.latency.parts import parts_of_architectures, parts_of_space
 from nas.latency.quiet import quiet
-from nas.latency.report import LatencyReport, busy_reason, report
+from nas.latency.report import LatencyReport, report
 from nas.latency.rounds import Progress, anchor_timers, load, run_rounds, threads_set
 from nas.latency.session import Session, deploy_timer
 from nas.latency.table import LatencyTable
@@ -40,7 +40,8 @@ def measure_architectures(
 ) -> LatencyReport:
     """Measure whole networks in deploy form on this device, interleaved, while nothing trains.
 
-    ``limit`` is the relative standard error above which the report is ``busy`` and ranks nothing.
+    The report is ``busy`` and ranks nothing where a relative standard error is above ``limit``, or
+    where the process had to share its core; a limit of 1 or more takes the machine as it is.
 
     Raises:
         BusyMachineError: trainings on this machine did not end within ``wait`` seconds.
@@ -86,7 +87,8 @@ def measure_table(
     them is its ``check``.
 
     Raises:
-        BusyMachineError: the median error is above ``limit``, or training did not end in time.
+        BusyMachineError: the median error is above ``limit``, the processor was shared, or
+            training did not end in time.
         ForeignTableError: the table to extend was measured under other conditions.
         LatencyError: no such device, a setting that is none, more than ``max_parts`` parts.
     """
@@ -113,8 +115,6 @@ def measure_table(
         session.run(wanted, bridges, space, checks)
     table = session.table(extend)
     table.check = session.check(table, space, checks)
-    if wanted:
-        errors = np.array([table.entries[key][1] for key in session.keys])
-        if (reason := busy_reason(["the median part"], np.median(errors)[None], limit)) is not None:
-            raise BusyMachineError(reason)
+    if wanted and (reason := session.busy_reason(table, limit)):
+        raise BusyMachineError(reason)
     return table

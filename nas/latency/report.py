@@ -6,11 +6,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from nas.latency.conditions import Conditions
 from nas.latency.errors import BusyMachineError
 from nas.latency.rounds import Samples
 from nas.latency.statistics import medians, relative_errors, tie_groups
+
+SHARE = 0.9  # of a core that every candidate must have had, in the median round
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def report(
     """Reduce a session to figures; nothing is ranked where the spread is above the limit."""
     walls = samples.normalised(samples.anchor_medians)
     ms, errors, cpu = medians(walls), relative_errors(walls), medians(samples.cpu)
-    busy = busy_reason(names, errors, limit)
+    busy = busy_reason(names, errors, limit) or starved_reason(samples, conditions, limit)
     ranks: dict[int, int] = {}
     if busy is None:
         place = 1
@@ -135,4 +138,21 @@ def busy_reason(names: list[str], errors: np.ndarray, limit: float) -> str | Non
         f"a latency is trusted up to a relative standard error of {limit:.1%}, but {above} of "
         f"{len(names)} are above it (worst {names[worst]}: {errors[worst]:.1%}); the machine is "
         "busy: stop what else runs, or give more rounds"
+    )
+
+
+def starved_reason(samples: Samples, conditions: Conditions, limit: float) -> str | None:
+    """Why the figures must not be ranked: the processor was shared; else None.
+
+    What runs longer than a time slice is interrupted and the short anchors are not, so that drift
+    cannot be taken out; the process's own clock against the wall's shows it.
+    """
+    if limit >= 1 or torch.device(conditions.device).type != "cpu":
+        return None  # with such a limit the caller takes the machine as it is
+    share = float(np.min(medians(samples.cpu / samples.wall)))
+    if share >= SHARE:
+        return None
+    return (
+        f"a latency is taken where this process has a core to itself, but it got only {share:.0%} "
+        "of one; the machine is busy: stop what else runs"
     )

@@ -15,6 +15,7 @@ import modules
 from nas.latency.anchors import NAMES
 from nas.latency.conditions import Conditions
 from nas.latency.parts import Key
+from nas.latency.report import busy_reason, starved_reason
 from nas.latency.rounds import Progress, Samples, anchor_timers, run_rounds
 from nas.latency.statistics import kendall_tau, medians, relative_errors
 from nas.latency.table import LatencyTable
@@ -136,6 +137,19 @@ class Session:
             "measured_ms": self.network_ms.tolist(),
             "predicted_ms": predicted.tolist(),
         }
+
+    def busy_reason(self, table: LatencyTable, limit: float) -> str | None:
+        """Why the table must not be used: the median part's error, or a shared processor."""
+        errors = np.array([table.entries[key][1] for key in self.keys])
+        if (reason := busy_reason(["the median part"], np.median(errors)[None], limit)) is not None:
+            return reason
+        networks = slice(1, 1 + self.networks)  # longer than parts, so the first to be interrupted
+        whole = Samples(
+            np.concatenate([group.wall[:, networks] for group in self.groups]),
+            np.concatenate([group.cpu[:, networks] for group in self.groups]),
+            np.concatenate([group.anchors[:, networks] for group in self.groups]),
+        )
+        return starved_reason(whole, self.conditions, limit)
 
 
 def _entries(

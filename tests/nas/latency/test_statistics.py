@@ -66,9 +66,9 @@ def test_kendall_tau_is_scipys():
     assert math.isnan(kendall_tau(a, np.zeros(30)))
 
 
-def _report(noise, limit=0.05):
+def _report(noise, limit=0.05, share=0.95):
     wall = _rounds([1.0, 1.0, 2.0], rounds=20, noise=noise)
-    samples = Samples(wall, wall / 2, np.ones((20, 3, 1)))
+    samples = Samples(wall, wall * share, np.ones((20, 3, 1)))
     conditions = Conditions("cpu", "a processor", torch="2.15.0")
     return report(["a", "b", "c"], samples, conditions, ["anchor"], (0.5, 0.7), limit)
 
@@ -77,7 +77,7 @@ def test_a_report_ranks_and_names_ties_and_conditions():
     quiet = _report(0.01)
     assert [figure.rank for figure in quiet.figures] == [1, 1, 3]
     assert quiet.ties == [["a", "b"]] or quiet.ties == [["b", "a"]]
-    assert quiet["c"].cpu_ms == pytest.approx(1.0, rel=0.02)
+    assert quiet["c"].cpu_ms == pytest.approx(1.9, rel=0.02)
     text = quiet.text()
     for word in ("a processor", "batch 1", "1 thread,", "float32", "20 interleaved", "0.50", "+-"):
         assert word in text
@@ -92,6 +92,14 @@ def test_nothing_is_ranked_on_a_busy_machine():
     assert "NOT RANKED" in busy.text()
     with pytest.raises(BusyMachineError, match=r"relative standard error of 5\.0%"):
         busy.check()
+
+
+def test_nothing_is_ranked_where_the_core_is_shared():
+    starved = _report(0.01, share=0.6)
+    assert all(figure.rank is None for figure in starved.figures)
+    with pytest.raises(BusyMachineError, match="only 60% of one"):
+        starved.check()
+    assert _report(0.01, share=0.6, limit=1).busy is None
 
 
 def test_every_round_times_everything_once_in_another_order():
