@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,6 @@ from space import SearchSpace, SpaceError
 
 if TYPE_CHECKING:
     from nas.confirm.outcome import Confirmation, Confirmed
-    from nas.plot import Picture
 
 
 @dataclass(frozen=True)
@@ -111,60 +109,11 @@ class RunView:
 def write(view: RunView, control: RunView | None = None) -> list[Path]:
     """Write front.csv, front.png and report.html into the run's directory; return their paths.
 
-    Each file is replaced whole, so that a reader never meets half of one. ``control`` is a random
-    search of the same job, shown beside this one.
+    ``control`` is a random search of the same job, shown beside this one.
     """
-    from nas.plot import draw
-    from nas.report import page
+    from nas.report.files import write_files
 
-    folder = view.run.path
-    written = [_replace(folder / "front.csv", lambda p: p.write_text(to_csv(view)))]
-    written.append(_replace(folder / "front.png", lambda p: draw(picture(view), p)))
-    text = page(view, control)
-    written.append(_replace(folder / "report.html", lambda p: p.write_text(text, encoding="utf-8")))
-    return written
-
-
-def _replace(path: Path, make: Callable[[Path], object]) -> Path:
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    make(temporary)
-    os.replace(temporary, path)
-    return path
-
-
-def first_cost(view: RunView) -> str:
-    """Return the cost that stands against accuracy: the first objective that is one."""
-    costs = [name for name in view.objectives if name != "accuracy"]
-    known = list(view.members[0].costs) if view.members else []
-    return next(iter([*costs, *[n for n in ("flops", *known) if n in known]]), "flops")
-
-
-def picture(view: RunView) -> Picture:
-    """Return what the front's picture shows."""
-    from nas.plot import Picture, Point
-
-    cost = first_cost(view)
-
-    def point(member: Member) -> Point:
-        return Point(member.id, member[cost], member["accuracy"])
-
-    sound = [m for m in view.members if math.isfinite(m["accuracy"]) and math.isfinite(m[cost])]
-    knee = point(fronts.knee(view.front, view.objectives)) if view.front else None
-    return Picture(
-        title=f"{view.run.path.name}: {len(view.front)} networks that nothing beats, "
-        f"of {len(view.members)} evaluated",
-        caption="accuracy: the proxy's, on validation images"
-        + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")
-        + f"   ·   device {view.run.facts.device}   ·   knee: costs on a logarithmic scale",
-        cost=cost,
-        evaluated=[point(m) for m in sound],
-        front=[point(m) for m in view.front],
-        knee=knee,
-        limit=view.budget.get(cost),
-        confirmed={
-            m.id: (m.mean, m.std) for m in (view.confirmation.members if view.confirmation else ())
-        },
-    )
+    return write_files(view, control)
 
 
 def row(member: Member, confirmed: Confirmed | None = None) -> dict[str, Any]:
@@ -234,20 +183,32 @@ def to_text(view: RunView) -> str:
         return "no architecture within budget has finished the highest rung yet"
     knee = fronts.knee(view.front, view.objectives).id
     costs = [n for n in ("flops", "params", "memory", "latency_ms") if n in view.front[0].costs]
-    head = f"  {'id':<13} {'accuracy':>9}" + "".join(f"{name:>11}" for name in costs)
+    confirmed = view.confirmation.by_id if view.confirmation else {}
+    head = f"  {'id':<13} {'accuracy':>9}" + (f"{'test':>17}" if confirmed else "")
+    head += "".join(f"{name:>11}" for name in costs)
     lines = [_summary(view), "", head + "  modules"]
     for member in view.front:
         mark = "*" if member.id == knee else " "
         accuracy = f"{100 * member['accuracy']:.2f} %"
         figures = "".join(f"{short(member[name]):>11}" for name in costs)
-        lines.append(f"{mark} {member.id:<13} {accuracy:>9}{figures}  {modules_of(member)}")
+        tested = f"{_tested(confirmed.get(member.id)):>17}" if confirmed else ""
+        lines.append(f"{mark} {member.id:<13} {accuracy:>9}{tested}{figures}  {modules_of(member)}")
     lines += ["", "* the knee (costs on a logarithmic scale)"]
+    if confirmed:
+        lines.append("test: mean ± standard deviation over seeds, long trained (`nas confirm`)")
     cost = next((n for n, d in view.objectives.items() if d == "min"), None)
     if cost is not None:
         steps = fronts.best_within_steps(view.front, cost)
         words = [f"{short(s)}: {100 * m['accuracy']:.2f} % ({m.id[:6]})" for s, m in steps]
         lines.append(f"best within {cost} of " + ", ".join(words))
     return "\n".join(lines)
+
+
+def _tested(found: Confirmed | None) -> str:
+    if found is None:
+        return "-"
+    spread = f" ± {100 * found.std:.2f}" if math.isfinite(found.std) else ""
+    return f"{100 * found.mean:.2f}{spread} %"
 
 
 def _summary(view: RunView) -> str:

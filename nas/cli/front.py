@@ -3,6 +3,7 @@
   nas front runs/digits                      the table; writes front.csv, front.png, report.html
   nas front runs/digits --budget flops=2M    only what costs at most that
   nas front runs/digits --x latency_ms       another cost against accuracy
+  nas front runs/digits --control runs/dice  how much better than random search
 
 A front holds the architectures that no other beats in every objective, at the highest rung. Of
 equal ones the first measured stays; failed evaluations and lower rungs never enter.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="COST=LIMIT",
         help="instead of the job's budget; may be repeated",
     )
+    parser.add_argument(
+        "--control", type=Path, metavar="RUN",
+        help="a run of the same job with `sampler: random`, shown beside this one on the page",
+    )  # fmt: skip
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON, write nothing")
     shape.add_argument("--csv", action="store_true", help="print CSV, write nothing")
@@ -50,9 +56,18 @@ def run(args: argparse.Namespace) -> int:
         print(front_report.to_csv(view), end="")
     else:
         print(front_report.to_text(view))
-        for written in front_report.write(view):
+        for written in front_report.write(view, _control(args.control, objectives, view.budget)):
             print(f"wrote {written}")
     return 0
+
+
+def _control(path: Path | None, objectives: dict, budget: Any) -> Any:
+    from nas import front_report
+    from nas.run_directory import RunDirectory
+
+    if path is None:
+        return None
+    return front_report.RunView.open(RunDirectory.read(path), objectives, budget)
 
 
 def _cost(name: str) -> str:

@@ -14,7 +14,7 @@ from nas import confirm
 from nas import front as fronts
 from nas.explain.report import explain_run
 from nas.front import Member
-from nas.front_report import RunView, first_cost, modules_of
+from nas.front_report import RunView, modules_of
 from nas.ledger import read
 from nas.preparation import reopen
 from nas.records import Measurement
@@ -63,6 +63,13 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "sessions": _sessions(view),
         }
     )
+
+
+def first_cost(view: RunView) -> str:
+    """Return the cost that stands against accuracy: the first objective that is one."""
+    costs = [name for name in view.objectives if name != "accuracy"]
+    known = list(view.members[0].costs) if view.members else []
+    return next(iter([*costs, *[n for n in ("flops", *known) if n in known]]), "flops")
 
 
 class _Parts:
@@ -200,4 +207,4 @@ def _plain(value: Any) -> Any:
     return value
 
 
-__all__ = ["gather"]
+__all__ = ["first_cost", "gather"]

@@ -26,9 +26,11 @@ function forest(rows, width) {
   return (e) => {
     const mid = e.effect ?? e.gain, color = { pays: "var(--green)", "does not pay": "var(--red)" }[e.verdict] ?? "var(--dot)";
     const bar = finite(e.low) ? `<path d="M${at(e.low)} 9H${at(e.high)}" stroke="${color}" stroke-width="2.2"/>` : "";
-    return `<svg width="${width}" height="18" viewBox="0 0 ${width} 18" role="img" aria-label="${points(mid)} points"><path d="M${width / 2} 0V18" stroke="var(--line)"/>${bar}<circle cx="${at(mid)}" cy="9" r="4.4" fill="${color}"/></svg>`;
+    return `<svg width="${width}" height="18" viewBox="0 0 ${width} 18" role="img" aria-label="${points(mid)} points"><path d="M${width / 2} 0V18" stroke="var(--line)"/>${bar}<circle cx="${at(mid)}" cy="9" r="3.6" fill="${color}"/></svg>`;
   };
 }
+
+const wide = () => (document.documentElement.clientWidth < 700 ? 90 : 190);
 
 function moduleTables() {
   const { model, reason, pairs } = DATA.modules, parts = [];
@@ -36,13 +38,13 @@ function moduleTables() {
   else {
     parts.push(`<p class="note">Change in accuracy, in points at an accuracy of ${percent(model.at_accuracy, 1)}, where a choice stands in all places of its slot in place of the reference and the network has the same ${esc(model.costs.join(" and "))}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${(100 * model.noise).toFixed(2)} points; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
     for (const name of [...new Set(model.effects.map((e) => e.slot))]) {
-      const own = model.effects.filter((e) => e.slot === name), draw = forest(own, 190);
-      parts.push(`<h3>${esc(name)}, against ${esc(own[0].against)}</h3><div class="scroll"><table><thead><tr><th>choice</th><th class="n">effect</th><th>95 % interval</th><th></th><th class="n">architectures</th><th>verdict</th></tr></thead><tbody>` +
-        own.map((e) => `<tr><td>${esc(e.choice)}</td><td class="n">${points(e.effect)}</td><td>${points(e.low)} to ${points(e.high)}</td><td>${draw(e)}</td><td class="n">${e.architectures}</td><td>${verdictText(e)}</td></tr>`).join("") + "</tbody></table></div>");
+      const own = model.effects.filter((e) => e.slot === name), draw = forest(own, wide());
+      parts.push(`<h3>${esc(name)}, against ${esc(own[0].against)}</h3><div class="scroll"><table><thead><tr><th>choice</th><th class="n">effect</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">architectures</th></tr></thead><tbody>` +
+        own.map((e) => `<tr><td>${esc(e.choice)}</td><td class="n">${points(e.effect)}</td><td>${draw(e)}</td><td>${points(e.low)} to ${points(e.high)}</td><td>${verdictText(e)}</td><td class="n">${e.architectures}</td></tr>`).join("") + "</tbody></table></div>");
     }
   }
   for (const name of [...new Set(pairs.map((c) => c.slot))]) {
-    const own = pairs.filter((c) => c.slot === name), draw = forest(own, 190), costs = ["params", "flops", "latency_ms"].filter((c) => c in own[0].costs);
+    const own = pairs.filter((c) => c.slot === name), draw = forest(own, wide()), costs = ["params", "flops", "latency_ms"].filter((c) => c in own[0].costs);
     parts.push(`<h3>${esc(name)}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${esc(own[0].against)}.</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">accuracy</th><th class="n">gain</th><th>95 % interval</th><th></th><th class="n">pairs</th>${costs.map((c) => `<th class="n">${esc(c)}</th>`).join("")}<th>verdict</th></tr></thead><tbody>` +
       own.map((c) => `<tr><td>${esc(c.choice)}</td><td class="n">${percent(c.accuracy)}</td><td class="n">${points(c.gain)}</td><td>${c.choice === c.against ? "reference" : finite(c.low) ? `${points(c.low)} to ${points(c.high)}` : "one pair"}</td><td>${draw(c)}</td><td class="n">${c.pairs}</td>${costs.map((k) => `<td class="n">${short(c.costs[k])}${finite(c.added[k]) && c.choice !== c.against ? ` (${c.added[k] >= 0 ? "+" : "−"}${Math.abs(100 * c.added[k]).toFixed(0)} %)` : ""}</td>`).join("")}<td>${verdictText(c)}</td></tr>`).join("") + "</tbody></table></div>");
   }

@@ -84,24 +84,24 @@ function frontLegend() {
   if (DATA.confirmation) items.push([icon('<path d="M9 1V15" stroke="var(--ink)"/><rect x="5.5" y="4.5" width="7" height="7" fill="var(--paper)" stroke="var(--ink)"/>'), "confirmed on test images, ± sd over seeds"]);
   $("front-legend").innerHTML = items.map(([i, t]) => `<span>${i}${esc(t)}</span>`).join("");
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
-  const box = DATA.history.reference ? "" : "";
   $("front-note").textContent = `Filled points are non-dominated in ${goals}; the line is the best accuracy within each ${state.cost}. ` +
-    `Accuracy is the proxy's, on validation images. ${finite(DATA.hypervolume) ? `Hypervolume ${DATA.hypervolume.toFixed(4)} of the box from the reference point to the best of each objective.` : ""}${box} Point at a network for its modules; choose it for its drawing.`;
+    `Accuracy is the proxy's, on validation images. ${finite(DATA.hypervolume) ? `Hypervolume ${DATA.hypervolume.toFixed(4)} of the box from the reference point to the best of each objective. ` : ""}Point at a network for its modules; choose it for its drawing.`;
 }
 
 function frontTable() {
   const on = DATA.networks.filter((n) => n.front).sort((a, b) => a.costs[state.cost] - b.costs[state.cost]);
   const tested = on.some((n) => n.test);
-  const head = ["id", "accuracy", "± sd", "seeds", ...DATA.costs.slice(0, 4)];
-  const cells = (n) => [percent(n.accuracy), finite(n.std) ? (100 * n.std).toFixed(2) : "–", n.n, ...DATA.costs.slice(0, 4).map((c) => short(n.costs[c]))];
+  const rest = DATA.costs.filter((c) => !["macs", "elementwise", state.cost].includes(c)).slice(0, 3);
+  const head = ["id", "accuracy", state.cost, ...rest, "± sd", "seeds"], extra = (i) => (i > 2 ? " extra" : "");
+  const cells = (n) => [percent(n.accuracy), short(n.costs[state.cost]), ...rest.map((c) => short(n.costs[c])), finite(n.std) ? (100 * n.std).toFixed(2) : "–", n.n];
   const test = (n) => (!tested ? "" : `<td class="n">${n.test ? `${percent(n.test.accuracy)}${finite(n.test.std) ? ` ± ${(100 * n.test.std).toFixed(2)}` : ""} (${n.test.n})` : "–"}</td>`);
-  $("front-table").innerHTML = `<thead><tr>${head.map((h, i) => `<th class="${i ? "n" : ""}">${esc(h)}</th>`).join("")}${tested ? '<th class="n">test (seeds)</th>' : ""}<th>modules</th></tr></thead><tbody>` +
+  $("front-table").innerHTML = `<thead><tr>${head.map((h, i) => `<th class="${i ? "n" : ""}${extra(i)}">${esc(h)}</th>`).join("")}${tested ? '<th class="n">test (seeds)</th>' : ""}<th class="extra">modules</th></tr></thead><tbody>` +
     on.map((n) => `<tr data-id="${esc(n.id)}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${esc(n.id)}</button>${n.id === DATA.knee ? " ◆" : ""}</td>` +
-      cells(n).map((c) => `<td class="n">${esc(c)}</td>`).join("") + test(n) + `<td class="wide">${esc(n.modules)}</td></tr>`).join("") + "</tbody>";
+      cells(n).map((c, i) => `<td class="n${extra(i + 1)}">${esc(c)}</td>`).join("") + test(n) + `<td class="wide extra">${esc(n.modules)}</td></tr>`).join("") + "</tbody>";
 }
 
 function tipOf(n) {
-  const costs = DATA.costs.slice(0, 4).map((c) => `${esc(c)} ${short(n.costs[c])}`).join(" · ");
+  const costs = DATA.costs.filter((c) => c !== "elementwise").map((c) => `${esc(c)} ${short(n.costs[c])}`).join(" · ");
   const seeds = n.n > 1 ? ` ± ${(100 * n.std).toFixed(2)} (${n.n} seeds)` : " (one seed)";
   const test = n.test ? `<br>on test images ${percent(n.test.accuracy)}${finite(n.test.std) ? ` ± ${(100 * n.test.std).toFixed(2)}` : ""} (${n.test.n} seeds)` : "";
   return `<b>${percent(n.accuracy)}</b>${seeds} · ${esc(n.id)}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${esc(n.modules)}`;

@@ -1,0 +1,68 @@
+"""The files that a front leaves in its run's directory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from nas import front as fronts
+from nas.front import Member
+from nas.front_report import RunView, to_csv
+from nas.plot import Picture, Point, draw
+from nas.report.data import first_cost
+from nas.report.page import page
+
+
+def write_files(view: RunView, control: RunView | None = None) -> list[Path]:
+    """Write front.csv, front.png and report.html into the run's directory; return their paths.
+
+    Each file is replaced whole, so that a reader never meets half of one. ``control`` is a random
+    search of the same job, shown beside this one.
+    """
+    folder = view.run.path
+    written = [_replace(folder / "front.csv", lambda p: p.write_text(to_csv(view)))]
+    written.append(_replace(folder / "front.png", lambda p: draw(picture(view), p)))
+    text = page(view, control)
+    written.append(_replace(folder / "report.html", lambda p: p.write_text(text, encoding="utf-8")))
+    return written
+
+
+def _replace(path: Path, make: Callable[[Path], object]) -> Path:
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    try:
+        make(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def picture(view: RunView) -> Picture:
+    """Return what the front's picture shows."""
+    cost = first_cost(view)
+
+    def point(member: Member) -> Point:
+        return Point(member.id, member[cost], member["accuracy"])
+
+    sound = [m for m in view.members if math.isfinite(m["accuracy"]) and math.isfinite(m[cost])]
+    knee = point(fronts.knee(view.front, view.objectives)) if view.front else None
+    return Picture(
+        title=f"{view.run.path.name}: {len(view.front)} networks that nothing beats, "
+        f"of {len(view.members)} evaluated",
+        caption="accuracy: the proxy's, on validation images"
+        + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")
+        + f"   ·   device {view.run.facts.device}   ·   knee: costs on a logarithmic scale",
+        cost=cost,
+        evaluated=[point(m) for m in sound],
+        front=[point(m) for m in view.front],
+        knee=knee,
+        limit=view.budget.get(cost),
+        confirmed={
+            m.id: (m.mean, m.std) for m in (view.confirmation.members if view.confirmation else ())
+        },
+    )
+
+
+__all__ = ["picture", "write_files"]
