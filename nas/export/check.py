@@ -17,7 +17,6 @@ from torch import Tensor
 from nas.export.errors import ExportError
 
 TOLERANCE = 1e-4  # float32, relative to the largest output
-LOADABLE = (".pt2", ".py", ".onnx")
 # What a model must do without: plugnas, and what plugnas itself needs beside torch.
 REFUSED = (
     "modules", "space", "nas", "plugnas", "msgspec", "yaml", "optuna", "ray", "sklearn", "scipy",

@@ -12,7 +12,17 @@ import torch
 from torch import Tensor, nn
 
 import modules
-from nas.export import check, directory, hashes, model_py, onnx_format, pt2, tensors
+from nas.export import (
+    check,
+    directory,
+    hashes,
+    model_py,
+    onnx_format,
+    pt2,
+    readme,
+    tensors,
+    train_py,
+)
 from nas.export.errors import ExportError
 from nas.export.subject import Subject
 from nas.ledger import versions
@@ -56,6 +66,7 @@ class _Work:
     path: Path
     model: nn.Module
     program: pt2.Program | None = None
+    libraries: Sequence[str] = ("torch",)
     delivery: Delivery = field(default_factory=lambda: Delivery(Path(), ()))
 
     def inputs(self, images: Tensor) -> Tensor:
@@ -73,6 +84,24 @@ class _Work:
             )
         return self.program
 
+    def finish(self, latencies: Mapping[str, list[float]]) -> None:
+        """Write what can only be written after the check: README.md and the checksums."""
+        done = replace(self.delivery, files=(*self.delivery.files, readme.FILE, hashes.NAME))
+        self.delivery = replace(done, latencies=latencies)
+        about = readme.About(
+            files=done.files,
+            skipped=done.skipped,
+            latencies=latencies,
+            step=done.step,
+            deploy=self.options.deploy,
+            preprocessing=self.options.preprocessing,
+            libraries=self.libraries,
+            opset=onnx_format.OPSET,
+            versions=versions(),
+        )
+        readme.write(self.subject, self.path, about)
+        hashes.write(self.path)
+
     def item(self) -> check.Item:
         """What has to be checked: the eager network in training form says what is right."""
         images = self.subject.images
@@ -80,7 +109,8 @@ class _Work:
         eager = self.subject.served(deploy=False, preprocessing=self.options.preprocessing)
         with torch.no_grad():
             expected = tuple(eager(batch) for batch in batches)
-        checked = tuple(n for n in self.delivery.files if Path(n).suffix in check.LOADABLE)
+        models = ("model.pt2", "model.onnx", "model.py")
+        checked = tuple(name for name in self.delivery.files if name in models)
         return check.Item(self.path, checked, tuple(batches), expected)
 
 
@@ -108,8 +138,7 @@ def deliver_all(subjects: Sequence[tuple[Subject, Path]], options: Options) -> l
         latencies = check.check(items, _SECONDS if options.measure else 0.0)
         found = []
         for work, took in zip(works, latencies, strict=True):
-            work.delivery = replace(work.delivery, latencies=took)
-            hashes.write(work.path)
+            work.finish(took)
             found.append(work.delivery)
     return found
 
@@ -132,8 +161,11 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
         )
         files += [tensors.WEIGHTS, tensors.ARCHITECTURE]
     if "source" in wanted:
-        model_py.write(subject, path, deploy=options.deploy, preprocessing=options.preprocessing)
-        files.append(model_py.FILE)
+        work.libraries = model_py.write(
+            subject, path, deploy=options.deploy, preprocessing=options.preprocessing
+        )
+        train_py.write(subject, path)
+        files += [model_py.FILE, train_py.FILE]
     step = work.program.step if work.program else None
     work.delivery = Delivery(target, tuple(files), skipped, {}, step)
     return work

@@ -40,14 +40,15 @@ _BLOCK_INIT = """
 """
 
 
-def write(subject: Subject, directory: Path, *, deploy: bool, preprocessing: bool) -> None:
-    """Write model.py.
+def write(subject: Subject, directory: Path, *, deploy: bool, preprocessing: bool) -> list[str]:
+    """Write model.py; return the libraries that it imports.
 
     Raises:
         ExportError: the source of a module cannot stand alone.
     """
     text = source(subject, deploy=deploy, preprocessing=preprocessing)
     (directory / FILE).write_text(text, encoding="utf-8")
+    return libraries(text)
 
 
 def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:

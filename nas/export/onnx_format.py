@@ -31,7 +31,7 @@ def write(program: Program, directory: Path, *, preprocessing: bool) -> None:
                 input_names=["images"],
                 output_names=["probabilities" if preprocessing else "logits"],
             )  # fmt: skip
-    except Exception as error:  # noqa: BLE001 - the exporter raises many kinds
+    except Exception as error:  # the exporter raises many kinds
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise ExportError(
             f"ONNX cannot take this network: {reason}; leave `onnx` out of --format"

@@ -1,0 +1,227 @@
+"""``README.md`` of an export: all that its user must know, for somebody without plugnas."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from nas.export.subject import Subject
+from nas.zoo_report import short
+from space import Part
+from space.network import BlockSpec, StemSpec
+from space.options import Choice
+
+FILE = "README.md"
+_COSTS = {
+    "params": "parameters",
+    "flops": "FLOPs (2 per multiply-add)",
+    "macs": "multiply-adds",
+    "elementwise": "elementwise operations",
+    "memory": "peak activation memory, bytes, one image",
+    "latency_ms": "latency in the search, ms",
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What only the delivery knows: files, form, measured latencies, accuracies of artefacts."""
+
+    files: Sequence[str]
+    skipped: Mapping[str, str]
+    latencies: Mapping[str, Sequence[float]]
+    step: int | None
+    deploy: bool
+    preprocessing: bool
+    libraries: Sequence[str]
+    opset: int
+    versions: Mapping[str, str]
+    quantised: str | None = None
+
+
+def write(subject: Subject, directory: Path, about: About) -> None:
+    """Write README.md."""
+    sections = [
+        _title(subject, about),
+        _input(subject, about),
+        _accuracy(subject),
+        _costs(subject, about),
+        _architecture(subject),
+        _loading(subject, about),
+        _training(about),
+        _checks(about),
+    ]
+    text = "\n\n".join(section for section in sections if section)
+    (directory / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _title(subject: Subject, about: About) -> str:
+    form = (
+        "The exported graphs are in deploy form: norms and parallel branches are folded into the "
+        "convolutions."
+        if about.deploy
+        else "The exported graphs are in training form: norms are kept as they were trained."
+    )
+    warning = ""
+    if subject.provenance.source == "proxy":
+        warning = (
+            "\n\n> **The weights are the search's cheap ones.** They show what the architecture "
+            "can begin to do; train it longer (`train.py`, or `nas export --train`) before use."
+        )
+    return (
+        f"# Network {subject.id}\n\nAn image classifier in {len(subject.classes)} classes, chosen "
+        f"by an architecture search. Nothing here needs the program that made it. {form}{warning}"
+    )
+
+
+def _input(subject: Subject, about: About) -> str:
+    channels, height, width = subject.input_shape
+    colour = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
+    mean, std = (", ".join(f"{v:.6g}" for v in values) for values in (subject.mean, subject.std))
+    if about.preprocessing:
+        takes = (
+            f"**Input:** uint8 `(B, {height}, {width}, {channels})`, {colour}, as read from a "
+            f"file. **Output:** probabilities `(B, {len(subject.classes)})`. Scaling to 0..1 and "
+            f"normalisation (mean {mean}; std {std}) are inside."
+        )
+    else:
+        takes = (
+            f"**Input:** float32 `(B, {channels}, {height}, {width})`, {colour}, "
+            f"`(pixel / 255 - mean) / std` with mean {mean} and std {std} per channel. "
+            f"**Output:** logits `(B, {len(subject.classes)})`; softmax makes them probabilities."
+        )
+    if about.step is None:
+        free = "The batch may be of any size; height and width are fixed."
+    else:
+        free = f"The batch may be of any size; height and width any multiple of {about.step}"
+        free += f", though it was trained at {height}x{width}." if about.step else "."
+    names = ", ".join(f"{i}: {name}" for i, name in enumerate(subject.classes))
+    return f"## Input and output\n\n{takes}\n\n{free}\n\n**Classes:** {names}"
+
+
+def _accuracy(subject: Subject) -> str:
+    p = subject.provenance
+    lines = [f"These weights (seed {p.seed}): **{100 * p.accuracy:.2f} %** on {p.measured_on}."]
+    if p.mean is not None:
+        spread = f" ± {100 * p.spread:.2f}" if p.spread is not None else ""
+        what = "standard deviation" if p.spread is not None else "one seed, so no spread is known"
+        lines.append(f"Over {p.n} seed{'s' * (p.n != 1)}: {100 * p.mean:.2f}{spread} % ({what}).")
+    return "## Accuracy\n\n" + " ".join(lines) + f"\n\nWeights: {p.note}."
+
+
+def _costs(subject: Subject, about: About) -> str:
+    rows = ["| cost | |", "|---|---|"]
+    for name, label in _COSTS.items():
+        value = subject.costs.get(name)
+        if value is not None and math.isfinite(value):
+            rows.append(f"| {label} | {short(value)} |")
+    rows += _latency_rows(about)
+    note = (
+        f"Latencies: one image, float32, one thread of {_processor()}, median of repeated calls "
+        "(quartiles in brackets), measured when the export was made; costs are those of the deploy "
+        "form."
+    )
+    return "## Costs\n\n" + "\n".join(rows) + f"\n\n{note}"
+
+
+def _latency_rows(about: About) -> Iterator[str]:
+    for name, (low, middle, high) in about.latencies.items():
+        yield f"| latency of `{name}`, ms | {middle:.3f} ({low:.3f} to {high:.3f}) |"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(v.split(":", 1)[1].strip() for v in lines if v.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _architecture(subject: Subject) -> str:
+    slots = ("operator", "attention", "fusion", "activation")
+    rows = [f"| part | input | {' | '.join(slots)} |", "|---" * (len(slots) + 2) + "|"]
+    for part in subject.parts:
+        size = "x".join(map(str, part.input_shape))
+        cells = _cells(part)
+        inner = [cells.pop(slot, "") for slot in slots]
+        if cells:
+            inner[0] = ", ".join(f"{k}: {v}" for k, v in cells.items())
+        rows.append(f"| {part.position} | {size} | {' | '.join(inner)} |")
+    return "## Architecture\n\n" + "\n".join(rows)
+
+
+def _cells(part: Part) -> dict[str, str]:
+    spec = part.spec
+    if isinstance(spec, StemSpec):
+        return {"convolution": f"{spec.kernel_size}x{spec.kernel_size} to {spec.width}"}
+    cells = {
+        field.name: getattr(spec, field.name).text
+        for field in fields(spec)
+        if isinstance(getattr(spec, field.name), Choice)
+    }
+    if isinstance(spec, BlockSpec):
+        stride = f", stride {spec.stride}" if spec.stride > 1 else ""
+        cells["operator"] += f" to {spec.out_channels}{stride}"
+    return cells
+
+
+def _loading(subject: Subject, about: About) -> str:
+    needs = " and ".join(about.libraries)
+    ways = {
+        "model.pt2": (
+            "torch alone",
+            "import torch\nmodel = torch.export.load('model.pt2').module()\noutput = model(images)",
+        ),
+        "model_int8.pt2": (
+            "torch and torchao (for its operators)",
+            "import torch, torchao.quantization.pt2e\n"
+            "model = torch.export.load('model_int8.pt2').module()\noutput = model(images)",
+        ),
+        "model.onnx": (
+            f"onnxruntime; opset {about.opset}",
+            "import onnxruntime\nsession = onnxruntime.InferenceSession('model.onnx')\n"
+            "output = session.run(None, {'images': images})[0]  # a numpy array",
+        ),
+        "model.py": (
+            f"{needs}; the source, to read, change and train further",
+            "from model import load\nmodel = load()"
+            + ("  # load(deploy=False): to train further" if about.deploy else "")
+            + "\noutput = model(images)",
+        ),
+        "model.safetensors": (
+            "plugnas; checks every checksum",
+            "import nas\nmodel = nas.load('.')\noutput = model(images)",
+        ),
+    }
+    parts = [
+        f"`{name}` ({how}):\n\n```python\n{code}\n```"
+        for name, (how, code) in ways.items()
+        if name in about.files
+    ]
+    missing = [f"No {name}: {reason}." for name, reason in about.skipped.items()]
+    return "## Loading\n\n" + "\n\n".join([*parts, *missing])
+
+
+def _training(about: About) -> str:
+    if "train.py" not in about.files:
+        return ""
+    return (
+        "## Training from scratch\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
+        "IMAGES holds a folder of images per class, named as the classes above. The recipe is at "
+        "the top of `train.py`; it needs torch, numpy and Pillow. Read the result by "
+        "`Network().load_state_dict(torch.load('weights.pt', weights_only=True))`."
+    )
+
+
+def _checks(about: About) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
+    quantised = f" {about.quantised}" if about.quantised else ""
+    return (
+        "## Checks\n\nBefore this directory appeared, every model in it was loaded in a fresh "
+        "process without the program that made it, and gave the outputs of the trained network on "
+        "real images at batch 1 and 7, within 1e-4 of the largest, with the same class for each."
+        f"{quantised} `sha256sum -c SHA256SUMS` tells whether a file was changed since.\n\n"
+        f"Made with {versions}."
+    )

@@ -1,0 +1,166 @@
+"""Train the network of model.py from scratch: a folder of images in, weights out.
+
+    python train.py IMAGES --out weights.pt
+
+IMAGES holds a folder per class, or ``train`` and ``val`` (or ``test``) folders of class folders;
+without them a fifth of each class is held out. Needs torch, numpy and Pillow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import model
+import numpy
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# The recipe: one cycle of the learning rate, SGD with Nesterov's momentum.
+EPOCHS = 30
+BATCH_SIZE = 64
+LEARNING_RATE = 0.1
+MOMENTUM = 0.9
+WEIGHT_DECAY = 5e-4
+LABEL_SMOOTHING = 0.0
+SHIFT = 1  # largest random shift in pixels
+MIRROR = False  # whether a mirrored image keeps its class
+SEED = 0
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+log = logging.getLogger("train")
+
+
+def read_image(path: Path) -> Tensor:
+    """Return an image as uint8 (C, H, W) at the network's size, cropped around the centre."""
+    channels, height, width = model.INPUT_SHAPE
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
+        if image.size != (width, height):
+            image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+        pixels = numpy.array(image, dtype=numpy.uint8)
+    return torch.from_numpy(pixels).reshape(height, width, channels).permute(2, 0, 1)
+
+
+def read_folder(folder: Path) -> tuple[Tensor, Tensor]:
+    """Read a folder per class, named as in model.CLASSES: uint8 images and their labels."""
+    images, labels = [], []
+    for label, name in enumerate(model.CLASSES):
+        files = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in SUFFIXES)
+        images += [read_image(path) for path in files]
+        labels += [label] * len(files)
+    if not images:
+        raise SystemExit(f"{folder} has no images in folders named {', '.join(model.CLASSES)}")
+    return torch.stack(images), torch.tensor(labels)
+
+
+def read_data(folder: Path, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return images and labels to train on, and those that are held out."""
+    held_out = next((folder / n for n in ("val", "test") if (folder / n).is_dir()), None)
+    if (folder / "train").is_dir() and held_out is not None:
+        return *read_folder(folder / "train"), *read_folder(held_out)
+    images, labels = read_folder(folder)
+    order = torch.randperm(len(labels), generator=generator)
+    rank = torch.zeros_like(labels)
+    for label in labels.unique():  # by class in proportion
+        own = order[labels[order] == label]
+        rank[own] = torch.arange(len(own))
+    out = rank % 5 == 4
+    return images[~out], labels[~out], images[out], labels[out]
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Return uint8 images as the network takes them."""
+    mean, std = (
+        torch.tensor(v, device=images.device)[:, None, None] for v in (model.MEAN, model.STD)
+    )
+    return (images / 255 - mean) / std
+
+
+def batches(
+    images: Tensor, labels: Tensor, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield one epoch of shuffled batches, each image shifted over black and perhaps mirrored."""
+    count, _, height, width = images.shape
+    padded = F.pad(images, (SHIFT,) * 4)
+    order = torch.randperm(count, generator=generator)
+    for rows in order.tensor_split(max(1, round(count / BATCH_SIZE))):
+        down, right = torch.randint(0, 2 * SHIFT + 1, (2, len(rows)), generator=generator)
+        mirrored = torch.rand(len(rows), generator=generator) < 0.5
+        batch = torch.stack(
+            [
+                padded[i, :, d : d + height, r : r + width].flip(-1)
+                if MIRROR and m
+                else padded[i, :, d : d + height, r : r + width]
+                for i, d, r, m in zip(rows, down, right, mirrored, strict=True)
+            ]
+        )
+        yield batch, labels[rows]
+
+
+def optimiser_of(network: nn.Module) -> torch.optim.SGD:
+    """SGD; biases, norms and other vectors do not decay."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]],
+        lr=LEARNING_RATE,
+        momentum=MOMENTUM,
+        nesterov=MOMENTUM > 0,
+    )
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, images: Tensor, labels: Tensor, device: torch.device) -> float:
+    """Return the share of images whose class is found."""
+    network.eval()
+    found = 0
+    for x, y in zip(images.split(256), labels.split(256), strict=True):
+        found += int((network(normalised(x.to(device))).argmax(1).cpu() == y).sum())
+    return found / len(labels)
+
+
+def main() -> None:
+    """Train, report each epoch, save the weights."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("images", type=Path, help="folder of images, a folder per class")
+    parser.add_argument("--out", type=Path, default=Path("weights.pt"), help="where weights go")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.manual_seed(SEED)
+    generator, device = torch.Generator().manual_seed(SEED), torch.device(args.device)
+    images, labels, held_images, held_labels = read_data(args.images, generator)
+    log.info("%d images to train on, %d held out", len(labels), len(held_labels))
+    network = model.Network().to(device)
+    optimiser = optimiser_of(network)
+    total, step = args.epochs * max(1, round(len(labels) / BATCH_SIZE)), 0
+    for epoch in range(1, args.epochs + 1):
+        network.train()
+        for x, y in batches(images, labels, generator):
+            share = step / total  # the rate rises for a quarter of all steps, then falls to 0
+            rate = LEARNING_RATE * min(4 * (step + 1) / total, (1 - share) / 0.75, 1.0)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            logits = network(normalised(x.to(device)))
+            loss = F.cross_entropy(logits, y.to(device), label_smoothing=LABEL_SMOOTHING)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            step += 1
+        found = accuracy(network, held_images, held_labels, device)
+        log.info("epoch %d of %d: held-out accuracy %.4f", epoch, args.epochs, found)
+    torch.save({name: t.cpu() for name, t in network.state_dict().items()}, args.out)
+    log.info("wrote %s; read it by Network().load_state_dict(torch.load(...))", args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""``train.py``: the stand-alone training script, with the run's long recipe written into it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from nas.export.expressions import literal
+from nas.export.subject import Subject
+
+FILE = "train.py"
+_CONSTANTS = {
+    "EPOCHS": "epochs",
+    "BATCH_SIZE": "batch_size",
+    "LEARNING_RATE": "learning_rate",
+    "MOMENTUM": "momentum",
+    "WEIGHT_DECAY": "weight_decay",
+    "LABEL_SMOOTHING": "label_smoothing",
+    "SHIFT": "shift",
+    "MIRROR": "mirror",
+}
+
+
+def write(subject: Subject, directory: Path) -> None:
+    """Write train.py beside model.py."""
+    text = (Path(__file__).parent / "standalone" / "train.py").read_text(encoding="utf-8")
+    for name, field in _CONSTANTS.items():
+        if field in subject.provenance.recipe:
+            value = literal(subject.provenance.recipe[field])
+            text = re.sub(rf"^{name} = [^ \n]+", f"{name} = {value}", text, flags=re.M)
+    (directory / FILE).write_text(text, encoding="utf-8")
