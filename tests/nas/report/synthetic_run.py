@@ -86,7 +86,9 @@ def make_run(path: Path, *, trials: int = 60, seed: int = 0, **changes: Any) -> 
         host="testhost",
         versions={"python": "3.11", "torch": "2.15"},
     )
-    run = RunDirectory.begin(path, asked, facts)
+    run = RunDirectory.claim(path, asked, facts)
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.write()
     space = run.space()
     cost = NetworkCost(space)
     about = {"objectives": dict(asked.objectives), "budget": asked.limits, "trials": trials}

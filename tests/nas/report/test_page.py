@@ -1,0 +1,153 @@
+"""The page: all that it must hold, in a real browser, without any request."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from nas.front_report import RunView, write
+from nas.report import page
+from nas.report.data import gather
+from nas.report.page import embedded
+from nas.run_directory import RunDirectory
+from tests.nas.report.browser import needs_browser, probe
+from tests.nas.report.synthetic_run import make_run
+
+
+@pytest.fixture(scope="module")
+def text(run):
+    return page(RunView.open(run))
+
+
+def data_of(text):
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_the_file_asks_for_nothing_outside_it(text):
+    assert not re.search(r"https?:|//[a-z0-9.-]+\.[a-z]{2,}", text.replace("// ", ""))
+    attributes = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert all(a.startswith(("#", "data:")) for a in attributes)
+    assert "default-src 'none'" in text
+    assert "import(" not in text
+    assert "fetch(" not in text
+
+
+def test_data_agree_with_the_ledger(text, view):
+    data = data_of(text)
+    networks = {n["id"]: n for n in data["networks"]}
+    assert len(networks) == len(view.members)
+    assert {i for i, n in networks.items() if n["front"]} == {m.id for m in view.front}
+    assert data["knee"] == view.pick("knee").id
+    assert data["hypervolume"] == pytest.approx(view.hypervolume, rel=1e-6)
+    lines = [json.loads(line) for line in view.run.ledger.read_text().splitlines()[1:]]
+    by_number = {line["number"]: line for line in lines}
+    for network in networks.values():
+        (number,) = network["numbers"]
+        line = by_number[number]
+        assert line["architecture"]["id"] == network["id"]
+        assert network["accuracy"] == line["values"]["accuracy"]
+        assert network["costs"]["params"] == line["costs"]["params"]
+        assert len(network["curves"][0]["points"]) == 4
+        parts = [data["parts"][i] for i in network["parts"]]
+        assert sum(p["flops"] for p in parts) == line["costs"]["flops"]
+        assert sum(p["params"] for p in parts) == line["costs"]["params"]
+    assert data["failures"]["all"] == sum(not m.ok for m in view.measurements) == 3
+    assert data["failures"]["kinds"] == [["diverged", 3]]
+    assert data["history"]["search"]["evaluations"][-1] == 60
+    assert data["history"]["control"] is None
+    assert "Nothing is simulated" in data["history"]["note"]
+    assert data["facts"]["versions"] == {"python": "3.11", "torch": "2.15"}
+    assert data["job"] == (view.run.path / "job.yaml").read_text()
+    assert {e["choice"] for e in data["modules"]["model"]["effects"]} >= {"eca", "se", "aff"}
+
+
+def test_text_cannot_end_the_data(view, tmp_path):
+    evil = "</script><script>document.title='owned'</script>\u2028"
+    data = {"a": evil}
+    assert "<" not in embedded(data)
+    assert json.loads(embedded(data)) == data
+    failed = replace(next(m for m in view.measurements if not m.ok), reason=evil)
+    spoiled = replace(view, measurements=(*view.measurements, failed))
+    assert page(spoiled).count("</script>") == 2
+
+
+def test_write_leaves_three_whole_files(view):
+    names = [path.name for path in write(view)]
+    assert names == ["front.csv", "front.png", "report.html"]
+    assert all((view.run.path / name).stat().st_size > 1000 for name in names)
+    assert not list(view.run.path.glob("*.tmp"))
+
+
+def test_a_run_that_has_measured_nothing(tmp_path):
+    run = make_run(tmp_path / "empty", trials=1)
+    run.ledger.write_text(run.ledger.read_text().splitlines()[0] + "\n")
+    view = RunView.open(RunDirectory.read(run.path))
+    data = gather(view)
+    assert data["networks"] == []
+    assert data["history"]["search"] is None
+    assert "at least 8" in data["modules"]["reason"]
+    assert [path.name for path in write(view)] == ["front.csv", "front.png", "report.html"]
+
+
+WALK = """(view, page) => {
+  const $ = (id) => page.getElementById(id);
+  const point = page.querySelector('#front-chart .hit[tabindex]');
+  const at = point.getBoundingClientRect();
+  const where = {bubbles: true, clientX: at.x, clientY: at.y};
+  point.dispatchEvent(new view.PointerEvent('pointermove', where));
+  const tip = $('tip').hidden ? null : $('tip').textContent;
+  point.dispatchEvent(new view.MouseEvent('click', {bubbles: true}));
+  const chosen = $('choose').value;
+  const axes = [...$('cost').options].map((o) => {
+    $('cost').value = o.value;
+    $('cost').dispatchEvent(new view.Event('change'));
+    return [o.value, page.querySelectorAll('#front-chart .hit').length];
+  });
+  return {
+    tip, chosen, point: point.dataset.id, axes,
+    resources: view.performance.getEntriesByType('resource').length,
+    blocks: page.querySelectorAll('#drawing .part').length,
+    slots: [...page.querySelectorAll('#drawing .slot')].map((s) => s.textContent),
+    curves: page.querySelectorAll('#curve-loss circle').length,
+    growth: page.querySelectorAll('#growth-evaluations path').length,
+    modules: $('modules-body').textContent,
+    failures: $('failures-body').textContent,
+    record: $('record-body').textContent,
+    confirmation: $('confirmation-body').textContent,
+    rows: page.querySelectorAll('#front-table tbody tr').length,
+    overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
+  };
+}"""
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1180, 390])
+def test_in_a_browser(text, view, tmp_path, width):
+    found, console = probe(text, WALK, tmp_path, width=width)
+    assert isinstance(found, dict), found
+    assert console == []
+    assert found["resources"] == 0
+    assert found["overflow"] == 0
+    member = next(m for m in view.front if m.id == found["point"])
+    assert found["chosen"] == member.id
+    assert f"{100 * member['accuracy']:.2f} %" in found["tip"]
+    assert "eca" in found["tip"] or "se" in found["tip"] or "conv" in found["tip"]
+    assert [name for name, _ in found["axes"]] == [
+        "flops", "params", "memory", "macs", "elementwise",
+    ]  # fmt: skip
+    assert {count for _, count in found["axes"]} == {len(view.members)}
+    assert found["blocks"] == len(view.space.parts(member.architecture))
+    for name, value in member.architecture.values.items():
+        if name.endswith(("operator", "attention", "fusion")):
+            assert any(str(value) in s for s in found["slots"]), name
+    assert found["curves"] == 4
+    assert found["growth"] == 1
+    assert found["rows"] == len(view.front)
+    assert "pays" in found["modules"]
+    assert "3 of 60 evaluations failed" in found["failures"]
+    assert "torch 2.15" in found["record"]
+    assert "device" in found["record"]
+    assert "Not confirmed yet" in found["confirmation"]

@@ -1,0 +1,77 @@
+"""The picture: what it decides, and that what must be seen is in the pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas.plot import BLUE, ORANGE, RED, Picture, Point, draw, error_floor, figure_text
+
+
+def points(accuracies, low=1e4, high=1e6):
+    costs = np.geomspace(low, high, len(accuracies))
+    return [
+        Point(f"{i:012x}", float(c), a)
+        for i, (c, a) in enumerate(zip(costs, accuracies, strict=True))
+    ]
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def colours(path):
+    found = np.unique(pixels(path).reshape(-1, 3), axis=0)
+    return {f"#{r:02X}{g:02X}{b:02X}" for r, g, b in found}
+
+
+def picture(front, evaluated=(), **changes):
+    first = Picture("title", "caption", "flops", [*front, *evaluated], front, front[1], 2e6)
+    return Picture(**{**vars(first), **changes})
+
+
+def test_everything_is_in_the_pixels(tmp_path):
+    front = points([0.8, 0.9, 0.95, 0.99])
+    other = points([0.3, 0.7, 0.85, 0.9])
+    draw(picture(front, other), tmp_path / "front.png")
+    assert pixels(tmp_path / "front.png").shape == (1100, 1760, 3)
+    seen = colours(tmp_path / "front.png")
+    assert {BLUE, ORANGE, RED} <= seen
+    draw(picture(front, other, knee=None, limit=None), tmp_path / "bare.png")
+    assert not {ORANGE, RED} & colours(tmp_path / "bare.png")
+
+
+@pytest.mark.parametrize(
+    "front",
+    [points([0.5]), points([0.5, 0.5]), points([1.0, 1.0]), points([0.1, 0.1], 5.0, 5.0), []],
+)
+def test_degenerate_fronts_are_drawn(tmp_path, front):
+    knee = front[0] if front else None
+    draw(Picture("t", "c", "flops", front, front, knee, None), tmp_path / "front.png")
+    assert (tmp_path / "front.png").stat().st_size > 1000
+
+
+def test_confirmed_members_change_the_picture(tmp_path):
+    front = points([0.8, 0.9, 0.95, 0.99])
+    draw(picture(front), tmp_path / "a.png")
+    confirmed = {front[1].id: (0.92, 0.01), front[2].id: (0.93, float("nan")), "gone": (0.5, 0.1)}
+    draw(picture(front, confirmed=confirmed), tmp_path / "b.png")
+    assert (pixels(tmp_path / "a.png") != pixels(tmp_path / "b.png")).any()
+
+
+def test_a_logarithmic_error_axis_where_it_helps():
+    assert error_floor([0.5, 0.6, 0.7]) is None  # nobody is right nine times in ten
+    assert error_floor([0.95, 0.96, 0.97]) is None  # errors are alike
+    assert error_floor([0.5, 0.9, 0.99]) == pytest.approx(0.01 / 4)
+    assert error_floor([0.5, 0.9, 1.0]) == pytest.approx(0.1 / 2)
+    assert error_floor([1.0, 1.0]) is None
+    assert error_floor([float("nan"), 0.5, 0.99]) == pytest.approx(0.01 / 4)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.2e6, "1.2M"), (2e9, "2G"), (500, "500"), (5e4, "50k"), (0.5, "0.5")]
+)
+def test_figures(value, text):
+    assert figure_text(value) == text
