@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from nas.api import Plan, run_plan
 from nas.cost import NetworkCost
 from nas.cost.network import Unmeasured
 from nas.data import parse
@@ -26,7 +28,6 @@ from nas.result import Result
 from nas.run_directory import RunDirectory, facts_of
 from nas.samplers import Problem, Sampler
 from nas.samplers import create as create_sampler
-from nas.api import Plan, run_plan
 
 Notify = Callable[[str], None]
 
@@ -67,6 +68,8 @@ def run_job(
         with Ledger.open(run.ledger, prepared.space, cost=cost, about=_about(job)) as ledger:
             result = run_plan(plan, sampler, make, ledger, timeout=job.timeout, on_event=on_event)
         prepared.keep_costs(run_dir / "costs.json")
+        if job.needs_latency and result.front and result.reason != "interrupted":
+            _measure_front(job, prepared, result, run_dir / "latency_front.json", notify)
         return result
 
 
@@ -116,6 +119,33 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notif
         on_wait=lambda: notify("waiting until no training runs on this machine"),
     )
     return NetworkCost(prepared.space, prepared.cost.table, table)
+
+
+def _measure_front(
+    job: Job, prepared: Prepared, result: Result, file: Path, notify: Notify
+) -> None:
+    """Measure the front's members whole, where the search's device is at hand.
+
+    The search went by sums over parts; what is kept here is the network's own latency.
+    """
+    from nas.latency import LatencyTable, measure_architectures
+
+    wishes = job.latency or LatencyConfig()
+    if wishes.table is not None:
+        table = LatencyTable.load(prepared.base / wishes.table)
+        if not table.is_of_this_machine:
+            notify("the latency table is another machine's: measure the front there")
+            return
+    report = measure_architectures(
+        prepared.space,
+        [member.architecture for member in result.front],
+        device=wishes.device,
+        batch=wishes.batch,
+        threads=wishes.threads,
+        rounds=wishes.rounds,
+    )
+    file.write_text(json.dumps(report.to_dict(), indent=2))
+    notify(report.text())
 
 
 def _announcement(job: Job, prepared: Prepared, device: str) -> str:

@@ -30,7 +30,7 @@ def parts_of_space(space: SearchSpace, limit: int) -> dict[Key, Part]:
             if len(parts) > limit:
                 raise LatencyError(
                     f"a latency table of at most {limit} distinct parts is measured, but this "
-                    "space has more; narrow its choices, or allow more with --limit"
+                    "space has more; offer fewer choices, or choose slots per stage or network"
                 )
     return parts
 
