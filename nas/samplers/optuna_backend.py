@@ -1,6 +1,6 @@
 """Optuna's samplers behind our protocol, and our predictor behind Optuna's.
 
-The only file that imports Optuna. Its samplers repeat themselves and do not know budgets, so a
+Its samplers repeat themselves and do not know budgets, so a
 suggestion outside the budget is told as completed with a poor value and its violation (what TPE and
 the NSGAs learn from), and one that was seen before is replaced by an unseen neighbour.
 """
@@ -20,9 +20,10 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.records import Measurement
+from nas.samplers.ability import check_ability
 from nas.samplers.follower import Follower
 from nas.samplers.problem import Problem, ProblemError, SpaceExhausted
-from nas.samplers.supply import TABLE, Supply
+from nas.samplers.supply import Supply
 from space import Architecture, SearchSpace
 
 _TRIES = 20  # suggestions that may fall outside the budget at one ask
@@ -42,7 +43,7 @@ class OptunaBackend:
     """
 
     def __init__(self, name: str, problem: Problem, **options: Any) -> None:
-        _check(name, problem)
+        check_ability(name, problem)
         self.name, self.problem = name, problem
         self._options = options
         self._supply = Supply(problem)
@@ -70,8 +71,6 @@ class OptunaBackend:
             except ValueError as error:
                 raise ProblemError(f"sampler `{self.name}`: {error}") from error
 
-    # --- asking ---------------------------------------------------------------------------------
-
     def ask(self, number: int) -> Architecture:
         """Return what Optuna suggests, or an unseen neighbour of it."""
         self._supply.any_left()
@@ -90,15 +89,15 @@ class OptunaBackend:
                 self._study.tell(trial, self._poor(row))
             elif self._supply.seen(row):
                 self._tell_again(trial, row)
-                repeated = row
+                repeated = row[None]
                 break
             else:
                 self._trials[row.tobytes()] = trial
                 return self._supply.take(row)
-        if repeated is None:
-            row = self._supply.draw(1, rng)[0]
-        else:
-            row = self._supply.variants(repeated[None], rng)[0]
+        near = (
+            self._supply.draw(1, rng) if repeated is None else self._supply.variants(repeated, rng)
+        )
+        row = near[0]
         self._enter(row)
         return self._supply.take(row)
 
@@ -126,10 +125,7 @@ class OptunaBackend:
 
     def _tell_again(self, trial: Trial, row: NDArray[np.int16]) -> None:
         values = self._told.get(row.tobytes())
-        if values is None:
-            self._study.tell(trial, state=TrialState.FAIL)
-        else:
-            self._study.tell(trial, values)
+        self._study.tell(trial, values, TrialState.FAIL if values is None else None)
 
     def _poor(self, row: NDArray[np.int16]) -> list[float]:
         """Return the worst value told of what is bought, and the true costs."""
@@ -145,8 +141,6 @@ class OptunaBackend:
                 worst = float(costs[0, self.problem.cost_names.index(name)])
             result.append(worst)
         return result
-
-    # --- telling --------------------------------------------------------------------------------
 
     def tell(self, measurement: Measurement) -> None:
         """Tell Optuna the first result of an architecture."""
@@ -199,20 +193,6 @@ class _Grid(optuna.samplers.GridSampler):
 
     def after_trial(self, *args: Any) -> None:
         pass
-
-
-def _check(name: str, problem: Problem) -> None:
-    conditional = [p.name for p in problem.space.parameters if p.parent is not None]
-    if name in ("gp", "grid") and conditional:
-        raise ProblemError(
-            f"sampler `{name}` cannot search a space whose choices depend on others (such as "
-            f"{conditional[0]}); use `predictor`, `evolution` or `tpe`"
-        )
-    if name == "grid" and problem.space.size > TABLE:
-        raise ProblemError(
-            f"sampler `grid` lists the whole space, at most {TABLE} architectures, but this one "
-            f"has {problem.space.size:.3g}; use `predictor` or `random`"
-        )
 
 
 def _quiet_study(directions: Sequence[Any]) -> optuna.Study:
