@@ -17,11 +17,11 @@ from typing import Any
 
 from nas.evaluation import OUT_OF_MEMORY, Evaluator, failed, spoils_worker
 from nas.executors.base import ExecutorError
+from nas.executors.environment import THREAD_VARIABLES, environment
 from nas.executors.worker import BEGUN, BROKEN, READY, work
 from nas.records import Measurement, Task
 
 FALSE_STARTS = 3
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass
@@ -134,7 +134,8 @@ class LocalExecutor:
             name=f"nas-worker-{self._started}",
             daemon=True,
         )
-        with _without_interrupts(), _environment(self._threads):
+        limits = dict.fromkeys(THREAD_VARIABLES, str(self._threads))
+        with _without_interrupts(), environment(limits):
             process.start()
         theirs.close()
         worker = _Worker(process, ours)
@@ -254,21 +255,6 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _environment(threads: int) -> Iterator[None]:
-    """Start children whose numerical libraries find their number of threads when imported."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 __all__ = ["LocalExecutor"]

@@ -1,0 +1,132 @@
+"""Evaluation on a cluster, through Ray Tune, which runs in a thread beside the driver's."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.evaluation import Evaluator
+from nas.executors import ray_executor
+from nas.executors.base import ExecutorError
+from nas.executors.bridge import Bridge
+from nas.records import Measurement, Task
+
+
+class RayExecutor:
+    """Runs tasks as Ray Tune trials on a cluster, in reused actors.
+
+    ``address`` is that of a running cluster (``HOST:PORT`` or ``auto``); without one, Ray is
+    started on this machine with ``workers`` slots. An evaluation takes ``cpus`` and ``gpus``
+    (fractions allowed); as many run as the cluster, or ``workers``, allows. An evaluation whose
+    actor dies is tried again ``max_failures`` times by Tune before it comes back as failed.
+    ``evaluator`` goes into the object store once; one that has ``carrying_data()`` is asked for
+    its like with the data inside, so that the nodes need not see the files.
+    ``callbacks`` are those of ``nas.callbacks``: Ray's own, which write what they write in files
+    to ``run_dir/ray``; ``cost`` lets them see the costs.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        *,
+        address: str | None = None,
+        workers: int | None = None,
+        cpus: float = 1,
+        gpus: float = 0,
+        max_failures: int = 2,
+        timeout_s: float | None = None,
+        callbacks: Sequence[str | Mapping[str, Any]] = (),
+        run_dir: Path | None = None,
+        cost: Any | None = None,
+    ) -> None:
+        self._bridge = Bridge()
+        tries = max_failures + 1
+        collector = ray_executor.Collector(self._bridge, timeout_s, tries, cost)
+        self._callbacks = [collector, *ray_executor.tune_callbacks(callbacks)]
+        self._owned = ray_executor.connect(address, workers, cpus, gpus)
+        self._evaluator = evaluator
+        self._timeout_s = timeout_s
+        self._max_failures = max_failures
+        self._resources = {"cpu": cpus, "gpu": gpus}
+        self._workers = workers
+        self._folder = Path(tempfile.mkdtemp(prefix="plugnas-ray-"))
+        self._storage = run_dir / "ray" if run_dir is not None and callbacks else self._folder
+        self._thread: threading.Thread | None = None
+
+    @property
+    def capacity(self) -> int:
+        """How many evaluations the cluster has room for now, at most ``workers``."""
+        have = ray_executor.ray.cluster_resources()
+        needs = {"CPU": self._resources["cpu"], "GPU": self._resources["gpu"]}
+        room = min((have.get(n, 0.0) / need for n, need in needs.items() if need > 0), default=1)
+        slots = max(1, int(room + 1e-9))
+        return slots if self._workers is None else min(slots, self._workers)
+
+    def submit(self, task: Task) -> None:
+        """Take a task; Tune fetches it at its next step."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="ray-tune", daemon=True)
+            self._thread.start()
+        with self._bridge.change:
+            self._bridge.tasks.append(task)
+            self._bridge.change.notify_all()
+
+    def wait(self, timeout: float) -> list[Measurement]:
+        """Return what has finished; wait at most ``timeout`` seconds for the first of it.
+
+        Raises ExecutorError when Tune or the evaluator's making has failed.
+        """
+        bridge = self._bridge
+        with bridge.change:
+            bridge.driver_waits = True
+            bridge.change.notify_all()
+            bridge.change.wait_for(lambda: bridge.results or bridge.broken, timeout)
+            bridge.driver_waits = False
+            finished = list(bridge.results)
+            bridge.results.clear()
+        if not finished and bridge.broken is not None:
+            raise ExecutorError(f"Ray could not evaluate:\n{bridge.broken}")
+        return finished
+
+    def close(self) -> None:
+        """Stop all work; Ray itself is stopped only if this executor started or joined it."""
+        bridge = self._bridge
+        with bridge.change:
+            bridge.closed = True
+            bridge.change.notify_all()
+        if self._thread is not None:
+            self._thread.join(0.5)
+            for actor in bridge.actors.values():  # Tune would let them finish, and wait 5 s more
+                ray_executor.ray.kill(actor)
+            self._thread.join(30.0)
+            self._thread = None
+        if self._owned:
+            ray_executor.ray.shutdown()
+            self._owned = False
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self) -> None:
+        carrying = getattr(self._evaluator, "carrying_data", None)
+        try:
+            evaluator = self._evaluator if carrying is None else carrying()
+        except Exception:  # noqa: BLE001 - a thread's error would be lost
+            self._bridge.fail(traceback.format_exc())
+            return
+        ray_executor.run_tune(
+            self._bridge,
+            evaluator,
+            resources=self._resources,
+            at_once=self.capacity,
+            timeout_s=self._timeout_s,
+            max_failures=self._max_failures,
+            callbacks=self._callbacks,
+            storage=self._storage,
+        )
+
+
+__all__ = ["RayExecutor"]
