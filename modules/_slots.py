@@ -44,3 +44,10 @@ class Site:
     def width_out(self) -> int:
         """Output channels: ``out_channels``, or ``channels`` where it is None."""
         return self.channels if self.out_channels is None else self.out_channels
+
+    def __str__(self) -> str:
+        """``64x32x32``, with the stride and the output channels where they differ."""
+        text = f"{self.channels}x{self.height}x{self.width}"
+        if self.width_out != self.channels:
+            text += f" to {self.width_out} channels"
+        return text + (f" with stride {self.stride}" if self.stride != 1 else "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ import modules
 from modules import Entry, PlugnasError, RefusedError, Site
 from modules._registry import FORMATS, Setting
 from nas.cost.counter import count
+from space import adapters
 
 DEFAULT_SITE = Site(64, 32, 32)
 
@@ -51,6 +54,8 @@ def cost_at(entry: Entry, site: Site, setting: Setting | None = None) -> dict[st
     Where the setting is refused the only key is ``refused``, with the reason.
     """
     own = Site(site.channels, 1, site.width) if entry.slot == "sequence" else site
+    if reason := entry.refusal(own, setting):
+        return {"refused": reason}
     try:
         module = modules.fuse(entry.build(own, setting))
     except RefusedError as error:
@@ -78,6 +83,11 @@ def describe(entry: Entry, site: Site) -> dict[str, Any]:
         "aliases": list(entry.aliases),
         "choices": {k: [modules.token(v) for v in vs] for k, vs in entry.choices.items()},
         "defaults": {k: modules.token(v) for k, v in entry.defaults.items()},
+        "only_with": {
+            name: {"setting": other, "values": [modules.token(v) for v in values]}
+            for name, (other, values) in entry.only_with.items()
+        },
+        "stands_in": [slot for slot in adapters.HOMES if adapters.fits(entry, slot)],
         "deploy_form": entry.has_deploy_form,
         "export": {f: entry.export.get(f, "yes") for f in FORMATS},
         "site": f"{site.channels}x{site.height}x{site.width}",
@@ -88,13 +98,17 @@ def describe(entry: Entry, site: Site) -> dict[str, Any]:
 def describe_fully(entry: Entry, site: Site) -> dict[str, Any]:
     """Return all of one module: the listing's data, docstring, signature, cost per setting."""
     settings = [
-        {"setting": {k: modules.token(v) for k, v in s.items()}, **cost_at(entry, site, s)}
-        for s in entry.settings()
+        {
+            "setting": _what_matters(entry, setting),
+            "default": _what_matters(entry, setting) == _what_matters(entry, entry.defaults),
+            **cost_at(entry, site, setting),
+        }
+        for setting in entry.settings()
     ]
     return {
         **describe(entry, site),
         "documentation": inspect.getdoc(entry.cls),
-        "signature": f"{entry.cls.__name__}{inspect.signature(entry.cls)}",
+        "signature": _signature(entry),
         "module": entry.cls.__module__,
         "contract": modules.SLOTS[entry.slot][1],
         "settings": settings,
@@ -102,12 +116,32 @@ def describe_fully(entry: Entry, site: Site) -> dict[str, Any]:
     }
 
 
+def _what_matters(entry: Entry, setting: Setting) -> dict[str, int | str]:
+    """The part of a complete setting that has an effect, as JSON data."""
+    return {k: modules.token(v) for k, v in setting.items() if entry.matters(k, setting)}
+
+
+def _signature(entry: Entry) -> str:
+    signature = inspect.signature(entry.cls, eval_str=True)
+    signature = signature.replace(return_annotation=inspect.Signature.empty)
+    return textwrap.fill(f"{entry.cls.__name__}{signature}", 100, subsequent_indent="    ")
+
+
 def short(number: float) -> str:
     """Write 12345678 as ``12.3M``."""
+    number = float(f"{number:.3g}")  # rounded first: 999999 is 1M
     for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= limit:
             return f"{number / limit:.3g}{suffix}"
     return f"{number:.3g}"
+
+
+def choices_text(choices: Mapping[str, Sequence[int | str]]) -> str:
+    """Write choices as ``kernel_size 3 5, window 4 7``; a tuple's values stand in brackets."""
+    return ", ".join(
+        " ".join([name, *(f"({v})" if "," in str(v) else str(v) for v in values)])
+        for name, values in choices.items()
+    )
 
 
 def markdown(site: Site = DEFAULT_SITE) -> str:
@@ -115,27 +149,52 @@ def markdown(site: Site = DEFAULT_SITE) -> str:
     lines = [
         "# The zoo",
         "",
-        f"{len(modules.entries())} modules; params and FLOPs (2 per multiply-add) of the deploy "
-        f"form with default settings at {site.channels}x{site.height}x{site.width}, batch 1.",
-        "Made by `nas modules --markdown`; a test fails when this file is stale.",
+        f"{len(modules.entries())} modules, by the slot whose contract they keep. Parameters, "
+        "FLOPs (2 per multiply-add) and elementwise operations are those of the deploy form in "
+        f"the default setting (in **bold**) at "
+        f"{site.channels}x{site.height}x{site.width}, batch 1; a sequence is one row of that map, "
+        "a region module gets one box per position.",
+        "",
+        "`nas modules KEY` shows one module in full: formula, signature, cost of every setting.",
+        "This page is made by `nas modules --markdown`; a test fails when it is stale.",
     ]
     for slot, (constructor, contract) in modules.SLOTS.items():
         found = [e for e in modules.entries() if e.slot == slot]
         if not found:
             continue
         lines += ["", f"## {slot}", "", f"`{constructor}`: {contract}", ""]
-        lines += ["| key | what it does | family | paper | choices | params | FLOPs |"]
-        lines += ["|---|---|---|---|---|---|---|"]
+        lines += [
+            "| key | family | what it does | choices | params | FLOPs | elementwise | source |",
+            "|:--|:--|:--|:--|--:|--:|--:|:--|",
+        ]
         lines += [_row(describe(entry, site)) for entry in found]
     return "\n".join(lines) + "\n"
 
 
 def _row(data: dict[str, Any]) -> str:
     cost = data["cost"]
-    params, flops = (
-        ("refused", "") if "refused" in cost else (short(cost["params"]), short(cost["flops"]))
+    costs = ["refused", "", ""]
+    if "refused" not in cost:
+        costs = [short(cost[what]) for what in ("params", "flops", "elementwise")]
+    choices = "; ".join(
+        " ".join([name, *(_value(v, data["defaults"][name]) for v in values)])
+        for name, values in data["choices"].items()
     )
-    choices = "; ".join(f"{k}: {' '.join(map(str, v))}" for k, v in data["choices"].items())
-    paper = ", ".join(str(word) for word in (data["paper"], data["year"]) if word)
-    cells = (f"`{data['key']}`", data["summary"], data["family"], paper, choices, params, flops)
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+    summary = data["summary"]
+    if data["aliases"]:
+        summary += f" Also `{'`, `'.join(data['aliases'])}`."
+    cells = (f"`{data['key']}`", data["family"], summary, choices, *costs, _source(data))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _value(value: int | str, default: int | str) -> str:
+    text = f"({value})" if "," in str(value) else str(value)
+    return f"**{text}**" if value == default else text
+
+
+def _source(data: dict[str, Any]) -> str:
+    """Paper with links, then the year."""
+    link = r"[\g<0>](https://arxiv.org/abs/\1)"
+    paper = re.sub(r"arXiv:(\d{4}\.\d{4,5})", link, data["paper"] or "")
+    year = str(data["year"] or "")
+    return f"{paper}, {year}" if paper and year and year not in paper else paper or year

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from typing import Any
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,58 +53,76 @@ def _check(word: str, value: str | None, known: list[str]) -> None:
         raise PlugnasError(f"no {word} `{value}`{hint} (there are: {', '.join(known)})")
 
 
-def _listing(rows: list[dict]) -> str:
-    from nas.zoo_report import short
+def _listing(rows: list[dict[str, Any]]) -> str:
+    from nas.zoo_report import choices_text
 
     lines: list[str] = []
-    heading = None
+    slot = family = None
     for row in rows:
-        if row["slot"] != heading:
-            heading = row["slot"]
-            at = f"at {row['site']}"
-            lines += ["", f"{heading.upper():<25}{'year':>5} {'params':>8} {'FLOPs':>8}  {at}"]
-        cost = row["cost"]
-        params, flops = (
-            ("refused", "") if "refused" in cost else (short(cost["params"]), short(cost["flops"]))
-        )
-        choices = " ".join(f"{k}={{{','.join(map(str, v))}}}" for k, v in row["choices"].items())
-        lines.append(
-            f"  {row['key']:<23}{row['year'] or '':>5} {params:>8} {flops:>8}  "
-            f"[{row['family']}] {choices}"
-        )
-    return "\n".join([*lines[1:], "", f"{len(rows)} modules; `nas modules KEY` shows one"])
+        if row["slot"] != slot:
+            slot, family = row["slot"], None
+            heads = ("year", "params", "FLOPs", "elem.")
+            lines += ["", f"{slot.upper():<25}" + "".join(f"{h:>8}" for h in heads) + "  source"]
+        if row["family"] != family:
+            family = row["family"]
+            lines.append(f" {family}")
+        costs = "".join(f"{cell:>8}" for cell in _costs(row["cost"]))
+        source = re.split(r"[,;(]", row["paper"] or "")[0].strip()
+        line = f"  {row['key']:<23}{row['year'] or '':>8}{costs}  {source:<16}  "
+        lines.append((line + choices_text(row["choices"])).rstrip())
+    at = f" at {rows[0]['site']}, batch 1; 1 MAC = 2 FLOPs" if rows else ""
+    return "\n".join(
+        [*lines[1:], "", f"{len(rows)} modules{at}. `nas modules KEY` shows one in full."]
+    )
 
 
-def _page(data: dict) -> str:
+def _costs(cost: dict[str, Any]) -> list[str]:
     from nas.zoo_report import short
 
-    paper = ", ".join(str(x) for x in (data["paper"], data["year"]) if x)
+    if "refused" in cost:
+        return ["refused", "", ""]
+    return [short(cost[what]) for what in ("params", "flops", "elementwise")]
+
+
+def _page(data: dict[str, Any]) -> str:
+    source = ", ".join(str(x) for x in (data["paper"], data["year"]) if x)
+    aliases = f", also known as {', '.join(data['aliases'])}" if data["aliases"] else ""
     lines = [
-        f"{data['key']}: {data['name']}" + (f" ({paper})" if paper else ""),
-        f"slot {data['slot']}, family {data['family']}"
-        + (f", also known as {', '.join(data['aliases'])}" if data["aliases"] else ""),
+        f"{data['key']}: {data['name']}" + (f" ({source})" if source else ""),
+        f"slot {data['slot']}, family {data['family']}{aliases}; "
+        f"can stand in: {', '.join(data['stands_in'])}",
         "",
         data["signature"],
         f"forward: {data['contract']}",
         "",
         data["documentation"],
         "",
-        f"cost of the deploy form at {data['site']}, batch 1 (1 MAC = 2 FLOPs):",
-    ]
-    for row in data["settings"]:
-        mark = "*" if row["setting"] == data["defaults"] else " "
-        name = ", ".join(f"{k}={v}" for k, v in row["setting"].items()) or "(no choices)"
-        if "refused" in row:
-            lines.append(f"{mark} {name:<44} refused: {row['refused']}")
-        else:
-            lines.append(
-                f"{mark} {name:<44} {short(row['params']):>8} params {short(row['flops']):>8} FLOPs"
-            )
-    lines += [
-        "* the default",
+        *_settings(data),
         "",
         "export: " + "; ".join(f"{f}: {v}" for f, v in data["export"].items()),
     ]
     if data["deploy_form"]:
-        lines.append("deploy form: yes, through modules.fuse")
+        lines.append("deploy form: its own, through modules.fuse")
     return "\n".join(lines)
+
+
+def _settings(data: dict[str, Any]) -> list[str]:
+    """A line per setting with its cost, the default marked; then what depends on what."""
+    rows = data["settings"]
+    names = [", ".join(f"{k}={v}" for k, v in row["setting"].items()) or "-" for row in rows]
+    width = max(map(len, names)) + 2
+    heads = ("params", "FLOPs", "elem.")
+    title = f"cost at {data['site']}, batch 1"
+    width = max(width, len(title))
+    lines = [f"{title:<{width + 2}}" + "".join(f"{head:>8}" for head in heads)]
+    for name, row in zip(names, rows, strict=True):
+        mark = "*" if row["default"] else " "
+        costs = "".join(f"{cell:>8}" for cell in _costs(row))
+        if "refused" in row:
+            costs = f"  refused: {row['refused']}"
+        lines.append(f"{mark} {name:<{width}}{costs}")
+    lines.append("* the default; costs are those of the deploy form, 1 MAC = 2 FLOPs")
+    for name, rule in data["only_with"].items():
+        values = " or ".join(map(str, rule["values"]))
+        lines.append(f"{name} has an effect only where {rule['setting']} is {values}")
+    return lines
