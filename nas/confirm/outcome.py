@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas import ledger
+from nas.box import Box
 from nas.confirm.statistics import Estimate, Pair, kendall, mean_of, pairs
 from nas.listed import read_all
 from nas.records import Measurement
@@ -51,23 +53,39 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """Hypervolume of the front's members and of the random control, in one box around both."""
+
+    front: float
+    control: float
+
+    @property
+    def lead(self) -> float:
+        """How much more of the box the front dominates."""
+        return self.front - self.control
+
+
+@dataclass(frozen=True)
 class Luck:
     """How much of the front's lead over random architectures was luck (regression to the mean).
 
-    All on the validation images, by the proxy: ``lead`` of the front as the search saw it,
-    ``lead_again`` as measured afresh under an unused seed, ``luck`` the mean loss of a front member
-    between the two with its interval. ``lead_confirmed`` is the lead on the test set, long trained.
+    ``points`` is what a front member's accuracy lost, on average, when the proxy trained it again
+    under a seed that the search did not use. ``searched`` is the front's lead in hypervolume as
+    the search saw it, ``again`` as measured afresh, both by the proxy on validation images;
+    ``confirmed`` long trained, on test images.
     """
 
-    lead: float
-    lead_again: float
-    luck: Estimate
-    lead_confirmed: float
+    points: Estimate
+    searched: Lead
+    again: Lead
+    confirmed: Lead
 
     @property
     def share(self) -> float:
-        """Luck as a share of the lead; NaN where there was no lead."""
-        return self.luck.value / self.lead if self.lead > 0 else math.nan
+        """The share of the lead that was luck; NaN where there was no lead."""
+        if self.searched.lead <= 0:
+            return math.nan
+        return 1 - self.again.lead / self.searched.lead
 
 
 @dataclass(frozen=True)
@@ -163,7 +181,8 @@ def read(view: RunView) -> Confirmation | None:
     if not members:
         return None
     members.sort(key=lambda m: (m.kind == CONTROL, m.costs.get(_cost(view), 0.0)))
-    return summarise(members, sum(not m.ok for m in measurements), about)
+    failed = sum(not m.ok for m in measurements)
+    return summarise(members, failed, about, view.objectives)
 
 
 def _cost(view: RunView) -> str:
@@ -201,7 +220,12 @@ def _confirmed(
     )
 
 
-def summarise(members: Sequence[Confirmed], failed: int, about: Mapping[str, Any]) -> Confirmation:
+def summarise(
+    members: Sequence[Confirmed],
+    failed: int,
+    about: Mapping[str, Any],
+    objectives: Mapping[str, str],
+) -> Confirmation:
     """Work out what confirmed members tell together."""
     front = [m for m in members if m.kind == FRONT]
     control = [m for m in members if m.kind == CONTROL]
@@ -212,24 +236,49 @@ def summarise(members: Sequence[Confirmed], failed: int, about: Mapping[str, Any
         failed=failed,
         tau=kendall([m.proxy_again for m in anew], [m.mean for m in anew]),
         tau_front=kendall([m.proxy_accuracy for m in known], [m.mean for m in known]),
-        luck=_luck(front, control),
+        luck=_luck(front, control, objectives),
         pairs=tuple(pairs({m.id: m.accuracies for m in front})),
         about=about,
     )
 
 
-def _luck(front: Sequence[Confirmed], control: Sequence[Confirmed]) -> Luck | None:
+def _luck(
+    front: Sequence[Confirmed], control: Sequence[Confirmed], objectives: Mapping[str, str]
+) -> Luck | None:
     both = [m for m in front if math.isfinite(m.proxy_accuracy) and math.isfinite(m.proxy_again)]
     others = [m for m in control if math.isfinite(m.proxy_again)]
     if not both or not others:
         return None
-    level = float(np.mean([m.proxy_again for m in others]))
+
+    def points(found: Sequence[Confirmed], value: str) -> NDArray[np.float64]:
+        return np.array(
+            [
+                [getattr(m, value) if name == "accuracy" else m.costs[name] for name in objectives]
+                for m in found
+            ]
+        )
+
+    seen, again = points(both, "proxy_accuracy"), points(both, "proxy_again")
+    random = points(others, "proxy_again")
+    proxy = Box.around(np.concatenate([seen, again, random]), objectives)
+    tested, tested_random = points(both, "mean"), points(others, "mean")
+    long = Box.around(np.concatenate([tested, tested_random]), objectives)
     return Luck(
-        lead=float(np.mean([m.proxy_accuracy for m in both])) - level,
-        lead_again=float(np.mean([m.proxy_again for m in both])) - level,
-        luck=mean_of([m.proxy_accuracy - m.proxy_again for m in both]),
-        lead_confirmed=float(np.mean([m.mean for m in both]) - np.mean([m.mean for m in others])),
+        points=mean_of([m.proxy_accuracy - m.proxy_again for m in both]),
+        searched=Lead(proxy.fraction(seen), proxy.fraction(random)),
+        again=Lead(proxy.fraction(again), proxy.fraction(random)),
+        confirmed=Lead(long.fraction(tested), long.fraction(tested_random)),
     )
 
 
-__all__ = ["CONTROL", "FRONT", "Confirmation", "Confirmed", "Luck", "paths", "read", "summarise"]
+__all__ = [
+    "CONTROL",
+    "FRONT",
+    "Confirmation",
+    "Confirmed",
+    "Lead",
+    "Luck",
+    "paths",
+    "read",
+    "summarise",
+]

@@ -48,13 +48,15 @@ def verdicts(found: Confirmation) -> list[str]:
     ]
     luck = found.luck
     if luck is not None:
-        spread = f" [{100 * luck.luck.low:+.2f}, {100 * luck.luck.high:+.2f}]"
-        share = "" if math.isnan(luck.share) else f", {100 * luck.share:.0f} % of its lead"
+        p = luck.points
+        spread = "" if math.isnan(p.low) else f" [{100 * p.low:+.2f}, {100 * p.high:+.2f}]"
+        share = "" if math.isnan(luck.share) else f": {100 * luck.share:.0f} % of the lead was luck"
         lines.append(
-            f"Luck: the front led random architectures by {100 * luck.lead:.2f} points in the "
-            f"search and by {100 * luck.lead_again:.2f} when measured again; "
-            f"{100 * luck.luck.value:+.2f} points{spread} were luck{share}. "
-            f"Long trained, on test images, it leads by {100 * luck.lead_confirmed:.2f}."
+            f"Luck: trained by the proxy again under another seed, a front member loses "
+            f"{100 * p.value:.2f} points on average{spread}. The front's lead over the random "
+            f"architectures in hypervolume falls from {luck.searched.lead:+.3f} to "
+            f"{luck.again.lead:+.3f}{share}; long trained, on test images, it is "
+            f"{luck.confirmed.lead:+.3f}."
         )
     lines.append(told_apart(found))
     images = found.about.get("test_images")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import stats
 
 from modules import PlugnasError
 from nas.explain.design import Slot, distances, shares, slots_of
-from nas.explain.model import Data, Fit, fit
+from nas.explain.model import LARGEST, Data, Fit, fit
 from nas.records import Measurement
 from space import SearchSpace
 
@@ -119,6 +119,7 @@ def explain(
         rung=np.array([m.rung for m in good]),
         architecture=ids,
         distance=distances(codes),
+        centre=np.concatenate([np.full(len(s.choices), 1 / len(s.choices)) for s in slots]),
     )
     return _explanation(rows, slots, tuple(known), worth)
 
@@ -159,25 +160,33 @@ def _holders(rows: Data, column: int) -> int:
 
 
 def _better_scale(rows: Data) -> tuple[str, Fit]:
-    """Fit on accuracies and on their log odds; return what gives the data more likelihood."""
-    plain = fit(rows)
+    """Fit on accuracies and on their log odds; return what gives the data more likelihood.
+
+    The highest rung decides where it has enough to say: effects are meant at that rung, and rungs
+    that saturate at different accuracies fit no common scale.
+    """
     accuracy = rows.response
     inside = accuracy[(accuracy > 0) & (accuracy < 1)]
     if not len(inside) or accuracy.min() < 0 or accuracy.max() > 1:
-        return "accuracy", plain
+        return "accuracy", fit(rows)
     least = min(0.01, float(np.minimum(inside, 1 - inside).min()) / 2)
     clipped = np.clip(accuracy, least, 1 - least)
-    bent = fit(_with_response(rows, np.log(clipped / (1 - clipped))))
+    bent = _with_response(rows, np.log(clipped / (1 - clipped)))
+    top = np.flatnonzero(rows.rung == rows.rung.max())
+    if len(top) < 2 * FEWEST or len(top) == len(accuracy):
+        top = np.arange(len(accuracy))
+    top = top[:LARGEST]
+    plain_fit, bent_fit = fit(rows.take(top)), fit(bent.take(top))
     # the density of the accuracies themselves: log odds change by 1 / (a (1 - a)) per accuracy
-    share = min(1.0, 600 / len(accuracy))
-    jacobian = share * float(np.log(1 / (clipped * (1 - clipped))).sum())
-    if bent.evidence + jacobian > plain.evidence:
-        return "log-odds", bent
-    return "accuracy", plain
+    jacobian = float(np.log(1 / (clipped * (1 - clipped)))[top].sum())
+    better = bent_fit.evidence + jacobian > plain_fit.evidence
+    if len(top) == len(accuracy):
+        return ("log-odds", bent_fit) if better else ("accuracy", plain_fit)
+    return ("log-odds", fit(bent)) if better else ("accuracy", fit(rows))
 
 
 def _with_response(rows: Data, response: Array) -> Data:
-    return Data(response, rows.shares, rows.costs, rows.rung, rows.architecture, rows.distance)
+    return replace(rows, response=response)
 
 
 def _effect(

@@ -1,11 +1,12 @@
 """A linear mixed model with weak priors: effects of choices at equal cost, with honest intervals.
 
 y = level of the rung + curve of the costs + sum of share x effect + what is left, where what is
-left has parts that architectures share because they resemble each other, because they are the same
-one, and noise of each rung. The variances of those parts are found by restricted maximum
-likelihood (Patterson and Thompson, 1971); effects have a prior so weak that it only matters where
-the data say nothing. The design does not enter the likelihood, so a sampler that prefers what has
-done well so far does not bias the effects, given the model (Rubin, 1976, ignorability).
+left has parts for choices that work differently together (products of shares), parts that
+architectures share because they resemble each other or are the same one, and noise of each rung.
+The variances of those parts are found by restricted maximum likelihood (Patterson and Thompson,
+1971); effects have a prior so weak that it only matters where the data say nothing. The design
+does not enter the likelihood, so a sampler that prefers what has done well so far does not bias
+the effects, given the model (Rubin, 1976, ignorability).
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ LARGEST = 600  # rows on which variances are estimated; the effects use all rows
 
 @dataclass(frozen=True)
 class Data:
-    """Rows to be explained: response (n,), shares (n, p), log costs (n, k), rung, who is who."""
+    """Rows to be explained: response (n,), shares (n, p), log costs (n, k), rung, who is who.
+
+    ``centre`` (p,) is the mix of choices around which choices interact: an effect is meant on
+    average over the other slots' choices.
+    """
 
     response: Array
     shares: Array
@@ -33,6 +38,7 @@ class Data:
     rung: NDArray[np.int64]
     architecture: NDArray[np.int64]
     distance: Array
+    centre: Array
 
     def take(self, rows: NDArray[np.int64]) -> Data:
         """Return some of the rows."""
@@ -43,6 +49,7 @@ class Data:
             self.rung[rows],
             self.architecture[rows],
             self.distance[np.ix_(rows, rows)],
+            self.centre,
         )
 
 
@@ -123,6 +130,8 @@ def _kernels(data: Data) -> list[Array]:
     middle = float(np.median(data.distance[data.distance > 0])) if data.distance.any() else 1.0
     same_rung = data.rung[:, None] == data.rung[None, :]
     kernels = [np.exp(-gap / 2), np.exp(-2 * data.distance / middle)]
+    away = data.shares - data.centre
+    kernels.append((away @ away.T) ** 2)
     if len(np.unique(data.architecture)) < len(data.architecture):
         kernels.append((data.architecture[:, None] == data.architecture[None, :]).astype(float))
     rungs: Sequence[int] = np.unique(data.rung).tolist()

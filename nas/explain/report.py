@@ -44,7 +44,7 @@ def explain_run(view: RunView) -> RunExplanation:
     measurements = [*view.measurements, *extra]
     model, reason = None, None
     controlled = [s for s in slots_of(view.space) if _deserves_pairs(view, s, extra)]
-    tables = [tuple(comparisons(view.space, s, measurements)) for s in controlled]
+    tables = [tuple(comparisons(view.space, s, _controlled(s, view, extra))) for s in controlled]
     try:
         if _one_slot_varies(view):
             raise ExplainError(
@@ -74,6 +74,12 @@ def _one_slot_varies(view: RunView) -> bool:
     varied = [p for p in view.space.parameters if len(p.choices) > 1]
     chosen = [p for p in varied if p.families is not None]
     return len(chosen) == 1 and all(p.slot == chosen[0].slot for p in varied)
+
+
+def _controlled(slot: Slot, view: RunView, extra: Sequence[Measurement]) -> Sequence[Measurement]:
+    """The slot's own experiment, or, where the whole run is one, all of it."""
+    own = [m for m in extra if m.extra["settle"] == slot.name]
+    return [*view.measurements, *own] if _one_slot_varies(view) else own
 
 
 def _deserves_pairs(view: RunView, slot: Slot, extra: Sequence[Measurement]) -> bool:

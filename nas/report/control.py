@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from modules import PlugnasError
+from nas.box import Box
 from nas.confirm.outcome import paths
 from nas.front_report import RunView
 from nas.ledger import read
 from nas.listed import read_all
 from nas.records import Measurement
-from nas.report.history import Box, points_of, shuffled, trace
+from nas.report.history import points_of, shuffled, trace
 
 NONE = (
     "No random search to compare with yet. Either run the same job with `sampler: random` and give "

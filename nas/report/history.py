@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas import pareto
+from nas.box import Box
 from nas.records import Measurement
 
 Array = NDArray[np.float64]
@@ -35,29 +35,6 @@ class Trace:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return dict(vars(self))
-
-
-@dataclass(frozen=True)
-class Box:
-    """The box in which hypervolumes are taken: reference corner and ideal, by objective."""
-
-    objectives: Mapping[str, str]
-    reference: Array
-    ideal: Array
-
-    @classmethod
-    def around(cls, points: Array, objectives: Mapping[str, str]) -> Box:
-        """Return the box around all points, a tenth of each range larger on the bad side."""
-        directions = list(objectives.values())
-        sound = points[np.isfinite(points).all(axis=1)]
-        ideal = [max(p) if d == "max" else min(p) for p, d in zip(sound.T, directions, strict=True)]
-        return cls(objectives, pareto.reference_point(sound, directions), np.array(ideal))
-
-    def fraction(self, points: Array) -> float:
-        """Return the share of the box that points dominate."""
-        size = math.prod(float(v) for v in np.abs(self.ideal - self.reference))
-        volume = pareto.hypervolume(points, self.reference, list(self.objectives.values()))
-        return volume / size if size else 0.0
 
 
 def points_of(
@@ -117,4 +94,4 @@ def shuffled(measurements: Sequence[Measurement], box: Box, rung: int, seed: int
     )
 
 
-__all__ = ["Box", "Trace", "points_of", "shuffled", "trace"]
+__all__ = ["Trace", "points_of", "shuffled", "trace"]

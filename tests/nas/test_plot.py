@@ -23,8 +23,8 @@ def pixels(path):
 
 
 def colours(path):
-    found = np.unique(pixels(path).reshape(-1, 3), axis=0)
-    return {f"#{r:02X}{g:02X}{b:02X}" for r, g, b in found}
+    packed = pixels(path).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+    return {f"#{colour:06X}" for colour in np.unique(packed)}
 
 
 def picture(front, evaluated=(), **changes):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from modules import PlugnasError
+from nas.box import Box
 from nas.front_report import RunView
 from nas.records import Measurement
 from nas.report.control import check_control, history
-from nas.report.history import Box, shuffled, trace
+from nas.report.history import shuffled, trace
 from space import SearchSpace
 from tests.nas.report.synthetic_run import make_run
 

@@ -1,0 +1,124 @@
+"""Matched pairs by hand, and a controlled experiment on real images."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from nas.cli import explain as command
+from nas.explain import ExplainError
+from nas.explain.design import slots_of
+from nas.explain.pairs import comparisons
+from nas.explain.report import explain_run, slot_named
+from nas.explain.settle import settle, settled
+from nas.front_report import RunView
+from nas.records import Measurement
+from nas.run_directory import RunDirectory
+from space import SearchSpace
+from tests.nas.report.synthetic_run import make_run
+
+PLAIN = SearchSpace({"attention": ["none", "se", "eca"], "width": [8, 16]})
+
+
+def m(attention, width, accuracy, seed=0, rung=0, number=0):
+    return Measurement(
+        number,
+        PLAIN.architecture({"attention": attention, "width": width}),
+        rung,
+        seed,
+        "ok",
+        {"accuracy": accuracy},
+        {"params": 100.0 * width * (1.1 if attention == "se" else 1.0)},
+    )
+
+
+def test_pairs_by_hand():
+    slot = slots_of(PLAIN)[0]
+    seeds = [m("none", 8, 0.80 + 0.01 * s, s) for s in range(3)]
+    seeds += [m("se", 8, 0.90 + 0.01 * s + 0.01 * (s == 2), s, number=7 + s) for s in range(3)]
+    other = [m("eca", 16, 0.99), m("eca", 8, 0.5, seed=9), m("se", 8, 1.0, rung=-1)]
+    se, reference = comparisons(PLAIN, slot, [*seeds, *other])
+    assert (se.choice, se.against, se.pairs, se.backbones) == ("se", "none", 3, 1)
+    gains = [0.1, 0.1, 0.11]
+    assert se.gain == pytest.approx(sum(gains) / 3)
+    reach = 4.302653 * 0.0057735 / math.sqrt(3)  # t quantile with two degrees of freedom
+    assert se.high - se.gain == pytest.approx(reach, rel=1e-4)
+    assert se.added["params"] == pytest.approx(0.1)
+    assert se.verdict == "pays"
+    assert set(se.numbers) == {7, 8, 9}
+    assert reference.choice == "none"
+    assert reference.accuracy == pytest.approx(0.81)
+
+
+def test_seeds_of_one_backbone_count_once_among_backbones():
+    slot = slots_of(PLAIN)[0]
+    records = []
+    for width, gain in ((8, 0.02), (16, 0.04)):
+        for s in range(3):
+            records += [m("none", width, 0.5, s), m("se", width, 0.5 + gain, s)]
+    se, _ = comparisons(PLAIN, slot, records)
+    assert (se.pairs, se.backbones) == (6, 2)
+    assert se.gain == pytest.approx(0.03)
+    assert se.high - se.gain == pytest.approx(12.7062 * 0.0141421 / math.sqrt(2), rel=1e-4)
+    assert se.verdict == "not enough evidence"
+
+
+def test_one_pair_has_no_interval():
+    slot = slots_of(PLAIN)[0]
+    se, _ = comparisons(PLAIN, slot, [m("none", 8, 0.5), m("se", 8, 0.9)])
+    assert math.isnan(se.low)
+    assert se.verdict == "not enough evidence"
+    assert se.to_dict()["low"] is None
+    assert comparisons(PLAIN, slot, [m("se", 8, 0.9)]) == []
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A run whose space has two attentions and whose proxy is one epoch on few digits."""
+    space = {
+        "stem": {"width": 4},
+        "stages": [{"width": [4, 8], "depth": 1}],
+        "slots": {"attention": ["none", "eca"], "operator": ["conv", "ghost"]},
+    }
+    return make_run(
+        tmp_path_factory.mktemp("settle") / "run",
+        trials=6,
+        space=space,
+        budget={},
+        executor="serial",
+        device="cpu",
+        proxy={"rungs": [{"epochs": 1, "images": 100, "validation_images": 50}]},
+    )
+
+
+def test_settle_trains_pairs_and_goes_on(small, capsys):
+    view = RunView.open(small)
+    slot = slot_named(view, "attention")
+    with pytest.raises(ExplainError, match="--trials 4"):
+        settle(view, slot, seeds=2)
+    outcome = settle(view, slot, seeds=2, trials=4)
+    assert (outcome.reason, outcome.measured) == ("done", 4)
+    assert settle(view, slot, seeds=2, trials=4).measured == 0
+    assert settle(view, slot, seeds=2, trials=8).measured == 4
+    found = settled(view)
+    assert len(found) == 8
+    assert len(view.measurements) == 6  # the search's own ledger is left alone
+    told = explain_run(RunView.open(RunDirectory.read(small.path)))
+    ((eca, _),) = told.pairs
+    assert (eca.choice, eca.pairs, eca.backbones) == ("eca", 4, 2)
+    assert {m.seed for m in found} == {0, 1}
+
+    parser = __import__("argparse").ArgumentParser()
+    command.configure(parser)
+    assert command.run(parser.parse_args([str(small.path), "--json"])) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert {c["choice"] for c in data["pairs"]} == {"eca", "none"}
+    assert command.run(parser.parse_args([str(small.path)])) == 0
+    assert "matched pairs" in capsys.readouterr().out
+
+
+def test_unknown_slot(small):
+    with pytest.raises(ExplainError, match="operator, attention"):
+        slot_named(RunView.open(small), "width")
