@@ -55,6 +55,8 @@ class ConvBN(nn.Sequential):
             in_channels, out_channels, kernel_size, stride=stride, dilation=dilation, groups=groups
         )
         layers = [conv, BatchNorm2d(out_channels)]
+        if isinstance(activation, nn.ReLU):
+            activation.inplace = True  # nobody else holds the norm's output
         super().__init__(*layers, *([] if activation is None else [activation]))
 
 
@@ -118,6 +120,33 @@ def drop_path(x: Tensor, rate: float, *, training: bool) -> Tensor:
         return x
     kept = torch.rand(x.shape[0], *[1] * (x.dim() - 1), dtype=x.dtype, device=x.device) >= rate
     return x * kept / (1.0 - rate)
+
+
+def window_taps(x: Tensor, kernel_size: int, *, stride: int = 1, dilation: int = 1) -> list[Tensor]:
+    """The maps that the k x k places of a sliding window read, row by row, as views.
+
+    x (..., H, W) is padded already; each map is (..., rows, columns) as a convolution gives them.
+    """
+    rows, columns = ((n - dilation * (kernel_size - 1) - 1) // stride for n in x.shape[-2:])
+    places = [dilation * i for i in range(kernel_size)]
+    return [
+        x[..., i : i + rows * stride + 1 : stride, j : j + columns * stride + 1 : stride]
+        for i in places
+        for j in places
+    ]
+
+
+def sum_of_products(factors: Iterable[Tensor], others: Iterable[Tensor]) -> Tensor:
+    """Sum of a_i b_i over a handful of pairs that broadcast, without forming them all at once."""
+    total: Tensor | None = None
+    for a, b in zip(factors, others, strict=True):
+        if total is None:
+            shape = torch.broadcast_shapes(a.shape, b.shape)
+            total = torch.zeros(shape, dtype=torch.result_type(a, b), device=a.device)
+        total = torch.addcmul(total, a, b)
+    if total is None:
+        raise ValueError("a sum of products needs at least one pair")
+    return total
 
 
 def one_of(name: str, value: str, allowed: Iterable[str]) -> str:

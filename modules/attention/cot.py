@@ -14,6 +14,8 @@ from modules._parts import (
     conv2d,
     hidden_width,
     one_of,
+    sum_of_products,
+    window_taps,
 )
 from modules._registry import register
 
@@ -91,9 +93,7 @@ class ContextualTransformer(nn.Module):
         return self.join(F.silu(self.norm(self._aggregate(value, weights))), static)
 
     def _aggregate(self, value: Tensor, weights: Tensor) -> Tensor:
-        area = self.kernel_size**2
-        windows = F.unfold(value, self.kernel_size, padding=self.kernel_size // 2)
-        windows = windows.unflatten(1, (self.share, -1, area))  # (B, share, C / share, k^2, N)
-        kernels = weights.unflatten(1, (-1, area)).flatten(3)  # (B, C / share, k^2, N)
-        y = torch.einsum("bskan,bkan->bskn", windows, kernels)
-        return y.flatten(1, 2).unflatten(2, value.shape[-2:])
+        k = self.kernel_size
+        padded = F.pad(value, (k // 2,) * 4).unflatten(1, (self.share, -1))
+        kernels = weights.unflatten(1, (-1, k**2)).unsqueeze(1)  # (B, 1, C / share, k^2, H, W)
+        return sum_of_products(window_taps(padded, k), kernels.unbind(3)).flatten(1, 2)

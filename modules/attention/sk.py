@@ -62,6 +62,6 @@ class SelectiveKernel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         maps = torch.stack([branch(x) for branch in self.branches], dim=1)  # (B, M, C, H, W)
-        z = self.squeeze(maps.sum(1).mean((2, 3), keepdim=True)).flatten(1)
+        z = self.squeeze(maps.mean((3, 4)).sum(1)[..., None, None]).flatten(1)
         weights = self.select(z).unflatten(1, (len(self.branches), -1)).softmax(1)
         return torch.einsum("bmc,bmchw->bchw", weights, maps)

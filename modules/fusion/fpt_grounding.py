@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from modules._parts import BatchNorm2d, conv2d, one_of
+from modules._parts import one_of
 from modules._registry import register
-from modules.fusion.fpt_self import mixed_attention, mixture_shares, split_parts
+from modules.fusion.fpt_self import PyramidAttention
 
 _MODES = ("mos_euclidean", "embedded", "dot")
 
@@ -21,7 +21,7 @@ _MODES = ("mos_euclidean", "embedded", "dot")
     paper="arXiv:2007.09451",
     choices={"mode": _MODES, "reduction": (2, 4)},
 )
-class FPTGrounding(nn.Module):
+class FPTGrounding(PyramidAttention):
     """Lets each position of the fine map gather concepts from the whole coarse map.
 
     q is a biased 1x1 convolution of x (N positions), k and v of y (M positions), to C / reduction
@@ -45,35 +45,22 @@ class FPTGrounding(nn.Module):
         mixtures: int = 2,
         y_channels: int | None = None,
     ) -> None:
-        super().__init__()
-        deep = channels if y_channels is None else y_channels
-        self.mode = one_of("mode", mode, _MODES)
-        self.mixtures = mixtures if mode == "mos_euclidean" else 1
-        inner = -(-max(1, channels // reduction) // self.mixtures) * self.mixtures
-        self.query = conv2d(channels, inner, bias=True)
-        self.key = conv2d(deep, inner, bias=True)
-        self.value = conv2d(deep, inner, bias=True)
-        self.mix = nn.Linear(inner, self.mixtures, bias=False) if self.mixtures > 1 else None
-        norm = BatchNorm2d(channels)
-        nn.init.zeros_(norm.weight)
-        self.project = nn.Sequential(conv2d(inner, channels, bias=True), norm)
+        one_of("mode", mode, _MODES)
+        super().__init__(
+            channels,
+            channels if y_channels is None else y_channels,
+            channels // reduction,
+            mode=mode,
+            mixtures=mixtures if mode == "mos_euclidean" else 1,
+        )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        q, k, v = self.query(x), self.key(y), self.value(y)
-        values = v.flatten(2).transpose(1, 2)
-        if self.mode == "dot":
-            affinity = torch.einsum("bdn,bdm->bnm", q.flatten(2), k.flatten(2))
-            attended = affinity @ values / values.shape[1]
-        else:
-            attended = self._softmax(q, k, values)
-        return x + self.project(attended.transpose(1, 2).unflatten(2, x.shape[2:]))
+        return x + self.attend(x, y)
 
-    def _softmax(self, q: Tensor, k: Tensor, values: Tensor) -> Tensor:
-        shares = mixture_shares(self.mix, k)
-        q, k = split_parts(q, self.mixtures), split_parts(k, self.mixtures)
-        if self.mode == "mos_euclidean":
-            # -|q - k|^2 = 2 q k - |k|^2 - |q|^2; the last term is the same for all j and cancels.
-            square = torch.einsum("bpmd,bpmd->bpm", k, k).unsqueeze(-1)
-            q = torch.cat([2 * q, torch.ones_like(q[..., :1])], dim=-1)
-            k = torch.cat([k, -square], dim=-1)
-        return mixed_attention(q, k, values, shares)
+    def logit_factors(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        if self.mode != "mos_euclidean":
+            return q, k
+        # -|q - k|^2 = 2 q k - |k|^2 - |q|^2; the last term is the same for all j and cancels.
+        square = torch.einsum("bpmd,bpmd->bpm", k, k).unsqueeze(-1)
+        q = torch.cat([2 * q, torch.ones_like(q[..., :1])], dim=-1)
+        return q, torch.cat([k, -square], dim=-1)

@@ -12,6 +12,48 @@ from modules._registry import register
 _MODES = ("mos", "embedded", "dot")
 
 
+class PyramidAttention(nn.Module):
+    """What the self and the grounding transformer share: x attends to y, (B, C, H, W) -> the same.
+
+    q of x, k and v of y are biased 1x1 convolutions to ``inner`` channels, rounded up to a multiple
+    of ``mixtures``; A v, with A = q k^T / M (``dot``) or a mixture of softmaxes of q k^T, passes a
+    1x1 convolution and a batch norm that starts at 0.
+    """
+
+    def __init__(self, channels: int, deep: int, inner: int, *, mode: str, mixtures: int) -> None:
+        super().__init__()
+        self.mode, self.mixtures = mode, mixtures
+        inner = -(-max(1, inner) // mixtures) * mixtures
+        self.query = conv2d(channels, inner, bias=True)
+        self.key = conv2d(deep, inner, bias=True)
+        self.value = conv2d(deep, inner, bias=True)
+        # A single softmax has share 1: no parameter is needed.
+        self.mix = nn.Linear(inner, mixtures, bias=False) if mixtures > 1 else None
+        norm = BatchNorm2d(channels)
+        nn.init.zeros_(norm.weight)
+        self.project = nn.Sequential(conv2d(inner, channels, bias=True), norm)
+
+    def attend(self, x: Tensor, y: Tensor) -> Tensor:
+        q, k, v = self.query(x), self.key(y), self.value(y)
+        values = v.flatten(2).transpose(1, 2)
+        if self.mode == "dot":
+            affinity = torch.einsum("bdn,bdm->bnm", q.flatten(2), k.flatten(2))
+            attended = affinity @ values / values.shape[1]
+        else:
+            parts = split_parts(q, self.mixtures), split_parts(k, self.mixtures)
+            attended = mixed_attention(*self.logit_factors(*parts), values, self._shares(k))
+        return self.project(attended.transpose(1, 2).unflatten(2, x.shape[2:]))
+
+    def logit_factors(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """What is multiplied to logits, of q (B, P, N, d) and k (B, P, M, d): here these two."""
+        return q, k
+
+    def _shares(self, keys: Tensor) -> Tensor:
+        """Softmax of a linear map of the mean key: (B, D, h, w) -> (B, P); 1 where P is 1."""
+        mean = keys.mean((2, 3))
+        return torch.ones_like(mean[:, :1]) if self.mix is None else self.mix(mean).softmax(1)
+
+
 def mixed_attention(q: Tensor, k: Tensor, v: Tensor, shares: Tensor) -> Tensor:
     """Attend with a mixture of softmaxes.
 
@@ -25,12 +67,6 @@ def mixed_attention(q: Tensor, k: Tensor, v: Tensor, shares: Tensor) -> Tensor:
     values = v.unsqueeze(1).expand(-1, q.shape[1], -1, -1)
     parts = F.scaled_dot_product_attention(q, k, values, scale=1.0)
     return torch.einsum("bp,bpnd->bnd", shares, parts)
-
-
-def mixture_shares(mix: nn.Module | None, keys: Tensor) -> Tensor:
-    """Softmax of a linear map of the mean key: (B, D, h, w) -> (B, P); 1 where mix is None."""
-    mean = keys.mean((2, 3))
-    return torch.ones_like(mean[:, :1]) if mix is None else mix(mean).softmax(1)
 
 
 def split_parts(x: Tensor, parts: int) -> Tensor:
@@ -47,7 +83,7 @@ def split_parts(x: Tensor, parts: int) -> Tensor:
     paper="arXiv:2007.09451",
     choices={"mode": _MODES},
 )
-class FPTSelf(nn.Module):
+class FPTSelf(PyramidAttention):
     """Adds two maps and lets every position of the sum attend to all others.
 
     The mechanism acts on one map s (N = H W positions), which as a fusion is x + y, with y
@@ -62,31 +98,10 @@ class FPTSelf(nn.Module):
     """
 
     def __init__(self, channels: int, *, mode: str = "mos", mixtures: int = 2) -> None:
-        super().__init__()
-        self.mode = one_of("mode", mode, _MODES)
-        self.mixtures = mixtures if mode == "mos" else 1
-        inner = -(-max(1, channels // 2) // self.mixtures) * self.mixtures
-        self.query = conv2d(channels, inner, bias=True)
-        self.key = conv2d(channels, inner, bias=True)
-        self.value = conv2d(channels, inner, bias=True)
-        # A single softmax has share 1: no parameter is needed.
-        self.mix = nn.Linear(inner, self.mixtures, bias=False) if self.mixtures > 1 else None
-        norm = BatchNorm2d(channels)
-        nn.init.zeros_(norm.weight)
-        self.project = nn.Sequential(conv2d(inner, channels, bias=True), norm)
+        one_of("mode", mode, _MODES)
+        mixtures = mixtures if mode == "mos" else 1
+        super().__init__(channels, channels, channels // 2, mode=mode, mixtures=mixtures)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         s = x + resize_like(y, x)
-        q, k, v = self.query(s), self.key(s), self.value(s)
-        values = v.flatten(2).transpose(1, 2)
-        if self.mode == "dot":
-            affinity = torch.einsum("bdn,bdm->bnm", q.flatten(2), k.flatten(2))
-            attended = affinity @ values / values.shape[1]
-        else:
-            attended = mixed_attention(
-                split_parts(q, self.mixtures),
-                split_parts(k, self.mixtures),
-                values,
-                mixture_shares(self.mix, k),
-            )
-        return s + self.project(attended.transpose(1, 2).unflatten(2, s.shape[2:]))
+        return s + self.attend(s, s)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modules._parts import sum_of_products, window_taps
 from modules._registry import register
 
 
@@ -60,12 +61,15 @@ class DilateAttention(nn.Module):
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor, size: tuple[int, int], dilation: int
     ) -> Tensor:
-        q = q.unflatten(1, (self.heads, -1))  # (B, h, d, N)
-        k, v = (self._neighbours(t, size, dilation) for t in (k, v))  # (B, h, d, k^2, N)
-        logits = torch.einsum("bhdn,bhdkn->bhkn", q * q.shape[2] ** -0.5, k)
-        return torch.einsum("bhkn,bhdkn->bhdn", logits.softmax(2), v).flatten(1, 2)
+        q, k, v = (t.unflatten(2, size).unflatten(1, (self.heads, -1)) for t in (q, k, v))
+        q = q * q.shape[2] ** -0.5  # (B, h, d, H, W)
+        keys = self._neighbours(k, dilation)
+        logits = torch.stack([(q * key).sum(2, keepdim=True) for key in keys])
+        shares = logits.softmax(0).to(v.dtype)  # (k^2, B, h, 1, H, W)
+        y = sum_of_products(self._neighbours(v, dilation), shares.unbind(0))
+        return y.flatten(1, 2).flatten(2)
 
-    def _neighbours(self, t: Tensor, size: tuple[int, int], dilation: int) -> Tensor:
-        padding = dilation * (self.kernel_size - 1) // 2
-        taps = F.unfold(t.unflatten(2, size), self.kernel_size, dilation, padding)
-        return taps.unflatten(1, (self.heads, -1, self.kernel_size**2))
+    def _neighbours(self, x: Tensor, dilation: int) -> list[Tensor]:
+        """(B, h, d, H, W) -> the same for each of the k^2 places."""
+        padded = F.pad(x, (dilation * (self.kernel_size - 1) // 2,) * 4)
+        return window_taps(padded, self.kernel_size, dilation=dilation)

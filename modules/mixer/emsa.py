@@ -79,7 +79,7 @@ class EMSA(nn.Module):
         if self.mix is None:
             y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         else:
-            logits = self.mix(q @ k.transpose(2, 3) * q.shape[3] ** -0.5)  # (B, h, N, M)
+            logits = self.mix(q * q.shape[3] ** -0.5 @ k.transpose(2, 3))  # (B, h, N, M)
             # Instance norm is the layer norm of each head's whole matrix.
             attention = F.layer_norm(logits.softmax(3), logits.shape[2:])
             y = F.dropout(attention, dropout) @ v

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor
+from modules._parts import common_divisor, sum_of_products, window_taps
 from modules._registry import register
 
 
@@ -73,11 +73,11 @@ class ACmix(nn.Module):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(B, heads, d, H, W) thrice -> (B, heads d, ceil(H / s), ceil(W / s))."""
-        q = q[..., :: self.stride, :: self.stride]
+        q = q[..., :: self.stride, :: self.stride] * self.head_channels**-0.5
         keys = self._neighbours(k - self._positions(k))
-        logits = torch.einsum("bhdn,bhdun->bhun", q.flatten(3) * self.head_channels**-0.5, keys)
-        y = torch.einsum("bhun,bhdun->bhdn", logits.softmax(2).to(v.dtype), self._neighbours(v))
-        return y.flatten(1, 2).unflatten(-1, q.shape[-2:])
+        logits = torch.stack([(q * key).sum(2, keepdim=True) for key in keys])
+        shares = logits.softmax(0).to(v.dtype)  # (window^2, B, heads, 1, rows, columns)
+        return sum_of_products(self._neighbours(v), shares.unbind(0)).flatten(1, 2)
 
     def _positions(self, like: Tensor) -> Tensor:
         height, width = like.shape[-2:]
@@ -86,10 +86,10 @@ class ACmix(nn.Module):
         grid = torch.stack([columns.expand(height, -1), rows[:, None].expand(-1, width)])
         return self.position(grid[None])  # (1, d, H, W)
 
-    def _neighbours(self, x: Tensor) -> Tensor:
-        """(B, heads, d, H, W) -> (B, heads, d, window^2, N)."""
+    def _neighbours(self, x: Tensor) -> list[Tensor]:
+        """(B, heads, d, H, W) -> for each place of the window (B, heads, d, rows, columns)."""
         reach = self.window // 2
         mode = "reflect" if min(x.shape[-2:]) > reach else "replicate"
         padded = F.pad(x.flatten(1, 2), (reach,) * 4, mode=mode)
-        patches = F.unfold(padded, self.window, stride=self.stride)
-        return patches.unflatten(1, (self.heads, self.head_channels, -1))
+        padded = padded.unflatten(1, (self.heads, -1))
+        return window_taps(padded, self.window, stride=self.stride)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import ConvBN, common_divisor, conv2d, hidden_width
+from modules._parts import (
+    ConvBN,
+    common_divisor,
+    conv2d,
+    hidden_width,
+    sum_of_products,
+    window_taps,
+)
 from modules._registry import register
 
 
@@ -56,10 +62,8 @@ class Involution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         pooled = x if self.stride == 1 else F.avg_pool2d(x, self.stride, ceil_mode=True)
         kernels = self.span(self.reduce(pooled))  # (B, G k^2, H', W')
-        size = kernels.shape[-2:]
-        kernels = kernels.unflatten(1, (self.groups, -1)).flatten(3)  # (B, G, k^2, N)
+        kernels = kernels.unflatten(1, (self.groups, -1)).unsqueeze(2)  # (B, G, 1, k^2, H', W')
         k = self.kernel_size
-        patches = F.unfold(x, k, padding=k // 2, stride=self.stride)  # (B, C k^2, N)
-        patches = patches.unflatten(1, (self.groups, -1, k * k))
-        y = torch.einsum("bgcun,bgun->bgcn", patches, kernels)
-        return self.project(y.flatten(1, 2).unflatten(-1, size))
+        padded = F.pad(x, (k // 2,) * 4).unflatten(1, (self.groups, -1))
+        y = sum_of_products(window_taps(padded, k, stride=self.stride), kernels.unbind(3))
+        return self.project(y.flatten(1, 2))

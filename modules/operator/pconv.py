@@ -47,7 +47,7 @@ class PartialConvolution(nn.Module):
         self.project = nn.Identity() if same else conv2d(in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        rest = x[:, self.width :]
+        first, rest = x.split([self.width, x.shape[1] - self.width], dim=1)
         if self.stride > 1:
             rest = F.avg_pool2d(rest, self.stride, ceil_mode=True)
-        return self.project(torch.cat([self.conv(x[:, : self.width]), rest], dim=1))
+        return self.project(torch.cat([self.conv(first), rest], dim=1))

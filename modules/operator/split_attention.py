@@ -64,7 +64,7 @@ class SplitAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.features(x).unflatten(1, (self.radix, -1))  # (B, R, C, H', W')
-        means = features.sum(1).mean((2, 3), keepdim=True)
+        means = features.mean((3, 4)).sum(1)[..., None, None]
         logits = self.fc2(self.fc1(means)).flatten(1)
         logits = logits.unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2).flatten(2)
         weights = logits.softmax(1) if self.radix > 1 else logits.sigmoid()  # (B, R, C)

@@ -70,6 +70,11 @@ class SpatialPyramidBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        z = self.reduce(x)
-        pooled = [F.max_pool2d(z, k, stride=1, padding=k // 2) for k in self.kernel_sizes]
-        return self.project(torch.cat([z, *pooled], dim=1))
+        maps = [self.reduce(x)]
+        widest = 1
+        for k in self.kernel_sizes:
+            # A maximum over k is one over the last window's maxima, and costs less from there.
+            source, within = (maps[-1], widest) if k >= widest else (maps[0], 1)
+            maps.append(F.max_pool2d(source, k - within + 1, 1, (k - within) // 2))
+            widest = k
+        return self.project(torch.cat(maps, dim=1))

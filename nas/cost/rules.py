@@ -4,7 +4,8 @@ The convention, printed beside every figure:
 
 - 1 MAC is one multiply-accumulate; FLOPs are 2 x MACs. Padding taps are counted, biases are not,
   and attention is dense whatever its mask. A transposed convolution costs
-  Hin Win k k Cin Cout / groups. A sum over a product just formed is a contraction.
+  Hin Win k k Cin Cout / groups. A sum over a product just formed is a contraction, and addcmul
+  is one multiply-accumulate per element.
 - A complex product counts 4 MACs. An FFT of n points counts 5 n log2(n) FLOPs, a real one half.
 - Elementwise operations: 1 per output element of a pointwise operator whatever its function, 1 per
   input element of a reduction; the tables below say where an operator does more.
@@ -116,6 +117,12 @@ def _vector_product(matrix: Tensor, vector: Tensor, **_: Any) -> Work:
 @rule(*packets("addmv addmv_"))
 def _add_matrix_vector(bias: Tensor, matrix: Tensor, vector: Tensor, **_: Any) -> Work:
     return _vector_product(matrix, vector)
+
+
+@rule(*packets("addcmul addcmul_"))
+def _multiply_add(*_: Any, out: Tensor, **__: Any) -> Work:
+    """What the unit is named after: sums of products over the taps of a window are written so."""
+    return Work(macs=out.numel() * (4 if out.is_complex() else 1))
 
 
 @rule(*packets("_int_mm"))

@@ -48,7 +48,7 @@ PER_OUTPUT: dict[OpOverloadPacket, int] = {
         "_prelu_kernel rrelu hardswish hardswish_ leaky_relu_ celu celu_ softplus": 1,
         "floor_divide floor_divide_ remainder fmod": 1,
         "bernoulli bernoulli_ rand rand_like randn randn_like normal_ uniform_ randperm": 1,
-        "glu lerp addcmul addcdiv add_relu batch_norm native_batch_norm": 2,
+        "glu lerp addcdiv add_relu batch_norm native_batch_norm": 2,
         "_native_batch_norm_legit_no_training _native_batch_norm_legit": 2,
         "upsample_linear1d": 4,
         "upsample_bilinear2d _upsample_bilinear2d_aa": 8,

@@ -99,7 +99,7 @@ def test_attention_three_ways(device):
     assert torch.backends.mha.get_fastpath_enabled()
 
 
-@pytest.mark.parametrize("kind", ["einsum", "sum", "view"])
+@pytest.mark.parametrize("kind", ["einsum", "sum", "view", "taps"])
 def test_involution_however_it_is_written(kind):
     """Kernels (B, G, 9, H, W) times patches (B, G, C / G, 9, H, W), summed over the taps."""
     kernels, patches = torch.randn(1, 2, 9, 4, 5), torch.randn(1, 2, 3, 9, 4, 5)
@@ -107,6 +107,11 @@ def test_involution_however_it_is_written(kind):
     def run(k, u):
         if kind == "einsum":
             return torch.einsum("bgkhw,bgckhw->bgchw", k, u)
+        if kind == "taps":
+            total = torch.zeros(1, 2, 3, 4, 5, device=k.device)
+            for i in range(9):
+                total = torch.addcmul(total, k[:, :, None, i], u[:, :, :, i])
+            return total
         product = k[:, :, None] * u
         return (product.view(1, 6, 9, 4, 5) if kind == "view" else product).sum(-3)
 
