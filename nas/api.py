@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modules import PlugnasError
 from nas.cost import CostModel
-from nas.drive import Listener, drive
+from nas.drive import Event, Listener, drive
 from nas.executors import Executor, create
 from nas.feasibility import check_budget
 from nas.ledger import Ledger
@@ -19,7 +19,7 @@ from nas.records import Task
 from nas.result import Result
 from nas.samplers import Problem, Sampler
 from nas.samplers import create as create_sampler
-from nas.study import Study
+from nas.study import Study, about
 from space import Architecture, SearchSpace
 
 Evaluate = Callable[[Architecture, int, int], Mapping[str, float]]
@@ -79,11 +79,13 @@ def search(
     plan = Plan(problem, trials, seeds, rungs)
     check_budget(space, model, problem.budget)
     proposer = create_sampler(sampler, problem, **options)
+    heard = () if on_event is None else (on_event,)
     if run_dir is None:
-        return run_plan(plan, proposer, make, timeout=timeout, on_event=on_event)
+        return run_plan(plan, proposer, make, timeout=timeout, on_event=heard)
     file = Path(run_dir) / "ledger.jsonl"
-    with RunLock(run_dir), Ledger.open(file, space, cost=model) as ledger:
-        return run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=on_event)
+    header = about(problem, trials=trials, sampler=sampler)
+    with RunLock(run_dir), Ledger.open(file, space, cost=model, about=header) as ledger:
+        return run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=heard)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def run_plan(
     ledger: Ledger | None = None,
     *,
     timeout: float | None = None,
-    on_event: Listener | None = None,
+    on_event: Sequence[Listener] = (),
 ) -> Result:
     """Drive a plan to its end, recording into the ledger if there is one."""
     study = Study(
@@ -114,7 +116,12 @@ def run_plan(
         rungs=_promoter(plan),
         seeds=range(plan.seeds),
     )
-    outcome = drive(study, make_executor(), on_event=on_event, timeout=timeout)
+
+    def tell_all(event: Event) -> None:
+        for listener in on_event:
+            listener(event)
+
+    outcome = drive(study, make_executor(), on_event=tell_all, timeout=timeout)
     return Result(
         measurements=list(study.measurements),
         objectives=plan.problem.objectives,

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from nas.api import Plan, run_plan
+from nas.callbacks import listeners
 from nas.cost import NetworkCost
 from nas.cost.network import Unmeasured
-from nas.data import parse
 from nas.drive import Listener
-from nas.evaluation import Evaluator
-from nas.executors import Executor, create
 from nas.feasibility import check_budget
 from nas.job import Job, LatencyConfig
+from nas.job_workers import evaluator, executor, worker_count
 from nas.ledger import Ledger
 from nas.lock import RunLock
 from nas.preparation import Prepared, prepare
-from nas.proxy import Proxy, default_rungs, resolve_device
+from nas.proxy import default_rungs, resolve_device
 from nas.result import Result
 from nas.run_directory import RunDirectory, facts_of
 from nas.samplers import Problem, Sampler
 from nas.samplers import create as create_sampler
+from nas.study import about
 
 Notify = Callable[[str], None]
 
@@ -37,7 +35,7 @@ def run_job(
     base: Path,
     run_dir: Path,
     *,
-    on_event: Listener | None = None,
+    on_event: Sequence[Listener] = (),
     notify: Notify = lambda text: None,
 ) -> Result:
     """Search as a job says, in ``run_dir``; an earlier run of the job there is continued.
@@ -63,10 +61,16 @@ def run_job(
         sampler = _sampler(job, problem)
         plan = Plan(problem, job.trials, job.seeds, len(job.proxy.rungs))
         proxy = evaluator(job, prepared, device, run.path / "states")
-        make = functools.partial(executor, job, proxy, job.timeout_s)
+        # Ray reports to its own callbacks; every other executor to ours.
+        ray = {"callbacks": job.callbacks, "run_dir": run_dir, "cost": cost}
+        make = functools.partial(executor, job, proxy, job.timeout_s, ray)
+        heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)
         notify(_announcement(job, prepared, device))
-        with Ledger.open(run.ledger, prepared.space, cost=cost, about=_about(job)) as ledger:
-            result = run_plan(plan, sampler, make, ledger, timeout=job.timeout, on_event=on_event)
+        header = about(problem, trials=job.trials, sampler=job.sampler_config.name)
+        with Ledger.open(run.ledger, prepared.space, cost=cost, about=header) as ledger:
+            result = run_plan(
+                plan, sampler, make, ledger, timeout=job.timeout, on_event=[*on_event, *heard]
+            )
         prepared.keep_costs(run_dir / "costs.json")
         if job.needs_latency and result.front and result.reason != "interrupted":
             _measure_front(job, prepared, result, run_dir / "latency_front.json", notify)
@@ -156,58 +160,9 @@ def _announcement(job: Job, prepared: Prepared, device: str) -> str:
     )
 
 
-def worker_count(job: Job) -> int:
-    """Return how many evaluations run at a time: one per processor that this process may use."""
-    if isinstance(job.workers, int):
-        return job.workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) -> Proxy:
-    """Return the proxy of a job, ready for workers that start anywhere."""
-    return Proxy(
-        space=msgspec.to_builtins(job.space),
-        data=parse(job.data).at(prepared.base),
-        rungs=tuple(job.proxy.rungs),
-        device=device,
-        precision=job.proxy.precision,
-        states=None if states is None else str(states.resolve()),
-    )
-
-
 def _filled(job: Job, prepared: Prepared) -> Job:
     """Write the default rungs into the job, so that the record says what was run."""
     if job.proxy.rungs:
         return job
     rungs = list(default_rungs(prepared.dataset))
     return msgspec.structs.replace(job, proxy=msgspec.structs.replace(job.proxy, rungs=rungs))
-
-
-def executor(job: Job, evaluate: Evaluator, timeout_s: float | None) -> Executor:
-    """Return the job's executor for an evaluator: the proxy, or a confirmation's training."""
-    config, workers = job.executor_config, worker_count(job)
-    if config.name == "serial":
-        return create("serial", evaluate)
-    if config.name == "local":
-        return create("local", evaluate, workers=workers, timeout_s=timeout_s)
-    return create(
-        "ray",
-        evaluate,
-        workers=workers,
-        address=config.address,
-        cpus=config.cpus,
-        gpus=config.gpus,
-        max_failures=config.max_failures,
-        timeout_s=timeout_s,
-    )
-
-
-def _about(job: Job) -> dict[str, Any]:
-    """What the ledger's header says of a session."""
-    return {
-        "objectives": job.objectives,
-        "budget": job.limits,
-        "trials": job.trials,
-        "sampler": job.sampler_config.name,
-        "seed": job.seed,
-    }

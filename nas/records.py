@@ -14,8 +14,8 @@ from space import Architecture
 class Task:
     """One evaluation to be done: this architecture, at this rung, with this seed.
 
-    ``number`` counts the tasks of a run from 0 and is never reused; ``attempt`` counts retries of
-    the same (architecture, rung, seed) from 0.
+    ``number`` counts the architectures of a run from 0 and is never reused; their rungs, seeds and
+    retries share it. ``attempt`` counts retries of the same (architecture, rung, seed) from 0.
     """
 
     number: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,12 @@ def run(args: argparse.Namespace) -> int:
 
     job = _changed(jobs.load(args.job), args)
     run_dir = args.run_dir or Path("runs") / args.job.stem
-    progress = Progress(sys.stderr)
-    result = run_job(
-        job, args.job.parent, run_dir, on_event=progress, notify=lambda t: print(t, file=sys.stderr)
-    )
+
+    def say(text: object, *_: object, **__: object) -> None:
+        print(text, file=sys.stderr)
+
+    warnings.showwarning = say  # what a ledger left out, without the file and line of our code
+    result = run_job(job, args.job.parent, run_dir, on_event=[Progress(sys.stderr)], notify=say)
     print(to_text(RunView.open(RunDirectory.read(run_dir))))
     for reason, count in _reasons(result.failures):
         print(f"failed: {count} x {reason}")
