@@ -41,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
     def say(text: object, *_: object, **__: object) -> None:
         print(text, file=sys.stderr)
 
-    warnings.showwarning = say  # what a ledger left out, without the file and line of our code
-    result = run_job(job, args.job.parent, run_dir, on_event=[Progress(sys.stderr)], notify=say)
+    with warnings.catch_warnings():
+        warnings.showwarning = say  # what a ledger left out, without file and line of our code
+        result = run_job(job, args.job.parent, run_dir, on_event=[Progress(sys.stderr)], notify=say)
     print(to_text(RunView.open(RunDirectory.read(run_dir))))
     for reason, count in _reasons(result.failures):
         print(f"failed: {count} x {reason}")
