@@ -62,7 +62,8 @@ def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
     )
     collector.rewrites = {dotted(Block): _block(collector)}
     calls = Writer(collector.need).network(subject.network)
-    collector.need(dotted(Classifier))
+    if preprocessing:
+        collector.need(dotted(Classifier))
     collector.need(f"{read_safetensors.__module__}.read_safetensors")
     if deploy:
         collector.need("modules._fuse.fuse")

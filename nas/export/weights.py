@@ -72,7 +72,7 @@ def _confirmed(
 
 def _confirmations(view: RunView, identity: str) -> list[Mapping[str, Any]]:
     """Read the sound confirmations of an architecture; a torn last line is left out."""
-    path = view.run.path / "confirm.jsonl"
+    path = view.run.path / "confirm" / "confirm.jsonl"
     if not path.exists():
         return []
     found = []
@@ -120,7 +120,11 @@ def _proxy(
             f"the run's highest rung scores networks by {recipe.zero_cost} and trains none; "
             "export with --train"
         )
-    first = next(m for m in view.measurements if m.number == member.numbers[0])
+    first = next(
+        m
+        for m in view.measurements
+        if m.ok and m.rung == member.rung and m.architecture.id == member.id
+    )
     notify(f"training {member.id} again as the proxy did (rung {member.rung}, seed {first.seed})")
     training = train(
         partial(build, member.architecture.values), dataset, recipe, seed=first.seed,

@@ -26,11 +26,11 @@ def digits() -> tuple[Tensor, Tensor]:
     return images[..., None].clone(), torch.from_numpy(found.target)
 
 
-def values(**slots: Any) -> dict[str, int | str]:
-    """The values of a network of two small blocks with the given modules."""
+def values(*, blocks: int = 2, **slots: Any) -> dict[str, int | str]:
+    """The values of a network of one or two small blocks with the given modules."""
     config: dict[str, Any] = {
         "stem": {"width": 8},
-        "stages": [{"width": 8, "depth": 1}, {"width": 16, "depth": 1, "stride": 2}],
+        "stages": [{"width": 8, "depth": 1}, {"width": 16, "depth": 1, "stride": 2}][:blocks],
         "slots": {"operator": ["conv"], "attention": ["none"], "fusion": ["add"]},
         "context": slots.pop("context", ["none"]),
         "pooling": slots.pop("pooling", ["gap"]),
@@ -38,7 +38,7 @@ def values(**slots: Any) -> dict[str, int | str]:
     config["slots"]["activation"] = {"choices": ["relu"], "scope": "network"}
     config["slots"].update(slots)
     space = SearchSpace.from_config(config, (1, 8, 8), 10)
-    return dict(space.architecture(first(space)).values)
+    return dict(first(space))
 
 
 def first(space: SearchSpace) -> Mapping[str, Any]:
@@ -90,7 +90,7 @@ def subject(
             measured_on="validation",
             mean=0.9,
             recipe={"epochs": 2},
-        ),  # fmt: skip
+        ),
         costs={"flops": 1e6, "macs": 5e5, "params": 1e4, "memory": 4096},
         held_out=images[1000:1200],
         labels=labels[1000:1200],

@@ -1,0 +1,243 @@
+"""Exports as a stranger meets them: whole directories, right values, clear errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import nas
+from modules import PlugnasError
+from nas.export import ExportError, Options, check, deliver, delivery, hashes
+from tests.nas.export import subjects
+
+FAST = Options(formats=("pt2", "safetensors"), measure=False)
+FILES = {
+    "model.pt2", "model.onnx", "model.safetensors", "architecture.json", "model.py", "train.py",
+    "README.md", "SHA256SUMS",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    path = tmp_path_factory.mktemp("delivery") / "out"
+    found = subjects.subject()
+    return found, deliver(found, path)
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    """A copy that a test may spoil."""
+    import shutil
+
+    return shutil.copytree(exported[1].path, tmp_path / "copy")
+
+
+def test_everything_is_there_and_nothing_beside_it(exported):
+    _, made = exported
+    assert {p.name for p in made.path.iterdir()} == FILES == set(made.files)
+    assert [p.name for p in made.path.parent.iterdir()] == ["out"]
+    assert all(p.stat().st_mode & 0o444 == 0o444 for p in made.path.iterdir())
+    assert set(made.latencies) == {"model.pt2", "model.onnx", "model.py"}
+
+
+def test_pt2_classifies_with_torch_alone_at_any_batch(exported):
+    found, made = exported
+    run = torch.export.load(made.path / "model.pt2").module()
+    x = found.normalised(subjects.digits()[0][:33])
+    with torch.no_grad():
+        for batch in (1, 2, 33):
+            torch.testing.assert_close(
+                run(x[:batch]), found.network(x[:batch]), rtol=1e-4, atol=1e-5
+            )
+
+
+def test_height_and_width_may_vary_in_steps_of_the_stride(exported):
+    found, made = exported
+    assert made.step == 2
+    x = torch.randn(2, 1, 12, 10)
+    with torch.no_grad():
+        run = torch.export.load(made.path / "model.pt2").module()
+        torch.testing.assert_close(run(x), found.network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_a_fixed_size_is_exported_at_it(tmp_path):
+    found = subjects.subject(subjects.values(attention=["vip"]))
+    made = deliver(found, tmp_path / "out", FAST)
+    assert made.step is None
+
+
+def test_onnx_states_its_opset_and_names_its_dimensions(exported):
+    import onnx
+
+    model = onnx.load(exported[1].path / "model.onnx")
+    assert [o.version for o in model.opset_import if o.domain == ""] == [20]
+    entry, result = model.graph.input[0], model.graph.output[0]
+    assert (entry.name, result.name) == ("images", "logits")
+    dims = [d.dim_param or d.dim_value for d in entry.type.tensor_type.shape.dim]
+    assert dims == ["batch", 1, "height", "width"]
+    assert "opset 20" in (exported[1].path / "README.md").read_text()
+
+
+def test_load_returns_the_network_in_eval_mode(exported):
+    found, made = exported
+    model = nas.load(made.path)
+    x = found.normalised(found.images)
+    assert not model.training
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), found.network(x), rtol=1e-4, atol=1e-5)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
+
+
+def test_preprocessing_travels(tmp_path):
+    found = subjects.subject(subjects.values(attention=["se"]))
+    deliver(found, tmp_path / "out", Options(preprocessing=True, measure=False))
+    with torch.no_grad():
+        expected = found.network(found.normalised(found.images)).softmax(1)
+        for model in (
+            nas.load(tmp_path / "out"),
+            torch.export.load(tmp_path / "out/model.pt2").module(),
+        ):
+            torch.testing.assert_close(model(found.images), expected, rtol=1e-4, atol=1e-5)
+    assert "uint8 `(B, 8, 8, 1)`" in (tmp_path / "out/README.md").read_text()
+
+
+def test_the_training_form_can_be_kept(tmp_path):
+    found = subjects.subject()
+    deliver(found, tmp_path / "out", dataclasses.replace(FAST, deploy=False))
+    norms = [m for m in nas.load(tmp_path / "out").modules() if "BatchNorm" in type(m).__name__]
+    assert norms
+    graph = torch.export.load(tmp_path / "out/model.pt2").graph_module.code
+    assert "batch_norm" in graph
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "model.pt2", "model.py", "architecture.json", "README.md"]
+)
+@pytest.mark.parametrize("harm", ["tampered", "truncated"])
+def test_a_file_that_was_changed_is_an_error(copy, name, harm):
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data if harm == "tampered" else data[: len(data) // 2])
+    with pytest.raises(ExportError, match=f"{name} was changed or truncated"):
+        nas.load(copy)
+    with pytest.raises(ExportError, match=f"{name} was changed or truncated"):
+        hashes.verify(copy)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "architecture.json"])
+def test_damage_behind_a_right_checksum_is_an_error_too(copy, name):
+    (copy / name).write_bytes((copy / name).read_bytes()[:-40])
+    hashes.write(copy)
+    with pytest.raises(PlugnasError, match=name):
+        nas.load(copy)
+
+
+def test_weights_of_another_network_do_not_load(copy):
+    data = json.loads((copy / "architecture.json").read_text())
+    data["values"]["stage2.width"] = 24
+    (copy / "architecture.json").write_text(json.dumps(data))
+    hashes.write(copy)
+    with pytest.raises(ExportError, match="does not fit the network"):
+        nas.load(copy)
+
+
+def test_a_module_this_zoo_does_not_have_is_named(copy):
+    data = json.loads((copy / "architecture.json").read_text())
+    data["values"]["pooling"] = "no_such_pooling"
+    (copy / "architecture.json").write_text(json.dumps(data))
+    hashes.write(copy)
+    with pytest.raises(ExportError, match="no_such_pooling"):
+        nas.load(copy)
+
+
+def test_a_missing_file_and_a_directory_that_is_no_export(copy, tmp_path):
+    (copy / "model.onnx").unlink()
+    nas.load(copy)  # needs only two of the files
+    with pytest.raises(ExportError, match=r"model\.onnx is missing"):
+        hashes.verify(copy)
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(ExportError, match=r"model\.safetensors is missing"):
+        nas.load(copy)
+    with pytest.raises(ExportError, match="is no export"):
+        nas.load(tmp_path)
+
+
+def test_a_mismatch_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+    found = subjects.subject()
+    other = subjects.subject()
+    subjects.alive(other.network, seed=5)
+    monkeypatch.setattr(
+        delivery._Work, "item", lambda work: check.Item(
+            work.path, ("model.pt2",), (found.normalised(found.images),),
+            (other.network(found.normalised(found.images)).detach(),),
+        ),
+    )  # fmt: skip
+    with pytest.raises(ExportError, match=r"model\.pt2 of .* failed its check"):
+        deliver(found, tmp_path / "out", FAST)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_needs_plugnas_fails_its_check(tmp_path):
+    """The process that checks cannot import what this one can."""
+    (tmp_path / "model.py").write_text("import modules\n")
+    item = check.Item(tmp_path, ("model.py",), (torch.zeros(1),), (torch.zeros(1),))
+    with pytest.raises(ExportError, match="No module named 'modules'"):
+        check.check([item])
+
+
+def test_an_earlier_export_is_replaced_and_anything_else_is_not(tmp_path):
+    found = subjects.subject()
+    deliver(found, tmp_path / "out", FAST)
+    deliver(found, tmp_path / "out", dataclasses.replace(FAST, formats=("safetensors",)))
+    assert not (tmp_path / "out/model.pt2").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+    with pytest.raises(ExportError, match="is no export; choose another --to"):
+        deliver(found, tmp_path / "mine", FAST)
+    assert (tmp_path / "mine/thesis.txt").read_text() == "years of work"
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "mine"}
+
+
+def test_unknown_formats_are_refused(tmp_path):
+    with pytest.raises(ExportError, match="did you mean `onnx`"):
+        deliver(subjects.subject(), tmp_path / "out", Options(formats=("onx",)))
+
+
+def test_the_checksums_are_those_that_sha256sum_reads(exported):
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"],
+        cwd=exported[1].path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def test_readme_says_what_a_stranger_must_know(exported):
+    text = (exported[1].path / "README.md").read_text()
+    for needed in (
+        "(B, 1, 8, 8)", "mean 0.305", "std 0.376", "0: 0", "90.00 %", "FLOPs", "latency of",
+        "| stage2.block1 | 8x8x8 | conv to 16, stride 2 |", "torch.export.load", "onnxruntime",
+        "from model import load", "nas.load", "python train.py", "search's cheap ones",
+    ):  # fmt: skip
+        assert needed in text, needed
+
+
+def test_the_lines_of_the_readme_work(exported):
+    """Each python block of README.md runs as it stands, in the export's directory."""
+    found, made = exported
+    text = (made.path / "README.md").read_text()
+    blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
+    assert len(blocks) == 4
+    torch.save(found.normalised(found.images), made.path.parent / "images.pt")
+    for block in blocks:
+        begin = "import sys, torch; sys.path.insert(0, '.'); images = torch.load('../images.pt')\n"
+        begin += "images = images.numpy()\n" if "onnxruntime" in block else ""
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", begin + block + "\nprint(tuple(output.shape))"],
+            cwd=made.path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.stdout.strip() == "(8, 10)", done.stderr

@@ -1,0 +1,80 @@
+"""One network per key of the zoo, in every format it declares, against the eager network.
+
+All of them are written first and then loaded in one fresh process without plugnas.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+import modules
+from nas.export import ExportError, Options, check, delivery
+from space import adapters
+from tests.nas.export import subjects
+
+KEYS = [entry.key for entry in modules.entries()]
+
+
+def slot_of(entry: modules.Entry) -> str:
+    return next(slot for slot in adapters.HOMES if adapters.selected_by_all(entry, slot))
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """For each key and file: how it departs from the eager network, or None."""
+    folder = tmp_path_factory.mktemp("zoo")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        # torch reads its table of ONNX operators anew for every export; here once.
+        table = ONNXRegistry.from_torchlib()
+        patch.setattr(ONNXRegistry, "from_torchlib", lambda *args, **options: table)
+        items = {key: written(key, folder) for key in KEYS}
+    torch.set_num_threads(threads)
+    sound = {key: item for key, item in items.items() if not isinstance(item, str)}
+    found = dict.fromkeys(KEYS)
+    for (key, item), answer in zip(
+        sound.items(), check._ask(list(sound.values()), 0.0), strict=True
+    ):
+        found[key] = {name: check._difference(item, answer[name]) for name in item.files}
+    return {key: items[key] if answer is None else answer for key, answer in found.items()}
+
+
+def written(key: str, folder: Path) -> check.Item | str:
+    path = folder / key
+    path.mkdir()
+    subject = subject_of(key)
+    try:
+        work = delivery._write_models(subject, path, path, Options(measure=False))
+    except ExportError as error:
+        return str(error)
+    return work.item()
+
+
+@functools.cache
+def subject_of(key: str):
+    slot = slot_of(modules.get(key))
+    return subjects.subject(subjects.values(blocks=1, **{slot: [key]}), key)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_declared_format_gives_the_network_s_outputs(key, answers):
+    refused = set(modules.get(key).export)
+    expected = {"model.py": None}
+    expected |= {f"model.{kind}": None for kind in ("pt2", "onnx") if kind not in refused}
+    assert answers[key] == expected
+
+
+def test_a_refused_format_is_refused_with_its_reason(tmp_path):
+    for entry in modules.entries():
+        for kind, reason in entry.export.items():
+            with pytest.raises(ExportError, match=f"`{entry.key}`: {re.escape(reason)}"):
+                options = Options(formats=(kind,))
+                delivery.deliver(subject_of(entry.key), tmp_path / "out", options)
+            assert not (tmp_path / "out").exists()
