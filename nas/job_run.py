@@ -74,6 +74,12 @@ def run_job(
         prepared.keep_costs(run_dir / "costs.json")
         if job.needs_latency and result.front and result.reason != "interrupted":
             _measure_front(job, prepared, result, run_dir / "latency_front.json", notify)
+        if job.confirm is not None and result.front and result.reason in ("done", "exhausted"):
+            from nas.confirm import confirm
+            from nas.front_report import RunView
+
+            first = on_event[0] if on_event else None
+            confirm(RunView.open(run), on_event=first, notify=notify)
         return result
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from modules import PlugnasError
-from nas.cost import CostModel
+from nas.cost import CostModel, NetworkCost
 from nas.drive import Listener, Outcome, drive
 from nas.executors import Executor
 from nas.ledger import Ledger
 from nas.lock import RunLock
+from nas.preparation import Prepared
 from nas.records import Measurement
 from nas.run_directory import RunDirectory
 from nas.samplers import Problem, SpaceExhausted
@@ -86,6 +87,18 @@ def read_all(path: Path, space: SearchSpace) -> list[Measurement]:
     return found
 
 
+def costs_of(run: RunDirectory, prepared: Prepared) -> NetworkCost:
+    """Return a run's cost model, with the latencies by which it searched if it did."""
+    if not run.job.needs_latency:
+        return prepared.cost
+    from nas.latency import LatencyTable
+
+    wishes = run.job.latency
+    given = wishes.table if wishes is not None else None
+    file = run.path / "latency.json" if given is None else run.base / given
+    return NetworkCost(prepared.space, prepared.cost.table, LatencyTable.load(file))
+
+
 def with_workers(run: RunDirectory, workers: int | None) -> RunDirectory:
     """Return the run with another number of evaluations at a time; None keeps the job's.
 
@@ -99,4 +112,4 @@ def with_workers(run: RunDirectory, workers: int | None) -> RunDirectory:
     return replace(run, job=msgspec.structs.replace(run.job, workers=workers))
 
 
-__all__ = ["Listed", "measure_all", "read_all", "with_workers"]
+__all__ = ["Listed", "costs_of", "measure_all", "read_all", "with_workers"]

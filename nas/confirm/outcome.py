@@ -250,19 +250,19 @@ def _luck(
     if not both or not others:
         return None
 
+    names = [n for n in objectives if all(n in ("accuracy", *m.costs) for m in [*both, *others])]
+    known = {name: objectives[name] for name in names}
+
     def points(found: Sequence[Confirmed], value: str) -> NDArray[np.float64]:
         return np.array(
-            [
-                [getattr(m, value) if name == "accuracy" else m.costs[name] for name in objectives]
-                for m in found
-            ]
+            [[getattr(m, value) if n == "accuracy" else m.costs[n] for n in known] for m in found]
         )
 
     seen, again = points(both, "proxy_accuracy"), points(both, "proxy_again")
     random = points(others, "proxy_again")
-    proxy = Box.around(np.concatenate([seen, again, random]), objectives)
+    proxy = Box.around(np.concatenate([seen, again, random]), known)
     tested, tested_random = points(both, "mean"), points(others, "mean")
-    long = Box.around(np.concatenate([tested, tested_random]), objectives)
+    long = Box.around(np.concatenate([tested, tested_random]), known)
     return Luck(
         points=mean_of([m.proxy_accuracy - m.proxy_again for m in both]),
         searched=Lead(proxy.fraction(seen), proxy.fraction(random)),

@@ -15,7 +15,7 @@ from nas.confirm.outcome import Confirmation, paths, read
 from nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
 from nas.drive import Listener
 from nas.front_report import RunView
-from nas.listed import measure_all
+from nas.listed import costs_of, measure_all
 from nas.preparation import Prepared, prepare
 from nas.proxy import Recipe, default_confirmation
 from nas.samplers import Problem, SpaceExhausted
@@ -47,7 +47,7 @@ def confirm(
     Raises:
         ConfirmError: there is nothing to confirm, or not so.
     """
-    from nas.job_run import evaluator, executor
+    from nas.job_workers import evaluator, executor
 
     job, run = view.run.job, view.run
     wanted = (job.confirm.seeds if job.confirm else 3) if seeds is None else seeds
@@ -71,7 +71,7 @@ def confirm(
         "control": [a.id for a in other],
     }
     measure = functools.partial(
-        measure_all, space=prepared.space, cost=prepared.cost, on_event=on_event
+        measure_all, space=prepared.space, cost=costs_of(run, prepared), on_event=on_event
     )
     unused = range(job.seeds, job.seeds + wanted)
     if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
@@ -129,7 +129,7 @@ def random_control(view: RunView, prepared: Prepared, count: int) -> list[Archit
         space=prepared.space,
         objectives={"accuracy": "max"},
         budget=view.run.job.limits,
-        cost=prepared.cost,
+        cost=costs_of(view.run, prepared),
         seed=view.run.job.seed + 1_000_003,  # not the stream of a random search
     )
     sampler = create_sampler("random", problem)

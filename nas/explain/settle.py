@@ -12,7 +12,7 @@ from nas.explain.design import Slot, filled, slots_of
 from nas.explain.effects import ExplainError
 from nas.front import within
 from nas.front_report import RunView
-from nas.listed import measure_all, read_all
+from nas.listed import costs_of, measure_all, read_all
 from nas.records import Measurement
 from space import Architecture, SearchSpace, SpaceError
 
@@ -34,7 +34,7 @@ def settle(
     Raises:
         ExplainError: too few trials are left for one pair.
     """
-    from nas.job_run import evaluator, executor
+    from nas.job_workers import evaluator, executor
     from nas.preparation import prepare
 
     path = view.run.path / "settle" / f"{slot.name}.jsonl"
@@ -64,7 +64,7 @@ def settle(
         range(seeds),
         path,
         prepared.space,
-        prepared.cost,
+        costs_of(view.run, prepared),
         functools.partial(executor, job, top, job.timeout_s),
         about={"settle": slot.name, "seeds": seeds, "rung": view.run.top_rung},
         on_event=on_event,

@@ -100,6 +100,7 @@ def _of_confirmation(view: RunView) -> Control | None:
                 ids |= set(header.get(key, {}).get("control", ()))
     measured = [m for m in read_all(again, view.space) if m.architecture.id in ids]
     measured = [replace(m, rung=view.run.top_rung) for m in measured if m.ok]
+    measured = [m for m in measured if all(n in {**m.values, **m.costs} for n in view.objectives)]
     if len(measured) < 2:
         return None
     return Control(

@@ -59,10 +59,14 @@ def picture(view: RunView) -> Picture:
         front=[point(m) for m in view.front],
         knee=knee,
         limit=view.budget.get(cost),
-        confirmed={
-            m.id: (m.mean, m.std) for m in (view.confirmation.members if view.confirmation else ())
-        },
+        confirmed=_confirmed(view, {m.id for m in sound}),
     )
+
+
+def _confirmed(view: RunView, shown: set[str]) -> dict[str, tuple[float, float]]:
+    """Test accuracies of what is in the picture; the random control is not."""
+    members = view.confirmation.members if view.confirmation else ()
+    return {m.id: (m.mean, m.std) for m in members if m.id in shown}
 
 
 __all__ = ["picture", "write_files"]

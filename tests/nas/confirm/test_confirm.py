@@ -1,0 +1,170 @@
+"""A confirmation of a small run on real digits: trainings, resume, weights, what others read."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nas import front_report
+from nas.cli import confirm as command
+from nas.confirm import ConfirmError, confirm, read
+from nas.confirm.training import LongTraining
+from nas.data import load
+from nas.job import parse
+from nas.job_run import run_job
+from nas.ledger import read as read_ledger
+from nas.proxy import Proxy, Recipe, train
+from nas.records import Task
+from nas.report.data import gather
+from nas.run_directory import RunDirectory
+from space import Network, parts_of
+from tests.nas.report.synthetic_run import make_run
+
+SPACE = {
+    "stem": {"width": 4},
+    "stages": [{"width": [4, 8, 12], "depth": 1, "stride": 2}],
+    "slots": {"attention": ["none", "eca", "se"], "operator": ["conv", "ghost"]},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(
+        tmp_path_factory.mktemp("confirm") / "run",
+        trials=8,
+        space=SPACE,
+        budget={},
+        executor="serial",
+        device="cpu",
+        confirm={"seeds": 2, "epochs": 1},
+        proxy={"rungs": [{"epochs": 1, "images": 100, "validation_images": 50}]},
+    )
+
+
+@pytest.fixture(scope="module")
+def found(run):
+    return confirm(front_report.RunView.open(run))
+
+
+def test_front_and_control_are_treated_alike(run, found):
+    view = front_report.RunView.open(run)
+    front, control = found.of("front"), found.of("control")
+    assert {m.id for m in front} == {m.id for m in view.front}
+    assert len(control) == min(len(front), view.space.size - len(front))
+    assert not {m.id for m in control} & {m.id for m in front}
+    assert all(m.n == 2 for m in found.members)
+    assert all(0 <= m.mean <= 1 and m.proxy_again == m.proxy_again for m in found.members)
+    header = read_ledger(run.path / "confirm" / "confirm.jsonl").headers[0]["confirm"]
+    assert header["score_on"] == "test"
+    assert list(header["learn_from"]) == ["train", "validation"]
+    assert header["recipe"]["epochs"] == 1
+    records = read_ledger(run.path / "confirm" / "confirm.jsonl").records
+    assert {r["seed"] for r in records} == {1, 2}  # the search used seed 0
+
+
+def test_weights_are_those_that_were_scored(run, found):
+    member = found.members[0]
+    dataset = load("digits")
+    recipe = Recipe(
+        **read_ledger(run.path / "confirm" / "confirm.jsonl").headers[0]["confirm"]["recipe"]
+    )
+    network = Network(parts_of(member.architecture.values))
+    state = load_file(run.path / "confirm" / member.id / "seed1.safetensors")
+    network.load_state_dict(state)
+    network.eval()
+    images = dataset.images[dataset.test].permute(0, 3, 1, 2) / 255
+    scaled = (images - dataset.mean.view(1, -1, 1, 1)) / dataset.std.view(1, -1, 1, 1)
+    with torch.no_grad():
+        right = (network(scaled).argmax(1) == dataset.labels[dataset.test]).float().mean().item()
+    assert right == pytest.approx(member.accuracies[0], abs=2 / len(dataset.test))
+    again = train(
+        lambda: Network(parts_of(member.architecture.values)), dataset, recipe, seed=1,
+        device="cpu", learn_from=("train", "validation"), score_on="test",
+    )  # fmt: skip
+    assert again.accuracy == pytest.approx(member.accuracies[0], abs=1e-12)
+
+
+def test_what_is_confirmed_is_kept_and_more_seeds_add_to_it(run, found):
+    ledger = run.path / "confirm" / "confirm.jsonl"
+    before = len(read_ledger(ledger).records)
+    same = confirm(front_report.RunView.open(run))
+    assert len(read_ledger(ledger).records) == before
+    assert same.to_dict() == found.to_dict()
+    text = ledger.read_text()
+    ledger.write_text(text[: text.rstrip().rfind("\n") + 30])  # killed while it wrote
+    with pytest.warns(UserWarning, match="cut off"):
+        again = confirm(front_report.RunView.open(run))
+    assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
+
+
+def test_another_recipe_is_refused(run, found):
+    with pytest.raises(ConfirmError, match="another recipe"):
+        confirm(front_report.RunView.open(run), epochs=2)
+    with pytest.raises(ConfirmError, match="at least one seed"):
+        confirm(front_report.RunView.open(run), seeds=0)
+
+
+def test_confirmed_and_unconfirmed_never_share_a_column(run, found):
+    view = front_report.RunView.open(RunDirectory.read(run.path))
+    rows = list(csv.DictReader(front_report.to_csv(view).splitlines()))
+    by_id = {m.id: m for m in view.front}
+    for row in rows:
+        assert float(row["accuracy"]) == by_id[row["id"]]["accuracy"]
+        assert float(row["test_accuracy"]) == pytest.approx(found.by_id[row["id"]].mean)
+        assert int(row["test_n"]) == 2
+    assert " test " in front_report.to_text(view)
+    data = gather(view)
+    assert all(n["test"] for n in data["networks"] if n["front"])
+    assert data["history"]["control"]["hypervolume"][-1] > 0
+    assert "nas confirm" in data["history"]["note"]
+    assert len(data["confirmation"]["members"]) == len(found.members)
+
+
+def test_the_command(run, found, capsys):
+    parser = __import__("argparse").ArgumentParser()
+    command.configure(parser)
+    assert command.run(parser.parse_args([str(run.path), "--json"])) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(found.to_dict()))
+    assert command.run(parser.parse_args([str(run.path)])) == 0
+    assert "Kendall's tau" in capsys.readouterr().out
+
+
+def test_nothing_to_confirm(tmp_path):
+    run = make_run(tmp_path / "empty", trials=1)
+    run.ledger.write_text(run.ledger.read_text().splitlines()[0] + "\n")
+    view = front_report.RunView.open(run)
+    assert read(view) is None
+    with pytest.raises(ConfirmError, match="no architecture"):
+        confirm(view)
+
+
+def test_a_diverged_training_leaves_no_weights(run, tmp_path):
+    recipe = Recipe(epochs=1, learning_rate=1e9, schedule="trapezoid", warmup=0)
+    proxy = Proxy(SPACE, "digits", device="cpu")
+    architecture = front_report.RunView.open(run).front[0].architecture
+    result = LongTraining(proxy, recipe, str(tmp_path))()(Task(0, architecture, seed=1))
+    assert result["reason"].startswith("diverged")
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_job_may_end_with_its_confirmation(tmp_path):
+    job = parse(
+        {
+            "space": SPACE,
+            "data": "digits",
+            "device": "cpu",
+            "executor": "serial",
+            "sampler": "random",
+            "trials": 3,
+            "confirm": {"seeds": 1, "epochs": 1, "control": False},
+            "proxy": {"rungs": [{"epochs": 1, "images": 100, "validation_images": 50}]},
+        }
+    )
+    run_job(job, tmp_path, tmp_path / "run")
+    view = front_report.RunView.open(RunDirectory.read(tmp_path / "run"))
+    assert view.confirmation is not None
+    assert {m.id for m in view.confirmation.members} == {m.id for m in view.front}
