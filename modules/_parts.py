@@ -129,11 +129,8 @@ def window_taps(x: Tensor, kernel_size: int, *, stride: int = 1, dilation: int =
     """
     rows, columns = ((n - dilation * (kernel_size - 1) - 1) // stride for n in x.shape[-2:])
     places = [dilation * i for i in range(kernel_size)]
-    return [
-        x[..., i : i + rows * stride + 1 : stride, j : j + columns * stride + 1 : stride]
-        for i in places
-        for j in places
-    ]
+    bands = [x[..., i : i + rows * stride + 1 : stride, :] for i in places]
+    return [band[..., j : j + columns * stride + 1 : stride] for band in bands for j in places]
 
 
 def sum_of_products(factors: Iterable[Tensor], others: Iterable[Tensor]) -> Tensor:
