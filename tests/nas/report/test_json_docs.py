@@ -1,0 +1,73 @@
+"""docs/json.md names every key that is printed, and no key of a table that is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import nas
+from nas.explain.report import explain_run
+from nas.front_report import RunView, to_json
+from nas.report.data import gather
+from nas.result import tidy
+
+TEXT = (Path(nas.__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
+NAMED = set(re.findall(r"`([a-z_]+)`", TEXT))
+
+
+def section(title):
+    return next(part for part in TEXT.split("\n## ") if part.startswith(title))
+
+
+def missing(keys, title):
+    named = set(re.findall(r"`([a-z_]+)`", section(title)))
+    return set(keys) - named
+
+
+COSTS = {"params", "macs", "flops", "elementwise", "memory"}
+
+
+def test_the_front(view):
+    data = to_json(view)
+    assert not missing(data, "`nas front")
+    assert not missing(set(data["front"][0]) - COSTS, "`nas front")
+
+
+def test_the_explanation(view):
+    data = explain_run(view).to_dict()
+    assert not missing(data, "`nas explain")
+    assert not missing(data["model"], "`nas explain")
+    assert not missing(data["model"]["effects"][0], "`nas explain")
+
+
+def test_the_page(run):
+    data = gather(RunView.open(run))
+    assert not missing(data, "`report.html")
+    for name in ("networks", "parts"):
+        assert not missing(data[name][0], "`report.html")
+
+
+def test_the_ledger_and_the_table(view):
+    lines = [json.loads(line) for line in view.run.ledger.read_text().splitlines()]
+    assert not missing(set(lines[0]), "`RUN/ledger")
+    assert not missing(set(lines[1]), "`RUN/ledger")
+    flat = tidy(view.measurements[0])
+    assert set(flat) - NAMED <= set(view.measurements[0].architecture.values)
+    assert not any(isinstance(value, dict | list | tuple) for value in flat.values())
+
+
+@pytest.mark.parametrize("title", ["`nas front", "`nas explain", "`nas confirm"])
+def test_tables_name_only_what_exists(title, view):
+    known = json.dumps([to_json(view), explain_run(view).to_dict()])
+    if title == "`nas confirm":
+        pytest.importorskip("nas.confirm")
+        from nas.confirm.outcome import Confirmation
+
+        known = json.dumps(["recipe", "test_images", *Confirmation.__dataclass_fields__])
+    rows = re.findall(r"^\| (`[^|]*) \|", section(title), re.MULTILINE)
+    for row in rows:
+        for key in re.findall(r"`([a-z_]+)`", row):
+            assert f'"{key}"' in known, key
