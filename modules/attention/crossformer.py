@@ -53,6 +53,7 @@ def _differences(length: int, like: Tensor) -> Tensor:
     year=2021,
     paper="arXiv:2108.00154",
     choices={"window": (4, 7, 8), "mode": _MODES, "heads": (4, 8)},
+    export={"onnx": "the exporter takes attention of four dimensions, and groups are a fifth here"},
 )
 class ShortLongDistanceAttention(nn.Module):
     """Attends within groups of G x G tokens, adjacent ones or ones spread evenly over the map.

@@ -17,6 +17,7 @@ from modules.operator.dynamic_conv import MixedKernels
     year=2019,
     paper="arXiv:1904.04971",
     choices={"experts": (4, 8), "kernel_size": (1, 3, 5)},
+    export={"onnx": "the exporter wants a fixed number of groups, and here it is the batch size"},
 )
 class CondConv(nn.Module):
     """Convolves each sample with a sum of E kernels, each switched by its own sigmoid.

@@ -34,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--with-preprocessing", action="store_true",
         help="uint8 images (B, H, W, C) in, probabilities out",
     )  # fmt: skip
+    parser.add_argument(
+        "--fixed-size", action="store_true", help="let only the batch vary, not height and width"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         formats=tuple(formats) or None,
         deploy=not args.keep_training_form,
         preprocessing=args.with_preprocessing,
+        fixed_size=args.fixed_size,
     )
     deliveries = export_members(
         view, members, args.to, options, train_now=args.train,

@@ -76,7 +76,7 @@ def _ask(items: Sequence[Item], seconds: float) -> list[dict[str, Any]]:
         file.write_text(json.dumps(request))
         script = Path(__file__).parent / "standalone" / "check.py"
         done = subprocess.run(
-            [sys.executable, "-I", "-S", "-W", "ignore", str(script), str(file)],
+            [sys.executable, "-I", "-S", "-B", "-W", "ignore", str(script), str(file)],
             cwd=folder, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:

@@ -38,6 +38,7 @@ class Options:
     formats: tuple[str, ...] | None = None
     deploy: bool = True
     preprocessing: bool = False
+    fixed_size: bool = False
     measure: bool = True
 
 
@@ -79,10 +80,17 @@ class _Work:
             self.program = pt2.trace(
                 self.model,
                 self.inputs(self.subject.images[:3]),
-                math.prod(strides),
+                None if self.options.fixed_size else math.prod(strides),
                 channels_last=self.options.preprocessing,
             )
         return self.program
+
+    def write_graph(self, name: str) -> None:
+        """Write model.pt2 or model.onnx."""
+        if name == "pt2":
+            pt2.write(self.traced(), self.path)
+        else:
+            onnx_format.write(self.traced(), self.path, preprocessing=self.options.preprocessing)
 
     def finish(self, latencies: Mapping[str, list[float]]) -> None:
         """Write what can only be written after the check: README.md and the checksums."""
@@ -148,12 +156,17 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
     served = subject.served(deploy=options.deploy, preprocessing=options.preprocessing)
     work = _Work(subject, options, path, served)
     files = []
-    if "pt2" in wanted:
-        pt2.write(work.traced(), path)
-        files.append(pt2.FILE)
-    if "onnx" in wanted:
-        onnx_format.write(work.traced(), path, preprocessing=options.preprocessing)
-        files.append(onnx_format.FILE)
+    for name, file in (("pt2", pt2.FILE), ("onnx", onnx_format.FILE)):
+        if name not in wanted:
+            continue
+        try:
+            work.write_graph(name)
+        except ExportError as error:
+            if options.formats is not None:
+                raise
+            skipped[name] = str(error)  # by default, what can be written is
+        else:
+            files.append(file)
     if "safetensors" in wanted:
         tensors.write_weights(subject, path)
         tensors.write_architecture(

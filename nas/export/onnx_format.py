@@ -32,13 +32,20 @@ def write(program: Program, directory: Path, *, preprocessing: bool) -> None:
                 output_names=["probabilities" if preprocessing else "logits"],
             )  # fmt: skip
     except Exception as error:  # the exporter raises many kinds
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        reason = str(_root(error)).strip().splitlines() or [type(error).__name__]
         raise ExportError(
-            f"ONNX cannot take this network: {reason}; leave `onnx` out of --format"
+            f"ONNX cannot take this network: {reason[0]}; leave `onnx` out of --format"
         ) from error
     model: Any = made.model_proto if made is not None else None
     _name_dimensions(model)
     (directory / FILE).write_bytes(model.SerializeToString())
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the first of a chain of errors: torch wraps it in advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _name_dimensions(model: Any) -> None:

@@ -23,19 +23,19 @@ class Program:
     step: int | None
 
 
-def trace(model: nn.Module, example: Tensor, stride: int, *, channels_last: bool) -> Program:
+def trace(model: nn.Module, example: Tensor, stride: int | None, *, channels_last: bool) -> Program:
     """Export a model with a dynamic batch, and with dynamic height and width where it allows.
 
-    Sizes vary in multiples of the network's total ``stride``; whether the result is right at
-    another size is tried out. ``example`` is a batch of at least 2; ``channels_last`` says that it
-    is (B, H, W, C).
+    Sizes vary in multiples of the network's total ``stride`` (None: they are fixed); whether the
+    result is right at another size is tried out. ``example`` is a batch of at least 2;
+    ``channels_last`` says that it is (B, H, W, C).
 
     Raises:
         ExportError: torch.export cannot take the model.
     """
     first = 1 if channels_last else 2
     sizes = example.shape[first : first + 2]
-    if all(size % stride == 0 and size > stride for size in sizes):
+    if stride is not None and all(size % stride == 0 and size > stride for size in sizes):
         rows, columns = (torch.export.Dim(name, min=2) for name in ("rows", "columns"))
         free = {first: stride * rows, first + 1: stride * columns} if stride > 1 else {}
         free = free or {first: rows, first + 1: columns}

@@ -7,6 +7,7 @@ import builtins
 import importlib
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -63,7 +64,9 @@ class Collector:
         text = self.rewrites.get(dotted) or _text(file, file.definitions[name], self.without)
         text = self._renamed(text, file, name, own)
         heading = self.headings.get(dotted)
-        self.bodies.append(text if heading is None else f"# {heading}\n{text}")
+        if heading is not None:
+            text = textwrap.fill(f"# {heading}", 100, subsequent_indent="# ") + f"\n{text}"
+        self.bodies.append(text)
         return own
 
     def _free_name(self, name: str, place: str) -> str:

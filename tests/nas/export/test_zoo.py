@@ -51,7 +51,7 @@ def written(key: str, folder: Path) -> check.Item | str:
     path.mkdir()
     subject = subject_of(key)
     try:
-        work = delivery._write_models(subject, path, path, Options(measure=False))
+        work = delivery._write_models(subject, path, path, Options(fixed_size=True, measure=False))
     except ExportError as error:
         return str(error)
     return work.item()
