@@ -64,14 +64,12 @@ def main() -> None:
 
 
 def _tasks(space: SearchSpace, seeds: int) -> Iterator[Task]:
-    """Yield every training; rungs count the zero-cost scores first, then the recipes."""
-    number = 0
-    for codes in space.enumerate():
-        for architecture in space.architectures(codes):
-            for rung in range(len(SCORED) + len(RECIPES)):
-                for seed in range(seeds if rung >= len(SCORED) else 1):
-                    yield Task(number, architecture, rung, seed)
-                    number += 1
+    """Yield every training, seed by seed; the first rungs are the zero-cost scores."""
+    members = [a for codes in space.enumerate() for a in space.architectures(codes)]
+    for seed in range(seeds):
+        for number, architecture in enumerate(members):
+            for rung in range(0 if seed == 0 else len(SCORED), len(SCORED) + len(RECIPES)):
+                yield Task(number, architecture, rung, seed)
 
 
 def _start() -> None:

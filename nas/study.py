@@ -220,7 +220,7 @@ class Study:
         cost = self.problem.cost
         known: Mapping[str, float] = {} if cost is None else cost.cost(measurement.architecture)
         measurement = dataclasses.replace(measurement, costs={**measurement.costs, **known})
-        if not measurement.ok:
+        if not measurement.ok or self._only_ranks(measurement):
             return measurement
         bad = [n for n in self.problem.objectives if not math.isfinite(_value(measurement, n))]
         if not bad:
@@ -228,7 +228,15 @@ class Study:
         reason = f"{DIVERGED}: {bad[0]} is {_value(measurement, bad[0])}"
         return dataclasses.replace(measurement, status="failed", reason=reason)
 
+    def _only_ranks(self, measurement: Measurement) -> bool:
+        """Whether this comes of a rung below the last that scores without training."""
+        below = measurement.rung < getattr(self._rungs, "count", 1) - 1
+        bought = set(self.problem.bought) & set(measurement.values)
+        return below and not bought and measurement.signal is not None
+
     def _check_objectives(self, measurement: Measurement) -> None:
+        if self._only_ranks(measurement):
+            return
         for name in self.problem.objectives:
             if name not in measurement.values and name not in measurement.costs:
                 returned = ", ".join(measurement.values)

@@ -1,11 +1,11 @@
 """Compares searches where every answer is known: evaluations until the front is found.
 
-python experiments/benchmarks/search.py table nas-bench-macro_cifar10.json              two objectives
-python experiments/benchmarks/search.py table nas-bench-macro_cifar10.json --noisy      one training each
-python experiments/benchmarks/search.py budget nas-bench-macro_cifar10.json             FLOPs <= 40e6
-python experiments/benchmarks/search.py table experiments/records/digits_table.json     our own space
-python experiments/benchmarks/search.py rungs experiments/records/digits_table.json     training seconds
-python experiments/benchmarks/search.py time                                            per proposal
+search.py table nas-bench-macro_cifar10.json           two objectives
+search.py table nas-bench-macro_cifar10.json --noisy   one training each
+search.py budget nas-bench-macro_cifar10.json          accuracy within 40e6 FLOPs
+search.py table experiments/records/digits_table.json  our own space
+search.py rungs experiments/records/digits_table.json  training seconds
+search.py time                                          per proposal
 
 Rows are medians over seeds with quartiles. Hypervolume is that of the true values of what was
 evaluated, in percent of the table's; errors and FLOPs are scaled to the table's range and the

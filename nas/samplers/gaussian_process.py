@@ -194,7 +194,8 @@ class _Columns:
         self._norm[n] = point.norm[0]
 
     def affinity(self, points: Embedding, rows: slice) -> Floats:
-        exponent = points.dense @ self._dense[:, rows]
+        with np.errstate(invalid="ignore"):  # BLAS raises the flag on finite numbers, too
+            exponent = points.dense @ self._dense[:, rows]
         exponent -= 0.5 * points.norm[:, None]
         exponent -= 0.5 * self._norm[None, rows]
         exponent += points.hot @ self._hot[:, rows]

@@ -19,7 +19,7 @@ from nas.samplers.warp import Warp
 
 Doubles = NDArray[np.float64]
 
-_WORK = 6_000_000  # numbers in the largest array
+_WORK = 3_000_000  # numbers in the largest array
 
 
 @dataclass(frozen=True)

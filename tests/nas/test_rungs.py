@@ -7,7 +7,8 @@ import pytest
 from nas.cost import FunctionCost
 from nas.records import Measurement, Task
 from nas.rungs import RungError, Rungs
-from nas.samplers import Problem
+from nas.samplers import Problem, create
+from nas.study import Study
 from space import SearchSpace
 
 SPACE = SearchSpace({"size": list(range(1, 28))})
@@ -110,3 +111,21 @@ def test_impossible_ladders():
         Rungs(ALONE, 0)
     with pytest.raises(RungError, match="above 1"):
         Rungs(ALONE, 2, eta=1)
+
+
+def test_a_search_whose_first_rung_only_scores():
+    def evaluate(task):
+        size = task.architecture["size"]
+        if task.rung == 0:
+            return {"values": {"synflow": float(size)}, "signal": float(size)}
+        return {"values": {"accuracy": size / 30}}
+
+    study = Study(PROBLEM, create("predictor", PROBLEM), trials=18, rungs=Rungs(PROBLEM, 2))
+    while (task := study.ask()) is not None:
+        result = evaluate(task)
+        study.tell(
+            Measurement(task.number, task.architecture, task.rung, task.seed, "ok", **result)
+        )
+    assert sum(m.rung == 0 for m in study.measurements) == 18
+    assert all("accuracy" in m.values for m in study.measurements if m.rung == 1)
+    assert 4 <= sum(m.rung == 1 for m in study.measurements) <= 12
