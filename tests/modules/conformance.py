@@ -27,6 +27,23 @@ SITES = {
     "sequence": [Site(16, 1, 9), Site(12, 1, 1), Site(32, 1, 40), Site(10, 1, 5)],
 }
 
+# Their graphs are long (every place of a window, every block is written out) and take seconds to
+# export: each value of each choice is exported once, rather than every combination.
+LONG_GRAPHS = {"acmix", "axial_image_transformer", "dilate", "involution"}
+
+
+def is_exported(entry: Entry, setting: dict[str, Any]) -> bool:
+    """Whether the export walk tries the setting."""
+    if entry.key not in LONG_GRAPHS:
+        return True
+    seen: set[tuple[str, Any]] = set()
+    for other in entry.settings():
+        new = set(other.items()) - seen
+        if other == setting:
+            return bool(new)
+        seen |= new
+    raise ValueError(f"{setting} is no setting of {entry.key}")
+
 
 def sites(entry: Entry) -> list[Site]:
     """The sites at which an entry is tried; the first is the one where everything must work."""
