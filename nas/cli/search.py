@@ -38,11 +38,14 @@ def run(args: argparse.Namespace) -> int:
     job = _changed(jobs.load(args.job), args)
     run_dir = args.run_dir or Path("runs") / args.job.stem
 
-    def say(text: object, *_: object, **__: object) -> None:
+    def say(text: str) -> None:
         print(text, file=sys.stderr)
 
+    def show(message: Warning | str, *place: Any, **more: Any) -> None:
+        say(str(message))  # what a ledger left out, without file and line of our code
+
     with warnings.catch_warnings():
-        warnings.showwarning = say  # what a ledger left out, without file and line of our code
+        warnings.showwarning = show
         result = run_job(job, args.job.parent, run_dir, on_event=[Progress(sys.stderr)], notify=say)
     print(to_text(RunView.open(RunDirectory.read(run_dir))))
     for reason, count in _reasons(result.failures):
