@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         objectives = {"accuracy": "max", _cost(args.x): "min"}
     budget = _budget(args.budget) if args.budget else None
     view = front_report.RunView.open(run_directory, objectives, budget)
+    _recorded(args.x, view)
     if args.json:
         print(json.dumps(front_report.to_json(view), indent=2))
     elif args.csv:
@@ -59,6 +60,16 @@ def run(args: argparse.Namespace) -> int:
         for written in front_report.write(view, _control(args.control, objectives, view.budget)):
             print(f"wrote {written}")
     return 0
+
+
+def _recorded(name: str | None, view: Any) -> None:
+    """Refuse a cost that the run did not record, rather than show an empty front."""
+    from modules import PlugnasError
+
+    known = view.members[0].costs if view.members else {}
+    if name and known and name not in known:
+        hint = "; put it into the job's objectives or budget" if name == "latency_ms" else ""
+        raise PlugnasError(f"the run recorded no `{name}` (it has: {', '.join(known)}){hint}")
 
 
 def _control(path: Path | None, objectives: dict, budget: Any) -> Any:

@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 FEWEST = 8
 """Architectures below which nothing is explained."""
 
+MOST = 2000
+"""Measurements that are used at most: beyond, intervals hardly narrow and time grows cubically."""
+
 WORTH = 0.002
 """Accuracy below which a difference is not worth having (0.2 points)."""
 
@@ -95,6 +98,8 @@ def explain(
         ExplainError: fewer than eight architectures, no slot with a choice, all equally accurate.
     """
     good = [m for m in measurements if m.ok and math.isfinite(m.values.get("accuracy", math.nan))]
+    if len(good) > MOST:  # the highest rungs first, the latest of each
+        good = sorted(good, key=lambda m: m.rung)[-MOST:]
     if len({m.architecture.id for m in good}) < FEWEST:
         raise ExplainError(
             f"an explanation needs at least {FEWEST} finished architectures, but there are "

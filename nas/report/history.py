@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas import pareto
 from nas.box import Box
 from nas.records import Measurement
 
@@ -51,13 +52,15 @@ def points_of(
 def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
     """Return how the hypervolume grew in the order in which measurements were told."""
     points = points_of(measurements, box.objectives, rung)
+    values = pareto.losses(points, list(box.objectives.values()))
     spent = np.cumsum([m.seconds for m in measurements])
     found = Trace([0], [0.0], [0.0])
-    kept: list[Array] = []
+    kept: list[int] = []  # the front so far: a point that it covers changes nothing
     for i, point in enumerate(points):
-        if np.isfinite(point).all():
-            kept.append(point)
-            value = box.fraction(np.array(kept))
+        covered = bool((values[kept] <= values[i]).all(axis=1).any())
+        if np.isfinite(point).all() and not covered:
+            kept = [k for k in kept if (values[k] < values[i]).any()] + [i]
+            value = box.fraction(points[kept])
             if value > found.hypervolume[-1]:
                 found.evaluations.append(i + 1)
                 found.seconds.append(round(float(spent[i]), 3))
