@@ -35,6 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="uint8 images (B, H, W, C) in, probabilities out",
     )  # fmt: skip
     parser.add_argument(
+        "--quantize", metavar="int8",
+        help="write model_int8.pt2 too, calibrated on training images (needs torchao)",
+    )  # fmt: skip
+    parser.add_argument(
         "--fixed-size", action="store_true", help="let only the batch vary, not height and width"
     )
 
@@ -53,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         deploy=not args.keep_training_form,
         preprocessing=args.with_preprocessing,
         fixed_size=args.fixed_size,
+        quantize=args.quantize,
     )
     deliveries = export_members(
         view, members, args.to, options, train_now=args.train,

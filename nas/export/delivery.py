@@ -19,6 +19,7 @@ from nas.export import (
     model_py,
     onnx_format,
     pt2,
+    quantize,
     readme,
     tensors,
     train_py,
@@ -39,6 +40,7 @@ class Options:
     deploy: bool = True
     preprocessing: bool = False
     fixed_size: bool = False
+    quantize: str | None = None
     measure: bool = True
 
 
@@ -67,6 +69,7 @@ class _Work:
     path: Path
     model: nn.Module
     program: pt2.Program | None = None
+    quantised: quantize.Quantised | None = None
     libraries: Sequence[str] = ("torch",)
     delivery: Delivery = field(default_factory=lambda: Delivery(Path(), ()))
 
@@ -106,6 +109,7 @@ class _Work:
             libraries=self.libraries,
             opset=onnx_format.OPSET,
             versions=versions(),
+            quantised=self.quantised.sentence() if self.quantised else None,
         )
         readme.write(self.subject, self.path, about)
         hashes.write(self.path)
@@ -117,9 +121,14 @@ class _Work:
         eager = self.subject.served(deploy=False, preprocessing=self.options.preprocessing)
         with torch.no_grad():
             expected = tuple(eager(batch) for batch in batches)
-        models = ("model.pt2", "model.onnx", "model.py")
+        models = ("model.pt2", "model.onnx", "model.py", quantize.FILE)
         checked = tuple(name for name in self.delivery.files if name in models)
-        return check.Item(self.path, checked, tuple(batches), expected)
+        own = {}
+        if self.quantised is not None:
+            with torch.no_grad():
+                rounded = tuple(self.quantised.model(batch) for batch in batches)
+            own[quantize.FILE] = check.Own(rounded, quantize.TOLERANCE)
+        return check.Item(self.path, checked, tuple(batches), expected, own)
 
 
 def deliver(subject: Subject, target: Path, options: Options | None = None) -> Delivery:
@@ -167,6 +176,9 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
             skipped[name] = str(error)  # by default, what can be written is
         else:
             files.append(file)
+    if options.quantize is not None:
+        work.quantised = quantize.write(served, subject, work.inputs, path)
+        files.append(quantize.FILE)
     if "safetensors" in wanted:
         tensors.write_weights(subject, path)
         tensors.write_architecture(
@@ -186,6 +198,10 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
 
 def _formats(subject: Subject, options: Options) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the formats to write, and the reasons for those that a module does not allow."""
+    if options.quantize not in (None, "int8"):
+        raise ExportError(f"--quantize takes int8, not `{options.quantize}`")
+    if options.quantize and not options.deploy:
+        raise ExportError("int8 is made of the deploy form; leave out --keep-training-form")
     reasons: dict[str, str] = {}
     for key in sorted(subject.module_keys):
         for name, reason in modules.get(key).export.items():

@@ -175,8 +175,8 @@ def _loading(subject: Subject, about: About) -> str:
             "import torch\nmodel = torch.export.load('model.pt2').module()\noutput = model(images)",
         ),
         "model_int8.pt2": (
-            "torch and torchao (for its operators)",
-            "import torch, torchao.quantization.pt2e\n"
+            "torch alone; the second import knows the operators",
+            "import torch\nimport torch.ao.quantization.fx._decomposed\n"
             "model = torch.export.load('model_int8.pt2').module()\noutput = model(images)",
         ),
         "model.onnx": (

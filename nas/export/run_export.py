@@ -16,7 +16,8 @@ from nas.export.weights import Notify, trained_size, weights_of
 from nas.front import Member
 from nas.front_report import RunView
 
-_CALIBRATION = 256
+_CALIBRATION = 256  # training images by which int8 ranges are found
+_HELD_OUT = 2000  # on which int8 is compared with float
 
 
 def export_members(
@@ -69,13 +70,23 @@ def _subject(
         calibration=_images(dataset, dataset.train[:_CALIBRATION], size),
         provenance=provenance,
         costs=dict(member.costs),
+        held_out=_images(dataset, held_out[:_HELD_OUT], size),
+        labels=_labels(dataset, held_out[:_HELD_OUT]),
     )
+
+
+def _labels(dataset: Dataset, indices: torch.Tensor) -> torch.Tensor:
+    return dataset.labels[_repeated(indices)].clone()
+
+
+def _repeated(indices: torch.Tensor) -> torch.Tensor:
+    wanted = max(8, len(indices))
+    return indices.repeat(-(-wanted // len(indices)))[:wanted]
 
 
 def _images(dataset: Dataset, indices: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Return images as bytes at the size of training; at least 8, repeated if there are fewer."""
-    wanted = max(8, len(indices))
-    images = dataset.images[indices.repeat(-(-wanted // len(indices)))[:wanted]].clone()
+    images = dataset.images[_repeated(indices)].clone()
     if tuple(images.shape[1:3]) == size:
         return images
     small = F.interpolate(images.permute(0, 3, 1, 2).float(), size=size, mode="area")

@@ -87,6 +87,8 @@ def load_program(directory: Path, name: str) -> Any:
     """Load a .pt2 file."""
     import torch
 
+    if "int8" in name:
+        import torch.ao.quantization.fx._decomposed  # registers the operators
     return torch.export.load(directory / name).module()
 
 

@@ -42,7 +42,7 @@ def answers(tmp_path_factory):
     for (key, item), answer in zip(
         sound.items(), check._ask(list(sound.values()), 0.0), strict=True
     ):
-        found[key] = {name: check._difference(item, answer[name]) for name in item.files}
+        found[key] = {name: check.difference(item, name, answer[name]) for name in item.files}
     return {key: items[key] if answer is None else answer for key, answer in found.items()}
 
 

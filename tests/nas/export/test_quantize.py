@@ -1,0 +1,42 @@
+"""int8: static, calibrated, loads without torchao; refused with a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+
+import pytest
+
+from nas.export import ExportError, Options, deliver
+from tests.nas.export import subjects
+
+INT8 = Options(formats=("safetensors",), quantize="int8")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torchao") is None, reason="torchao is an extra")
+@pytest.mark.filterwarnings("ignore")  # torchao's own
+def test_int8_is_written_checked_and_measured_beside_float(tmp_path):
+    found = subjects.subject(subjects.values(operator=["mbconv"], attention=["se"]))
+    made = deliver(found, tmp_path / "out", dataclasses.replace(INT8, formats=("pt2",)))
+    assert "model_int8.pt2" in made.files
+    assert set(made.latencies) == {"model.pt2", "model_int8.pt2"}
+    text = (tmp_path / "out/README.md").read_text()
+    assert "convolutions and linear maps, with ranges found on training images" in text
+    assert "on 200 held-out images, where the float model has" in text
+
+
+def test_without_torchao_the_error_says_how_to_get_it(tmp_path, monkeypatch):
+    for name in [n for n in sys.modules if n.partition(".")[0] == "torchao"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torchao", None)
+    with pytest.raises(ExportError, match="pip install torchao"):
+        deliver(subjects.subject(), tmp_path / "out", INT8)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_training_form_and_unknown_kinds_are_refused(tmp_path):
+    with pytest.raises(ExportError, match="leave out --keep-training-form"):
+        deliver(subjects.subject(), tmp_path / "out", dataclasses.replace(INT8, deploy=False))
+    with pytest.raises(ExportError, match="takes int8, not `int4`"):
+        deliver(subjects.subject(), tmp_path / "out", dataclasses.replace(INT8, quantize="int4"))
