@@ -85,7 +85,10 @@ def _scales(axes: Axes, picture: Picture) -> None:
     axes.set_xlabel(AXES.get(picture.cost, picture.cost), color=INK)
     axes.set_ylabel("accuracy", color=INK)
     shown = [p.accuracy for p in picture.evaluated]
-    shown += [mean for mean, _ in (picture.confirmed or {}).values()]
+    for mean, deviation in (picture.confirmed or {}).values():
+        reach = deviation if math.isfinite(deviation) else 0.0
+        # a bar that reaches 100 % has no end on an axis logarithmic in the error
+        shown += [mean - reach, mean, min(mean + reach, mean + 0.75 * (1 - mean))]
     floor = error_floor(shown)
     low, high = _accuracy_range(picture, shown)
     if floor is not None:

@@ -26,11 +26,14 @@ function drawFront() {
   const steps = staircase(state.cost);
   const low = Math.min(values[Math.floor(0.05 * (values.length - 1))], ...steps.map((n) => n.accuracy),
     ...shown.filter((n) => n.front).map((n) => n.accuracy));
-  const tests = shown.filter((n) => n.test).flatMap((n) => [n.test.accuracy - (n.test.std ?? 0), n.test.accuracy]);
+  const tests = shown.filter((n) => n.test).flatMap((n) => {
+    const { accuracy: mean, std } = n.test, reach = std ?? 0; // a bar that reaches 100 % has no end on this axis
+    return [mean - reach, mean, Math.min(mean + reach, mean + 0.75 * (1 - mean))];
+  });
   const range = [...values.filter((v) => v >= low), ...tests];
   const floor = state.log ? errorFloor([...values, ...tests]) : null;
   const y = accuracyScale(range, box.height - box.bottom, box.top, floor);
-  const yAt = (v) => Math.min(y.at(Math.max(v, y.low)), box.height - box.bottom);
+  const yAt = (v) => Math.max(box.top, Math.min(y.at(Math.max(v, y.low)), box.height - box.bottom));
   const body = [frame(box, x, y, NAMES[state.cost] ?? state.cost, floor === null ? "accuracy" : "accuracy (log error)")];
   if (finite(limit)) {
     const at = x.at(limit);
