@@ -45,4 +45,4 @@ def run(args: argparse.Namespace) -> int:
         print("nothing confirmed yet; the same command goes on")
         return 130
     print(json.dumps(found.to_dict(), indent=2) if args.json else to_text(found))
-    return 0
+    return 130 if found.missing else 0

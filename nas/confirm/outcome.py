@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,8 @@ class Confirmation:
 
     ``tau`` is between the proxy measured afresh and the test accuracy, over front and control;
     ``tau_front`` between what the search saw and the test accuracy, over the front alone, where
-    choices are made. ``pairs`` compares the front's members.
+    choices are made. ``pairs`` compares the front's members. ``missing`` counts the trainings that
+    the last session planned and has not recorded.
     """
 
     members: tuple[Confirmed, ...]
@@ -104,6 +105,7 @@ class Confirmation:
     luck: Luck | None
     pairs: tuple[Pair, ...]
     about: Mapping[str, Any]
+    missing: int = 0
 
     def of(self, kind: str) -> list[Confirmed]:
         """Return the members of one kind."""
@@ -123,6 +125,7 @@ class Confirmation:
                 "test_images": self.about.get("test_images"),
                 "members": [_row(m) for m in self.members],
                 "failed": self.failed,
+                "missing": self.missing,
                 "tau": asdict(self.tau),
                 "tau_front": asdict(self.tau_front),
                 "luck": luck,
@@ -182,7 +185,14 @@ def read(view: RunView) -> Confirmation | None:
         return None
     members.sort(key=lambda m: (m.kind == CONTROL, m.costs.get(_cost(view), 0.0)))
     failed = sum(not m.ok for m in measurements)
-    return summarise(members, failed, about, view.objectives)
+    found = summarise(members, failed, about, view.objectives)
+    told = {(m.architecture.id, m.seed) for m in measurements}
+    planned = {(i, s) for i in _planned(about) for s in about.get("seeds", ())}
+    return replace(found, missing=len(planned - told))
+
+
+def _planned(about: Mapping[str, Any]) -> list[str]:
+    return [*about.get("front", ()), *about.get("control", ())]
 
 
 def _cost(view: RunView) -> str:

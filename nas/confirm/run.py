@@ -67,6 +67,7 @@ def confirm(
         "learn_from": LEARN_FROM,
         "score_on": SCORE_ON,
         "test_images": len(prepared.dataset.test),
+        "seeds": list(range(job.seeds, job.seeds + wanted)),
         "front": [a.id for a in front],
         "control": [a.id for a in other],
     }

@@ -23,6 +23,8 @@ def to_text(found: Confirmation) -> str:
     lines += [_line(m) for m in found.members]
     if found.failed:
         lines.append(f"  {found.failed} trainings failed")
+    if found.missing:
+        lines.append(f"  {found.missing} trainings are still to be made; the same command goes on")
     return "\n".join([*lines, "", *verdicts(found)])
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from nas import front_report
 from nas.cli import confirm as command
 from nas.confirm import ConfirmError, confirm, read
+from nas.confirm.text import to_text
 from nas.confirm.training import LongTraining
 from nas.data import load
 from nas.job import parse
@@ -95,9 +96,15 @@ def test_what_is_confirmed_is_kept_and_more_seeds_add_to_it(run, found):
     assert len(read_ledger(ledger).records) == before
     assert same.to_dict() == found.to_dict()
     text = ledger.read_text()
-    ledger.write_text(text[: text.rstrip().rfind("\n") + 30])  # killed while it wrote
+    header = text.rstrip().rfind("\n")
+    last = text[:header].rfind("\n")
+    ledger.write_text(text[: last + 30])  # killed while it wrote
+    partial = read(front_report.RunView.open(run))
+    assert partial.missing == 1
+    assert "1 trainings are still to be made" in to_text(partial)
     with pytest.warns(UserWarning, match="cut off"):
         again = confirm(front_report.RunView.open(run))
+    assert again.missing == 0
     assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
 
 
