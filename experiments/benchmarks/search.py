@@ -17,6 +17,7 @@ rows come from the same stretch of time.
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import time
 import warnings
@@ -33,7 +34,7 @@ from experiments.benchmarks.search_rungs import compare_rungs
 from experiments.benchmarks.search_tables import Table
 from nas.records import Measurement
 from nas.samplers import Problem, create
-from space import SearchSpace
+from space import Architecture, SearchSpace
 
 OURS = ("predictor", "evolution")
 OPTUNA: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
@@ -171,28 +172,71 @@ def compare_time(counts: list[int], repeats: int) -> None:
 
     problem = Problem(space, {"accuracy": "max", "flops": "min"}, cost=Cost())
     for count in counts:
-        for name in ("predictor", "evolution", "tpe", "nsga2"):
-            sampler = create(name, problem)
-            codes = space.sample_codes(count + repeats, rng)
-            values = 0.9 - 0.1 * np.exp(-worth[columns, codes].sum(axis=1) / 10)
-            for number, asked in enumerate(space.architectures(codes[:count])):
-                told = Measurement(number, asked, 0, 0, "ok", {"accuracy": float(values[number])})
-                if name in ("tpe", "nsga2"):
-                    sampler._asked.add(number)  # a replay would ask again
-                sampler.tell(told)
-            times = []
-            for number in range(count, count + repeats):
-                start = time.process_time()
-                asked = sampler.ask(number)
-                accuracy = {"accuracy": float(values[number])}
-                sampler.tell(Measurement(number, asked, 0, 0, "ok", accuracy))
-                times.append(1e3 * (time.process_time() - start))
-            low, middle, high = np.quantile(times, (0.25, 0.5, 0.75))
-            print(
-                f"{count} measurements, {name}: {middle:.0f} ms ({low:.0f} {high:.0f}), "
-                f"most {max(times):.0f}",
-                flush=True,
+        codes = space.sample_codes(count + repeats, rng)
+        values = 0.9 - 0.1 * np.exp(-worth[columns, codes].sum(axis=1) / 10)
+        architectures = space.architectures(codes)
+        flops = load[columns, codes].sum(axis=1)
+        for name in OURS:
+            step = _our_step(name, problem, architectures[:count], values)
+            _print_time(count, name, step, repeats)
+        for name in ("optuna tpe (default)", "optuna tpe multivariate", "optuna nsga2"):
+            step = _rival_step(name, space, architectures[:count], values, flops)
+            _print_time(count, name, step, repeats)
+
+
+def _our_step(
+    name: str, problem: Problem, told: list[Architecture], values: np.ndarray
+) -> Callable[[int], None]:
+    sampler = create(name, problem)
+
+    def tell(number: int, asked: Architecture) -> None:
+        accuracy = {"accuracy": float(values[number])}
+        sampler.tell(Measurement(number, asked, 0, 0, "ok", accuracy))
+
+    for number, asked in enumerate(told):
+        tell(number, asked)
+    return lambda k: tell(len(told) + k, sampler.ask(len(told) + k))
+
+
+def _rival_step(
+    name: str, space: SearchSpace, told: list[Architecture], values: np.ndarray, flops: np.ndarray
+) -> Callable[[int], None]:
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=OPTUNA[name](0))
+    kinds = {
+        p.name: optuna.distributions.CategoricalDistribution(p.choices) for p in space.parameters
+    }
+    for number, asked in enumerate(told):
+        pair = [float(values[number]), float(flops[number])]
+        study.add_trial(
+            optuna.create_trial(
+                params=asked.values,
+                distributions=kinds,
+                values=pair,
+                system_attrs={"NSGAIISampler:generation": number // 50},  # what NSGA-II would note
             )
+        )
+
+    def step(k: int) -> None:
+        trial = study.ask()
+        space.suggest(trial)
+        study.tell(trial, [float(values[len(told) + k]), float(flops[len(told) + k])])
+
+    return step
+
+
+def _print_time(count: int, name: str, step: Callable[[int], None], repeats: int) -> None:
+    times = []
+    for k in range(repeats):
+        start = time.process_time()
+        step(k)
+        times.append(1e3 * (time.process_time() - start))
+    low, middle, high = np.quantile(times, (0.25, 0.5, 0.75))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        f"{count} measurements, {name}: {middle:.0f} ms ({low:.0f} {high:.0f}), most "
+        f"{max(times):.0f}; process {memory} MB",
+        flush=True,
+    )
 
 
 def main() -> None:

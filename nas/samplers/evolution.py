@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.pareto import crowding, ranks
+from nas.pareto import crowding, non_dominated
 from nas.records import Measurement
 from nas.samplers.problem import Problem, ProblemError
 from nas.samplers.supply import Supply
@@ -115,6 +115,13 @@ class Evolution:
         values = np.array([np.mean(self._best[key][1], axis=0) for key in keys])
         points = np.column_stack([values, self._known(codes)])
         directions = ["max"] * points.shape[1]
-        rank = ranks(points, directions)
-        order = np.lexsort((-crowding(points, directions), rank))[: self.population]
+        rank = np.full(len(points), len(points))
+        level = 0
+        while (rank == len(points)).any() and (rank < level).sum() < self.population:
+            left = np.flatnonzero(rank == len(points))
+            rank[left[non_dominated(points[left], directions)]] = level
+            level += 1
+        chosen = np.flatnonzero(rank < level)
+        order = chosen[np.lexsort((-crowding(points[chosen], directions), rank[chosen]))]
+        order = order[: self.population]
         return codes[order], codes[rank == 0]
