@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas import ledger
-from nas.box import Box
-from nas.confirm.statistics import Estimate, Pair, kendall, mean_of, pairs
+from nas.confirm.luck import Luck, luck_of
+from nas.confirm.statistics import Estimate, Pair, kendall, pairs
 from nas.listed import read_all
 from nas.records import Measurement
 from space import Architecture
@@ -50,42 +49,6 @@ class Confirmed:
     def id(self) -> str:
         """The architecture's id."""
         return self.architecture.id
-
-
-@dataclass(frozen=True)
-class Lead:
-    """Hypervolume of the front's members and of the random control, in one box around both."""
-
-    front: float
-    control: float
-
-    @property
-    def lead(self) -> float:
-        """How much more of the box the front dominates."""
-        return self.front - self.control
-
-
-@dataclass(frozen=True)
-class Luck:
-    """How much of the front's lead over random architectures was luck (regression to the mean).
-
-    ``points`` is what a front member's accuracy lost, on average, when the proxy trained it again
-    under a seed that the search did not use. ``searched`` is the front's lead in hypervolume as
-    the search saw it, ``again`` as measured afresh, both by the proxy on validation images;
-    ``confirmed`` long trained, on test images.
-    """
-
-    points: Estimate
-    searched: Lead
-    again: Lead
-    confirmed: Lead
-
-    @property
-    def share(self) -> float:
-        """The share of the lead that was luck; NaN where there was no lead."""
-        if self.searched.lead <= 0:
-            return math.nan
-        return 1 - self.again.lead / self.searched.lead
 
 
 @dataclass(frozen=True)
@@ -246,49 +209,10 @@ def summarise(
         failed=failed,
         tau=kendall([m.proxy_again for m in anew], [m.mean for m in anew]),
         tau_front=kendall([m.proxy_accuracy for m in known], [m.mean for m in known]),
-        luck=_luck(front, control, objectives),
+        luck=luck_of(front, control, objectives),
         pairs=tuple(pairs({m.id: m.accuracies for m in front})),
         about=about,
     )
 
 
-def _luck(
-    front: Sequence[Confirmed], control: Sequence[Confirmed], objectives: Mapping[str, str]
-) -> Luck | None:
-    both = [m for m in front if math.isfinite(m.proxy_accuracy) and math.isfinite(m.proxy_again)]
-    others = [m for m in control if math.isfinite(m.proxy_again)]
-    if not both or not others:
-        return None
-
-    names = [n for n in objectives if all(n in ("accuracy", *m.costs) for m in [*both, *others])]
-    known = {name: objectives[name] for name in names}
-
-    def points(found: Sequence[Confirmed], value: str) -> NDArray[np.float64]:
-        return np.array(
-            [[getattr(m, value) if n == "accuracy" else m.costs[n] for n in known] for m in found]
-        )
-
-    seen, again = points(both, "proxy_accuracy"), points(both, "proxy_again")
-    random = points(others, "proxy_again")
-    proxy = Box.around(np.concatenate([seen, again, random]), known)
-    tested, tested_random = points(both, "mean"), points(others, "mean")
-    long = Box.around(np.concatenate([tested, tested_random]), known)
-    return Luck(
-        points=mean_of([m.proxy_accuracy - m.proxy_again for m in both]),
-        searched=Lead(proxy.fraction(seen), proxy.fraction(random)),
-        again=Lead(proxy.fraction(again), proxy.fraction(random)),
-        confirmed=Lead(long.fraction(tested), long.fraction(tested_random)),
-    )
-
-
-__all__ = [
-    "CONTROL",
-    "FRONT",
-    "Confirmation",
-    "Confirmed",
-    "Lead",
-    "Luck",
-    "paths",
-    "read",
-    "summarise",
-]
+__all__ = ["CONTROL", "FRONT", "Confirmation", "Confirmed", "paths", "read", "summarise"]

@@ -14,6 +14,7 @@ from scipy import stats
 from modules import PlugnasError
 from nas.explain.design import Slot, distances, shares, slots_of
 from nas.explain.model import LARGEST, Data, Fit, fit
+from nas.explain.verdicts import UNSETTLED, WORTH, further, judge
 from nas.records import Measurement
 from space import SearchSpace
 
@@ -23,9 +24,6 @@ FEWEST = 8
 
 MOST = 2000
 """Measurements that are used at most: beyond, intervals hardly narrow and time grows cubically."""
-
-WORTH = 0.002
-"""Accuracy below which a difference is not worth having (0.2 points)."""
 
 
 class ExplainError(PlugnasError):
@@ -226,29 +224,6 @@ def _effect(
     )
 
 
-PAYS, PAYS_NOT, UNSETTLED = "pays", "does not pay", "not enough evidence"
-
-
-def judge(low: float, high: float, worth: float) -> str:
-    """Return the verdict on an effect with a 95 % interval: where all of it lies decides."""
-    if low > 0:
-        return PAYS
-    if high < 0 or (-worth <= low and high <= worth):
-        return PAYS_NOT
-    return UNSETTLED
-
-
-def further(effect: float, low: float, high: float, now: int, worth: float) -> int:
-    """Return about how many more evaluations with the choice bring the interval off zero.
-
-    An interval narrows with the square root of what it rests on; it has to become as narrow as the
-    effect is large, or, for an effect too small to matter, as what is worth having.
-    """
-    half = (high - low) / 2
-    target = max(abs(effect), worth)
-    return max(1, math.ceil(now * ((half / target) ** 2 - 1)))
-
-
 def _points(value: float, scale: str, middle: float) -> float:
     """Return a difference on the scale as one of accuracy, at the median accuracy."""
     if scale == "accuracy":
@@ -263,4 +238,4 @@ def costs_of_job(objectives: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(n for n, d in objectives.items() if d == "min") or ("flops",)
 
 
-__all__ = ["Effect", "ExplainError", "Explanation", "costs_of_job", "explain", "further", "judge"]
+__all__ = ["Effect", "ExplainError", "Explanation", "costs_of_job", "explain"]

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from nas.explain.design import Slot, content, without
-from nas.explain.effects import UNSETTLED, WORTH, further, judge
+from nas.explain.verdicts import UNSETTLED, WORTH, further, judge
 from nas.records import Measurement
 from space import SearchSpace
 from space.parameter import Token

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nas.explain.effects import UNSETTLED, Effect, Explanation
+from nas.explain.effects import Effect, Explanation
 from nas.explain.pairs import Comparison
+from nas.explain.verdicts import UNSETTLED
 from nas.zoo_report import short
 
 

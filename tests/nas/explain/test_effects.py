@@ -11,7 +11,8 @@ import pytest
 
 from nas.explain import ExplainError, explain
 from nas.explain.design import content, filled, shares, slots_of, without
-from nas.explain.effects import WORTH, _explanation, _points, further, judge
+from nas.explain.effects import _explanation, _points
+from nas.explain.verdicts import WORTH, further, judge
 from nas.front_report import RunView
 from space import SearchSpace
 from tests.nas.explain.planted import SLOTS, SPACE, Planted, rows
