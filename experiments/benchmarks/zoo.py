@@ -6,7 +6,8 @@ python experiments/benchmarks/zoo.py --scan              every key: time per mul
 One thread, CPU time, one interleaved run: each round visits the modules in a new random order and
 times ours and theirs one after the other, which of them first by a coin. A module's ratio is the
 median over rounds of (ours / theirs). Forward is in eval mode without gradients, forward and
-backward in train mode.
+backward in train mode. Where the state can be copied in order it is, and "=" marks equal outputs;
+tests/modules copy the weights of the others by name.
 """
 
 from __future__ import annotations
@@ -59,6 +60,28 @@ class Subject:
             return (time.process_time() - start) / repeats
 
 
+@torch.no_grad()
+def copied(ours: nn.Module, theirs: nn.Module) -> bool:
+    """Copy our state over, tensor by tensor in order, where the sizes agree; say whether."""
+    for parameter in ours.parameters():  # what starts at zero would make anything equal
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    sources = [t for t in ours.state_dict().values() if t.is_floating_point()]
+    targets = [t for t in theirs.state_dict().values() if t.is_floating_point()]
+    if [t.numel() for t in sources] != [t.numel() for t in targets]:
+        return False
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source.reshape(target.shape))
+    return True
+
+
+@torch.no_grad()
+def equal(ours: Subject, theirs: Subject) -> bool:
+    """Whether copied weights give equal eval outputs: the two then do the same work."""
+    ours.module.eval(), theirs.module.eval()
+    y, z = ours.module(ours.x, **ours.keywords), theirs.module(theirs.x)
+    return y.shape == z.shape and torch.allclose(y, z, rtol=1e-3, atol=1e-4)
+
+
 def parameters(module: nn.Module) -> int:
     """Return the number of trainable values."""
     return sum(p.numel() for p in module.parameters())
@@ -71,6 +94,7 @@ def compare(names: list[str], rounds: int, batch: int, site: Site, *, channels_l
     for name in names:
         torch.manual_seed(0)
         pair = RIVALS[name](site.channels)
+        copied(pair.ours, pair.theirs)
         shape = (batch, site.channels, site.height, site.width)
         x = torch.randn(shape) if not pair.tokens else torch.randn(batch, shape[2] * shape[3], 64)
         if channels_last and x.dim() == 4:
@@ -105,7 +129,8 @@ def _print_ratios(
     medians: dict[str, list[float]] = {mode: [] for mode in MODES}
     for name in names:
         ours, theirs = pairs[name]
-        row = f"{name:<22} {parameters(ours.module):>8} {parameters(theirs.module):>8}"
+        same = "=" if equal(ours, theirs) else " "
+        row = f"{name:<20} {same} {parameters(ours.module):>8} {parameters(theirs.module):>8}"
         for mode in MODES:
             low, middle, high = statistics.quantiles(ratios[name, mode], n=4)
             medians[mode].append(middle)
