@@ -1,0 +1,51 @@
+"""model.py under every setting of every module: the class alone decides, so the source is run."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+import torch
+
+import modules
+from modules import token
+from nas.export import model_py
+from space import SpaceError, adapters
+from tests.nas.export import subjects
+
+
+def settings(entry: modules.Entry):
+    """Every value of every choice, one at a time beside the defaults."""
+    for name, values in entry.choices.items():
+        yield from ({name: token(v)} for v in values if v != entry.defaults[name])
+
+
+@pytest.mark.parametrize("key", [e.key for e in modules.entries() if e.choices])
+def test_the_source_computes_what_the_zoo_does(key, monkeypatch):
+    entry = modules.get(key)
+    slot = next(s for s in adapters.HOMES if adapters.selected_by_all(entry, s))
+    tried = 0
+    for setting in settings(entry):
+        try:
+            values = subjects.values(blocks=1, **{slot: [{key: setting}]})
+        except SpaceError:
+            continue  # refused at this site
+        subject = subjects.subject(values)
+        module = types.ModuleType("exported")
+        monkeypatch.setitem(sys.modules, "exported", module)
+        text = model_py.source(subject, deploy=True, preprocessing=False)
+        exec(compile(text, "model.py", "exec"), module.__dict__)
+        network = module.Network()
+        network.load_state_dict(subject.network.state_dict(), strict=True)
+        network.eval()
+        x = subject.normalised(subject.images)
+        with torch.no_grad():
+            expected = subject.network(x)
+            scale = float(expected.abs().max())
+            torch.testing.assert_close(network(x), expected, rtol=1e-6, atol=1e-6 * scale)
+            torch.testing.assert_close(
+                module.fuse(network)(x), expected, rtol=1e-4, atol=1e-4 * scale
+            )
+        tried += 1
+    assert tried or not any(settings(entry)) or entry.refuses is not None
