@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from nas.explain.verdicts import UNSETTLED, WORTH, further, judge
 from nas.records import Measurement
 from space import SearchSpace
 from space.parameter import Token
+
+Trained = dict[tuple[Any, int], Measurement]
+"""What stands beside the choice, and the seed -> the training."""
 
 
 @dataclass(frozen=True)
@@ -70,43 +73,67 @@ def comparisons(
 def _at_rung(
     space: SearchSpace, slot: Slot, measurements: Sequence[Measurement], worth: float
 ) -> list[Comparison]:
-    held: dict[Token, dict[tuple[Any, int], Measurement]] = defaultdict(dict)
+    held: dict[Token, Trained] = defaultdict(dict)
     for m in measurements:
         choice = content(slot, space, m.architecture)
         if choice is not None:
             held[choice][without(slot, space, m.architecture), m.seed] = m
     base = held.pop(slot.reference, {})
-    found = []
-    for choice, own in held.items():
-        both = sorted(own.keys() & base.keys(), key=lambda key: base[key].number)
-        if both:
-            pairs = [(own[key], base[key]) for key in both]
-            found.append(_compare(slot, choice, pairs, [key[0] for key in both], worth))
-    found.sort(key=lambda c: -c.gain)
-    if found:
-        used = [m for key, m in base.items() if any(key in own for own in held.values())]
-        found.append(_reference(slot, used))
-    return found
+    matched = {c: {k: m for k, m in own.items() if k in base} for c, own in held.items()}
+    matched = {choice: own for choice, own in matched.items() if own}
+    if not matched:
+        return []
+    used = {k: m for k, m in base.items() if any(k in own for own in matched.values())}
+    backbones = len({key[0] for key in used})
+    gains = _additive({slot.reference: used, **matched}, 0 if backbones > 1 else 1)
+    found = [
+        _compare(slot, choice, own, used, gain, worth)
+        for (choice, own), gain in zip(matched.items(), gains, strict=True)
+    ]
+    return [*sorted(found, key=lambda c: -c.gain), _reference(slot, list(used.values()))]
+
+
+def _additive(table: Mapping[Token, Trained], part: int) -> list[tuple[float, float]]:
+    """Return (gain, reach of its 95 % interval) of every choice but the first against the first.
+
+    Accuracy = choice + unit + noise, by least squares, with one noise for all choices: three
+    seeds say next to nothing of a variance of their own, three seeds of fifty choices say a lot.
+    A unit is a backbone (seeds averaged: they are no evidence on other backbones), or with a
+    single one a seed; ``part`` tells which part of a key that is. With two choices this is the
+    paired t test.
+    """
+    cells: dict[tuple[int, Any], list[float]] = defaultdict(list)
+    for row, trained in enumerate(table.values()):
+        for key, m in trained.items():
+            cells[row, key[part]].append(m.values["accuracy"])
+    units = list(dict.fromkeys(unit for _, unit in cells))
+    design = np.zeros((len(cells), len(table) - 1 + len(units)))
+    for i, (row, unit) in enumerate(cells):
+        if row:
+            design[i, row - 1] = 1
+        design[i, len(table) - 1 + units.index(unit)] = 1
+    y = np.array([np.mean(values) for values in cells.values()])
+    solution = np.linalg.lstsq(design, y, rcond=None)[0]
+    freedom = len(y) - int(np.linalg.matrix_rank(design))
+    reach = np.full(len(table) - 1, math.nan)
+    if freedom > 0:
+        variance = float(((y - design @ solution) ** 2).sum()) / freedom
+        inverse = np.linalg.pinv(design.T @ design)
+        errors = np.sqrt(variance * np.diag(inverse)[: len(table) - 1])
+        reach = float(stats.t.ppf(0.975, freedom)) * errors
+    return [(float(g), float(r)) for g, r in zip(solution, reach, strict=False)]
 
 
 def _compare(
     slot: Slot,
     choice: Token,
-    pairs: Sequence[tuple[Measurement, Measurement]],
-    backbones: Sequence[Any],
+    own: Trained,
+    base: Trained,
+    gain_and_reach: tuple[float, float],
     worth: float,
 ) -> Comparison:
-    difference = np.array([a.values["accuracy"] - b.values["accuracy"] for a, b in pairs])
-    groups = list(dict.fromkeys(backbones))
-    if len(groups) > 1:  # seeds of one backbone are not independent evidence on others
-        means = [difference[[i for i, b in enumerate(backbones) if b == g]].mean() for g in groups]
-        sample = np.array(means)
-    else:
-        sample = difference
-    gain, reach = float(sample.mean()), math.nan
-    if len(sample) > 1:
-        error = float(sample.std(ddof=1)) / math.sqrt(len(sample))
-        reach = float(stats.t.ppf(0.975, len(sample) - 1)) * error
+    gain, reach = gain_and_reach
+    pairs = [(own[key], base[key]) for key in sorted(own, key=lambda key: own[key].number)]
     low, high = gain - reach, gain + reach
     verdict = judge(low, high, worth) if math.isfinite(reach) else UNSETTLED
     more = 0
@@ -115,11 +142,11 @@ def _compare(
     return Comparison(
         slot.name, str(choice), str(slot.reference),
         accuracy=float(np.mean([a.values["accuracy"] for a, _ in pairs])),
-        gain=gain, low=low, high=high, pairs=len(pairs), backbones=len(groups),
+        gain=gain, low=low, high=high, pairs=len(pairs), backbones=len({key[0] for key in own}),
         added={
             name: float(np.mean([a.costs[name] / b.costs[name] - 1 for a, b in pairs]))
             for name in pairs[0][0].costs
-            if all(b.costs.get(name) for _, b in pairs)
+            if all(name in a.costs and b.costs.get(name) for a, b in pairs)
         },
         costs=_mean_costs([a for a, _ in pairs]),
         verdict=verdict, more=more, numbers=tuple(a.number for a, _ in pairs),

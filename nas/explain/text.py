@@ -73,6 +73,11 @@ def pairs_text(found: Sequence[Comparison]) -> str:
             f"  {c.choice:<24}{100 * c.accuracy:>8.2f} %{100 * c.gain:>+8.2f}  {interval:<18}"
             f"{c.pairs:>6}{cells}  {c.verdict}{more_text(c.verdict, c.more)}"
         )
+    if len(found) > 3:
+        chance = 0.05 * (len(found) - 1)
+        lines.append(
+            f"  of {len(found) - 1} intervals about {chance:.1f} miss their gain by chance"
+        )
     return "\n".join(lines)
 
 

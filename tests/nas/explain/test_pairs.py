@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
 from nas.cli import explain as command
@@ -122,3 +123,27 @@ def test_settle_trains_pairs_and_goes_on(small, capsys):
 def test_unknown_slot(small):
     with pytest.raises(ExplainError, match="operator, attention"):
         slot_named(RunView.open(small), "width")
+
+
+def test_many_choices_share_one_noise_and_intervals_cover():
+    """Three seeds of twelve choices: a seed's own level falls out, intervals hold their rate."""
+    wide = SearchSpace({"attention": ["none", *(f"a{i}" for i in range(11))]})
+    slot = slots_of(wide)[0]
+    rng = np.random.default_rng(0)
+    hits, widths = [], []
+    for _ in range(60):
+        true = 0.02 * rng.normal(size=12)
+        level = 0.05 * rng.normal(size=3)
+        records = []
+        for i, choice in enumerate(slot.choices):
+            architecture = wide.architecture({"attention": choice})
+            for s in range(3):
+                value = 0.8 + true[i] + level[s] + 0.005 * float(rng.normal())
+                values, costs = {"accuracy": value}, {"params": 1.0}
+                records.append(Measurement(i, architecture, 0, s, "ok", values, costs))
+        for c in comparisons(wide, slot, records)[:-1]:
+            gain = true[slot.choices.index(c.choice)] - true[0]
+            hits.append(c.low <= gain <= c.high)
+            widths.append(c.high - c.low)
+    assert np.mean(hits) >= 0.90
+    assert np.median(widths) < 2.2 * 2.08 * 0.005 * np.sqrt(2 / 3)
