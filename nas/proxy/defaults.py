@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from nas.data import Dataset
 from nas.proxy.recipe import Recipe
 
-_SMALL = 12  # pixels: below this an image loses its content when averaged down
+_SMALL = 12  # pixels: below this, averaging or shifting an image loses what it shows
+_TINY_IMAGES = Recipe(batch_size=32, shift=0, label_smoothing=0.1, validation_images=2000)
 
 
 def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
-    """Return the recipes of the search, cheapest first."""
-    side = min(dataset.input_shape[1:])
-    if side <= _SMALL:
-        recipe = Recipe(schedule="trapezoid", validation_images=2000)
-        return tuple(_with(recipe, epochs=epochs) for epochs in (4, 12))
+    """Return the recipes of the search, cheapest first.
+
+    Of images up to 12 pixels all are trained on, and a promoted training goes on where the lower
+    rung stopped. Larger ones are averaged down to half their side, and each rung sees more of them.
+    """
+    if min(dataset.input_shape[1:]) <= _SMALL:
+        recipe = _with(_TINY_IMAGES, schedule="trapezoid")
+        return _with(recipe, epochs=4), _with(recipe, epochs=12)
     recipe = Recipe(resolution=_averaged(dataset), validation_images=2000)
     return (
         _with(recipe, epochs=3, images=2000),
@@ -24,7 +30,9 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
 
 def default_confirmation(dataset: Dataset) -> Recipe:
     """Return the long recipe by which the front is confirmed and exported."""
-    return Recipe(epochs=40 if min(dataset.input_shape[1:]) <= _SMALL else 30)
+    if min(dataset.input_shape[1:]) <= _SMALL:
+        return _with(_TINY_IMAGES, epochs=40, learning_rate=0.2, validation_images=None)
+    return Recipe(epochs=30)
 
 
 def _averaged(dataset: Dataset) -> int | None:
@@ -34,6 +42,4 @@ def _averaged(dataset: Dataset) -> int | None:
 
 
 def _with(recipe: Recipe, **changes: object) -> Recipe:
-    import msgspec
-
     return msgspec.structs.replace(recipe, **changes)

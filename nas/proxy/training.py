@@ -25,6 +25,7 @@ from nas.proxy.machine import (
     threads,
 )
 from nas.proxy.recipe import Recipe
+from nas.proxy.sgd import FusedSGD
 from nas.proxy.states import StateFile
 
 _SCORE_BATCH = 256
@@ -134,7 +135,9 @@ class _Course:
         self.per_epoch = steps_per_epoch(len(self.indices), self.recipe.batch_size)
         self.generator = torch.Generator().manual_seed(self.seed)
         self.epoch_start = self.generator.get_state()
-        self.optimiser = _optimiser(self.network, self.recipe)
+        self.optimiser = FusedSGD(
+            list(self.network.parameters()), self.recipe.momentum, self.recipe.weight_decay
+        )
         self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, correct
 
     def resume(self, state: StateFile | None) -> float:
@@ -143,7 +146,7 @@ class _Course:
         if found is None or found["step"] > self.recipe.plateau_end(self.per_epoch):
             return 0.0
         self.network.load_state_dict(found["network"])
-        self.optimiser.load_state_dict(found["optimiser"])
+        self.optimiser.restore(found["optimiser"])
         self.generator.set_state(found["epoch_start"].cpu())
         restore_random_state({k: v.cpu() for k, v in found["random"].items()}, self.device)
         self.step, self.curve = found["step"], found["curve"]
@@ -179,15 +182,13 @@ class _Course:
 
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         rate = self.recipe.learning_rate_at(self.step, self.per_epoch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
         logits = self._logits(x)
         loss = F.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss.backward()
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimiser.step()
+        self.optimiser.step(rate)
         self.step += 1
         loss = loss.detach()
         with torch.no_grad():
@@ -236,7 +237,7 @@ class _Course:
         return {
             "step": self.step,
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimiser.state(),
             "epoch_start": self.epoch_start,
             "random": random_state(self.device),
             "sums": self.sums,
@@ -251,19 +252,3 @@ def _some(dataset: Dataset, parts: Sequence[str], count: int | None, seed: int) 
         chosen = stratified(dataset.labels[indices].cpu().numpy(), count, seed)
         indices = indices[torch.from_numpy(chosen).to(indices.device)]
     return indices
-
-
-def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with Nesterov's momentum; biases, norms and other vectors do not decay."""
-    learned = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learned if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.momentum > 0,
-        fused=True,
-    )

@@ -14,7 +14,6 @@ from nas.data import DataError
 from nas.proxy import DeviceError, Recipe, resolve_device, train
 from nas.proxy.machine import keep_memory, resolve_precision
 from nas.proxy.states import StateFile
-from nas.proxy.training import _optimiser
 
 TRAPEZOID = Recipe(epochs=3, images=200, schedule="trapezoid")
 
@@ -151,13 +150,6 @@ def test_every_epoch_can_be_scored(digits, network):
     recipe = Recipe(epochs=3, images=100, validation_images=50, validate_every_epoch=True)
     curve = train(network, digits, recipe).curve
     assert all(round(50 * point["accuracy"], 6).is_integer() for point in curve)
-
-
-def test_vectors_do_not_decay(network):
-    groups = _optimiser(network(), Recipe()).param_groups
-    assert [g["weight_decay"] for g in groups] == [5e-4, 0.0]
-    assert {p.ndim for p in groups[0]["params"]} == {2, 4}
-    assert {p.ndim for p in groups[1]["params"]} == {1}
 
 
 def test_bfloat16_trains_too(digits, network):

@@ -1,0 +1,320 @@
+"""Seconds per training and accuracy after it: plugnas' proxy beside the script a user would write.
+
+    OMP_NUM_THREADS=1 python -P experiments/benchmarks/proxy.py --archive cifar10-jpeg.tar.xz
+        [--architectures 8] [--workers 4] [--work /tmp/proxy-benchmark] [--small] [--out rows.json]
+
+The rival is ``rivals/optuna_script.py``: Optuna, ImageFolder, transforms, DataLoader, SGD. Every
+training runs in a process of its own, the ways of training taking turns on one architecture after
+the other. CPU-seconds are of the training with its validation and its data loading, without
+imports and the first step, which a process pays once. Part 2 measures the whole machine: the rival with torch's default threads, as people run
+it, against ours with one worker and with ``--workers``. Part 3 lets one worker train many times
+and follows its memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+
+import nas.data
+from nas.executors import create
+from nas.proxy import Proxy, Recipe, train
+from nas.proxy.machine import keep_memory
+from nas.records import Task
+from space import SearchSpace
+
+SPACE = {
+    "stem": {"width": 16},
+    "stages": [
+        {"width": [16, 24], "depth": [2]},
+        {"width": [32, 48], "depth": [2], "stride": 2},
+        {"width": [64, 96], "depth": [2], "stride": 2},
+    ],
+    "slots": {
+        "operator": ["conv", "depthwise_separable", {"mbconv": {"expansion": 3}}, "ghost"],
+        "attention": ["none", "se", "eca", "coord_attention"],
+        "activation": {"choices": ["relu"], "scope": "network"},
+    },
+    "pooling": ["gap"],
+}
+SCRIPT = Path(__file__).parent / "rivals" / "optuna_script.py"
+CONSTANT = {"schedule": "trapezoid", "warmup": 0.0, "cooldown": 0.0, "learning_rate": 0.05}
+
+
+def ways(images: int, epochs: int, validation: int) -> dict[str, Recipe]:
+    """Return our rows; the first is the rival's own recipe, the second its recipe annealed."""
+    same = Recipe(
+        epochs=epochs, images=images, validation_images=validation, validate_every_epoch=True
+    )
+    annealed = _with(same, validate_every_epoch=False)
+    return {
+        "ours, rival's recipe, 32 px": _with(same, **CONSTANT),
+        "ours, one-cycle, 32 px": annealed,
+        "ours, one-cycle, 16 px": _with(annealed, resolution=16),
+        "ours, first rung: 16 px, 2/5 of the images": _with(
+            annealed, resolution=16, images=images * 2 // 5
+        ),
+    }
+
+
+def _with(recipe: Recipe, **changes: Any) -> Recipe:
+    return msgspec.structs.replace(recipe, **changes)
+
+
+def main() -> None:
+    """Run all parts and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--archive", type=Path, help="CIFAR-10 as train/ and test/ class folders")
+    parser.add_argument("--architectures", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--work", type=Path, default=Path("/tmp/proxy-benchmark"))
+    parser.add_argument("--trainings", type=int, default=500, help="of part 3")
+    parser.add_argument("--parts", default="123")
+    parser.add_argument("--small", action="store_true", help="a short run that proves it works")
+    parser.add_argument("--out", type=Path, help="append every row as a JSON line")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(one_training(json.loads(args.one))))
+        return
+    if args.archive is None:
+        parser.error("--archive is required")
+    count, images, epochs = (2, 500, 1) if args.small else (args.architectures, 5000, 3)
+    started = time.perf_counter()
+    setting = prepare(args.archive.resolve(), args.work, count, images, epochs)
+    print(f"{platform.node()}: {_processor()}, {os.cpu_count()} cores, torch {torch.__version__}")
+    seconds = time.perf_counter() - started
+    print(f"{count} architectures; images decoded and unpacked in {seconds:.0f} s")
+    rows: list[dict[str, Any]] = []
+    if "1" in args.parts:
+        rows += trainings(setting)
+    if "2" in args.parts:
+        rows += machine(setting, args.workers, tasks=2 * args.workers if args.small else 24)
+    if "3" in args.parts:
+        memory(setting, 40 if args.small else args.trainings)
+    if args.out:
+        with open(args.out, "a") as out:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def prepare(archive: Path, work: Path, count: int, images: int, epochs: int) -> dict[str, Any]:
+    """Unpack for the rival, decode for us, draw the architectures; return all that a row needs."""
+    work.mkdir(parents=True, exist_ok=True)
+    folder = work / "folder"
+    if not folder.exists():
+        with tarfile.open(archive) as packed:
+            packed.extractall(work / "unpacking", filter="data")
+        inner = next(path.parent for path in (work / "unpacking").rglob("train"))
+        inner.rename(folder)
+    data = {"source": str(archive)}
+    dataset = nas.data.load(data, cache=work / "cache")
+    space = SearchSpace.from_config(SPACE, dataset.input_shape, len(dataset.classes))
+    rng = np.random.default_rng(0)
+    architectures = [dict(space.sample(rng).values) for _ in range(count)]
+    (work / "space.json").write_text(json.dumps(SPACE))
+    return {
+        "work": str(work),
+        "folder": str(folder),
+        "data": data,
+        "architectures": architectures,
+        "images": images,
+        "epochs": epochs,
+        "validation": images * 2 // 5,
+    }
+
+
+def trainings(setting: dict[str, Any]) -> list[dict[str, Any]]:
+    """Part 1: one thread each; print and return a row per way and architecture."""
+    recipes = ways(setting["images"], setting["epochs"], setting["validation"])
+    rows = []
+    for index, architecture in enumerate(setting["architectures"]):
+        found = {"the script, 1 thread": rival(setting, [architecture], threads=1)[0]}
+        for name, recipe in recipes.items():
+            found[name] = ours(setting, architecture, recipe)
+        rows += [{"way": name, "architecture": index, **row} for name, row in found.items()]
+        for row in rows[-len(found) :]:
+            print(
+                f"  {index} {row['way']:44} {row['cpu_seconds']:7.1f} CPU-s {row['accuracy']:.3f}"
+            )
+    table(rows, "the script, 1 thread")
+    return rows
+
+
+def table(rows: list[dict[str, Any]], base: str) -> None:
+    """Print per way the CPU-seconds, their ratio to the rival's (paired), and the accuracy."""
+    print(f"\n{'':44} {'CPU-s':>7} {'ratio (range)':>20} {'per core-hour':>14} {'accuracy':>16}")
+    for way in dict.fromkeys(row["way"] for row in rows):
+        mine = [row for row in rows if row["way"] == way]
+        theirs = [row for row in rows if row["way"] == base]
+        seconds = [row["cpu_seconds"] for row in mine]
+        ratios = [b["cpu_seconds"] / a["cpu_seconds"] for a, b in zip(mine, theirs, strict=True)]
+        gain = [a["accuracy"] - b["accuracy"] for a, b in zip(mine, theirs, strict=True)]
+        mean = statistics.mean(seconds)
+        ratio = math.exp(statistics.mean(map(math.log, ratios)))
+        print(
+            f"{way:44} {mean:7.1f} {ratio:6.1f} ({min(ratios):.1f}-{max(ratios):.1f})".ljust(73)
+            + f" {3600 / mean:14.0f} {statistics.mean(r['accuracy'] for r in mine):8.3f}"
+            + f" ({100 * statistics.mean(gain):+.1f} pt)"
+        )
+
+
+def rival(
+    setting: dict[str, Any], architectures: list[dict[str, Any]], threads: int | None
+) -> list[dict[str, Any]]:
+    """Run the script in a process of its own; one row per architecture."""
+    work = Path(setting["work"])
+    (work / "architectures.json").write_text(json.dumps(architectures))
+    command = [sys.executable, "-P", str(SCRIPT), "--folder", setting["folder"]]
+    command += ["--space", str(work / "space.json")]
+    command += ["--architectures", str(work / "architectures.json")]
+    command += ["--images", str(setting["images"]), "--epochs", str(setting["epochs"])]
+    command += ["--validation-images", str(setting["validation"])]
+    command += ["--threads", str(threads)] if threads else []
+    environment = dict(os.environ)
+    if not threads:  # as people run it: torch takes all cores
+        environment.pop("OMP_NUM_THREADS", None)
+    return _lines(command, environment)
+
+
+def ours(setting: dict[str, Any], architecture: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """Train once in a process of its own."""
+    job = {**setting, "architecture": architecture, "recipe": msgspec.to_builtins(recipe)}
+    command = [sys.executable, "-P", __file__, "--one", json.dumps(job)]
+    return _lines(command, dict(os.environ))[0]
+
+
+def _lines(command: list[str], environment: dict[str, str]) -> list[dict[str, Any]]:
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def one_training(job: dict[str, Any]) -> dict[str, Any]:
+    """Train one architecture as a worker does; called in a fresh process."""
+    keep_memory()
+    dataset = nas.data.load(job["data"], cache=Path(job["work"]) / "cache")
+    space = SearchSpace.from_config(SPACE, dataset.input_shape, len(dataset.classes))
+    architecture = space.architecture(job["architecture"])
+    recipe = msgspec.convert(job["recipe"], Recipe)
+    first = _with(recipe, epochs=1, images=64, validation_images=64)
+    train(lambda: space.build(architecture), dataset, first, device="cpu")
+    before, wall = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    result = train(lambda: space.build(architecture), dataset, recipe, device="cpu")
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "accuracy": result.accuracy,
+        "seconds": time.perf_counter() - wall,
+        "cpu_seconds": spent,
+        "signal": result.signal,
+    }
+
+
+def machine(setting: dict[str, Any], workers: int, tasks: int) -> list[dict[str, Any]]:
+    """Part 2: trainings an hour of the whole machine, and how they grow with the workers."""
+    recipes = ways(setting["images"], setting["epochs"], setting["validation"])
+    script = rival(setting, setting["architectures"][:2], threads=None)
+    rows = [{"way": "the script, default threads", "per_hour": _per_hour(script)}]
+    for name in list(recipes)[2:]:
+        for count in (1, workers):
+            amount = max(2, tasks // workers) if count == 1 else tasks
+            rate, peak = _throughput(setting, recipes[name], count, amount)
+            way = f"{name}, {count} worker{'s' * (count > 1)}"
+            rows.append({"way": way, "per_hour": rate, "peak_bytes": peak})
+    print(f"\n{'whole machine':58} {'trainings/h':>12} {'ratio':>7} {'peak of a worker':>18}")
+    for row in rows:
+        peak = f"{row['peak_bytes'] / 2**20:.0f} MiB" if "peak_bytes" in row else ""
+        ratio = row["per_hour"] / rows[0]["per_hour"]
+        print(f"{row['way']:58} {row['per_hour']:12.0f} {ratio:7.1f} {peak:>18}")
+    return rows
+
+
+def _per_hour(trained: list[dict[str, Any]]) -> float:
+    return 3600 * len(trained) / sum(row["seconds"] for row in trained)
+
+
+def _throughput(
+    setting: dict[str, Any], recipe: Recipe, workers: int, amount: int
+) -> tuple[float, int]:
+    """Return trainings an hour and the largest memory of a worker, once all have started."""
+    proxy = Proxy(SPACE, setting["data"], (recipe,), "cpu", cache=f"{setting['work']}/cache")
+    space = SearchSpace.from_config(SPACE, (3, 32, 32), 10)
+    members = [space.architecture(values) for values in setting["architectures"]]
+    executor = create("local", proxy, workers=workers)
+    try:
+        quick = workers  # the first task of each worker pays for its start
+        for number in range(quick):
+            executor.submit(Task(number, members[0]))
+        done = 0
+        while done < quick:
+            done += len(executor.wait(5.0))
+        started = time.perf_counter()
+        for number in range(amount):
+            executor.submit(Task(quick + number, members[number % len(members)]))
+        finished: list[Any] = []
+        while len(finished) < amount:
+            finished += executor.wait(5.0)
+        seconds = time.perf_counter() - started
+        failed = [m.reason for m in finished if not m.ok]
+        if failed:
+            raise RuntimeError(f"a training failed: {failed[0]}")
+        peak = max(_peak(worker) for worker in _children())
+    finally:
+        executor.close()
+    return 3600 * amount / seconds, peak
+
+
+def _children() -> list[int]:
+    import multiprocessing
+
+    return [p.pid for p in multiprocessing.active_children() if p.pid is not None]
+
+
+def _peak(pid: int | str) -> int:
+    """Return the resident memory of a process at its highest, shared pages included."""
+    return _status(pid, "VmHWM:")
+
+
+def _status(pid: int | str, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
+
+
+def memory(setting: dict[str, Any], count: int) -> None:
+    """Part 3: the memory of one worker over many short trainings."""
+    recipe = Recipe(epochs=1, images=320, resolution=16, validation_images=256)
+    proxy = Proxy(SPACE, setting["data"], (recipe,), "cpu", cache=f"{setting['work']}/cache")
+    evaluate = proxy()
+    space = SearchSpace.from_config(SPACE, (3, 32, 32), 10)
+    rng, sizes = np.random.default_rng(1), []
+    for number in range(count):
+        evaluate(Task(number, space.sample(rng), seed=number))
+        own, shared = (_status("self", name) >> 20 for name in ("RssAnon:", "RssFile:"))
+        sizes.append(f"{own} + {shared} MiB after {number + 1}")
+    shown = ", ".join(sizes[mark] for mark in (count // 10, count // 4, count // 2, count - 1))
+    print(f"\nmemory (own + shared files) over {count} trainings of random architectures: {shown}")
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    main()

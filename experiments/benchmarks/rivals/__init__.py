@@ -1,0 +1,1 @@
+"""What a user would write without this project; kept to be measured against it."""
