@@ -13,15 +13,15 @@ function growth() {
   const icon = (color, dash) => `<svg width="30" height="12" viewBox="0 0 30 12"><path d="M0 6H30" stroke="${color}" stroke-width="2.5" stroke-dasharray="${dash}"/></svg>`;
   $("growth-legend").innerHTML = `<span>${icon("var(--blue)", "")}this search</span>` + (control ? `<span>${icon("var(--orange)", "6 3")}random search</span>` : "");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  $("growth-note").textContent = `${note} Hypervolume: share of the box from ${corner} to the best of each objective, of both together; only the highest rung counts for it.`;
+  $("growth-note").textContent = `${note} Hypervolume: share of the box from ${corner} to the best thinkable; only the highest rung counts for it.`;
 }
 
 const verdictClass = (v) => ({ pays: "pays", "does not pay": "pays-not" })[v] ?? "unsettled";
 const verdictText = (e) => `<span class="${verdictClass(e.verdict)}">${esc(e.verdict)}</span>${e.verdict === "not enough evidence" && e.more ? `<span class="unsettled"> (${e.more > 5000 ? "thousands" : `about ${e.more}`} more)</span>` : ""}`;
 
 function forest(rows, width) {
-  const reach = Math.max(...rows.flatMap((e) => [Math.abs(e.low ?? 0), Math.abs(e.high ?? 0)])) || 0.01;
-  const limit = Math.min(reach, 4 * Math.max(...rows.map((e) => Math.abs(e.effect ?? e.gain)), 0.002));
+  const ends = rows.flatMap((e) => [Math.abs(e.low ?? 0), Math.abs(e.high ?? 0)]).sort((a, b) => a - b);
+  const limit = (rows.length > 5 ? 1.3 * ends[Math.floor(0.9 * (ends.length - 1))] : ends[ends.length - 1]) || 0.01; // a wreck shall not flatten the rest
   const at = (v) => width / 2 + (Math.max(-limit, Math.min(limit, v)) / limit) * (width / 2 - 6);
   return (e) => {
     const mid = e.effect ?? e.gain, color = { pays: "var(--green)", "does not pay": "var(--red)" }[e.verdict] ?? "var(--dot)";
@@ -45,8 +45,8 @@ function moduleTables() {
   }
   for (const name of [...new Set(pairs.map((c) => c.slot))]) {
     const own = pairs.filter((c) => c.slot === name), draw = forest(own, wide()), costs = ["params", "flops", "latency_ms"].filter((c) => c in own[0].costs);
-    parts.push(`<h3>${esc(name)}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${esc(own[0].against)}.</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">accuracy</th><th class="n">gain</th><th>95 % interval</th><th></th><th class="n">pairs</th>${costs.map((c) => `<th class="n">${esc(c)}</th>`).join("")}<th>verdict</th></tr></thead><tbody>` +
-      own.map((c) => `<tr><td>${esc(c.choice)}</td><td class="n">${percent(c.accuracy)}</td><td class="n">${points(c.gain)}</td><td>${c.choice === c.against ? "reference" : finite(c.low) ? `${points(c.low)} to ${points(c.high)}` : "one pair"}</td><td>${draw(c)}</td><td class="n">${c.pairs}</td>${costs.map((k) => `<td class="n">${short(c.costs[k])}${finite(c.added[k]) && c.choice !== c.against ? ` (${c.added[k] >= 0 ? "+" : "−"}${Math.abs(100 * c.added[k]).toFixed(0)} %)` : ""}</td>`).join("")}<td>${verdictText(c)}</td></tr>`).join("") + "</tbody></table></div>");
+    parts.push(`<h3>${esc(name)}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${esc(own[0].against)}.</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">gain</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">accuracy</th><th class="n">pairs</th>${costs.map((c) => `<th class="n">${esc(c)}</th>`).join("")}</tr></thead><tbody>` +
+      own.map((c) => `<tr><td>${esc(c.choice)}</td><td class="n">${points(c.gain)}</td><td>${draw(c)}</td><td>${c.choice === c.against ? "reference" : finite(c.low) ? `${points(c.low)} to ${points(c.high)}` : "one pair"}</td><td>${verdictText(c)}</td><td class="n">${percent(c.accuracy)}</td><td class="n">${c.pairs}</td>${costs.map((k) => `<td class="n">${short(c.costs[k])}${finite(c.added[k]) && c.choice !== c.against ? ` (${c.added[k] >= 0 ? "+" : "−"}${Math.abs(100 * c.added[k]).toFixed(0)} %)` : ""}</td>`).join("")}</tr>`).join("") + "</tbody></table></div>");
   }
   $("modules-body").innerHTML = parts.join("");
 }
