@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import front as fronts
-from nas import pareto
+from nas.box import Box
 from nas.front import Member
 from nas.ledger import read
 from nas.records import Measurement
@@ -88,22 +88,20 @@ class RunView:
         return read_confirmation(self)
 
     @cached_property
-    def reference(self) -> list[float]:
-        """The hypervolume's reference point: a tenth of the range beyond the worst measured."""
+    def box(self) -> Box:
+        """The box of what is allowed, in which hypervolumes are shares."""
         points = fronts.table(self.members, self.objectives)
-        corner = pareto.reference_point(points, list(self.objectives.values()))
-        return [float(value) for value in corner]
+        return Box.allowed(points, self.objectives, self.budget)
+
+    @property
+    def reference(self) -> list[float]:
+        """The hypervolume's reference point, in the order of the objectives."""
+        return [float(value) for value in self.box.reference]
 
     @cached_property
     def hypervolume(self) -> float:
-        """The front's hypervolume as a fraction of the box from the reference to the ideal."""
-        points = fronts.table(self.front, self.objectives)
-        directions = list(self.objectives.values())
-        ideal = [
-            max(p) if d == "max" else min(p) for p, d in zip(points.T, directions, strict=True)
-        ]
-        box = math.prod(abs(i - r) for i, r in zip(ideal, self.reference, strict=True))
-        return pareto.hypervolume(points, self.reference, directions) / box
+        """The share of the box that the front dominates."""
+        return self.box.fraction(fronts.table(self.front, self.objectives))
 
 
 def write(view: RunView, control: RunView | None = None) -> list[Path]:
@@ -220,8 +218,8 @@ def _summary(view: RunView) -> str:
     return (
         f"{view.run.path}: {len(view.front)} on the front of {len(view.members)} architectures"
         + (f" within {limits}" if limits else "")
-        + f"{old}\nhypervolume {view.hypervolume:.4f} of the box from {reference} to the best of "
-        "each objective; accuracy is the proxy's, on validation images; FLOPs are 2 per "
+        + f"{old}\nhypervolume {view.hypervolume:.4f} of the box from {reference} to the best "
+        "thinkable; accuracy is the proxy's, on validation images; FLOPs are 2 per "
         "multiply-add"
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas import pareto
+from nas.box import Box
 from nas.front import Member, front, members, table
 from nas.records import Measurement
 
@@ -105,30 +105,11 @@ def share_of_box(
     objectives: Mapping[str, str],
     budget: Mapping[str, float],
 ) -> float | None:
-    """Return the dominated share of the box from the best thinkable to the worst allowed.
-
-    A cost reaches from 0 to its limit (without one, to the largest found), an objective within
-    0..1 from 0 to 1, any other over the range found.
-    """
+    """Return the share of the box of what is allowed that the front dominates; None without one."""
     if not on:
         return None
-    points = table(found, objectives)
-    points = points[np.isfinite(points).all(axis=1)]
-    ideal, corner = [], []
-    for column, (name, direction) in zip(points.T, objectives.items(), strict=True):
-        low, high = float(column.min()), float(column.max())
-        if direction == "max":
-            unit = low >= 0 and high <= 1
-            ideal.append(1.0 if unit else high)
-            corner.append(0.0 if unit else low)
-        else:
-            ideal.append(min(0.0, low))
-            corner.append(budget.get(name, high))
-    box = float(np.prod(np.abs(np.subtract(ideal, corner))))
-    if not box > 0:
-        return None
-    volume = pareto.hypervolume(table(on, objectives), corner, list(objectives.values()))
-    return volume / box
+    box = Box.allowed(table(found, objectives), objectives, budget)
+    return box.fraction(table(on, objectives))
 
 
 __all__ = ["Summary", "culprits", "kind", "share_of_box", "summarise"]

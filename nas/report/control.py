@@ -42,7 +42,7 @@ def history(view: RunView, control: RunView | None) -> dict[str, Any]:
     points = points_of(everything, view.objectives, rung)
     if not np.isfinite(points).all(axis=1).any():
         return {"search": None, "control": None, "note": NONE}
-    box = Box.around(points, view.objectives)
+    box = Box.allowed(points, view.objectives, view.budget)
     own = trace(fitting, box, rung).to_dict()
     found: dict[str, Any] = {"search": own, "control": None, "note": NONE}
     found["reference"] = dict(zip(view.objectives, map(float, box.reference), strict=True))

@@ -127,7 +127,7 @@ function lines(id, height, label, series, xName, yName, options = {}) {
   const all = series.flatMap((s) => s.dots), xs = all.map((d) => d[0]);
   const ys = [...all.map((d) => d[1]), ...series.flatMap((s) => (s.band ?? []).flatMap((b) => [b[1], b[2]]))];
   if (!all.length) { target.innerHTML = ""; return; }
-  const x = scale(Math.min(...xs), Math.max(...xs), box.left, box.width - box.right);
+  const x = scale(options.left ?? Math.min(...xs), Math.max(...xs), box.left, box.width - box.right);
   const top = Math.max(...ys), low = options.zero ? 0 : Math.min(...ys), room = 0.05 * (top - low || 1);
   const y = scale(low - (options.zero ? 0 : room), top + room, box.height - box.bottom, box.top);
   const body = [frame(box, x, y, xName, yName, short, options.yText ?? ((v) => short(v)))];

@@ -3,13 +3,15 @@
 function growth() {
   const { search, control, note } = DATA.history;
   if (!search) { $("growth-note").textContent = note; return; }
-  const over = (key) => [
-    { dots: search[key].map((v, i) => [v, search.hypervolume[i]]), color: "var(--blue)", step: true },
-    ...(control ? [{ dots: control[key].map((v, i) => [v, control.hypervolume[i]]), color: "var(--orange)", dash: "6 3", step: !control.low,
-      band: control.low ? control[key].map((v, i) => [v, control.low[i], control.high[i]]) : null }] : []),
-  ];
-  lines("growth-evaluations", 260, "hypervolume over evaluations", over("evaluations"), "evaluations", "hypervolume", { zero: true });
-  lines("growth-seconds", 260, "hypervolume over seconds of evaluation", over("seconds"), "seconds of evaluation, workers added up", "hypervolume", { zero: true });
+  // nothing is drawn before there is a front, so that the axis can show the differences after it
+  const rows = (t, key) => t[key].map((v, i) => [v, t.hypervolume[i], t.low?.[i], t.high?.[i]]).filter((r) => r[1] > 0);
+  const over = (key) => [search, control].filter(Boolean).map((t) => ({
+    dots: rows(t, key).map((r) => [r[0], r[1]]), step: !t.low,
+    ...(t === control ? { color: "var(--orange)", dash: "6 3" } : { color: "var(--blue)" }),
+    band: t.low ? rows(t, key).map((r) => [r[0], r[2], r[3]]) : null,
+  }));
+  lines("growth-evaluations", 260, "hypervolume over evaluations", over("evaluations"), "evaluations", "hypervolume", { left: 0 });
+  lines("growth-seconds", 260, "hypervolume over seconds of evaluation", over("seconds"), "seconds of evaluation, workers added up", "hypervolume", { left: 0 });
   const icon = (color, dash) => `<svg width="30" height="12" viewBox="0 0 30 12"><path d="M0 6H30" stroke="${color}" stroke-width="2.5" stroke-dasharray="${dash}"/></svg>`;
   $("growth-legend").innerHTML = `<span>${icon("var(--blue)", "")}this search</span>` + (control ? `<span>${icon("var(--orange)", "6 3")}random search</span>` : "");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");

@@ -88,7 +88,7 @@ function frontLegend() {
   $("front-legend").innerHTML = items.map(([i, t]) => `<span>${i}${esc(t)}</span>`).join("");
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
   $("front-note").textContent = `Filled points are non-dominated in ${goals}; the line is the best accuracy within each ${state.cost}. ` +
-    `Accuracy is the proxy's, on validation images. ${finite(DATA.hypervolume) ? `Hypervolume ${DATA.hypervolume.toFixed(4)} of the box from the reference point to the best of each objective. ` : ""}Point at a network for its modules; choose it for its drawing.`;
+    `Accuracy is the proxy's, on validation images. ${finite(DATA.hypervolume) ? `Hypervolume ${DATA.hypervolume.toFixed(4)} of the box from accuracy 0 and the budget to accuracy 1 and cost 0. ` : ""}Point at a network for its modules; choose it for its drawing.`;
 }
 
 function frontTable() {
