@@ -26,6 +26,8 @@ from space import Architecture, SearchSpace
 class Listed:
     """A sampler that proposes the given architectures in their order, each once."""
 
+    refused = 0  # a list is given: nothing is left out
+
     def __init__(self, architectures: Sequence[Architecture]) -> None:
         self._left = list(dict.fromkeys(architectures))
 
