@@ -69,6 +69,11 @@ class Evolution:
         elif measurement.rung == rung:
             told.append(values)
 
+    @property
+    def refused(self) -> int:
+        """Candidates left out so far because they are above the budget."""
+        return self._supply.refused
+
     def ask(self, number: int) -> Architecture:
         """Return an unseen child of the front, at costs where the front has a gap."""
         self._supply.any_left()

@@ -71,6 +71,11 @@ class OptunaBackend:
             except ValueError as error:
                 raise ProblemError(f"sampler `{self.name}`: {error}") from error
 
+    @property
+    def refused(self) -> int:
+        """Candidates left out so far because they are above the budget."""
+        return self._supply.refused
+
     def ask(self, number: int) -> Architecture:
         """Return what Optuna suggests, or an unseen neighbour of it."""
         self._supply.any_left()

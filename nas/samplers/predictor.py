@@ -47,6 +47,11 @@ class Predictor:
         self._crowd = self._supply.table if listed else spread(problem, self._designs)
         self._spread_costs = problem.costs(self._crowd)
 
+    @property
+    def refused(self) -> int:
+        """Candidates left out so far because they are above the budget."""
+        return self._supply.refused
+
     # --- telling --------------------------------------------------------------------------------
 
     def tell(self, measurement: Measurement) -> None:

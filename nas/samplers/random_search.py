@@ -15,6 +15,11 @@ class RandomSearch:
         self.problem = problem
         self._supply = Supply(problem)
 
+    @property
+    def refused(self) -> int:
+        """Candidates left out so far because they are above the budget."""
+        return self._supply.refused
+
     def ask(self, number: int) -> Architecture:
         """Return an unseen architecture within budget."""
         codes = self._supply.draw(1, self.problem.rng(number))

@@ -31,6 +31,7 @@ class Supply:
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.space = problem, problem.space
+        self.refused = 0  # candidates looked at and left out because they are above the budget
         self._seen: dict[bytes, None] = {}
         self._crowd: Codes | None = None
         self.listed = self.space.size <= TABLE
@@ -45,6 +46,7 @@ class Supply:
         codes = np.concatenate(list(self.space.enumerate()))
         costs = self.problem.costs(codes)
         within = self.problem.within(costs)
+        self.refused += int((~within).sum())
         if not within.any():
             raise self._nothing_within(codes)
         self.table, self.table_costs = codes[within], costs[within]
@@ -95,6 +97,7 @@ class Supply:
         codes = codes[keep]
         costs = self.problem.costs(codes)
         within = self.problem.within(costs)
+        self.refused += int((~within).sum())
         return codes[within], costs[within]
 
     # --- what is left ---------------------------------------------------------------------------

@@ -167,3 +167,15 @@ def test_a_network_space_brings_its_own_costs():
     first = result.measurements[0]
     built = networks.build(first.architecture)
     assert first.costs["params"] <= sum(p.numel() for p in built.parameters())
+
+
+def test_what_the_budget_refuses_is_counted():
+    seen = []
+    search(
+        budget={"flops": 4e6},
+        trials=5,
+        sampler="random",
+        on_event=lambda event: seen.append(event.study.sampler.refused),
+    )
+    over = sum(flops(a)["flops"] > 4e6 for a in SPACE.architectures(next(SPACE.enumerate())))
+    assert seen[-1] == over
