@@ -68,6 +68,8 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         changes: dict[str, Any] = {}
         if self.root is not None:
             changes["root"] = str(start / Path(self.root).expanduser())
+        elif self.source == "digits":
+            pass  # scikit-learn's, also beside a folder of that name: that one is `./digits`
         elif looks_like_path(self.source) or (start / self.source).exists():
             changes["source"] = str(start / Path(self.source).expanduser())
         return msgspec.structs.replace(self, **changes)

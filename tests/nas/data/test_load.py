@@ -435,3 +435,8 @@ def test_zip_members_are_not_unpacked_outside(tmp_path):
 
 def test_public_names():
     assert set(nas.data.__all__) == {"DataError", "DataSpec", "Dataset", "load", "parse"}
+
+
+def test_digits_are_the_embedded_ones_beside_a_folder_of_that_name(tmp_path):
+    (tmp_path / "digits").mkdir()
+    assert load("digits", base=tmp_path, cache=tmp_path / "cache").name == "digits"
