@@ -38,6 +38,7 @@ SPACE: dict[str, Any] = {
 }
 EPOCHS = (2, 6, 18)
 RECIPES = tuple(Recipe(epochs=e, schedule="trapezoid") for e in EPOCHS)
+FIELDS = ("id", "rung", "seed", "signal", "accuracy", "cpu_seconds")
 SCORED = tuple(Recipe(zero_cost=name) for name in SCORES)
 
 _evaluate: Any = None
@@ -52,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     space = SearchSpace.from_config(SPACE, input_shape=(1, 8, 8), classes=10)
     record = _load(arguments.path, space)
-    done = {(r["id"], r["rung"], r["seed"]) for r in record["measurements"]}
+    done = {(r[0], r[1], r[2]) for r in record["measurements"]}
     todo = [t for t in _tasks(space, arguments.seeds) if t.key not in done]
     print(f"{space.size} networks, {len(done)} trainings recorded, {len(todo)} to do")
     with ProcessPoolExecutor(arguments.workers, initializer=_start) as pool:
@@ -78,16 +79,18 @@ def _start() -> None:
     _evaluate = Proxy(SPACE, "digits", rungs=(*SCORED, *RECIPES), device="cpu")()
 
 
-def _measure(task: Task) -> dict[str, Any]:
+def _measure(task: Task) -> list[Any]:
+    """Return one row of the record, in the order of ``FIELDS``."""
     result = _evaluate(task)
-    return {
-        "id": task.architecture.id,
-        "rung": task.rung,
-        "seed": task.seed,
-        "values": {k: _short(v) for k, v in result["values"].items()},
-        "signal": _short(result["signal"]),
-        "cpu_seconds": round(result["cpu_seconds"], 4),
-    }
+    accuracy = result["values"].get("accuracy")
+    return [
+        task.architecture.id,
+        task.rung,
+        task.seed,
+        _short(result["signal"]),
+        None if accuracy is None else _short(accuracy),
+        round(result["cpu_seconds"], 3),
+    ]
 
 
 def _short(value: float) -> float:
@@ -104,7 +107,8 @@ def _load(path: Path, space: SearchSpace) -> dict[str, Any]:
         "space": SPACE,
         "rungs": [*SCORES, *(f"{e} epochs" for e in EPOCHS)],
         "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
-        "networks": {a.id: {"values": a.values, "costs": cost.cost(a)} for a in members},
+        "costs": {a.id: {k: round(v, 1) for k, v in cost.cost(a).items()} for a in members},
+        "fields": FIELDS,
         "measurements": [],
     }
 
@@ -112,7 +116,7 @@ def _load(path: Path, space: SearchSpace) -> dict[str, Any]:
 def _save(path: Path, record: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(record, separators=(",", ":")))
+    draft.write_text(json.dumps(record, separators=(",", ":")).replace("],[", "],\n["))
     draft.replace(path)
 
 

@@ -248,6 +248,7 @@ def main() -> None:
     parser.add_argument("path", type=Path, nargs="?")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--evaluations", type=int, default=200)
+    parser.add_argument("--goal", type=float, default=99, help="percent, of `rungs`")
     parser.add_argument("--noisy", action="store_true")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -260,7 +261,7 @@ def main() -> None:
     is_macro = "macro" in arguments.path.name
     table = (search_tables.macro if is_macro else search_tables.digits)(arguments.path)
     if arguments.what == "rungs":
-        compare_rungs(table, arguments.seeds)
+        compare_rungs(table, arguments.seeds, arguments.goal)
     else:
         compare = compare_table if arguments.what == "table" else compare_budget
         compare(table, arguments.seeds, arguments.evaluations, noisy=arguments.noisy)

@@ -9,14 +9,12 @@ from nas.records import Measurement, Task
 from nas.rungs import Rungs
 from nas.samplers import Problem, create
 
-GOAL = 99.0  # percent of the hypervolume of the true values
 
-
-def compare_rungs(table: Table, seeds: int) -> None:
+def compare_rungs(table: Table, seeds: int, goal: float) -> None:
     """Print the training seconds of searches with rungs and without.
 
     ``all`` trains every architecture in full. The others stop when the architectures that reached
-    the last rung hold 99 % of the table's hypervolume. A promoted training starts from scratch
+    the last rung hold ``goal`` percent of the hypervolume. A promoted training starts from scratch
     here, which is the dearer way.
     """
     trained = [r for r, (_, accuracy, _) in enumerate(table.rungs) if accuracy is not None]
@@ -33,8 +31,8 @@ def compare_rungs(table: Table, seeds: int) -> None:
     rows: dict[str, list[list[float]]] = {name: [] for name in plans}
     for seed in range(seeds):
         for name, (sampler, ladder, eta) in plans.items():
-            rows[name].append(_seconds(table, sampler, ladder, eta, seed))
-    print(f"\nall {len(table.ids)} in full: {everything:.0f} s; to {GOAL:g} % of the hypervolume:")
+            rows[name].append(_seconds(table, sampler, ladder, eta, seed, goal))
+    print(f"\nall {len(table.ids)} in full: {everything:.0f} s; to {goal:g} % of the hypervolume:")
     print("search | seconds, median (quartiles) | share of all in full | full trainings | begun")
     for name, row in rows.items():
         low, middle, high = np.quantile(np.array(row), (0.25, 0.5, 0.75), axis=0, method="nearest")
@@ -45,7 +43,9 @@ def compare_rungs(table: Table, seeds: int) -> None:
         )
 
 
-def _seconds(table: Table, name: str, ladder: list[int], eta: float, seed: int) -> list[float]:
+def _seconds(
+    table: Table, name: str, ladder: list[int], eta: float, seed: int, goal: float
+) -> list[float]:
     """Return the seconds, full trainings and architectures begun until the goal."""
     problem = Problem(table.space, {"accuracy": "max", "flops": "min"}, cost=table, seed=seed)
     sampler, rungs = create(name, problem), Rungs(problem, len(ladder), eta)
@@ -75,5 +75,5 @@ def _seconds(table: Table, name: str, ladder: list[int], eta: float, seed: int) 
         seconds += float(cost[place])
         if rung == len(ladder) - 1:
             finished.append(place)
-            if 100 * table.hypervolume(np.array(finished)) / table.volume >= GOAL:
+            if 100 * table.hypervolume(np.array(finished)) / table.volume >= goal:
                 return [seconds, float(len(finished)), float(begun)]

@@ -87,9 +87,10 @@ def digits(path: Path) -> Table:
     """Return the record of ``experiments/digits_table.py``."""
     record = json.loads(path.read_text())
     space = SearchSpace.from_config(record["space"], input_shape=(1, 8, 8), classes=10)
-    ids = list(record["networks"])
+    ids = list(record["costs"])
     cells: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for row in sorted(record["measurements"], key=lambda r: r["seed"]):
+    rows = [dict(zip(record["fields"], row, strict=True)) for row in record["measurements"]]
+    for row in sorted(rows, key=lambda r: r["seed"]):
         cells[(row["id"], row["rung"])].append(row)
     rungs = []
     for rung in range(len(record["rungs"])):
@@ -97,11 +98,11 @@ def digits(path: Path) -> Table:
         signal = np.array([[r["signal"] for r in rows] for rows in of_rung])
         seconds = np.array([np.mean([r["cpu_seconds"] for r in rows]) for rows in of_rung])
         accuracy = None
-        if "accuracy" in of_rung[0][0]["values"]:
-            accuracy = np.array([[r["values"]["accuracy"] for r in rows] for rows in of_rung])
+        if of_rung[0][0]["accuracy"] is not None:
+            accuracy = np.array([[r["accuracy"] for r in rows] for rows in of_rung])
         rungs.append((signal, accuracy, seconds))
     singles = rungs[-1][1]
     if singles is None:
         raise ValueError(f"{path}: the last rung of the record has no accuracy")
-    flops = np.array([record["networks"][name]["costs"]["flops"] for name in ids])
+    flops = np.array([record["costs"][name]["flops"] for name in ids])
     return Table(space, ids, singles.mean(axis=1), flops, singles, rungs)
