@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from nas.cost.errors import CostError
 from space import Architecture, SearchSpace
 
+_KEPT = 100_000
+
 
 class FunctionCost:
-    """Wraps ``cost=lambda architecture: {...}``; each architecture is asked for once.
+    """Wraps ``cost=lambda architecture: {...}``; the latest 100,000 answers are remembered.
 
     Args:
         function: architecture -> {name: finite number}, the same names every time.
@@ -28,7 +30,7 @@ class FunctionCost:
         space: SearchSpace | None = None,
     ) -> None:
         self.function, self.names, self.space = function, tuple(names), space
-        self._known: dict[str, tuple[float, ...]] = {}
+        self._known: dict[str, tuple[float, ...]] = {}  # the latest; a sampler weighs thousands
 
     def costs_of(
         self, architectures: Sequence[Architecture] | NDArray[np.int16]
@@ -52,6 +54,8 @@ class FunctionCost:
 
     def _row(self, architecture: Architecture) -> tuple[float, ...]:
         if architecture.id not in self._known:
+            if len(self._known) >= _KEPT:
+                del self._known[next(iter(self._known))]
             self._known[architecture.id] = self._ask(architecture)
         return self._known[architecture.id]
 
