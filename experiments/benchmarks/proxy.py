@@ -6,9 +6,9 @@
 The rival is ``rivals/optuna_script.py``: Optuna, ImageFolder, transforms, DataLoader, SGD. Every
 training runs in a process of its own, the ways of training taking turns on one architecture after
 the other. CPU-seconds are of the training with its validation and its data loading, without
-imports and the first step, which a process pays once. Part 2 measures the whole machine: the rival with torch's default threads, as people run
-it, against ours with one worker and with ``--workers``. Part 3 lets one worker train many times
-and follows its memory.
+imports and the first step, which a process pays once. Part 2 measures the whole machine: the rival
+with torch's default threads, as people run it, against ours with one worker and with ``--workers``.
+Part 3 lets one worker train many times and follows its memory.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ import msgspec
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 import nas.data
-from nas.executors import create
-from nas.proxy import Proxy, Recipe, train
+from experiments.benchmarks import proxy_machine
+from nas.proxy import Recipe, train
 from nas.proxy.machine import keep_memory
-from nas.records import Task
 from space import SearchSpace
 
 SPACE = {
@@ -104,9 +105,12 @@ def main() -> None:
     if "1" in args.parts:
         rows += trainings(setting)
     if "2" in args.parts:
-        rows += machine(setting, args.workers, tasks=2 * args.workers if args.small else 24)
+        script = rival(setting, setting["architectures"][:2], threads=None)
+        recipes = dict(list(ways(images, epochs, setting["validation"]).items())[2:])
+        tasks = 2 * args.workers if args.small else 24
+        rows += proxy_machine.machine(setting, recipes, script, args.workers, tasks)
     if "3" in args.parts:
-        memory(setting, 40 if args.small else args.trainings)
+        proxy_machine.memory(setting, 40 if args.small else args.trainings)
     if args.out:
         with open(args.out, "a") as out:
             out.writelines(json.dumps(row) + "\n" for row in rows)
@@ -131,6 +135,7 @@ def prepare(archive: Path, work: Path, count: int, images: int, epochs: int) -> 
         "work": str(work),
         "folder": str(folder),
         "data": data,
+        "space": SPACE,
         "architectures": architectures,
         "images": images,
         "epochs": epochs,
@@ -222,91 +227,6 @@ def one_training(job: dict[str, Any]) -> dict[str, Any]:
         "cpu_seconds": spent,
         "signal": result.signal,
     }
-
-
-def machine(setting: dict[str, Any], workers: int, tasks: int) -> list[dict[str, Any]]:
-    """Part 2: trainings an hour of the whole machine, and how they grow with the workers."""
-    recipes = ways(setting["images"], setting["epochs"], setting["validation"])
-    script = rival(setting, setting["architectures"][:2], threads=None)
-    rows = [{"way": "the script, default threads", "per_hour": _per_hour(script)}]
-    for name in list(recipes)[2:]:
-        for count in (1, workers):
-            amount = max(2, tasks // workers) if count == 1 else tasks
-            rate, peak = _throughput(setting, recipes[name], count, amount)
-            way = f"{name}, {count} worker{'s' * (count > 1)}"
-            rows.append({"way": way, "per_hour": rate, "peak_bytes": peak})
-    print(f"\n{'whole machine':58} {'trainings/h':>12} {'ratio':>7} {'peak of a worker':>18}")
-    for row in rows:
-        peak = f"{row['peak_bytes'] / 2**20:.0f} MiB" if "peak_bytes" in row else ""
-        ratio = row["per_hour"] / rows[0]["per_hour"]
-        print(f"{row['way']:58} {row['per_hour']:12.0f} {ratio:7.1f} {peak:>18}")
-    return rows
-
-
-def _per_hour(trained: list[dict[str, Any]]) -> float:
-    return 3600 * len(trained) / sum(row["seconds"] for row in trained)
-
-
-def _throughput(
-    setting: dict[str, Any], recipe: Recipe, workers: int, amount: int
-) -> tuple[float, int]:
-    """Return trainings an hour and the largest memory of a worker, once all have started."""
-    proxy = Proxy(SPACE, setting["data"], (recipe,), "cpu", cache=f"{setting['work']}/cache")
-    space = SearchSpace.from_config(SPACE, (3, 32, 32), 10)
-    members = [space.architecture(values) for values in setting["architectures"]]
-    executor = create("local", proxy, workers=workers)
-    try:
-        quick = workers  # the first task of each worker pays for its start
-        for number in range(quick):
-            executor.submit(Task(number, members[0]))
-        done = 0
-        while done < quick:
-            done += len(executor.wait(5.0))
-        started = time.perf_counter()
-        for number in range(amount):
-            executor.submit(Task(quick + number, members[number % len(members)]))
-        finished: list[Any] = []
-        while len(finished) < amount:
-            finished += executor.wait(5.0)
-        seconds = time.perf_counter() - started
-        failed = [m.reason for m in finished if not m.ok]
-        if failed:
-            raise RuntimeError(f"a training failed: {failed[0]}")
-        peak = max(_peak(worker) for worker in _children())
-    finally:
-        executor.close()
-    return 3600 * amount / seconds, peak
-
-
-def _children() -> list[int]:
-    import multiprocessing
-
-    return [p.pid for p in multiprocessing.active_children() if p.pid is not None]
-
-
-def _peak(pid: int | str) -> int:
-    """Return the resident memory of a process at its highest, shared pages included."""
-    return _status(pid, "VmHWM:")
-
-
-def _status(pid: int | str, name: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
-
-
-def memory(setting: dict[str, Any], count: int) -> None:
-    """Part 3: the memory of one worker over many short trainings."""
-    recipe = Recipe(epochs=1, images=320, resolution=16, validation_images=256)
-    proxy = Proxy(SPACE, setting["data"], (recipe,), "cpu", cache=f"{setting['work']}/cache")
-    evaluate = proxy()
-    space = SearchSpace.from_config(SPACE, (3, 32, 32), 10)
-    rng, sizes = np.random.default_rng(1), []
-    for number in range(count):
-        evaluate(Task(number, space.sample(rng), seed=number))
-        own, shared = (_status("self", name) >> 20 for name in ("RssAnon:", "RssFile:"))
-        sizes.append(f"{own} + {shared} MiB after {number + 1}")
-    shown = ", ".join(sizes[mark] for mark in (count // 10, count // 4, count // 2, count - 1))
-    print(f"\nmemory (own + shared files) over {count} trainings of random architectures: {shown}")
 
 
 def _processor() -> str:

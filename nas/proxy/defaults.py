@@ -18,8 +18,8 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
     rung stopped. Larger ones are averaged down to half their side, and each rung sees more of them.
     """
     if min(dataset.input_shape[1:]) <= _SMALL:
-        recipe = _with(_TINY_IMAGES, schedule="trapezoid")
-        return _with(recipe, epochs=4), _with(recipe, epochs=12)
+        recipe = _with(_TINY_IMAGES, schedule="trapezoid", cooldown=0.5)
+        return _with(recipe, epochs=3), _with(recipe, epochs=9)
     recipe = Recipe(resolution=_averaged(dataset), validation_images=2000)
     return (
         _with(recipe, epochs=3, images=2000),
@@ -31,7 +31,7 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
 def default_confirmation(dataset: Dataset) -> Recipe:
     """Return the long recipe by which the front is confirmed and exported."""
     if min(dataset.input_shape[1:]) <= _SMALL:
-        return _with(_TINY_IMAGES, epochs=40, learning_rate=0.2, validation_images=None)
+        return _with(_TINY_IMAGES, epochs=30, learning_rate=0.2, validation_images=None)
     return Recipe(epochs=30)
 
 

@@ -1,0 +1,131 @@
+"""What each trick of the proxy's inner loop brings, one taken away at a time.
+
+    python -P experiments/benchmarks/proxy_ablation.py [--sides 16 32] [--steps 40] [--rounds 3]
+
+Every variant takes the same training steps (batch 64, synthetic images, three networks of
+``proxy.py``'s space) in a process of its own; rounds interleave the variants. CPU time counts, so
+that a busy machine disturbs little; the best round stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from experiments.benchmarks.proxy import SPACE
+from nas.proxy.machine import keep_memory
+from nas.proxy.sgd import FusedSGD
+from space import SearchSpace
+
+VARIANTS = (
+    "as it is",
+    "NCHW instead of channels_last",
+    "malloc as it comes",
+    "torch.optim.SGD, not fused",
+    "torch.optim.SGD, fused",
+    "bf16 autocast",
+    "flush denormals",
+    "batch 32",
+    "batch 128",
+    "4 threads",
+)
+
+
+def main() -> None:
+    """Run the variants in turn and print their images per CPU-second."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sides", type=int, nargs="+", default=[16, 32])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(measure(*json.loads(args.one))))
+        return
+    for side in args.sides:
+        best: dict[str, dict[str, float]] = {}
+        for _ in range(args.rounds):
+            for variant in VARIANTS:
+                job = json.dumps([variant, side, args.steps])
+                threads = "4" if variant == "4 threads" else "1"
+                done = subprocess.run(
+                    [sys.executable, "-P", __file__, "--one", job],
+                    env={**os.environ, "OMP_NUM_THREADS": threads},
+                    stdout=subprocess.PIPE, text=True, check=True,
+                )  # fmt: skip
+                found = json.loads(done.stdout.splitlines()[-1])
+                if variant not in best or found["rate"] > best[variant]["rate"]:
+                    best[variant] = found
+        base = best[VARIANTS[0]]["rate"]
+        print(f"\n{side} px{'':26} {'images/CPU-s':>12} {'ratio':>6} {'faults/step':>12}")
+        for variant, found in best.items():
+            ratio = found["rate"] / base
+            print(f"{variant:32} {found['rate']:10.0f} {ratio:8.2f} {found['faults']:12.0f}")
+
+
+def measure(variant: str, side: int, steps: int) -> dict[str, float]:
+    """Take the steps; return images per CPU-second and page faults per step."""
+    torch.set_num_threads(4 if variant == "4 threads" else 1)
+    torch.set_flush_denormal(variant == "flush denormals")
+    if variant != "malloc as it comes":
+        keep_memory()
+    layout = torch.contiguous_format if variant.startswith("NCHW") else torch.channels_last
+    batch = int(variant.split()[1]) if variant.startswith("batch") else 64
+    space = SearchSpace.from_config(SPACE, (3, side, side), 10)
+    rng = np.random.default_rng(0)
+    images = cpu = faults = 0.0
+    for _ in range(3):
+        network = space.build(space.sample(rng)).to(memory_format=layout)
+        x = torch.randn(batch, 3, side, side).to(memory_format=layout)
+        y = torch.randint(0, 10, (batch,))
+        step = _stepper(network, variant)
+        for _ in range(4):
+            step(x, y)
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        for _ in range(steps * 64 // batch):
+            step(x, y)
+            images += batch
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        cpu += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        faults += after.ru_minflt - before.ru_minflt
+    return {"rate": images / cpu, "faults": faults / (images / batch)}
+
+
+def _stepper(network: nn.Module, variant: str) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    parameters = list(network.parameters())
+    optimiser = None
+    if variant.startswith("torch.optim"):
+        fused = variant.endswith(", fused")
+        optimiser = torch.optim.SGD(
+            parameters, 0.05, 0.9, weight_decay=5e-4, nesterov=True, fused=fused
+        )
+    ours = FusedSGD(parameters, 0.9, 5e-4)
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=variant == "bf16 autocast"):
+            loss = F.cross_entropy(network(x), y)
+        ours.zero_grad()
+        loss.backward()
+        if optimiser is None:
+            ours.step(0.05)
+        else:
+            optimiser.step()
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
