@@ -40,7 +40,6 @@ VARIANTS = (
     "flush denormals",
     "batch 32",
     "batch 128",
-    "4 threads",
 )
 
 
@@ -60,10 +59,9 @@ def main() -> None:
         for _ in range(args.rounds):
             for variant in VARIANTS:
                 job = json.dumps([variant, side, args.steps])
-                threads = "4" if variant == "4 threads" else "1"
                 done = subprocess.run(
                     [sys.executable, "-P", __file__, "--one", job],
-                    env={**os.environ, "OMP_NUM_THREADS": threads},
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
                     stdout=subprocess.PIPE, text=True, check=True,
                 )  # fmt: skip
                 found = json.loads(done.stdout.splitlines()[-1])
@@ -78,7 +76,7 @@ def main() -> None:
 
 def measure(variant: str, side: int, steps: int) -> dict[str, float]:
     """Take the steps; return images per CPU-second and page faults per step."""
-    torch.set_num_threads(4 if variant == "4 threads" else 1)
+    torch.set_num_threads(1)
     torch.set_flush_denormal(variant == "flush denormals")
     if variant != "malloc as it comes":
         keep_memory()
