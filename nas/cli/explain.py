@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.seeds < 1:
         raise PlugnasError(f"--seeds must be at least 1, but got {args.seeds}")
+    if not args.settle and (args.trials, args.workers) != (None, None):
+        raise PlugnasError("--trials and --workers are of the experiment that --settle SLOT runs")
     directory = with_workers(RunDirectory.read(args.run_dir), args.workers)
     view = RunView.open(directory)
     if args.settle:

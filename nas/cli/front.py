@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     run_directory = RunDirectory.read(args.run_dir)
     objectives = dict(run_directory.job.objectives)
     if args.x:
-        objectives = {"accuracy": "max", _cost(args.x): "min"}
+        objectives = {"accuracy": "max", _cost(args.x, "--x is"): "min"}
     budget = _budget(args.budget) if args.budget else None
     view = front_report.RunView.open(run_directory, objectives, budget)
     _recorded(args.x, view)
@@ -81,13 +81,13 @@ def _control(path: Path | None, objectives: dict, budget: Any) -> Any:
     return front_report.RunView.open(RunDirectory.read(path), objectives, budget)
 
 
-def _cost(name: str) -> str:
+def _cost(name: str, what: str) -> str:
     from modules import PlugnasError, did_you_mean
     from nas.job import COSTS
 
     if name not in COSTS:
         raise PlugnasError(
-            f"--x is one of {', '.join(COSTS)}, not `{name}`{did_you_mean(name, COSTS)}"
+            f"{what} one of {', '.join(COSTS)}, not `{name}`{did_you_mean(name, COSTS)}"
         )
     return name
 
@@ -101,5 +101,7 @@ def _budget(pairs: list[str]) -> dict[str, float]:
         name, separator, value = pair.partition("=")
         if not separator:
             raise PlugnasError(f"--budget takes COST=LIMIT, such as flops=5M, not `{pair}`")
-        budget[_cost(name)] = quantity(value, f"--budget {name}")
+        budget[_cost(name, "--budget COST=LIMIT takes as COST")] = quantity(
+            value, f"--budget {name}"
+        )
     return budget

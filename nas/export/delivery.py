@@ -25,8 +25,10 @@ from nas.export import (
     train_py,
 )
 from nas.export.errors import ExportError
-from nas.export.subject import Subject
+from nas.export.subject import Subject, module_keys
 from nas.ledger import versions
+from space import parts_of
+from space.parameter import Token
 
 FORMATS = ("pt2", "onnx", "safetensors", "source")
 _SECONDS = 0.3  # for the latency of each file
@@ -161,7 +163,7 @@ def deliver_all(subjects: Sequence[tuple[Subject, Path]], options: Options) -> l
 
 
 def _write_models(subject: Subject, target: Path, path: Path, options: Options) -> _Work:
-    wanted, skipped = _formats(subject, options)
+    wanted, skipped = formats_of(subject.id, subject.values, options)
     served = subject.served(deploy=options.deploy, preprocessing=options.preprocessing)
     work = _Work(subject, options, path, served)
     files = []
@@ -196,14 +198,20 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
     return work
 
 
-def _formats(subject: Subject, options: Options) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the formats to write, and the reasons for those that a module does not allow."""
+def formats_of(
+    identity: str, values: Mapping[str, Token], options: Options
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the formats to write, and the reasons for those that a module does not allow.
+
+    Raises:
+        ExportError: the options ask for what is not there or what a module does not allow.
+    """
     if options.quantize not in (None, "int8"):
         raise ExportError(f"--quantize takes int8, not `{options.quantize}`")
     if options.quantize and not options.deploy:
         raise ExportError("int8 is made of the deploy form; leave out --keep-training-form")
     reasons: dict[str, str] = {}
-    for key in sorted(subject.module_keys):
+    for key in sorted(module_keys(parts_of(values))):
         for name, reason in modules.get(key).export.items():
             reasons.setdefault(name, f"`{key}`: {reason}")
     for name in options.formats or ():
@@ -213,7 +221,7 @@ def _formats(subject: Subject, options: Options) -> tuple[tuple[str, ...], dict[
                 f"{modules.did_you_mean(name, FORMATS)}"
             )
         if name in reasons:
-            raise ExportError(f"{subject.id} cannot be written as {name}: {reasons[name]}")
+            raise ExportError(f"{identity} cannot be written as {name}: {reasons[name]}")
     wanted = options.formats or tuple(name for name in FORMATS if name not in reasons)
     if "source" in wanted and "safetensors" not in wanted:
         wanted = (*wanted, "safetensors")  # model.py reads its weights from there

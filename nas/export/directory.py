@@ -22,9 +22,7 @@ def whole(target: Path) -> Iterator[Path]:
     Raises:
         ExportError: something else lies there, or the place cannot be written.
     """
-    occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
-    if occupied and not (target / hashes.NAME).exists():
-        raise ExportError(f"{target} exists and is no export; choose another --to")
+    check_free(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -42,6 +40,13 @@ def whole(target: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def check_free(target: Path) -> None:
+    """Raise ExportError where something lies that is no export."""
+    occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    if occupied and not (target / hashes.NAME).exists():
+        raise ExportError(f"{target} exists and is no export; choose another --to")
 
 
 def _take_place(work: Path, target: Path) -> None:

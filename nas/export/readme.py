@@ -50,7 +50,7 @@ def write(subject: Subject, directory: Path, about: About) -> None:
         _costs(subject, about),
         _architecture(subject),
         _loading(subject, about),
-        _training(about),
+        _training(subject, about),
         _checks(about),
     ]
     text = "\n\n".join(section for section in sections if section)
@@ -123,6 +123,12 @@ def _costs(subject: Subject, about: About) -> str:
         "(quartiles in brackets), measured when the export was made; costs are those of the deploy "
         "form."
     )
+    counted, (_, height, width) = str(subject.values["input"]), subject.input_shape
+    if counted.split("x")[1:] != [str(height), str(width)]:
+        note += (
+            f" Costs and the table below are for the search's images, {counted}; the latencies for "
+            f"the {height}x{width} of training."
+        )
     return "## Costs\n\n" + "\n".join(rows) + f"\n\n{note}"
 
 
@@ -204,13 +210,15 @@ def _loading(subject: Subject, about: About) -> str:
     return "## Loading\n\n" + "\n\n".join([*parts, *missing])
 
 
-def _training(about: About) -> str:
+def _training(subject: Subject, about: About) -> str:
     if "train.py" not in about.files:
         return ""
+    recipe = subject.provenance.recipe
+    size = f" at {recipe['height']}x{recipe['width']} pixels" if "height" in recipe else ""
     return (
         "## Training from scratch\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
-        "IMAGES holds a folder of images per class, named as the classes above. The recipe is at "
-        "the top of `train.py`; it needs torch, numpy and Pillow. Read the result by "
+        "IMAGES holds a folder of images per class, named as the classes above. The recipe"
+        f"{size} is at the top of `train.py`; it needs torch, numpy and Pillow. Read the result by "
         "`Network().load_state_dict(torch.load('weights.pt', weights_only=True))`."
     )
 

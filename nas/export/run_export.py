@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from nas.data import Dataset
 from nas.data import load as load_data
-from nas.export.delivery import Delivery, Options, deliver_all
+from nas.export import directory
+from nas.export.delivery import Delivery, Options, deliver_all, formats_of
 from nas.export.subject import Provenance, Subject
 from nas.export.weights import Notify, trained_size, weights_of
 from nas.front import Member
@@ -36,17 +37,25 @@ def export_members(
     Raises:
         PlugnasError: as ``weights_of`` and ``deliver_all``; nothing is left behind.
     """
+    options = options or Options()
+    targets = [_target(view, member, to, alone=len(members) == 1) for member in members]
+    for member, target in zip(members, targets, strict=True):  # refused before anything trains
+        formats_of(member.id, member.architecture.values, options)
+        directory.check_free(target)
     dataset = load_data(view.run.job.data, base=view.run.base)
     subjects = []
-    for member in members:
-        target = view.run.path / "export" / member.id
-        if to is not None:
-            target = to if len(members) == 1 else to / member.id
+    for member, target in zip(members, targets, strict=True):
         network, provenance = weights_of(view, member, dataset, train_now=train_now, notify=notify)
         notify(f"{member.id}: weights {provenance.note}")
         size = trained_size(view, member, dataset, provenance)
         subjects.append((_subject(member, network, provenance, dataset, size), target))
-    return deliver_all(subjects, options or Options())
+    return deliver_all(subjects, options)
+
+
+def _target(view: RunView, member: Member, to: Path | None, *, alone: bool) -> Path:
+    if to is None:
+        return view.run.path / "export" / member.id
+    return to if alone else to / member.id
 
 
 def _subject(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -70,8 +70,7 @@ class Subject:
     @property
     def module_keys(self) -> set[str]:
         """The keys of the zoo that stand in the network."""
-        choices = [v for part in self.parts for v in vars(part.spec).values()]
-        return {choice.key for choice in choices if isinstance(choice, Choice)}
+        return module_keys(self.parts)
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return uint8 images (B, H, W, C) as the bare network takes them: (B, C, H, W)."""
@@ -87,3 +86,9 @@ class Subject:
     def inputs(self, images: Tensor, *, preprocessing: bool) -> Tensor:
         """Return uint8 images as the served model takes them."""
         return images if preprocessing else self.normalised(images)
+
+
+def module_keys(parts: Iterable[Part]) -> set[str]:
+    """Return the keys of the zoo that stand in the parts of a network."""
+    choices = [v for part in parts for v in vars(part.spec).values()]
+    return {choice.key for choice in choices if isinstance(choice, Choice)}

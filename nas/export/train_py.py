@@ -16,6 +16,8 @@ _CONSTANTS = {
     "MOMENTUM": "momentum",
     "WEIGHT_DECAY": "weight_decay",
     "LABEL_SMOOTHING": "label_smoothing",
+    "HEIGHT": "height",
+    "WIDTH": "width",
     "SHIFT": "shift",
     "MIRROR": "mirror",
 }

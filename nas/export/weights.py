@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 from collections.abc import Callable, Mapping
@@ -54,12 +55,15 @@ def _confirmed(
     network = build(member.architecture.values)
     read_weights(network, folder / f"seed{first['seed']}.safetensors")
     accuracies = [float(r["values"]["accuracy"]) for r in records]
-    recipe = long_recipe(view, dataset)
+    recipe = _confirmed_recipe(view)
     part = "test" if len(dataset.test) else "validation"
+    others = (
+        f", the first of {len(records)} rather than the best, so that the accuracy flatters nobody"
+    )
     return _settled(network), Provenance(
         source="confirmation",
-        note=f"trained with the long recipe by `nas confirm`; seed {first['seed']} of "
-        f"{len(records)}, the first rather than the best, so that the accuracy flatters nobody",
+        note=f"trained with the long recipe ({recipe.epochs} epochs) by `nas confirm` under seed "
+        f"{first['seed']}{others if len(records) > 1 else ''}",
         seed=int(first["seed"]),
         accuracy=float(first["values"]["accuracy"]),
         measured_on=f"{part} images",
@@ -70,20 +74,37 @@ def _confirmed(
     )
 
 
+def _confirmed_recipe(view: RunView) -> Recipe:
+    """Return the recipe that was confirmed with; `nas confirm --epochs` may differ from the job."""
+    stated = [e["confirm"]["recipe"] for e in _confirm_ledger(view) if "confirm" in e]
+    if not stated:
+        raise ExportError(
+            f"{view.run.path / 'confirm'} does not say by which recipe its weights were trained; "
+            "run `nas confirm` again, or export with --train"
+        )
+    return msgspec.convert(stated[-1], Recipe)  # all the same: another recipe is refused
+
+
 def _confirmations(view: RunView, identity: str) -> list[Mapping[str, Any]]:
-    """Read the sound confirmations of an architecture; a torn last line is left out."""
+    """Return the sound confirmations of an architecture."""
+    return [
+        record
+        for record in _confirm_ledger(view)
+        if record.get("architecture", {}).get("id") == identity
+        and record.get("status", "ok") == "ok"
+        and "accuracy" in record.get("values", {})
+    ]
+
+
+def _confirm_ledger(view: RunView) -> list[dict[str, Any]]:
+    """Read headers and records of the long trainings; a torn last line is left out."""
     path = view.run.path / "confirm" / "confirm.jsonl"
     if not path.exists():
         return []
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        ours = record.get("architecture", {}).get("id") == identity
-        if ours and record.get("status", "ok") == "ok" and "accuracy" in record.get("values", {}):
-            found.append(record)
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
     return found
 
 
@@ -102,7 +123,8 @@ def _long(
     _sound(training.reason)
     return _settled(training.network), Provenance(
         source="long recipe",
-        note=f"trained at export with the long recipe on {' and '.join(learn)} images, seed 0",
+        note=f"trained at export with the long recipe ({recipe.epochs} epochs) on "
+        f"{' and '.join(learn)} images, seed 0",
         seed=0,
         accuracy=training.accuracy,
         measured_on=f"{part} images",
@@ -168,9 +190,13 @@ def trained_size(
     view: RunView, member: Member, dataset: Dataset, provenance: Provenance
 ) -> tuple[int, int]:
     """Return the height and width of the images that the weights were trained on."""
+    if provenance.source == "proxy":
+        return _size(rungs(view, dataset)[member.rung], dataset)
+    return provenance.recipe["height"], provenance.recipe["width"]
+
+
+def _size(recipe: Recipe, dataset: Dataset) -> tuple[int, int]:
     _, height, width = dataset.input_shape
-    short = provenance.source == "proxy"
-    recipe = rungs(view, dataset)[member.rung] if short else long_recipe(view, dataset)
     rows = recipe.resolution or height
     return rows, max(1, round(width * rows / height))
 
@@ -183,7 +209,8 @@ def build(values: Mapping[str, Token]) -> nn.Module:
 def _plain(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     """Return a recipe as plain data, with what the data set decides filled in."""
     data = msgspec.structs.asdict(recipe)
-    rows = recipe.resolution or dataset.input_shape[1]
+    rows, columns = _size(recipe, dataset)
+    data["height"], data["width"] = rows, columns
     data["shift"] = max(1, rows // 8) if recipe.shift is None else recipe.shift
     data["mirror"] = dataset.mirror if recipe.mirror is None else recipe.mirror
     return data

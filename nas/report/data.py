@@ -42,7 +42,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     _add_confirmation(networks, confirmation)
     return _plain(
         {
-            "run": view.run.path.name,
+            "run": view.run.path.resolve().name,  # `nas front .` has a name too
             "path": str(view.run.path),
             "made": time.strftime("%Y-%m-%d %H:%M"),
             "objectives": dict(view.objectives),

@@ -49,7 +49,7 @@ def picture(view: RunView) -> Picture:
     sound = [m for m in view.members if math.isfinite(m["accuracy"]) and math.isfinite(m[cost])]
     knee = point(fronts.knee(view.front, view.objectives)) if view.front else None
     return Picture(
-        title=f"{view.run.path.name}: {len(view.front)} networks that nothing beats, "
+        title=f"{view.run.path.resolve().name}: {len(view.front)} networks that nothing beats, "
         f"of {len(view.members)} evaluated",
         caption="accuracy: the proxy's, on validation images"
         + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")

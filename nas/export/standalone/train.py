@@ -27,6 +27,8 @@ LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 LABEL_SMOOTHING = 0.0
+HEIGHT = model.INPUT_SHAPE[1]  # pixels of the images to train on
+WIDTH = model.INPUT_SHAPE[2]
 SHIFT = 1  # largest random shift in pixels
 MIRROR = False  # whether a mirrored image keeps its class
 SEED = 0
@@ -36,14 +38,14 @@ log = logging.getLogger("train")
 
 
 def read_image(path: Path) -> Tensor:
-    """Return an image as uint8 (C, H, W) at the network's size, cropped around the centre."""
-    channels, height, width = model.INPUT_SHAPE
+    """Return an image as uint8 (C, H, W) at the recipe's size, cropped around the centre."""
+    channels = model.INPUT_SHAPE[0]
     with Image.open(path) as file:
         image = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
-        if image.size != (width, height):
-            image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+        if image.size != (WIDTH, HEIGHT):
+            image = ImageOps.fit(image, (WIDTH, HEIGHT), Image.Resampling.BILINEAR)
         pixels = numpy.array(image, dtype=numpy.uint8)
-    return torch.from_numpy(pixels).reshape(height, width, channels).permute(2, 0, 1)
+    return torch.from_numpy(pixels).reshape(HEIGHT, WIDTH, channels).permute(2, 0, 1)
 
 
 def read_folder(folder: Path) -> tuple[Tensor, Tensor]:

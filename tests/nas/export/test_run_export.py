@@ -66,7 +66,8 @@ def test_confirmed_weights_come_first_and_their_first_seed(run, tmp_path):
     member = RunView.open(run).pick("best")
     folder = run.path / "confirm" / member.id
     folder.mkdir(parents=True)
-    records = [{"ledger": 1}]
+    recipe = {"epochs": 7, "resolution": 4}  # as of `nas confirm --epochs 7`; the job says 1
+    records = [{"ledger": 1, "confirm": {"recipe": recipe}}]
     for seed, accuracy in ((0, 0.97), (1, 0.99)):
         torch.manual_seed(seed)
         state = build(member.architecture.values).state_dict()
@@ -84,6 +85,9 @@ def test_confirmed_weights_come_first_and_their_first_seed(run, tmp_path):
     assert (weights["source"], weights["seed"], weights["n"]) == ("confirmation", 0, 2)
     assert weights["accuracy"] == 0.97
     assert weights["mean"] == pytest.approx(0.98)
+    assert weights["recipe"]["epochs"] == 7
+    assert "(7 epochs)" in (to / "README.md").read_text()
+    assert described(to)["input_shape"] == [1, 4, 4]
     torch.manual_seed(0)
     expected = build(member.architecture.values).state_dict()
     found = safetensors.torch.load_file(to / "model.safetensors")
@@ -106,6 +110,7 @@ def test_every_member_of_the_front(run, tmp_path):
     [
         (["--pick", "nosuch"], "is no pick"),
         (["--format", "tflite"], "--format is one or more of pt2"),
+        (["--format", "source,"], "--format is one or more of pt2"),
         (["--quantize", "int3"], "--quantize takes int8"),
     ],
 )
@@ -115,7 +120,34 @@ def test_bad_input_is_one_paragraph_and_leaves_nothing(run, tmp_path, capsys, ar
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+    assert "training" not in error  # refused before anything is trained
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_the_user_s_is_refused_before_anything_is_trained(run, tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert main(["export", str(run.path), "--train", "--to", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "exists and is no export" in error
+    assert "training" not in error
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_train_py_follows_the_long_recipe_though_the_proxy_s_images_were_smaller(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLUGNAS_CACHE", str(tmp_path / "cache"))
+        proxy = {"rungs": [{"epochs": 1, "images": 100, "resolution": 4}]}
+        small = make_run(tmp_path / "run", trials=3, proxy=proxy, confirm={"epochs": 2})
+        to = tmp_path / "out"
+        command = ["export", str(small.path), "--to", str(to), "--format", "source"]
+        assert main(command) == 0
+    assert described(to)["input_shape"] == [1, 4, 4]
+    script = (to / "train.py").read_text()
+    for line in ("EPOCHS = 2", "HEIGHT = 8", "WIDTH = 8"):
+        assert f"\n{line} " in script or f"\n{line}\n" in script
+    readme = (to / "README.md").read_text()
+    assert "Costs and the table below are for the search's images, 1x8x8" in readme
+    assert "The recipe at 8x8 pixels" in readme
 
 
 def test_importing_what_is_no_export_or_was_changed(run, tmp_path, capsys):
