@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules.errors import PlugnasError, did_you_mean
-from nas.drive import Event, Listener
 from nas.records import Measurement
+
+if TYPE_CHECKING:
+    from nas.drive import Event, Listener
 
 NAMES = ("tensorboard", "mlflow", "wandb")
 

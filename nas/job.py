@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from nas import callbacks
 from nas.proxy.recipe import Recipe
 from space.config import SpaceConfig
 from space.typed import ConfigError, convert, read_yaml
@@ -125,7 +126,7 @@ def parse(data: Any, where: str = "job") -> Job:
     job = convert(data, Job, where)
     try:
         _check(job)
-    except ConfigError as error:
+    except (ConfigError, callbacks.CallbackError) as error:
         raise ConfigError(f"{where}: {error}") from None
     return job
 
@@ -152,7 +153,32 @@ def _check(job: Job) -> None:
             raise ConfigError(f"{name} must be at least 1, but got {value}")
     if isinstance(job.workers, int) and job.workers < 1:
         raise ConfigError(f"workers must be at least 1 or `auto`, but got {job.workers}")
-    _ = job.executor_config
+    _check_ranges(job)
+    callbacks.parse(job.callbacks)
+
+
+def _check_ranges(job: Job) -> None:
+    """Refuse numbers that are typed right and mean nothing."""
+    executor, latency, confirm = job.executor_config, job.latency, job.confirm
+    positive: dict[str, float | None] = {"timeout": job.timeout, "timeout_s": job.timeout_s}
+    if latency is not None:
+        positive |= {f"latency.{n}": getattr(latency, n) for n in ("batch", "threads", "rounds")}
+    if confirm is not None:
+        positive |= {"confirm.seeds": confirm.seeds, "confirm.epochs": confirm.epochs}
+    for name, value in positive.items():
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} must be above 0, but got {value}")
+    least = {"seed": job.seed} | {
+        f"executor.{n}": getattr(executor, n) for n in ("cpus", "gpus", "max_failures")
+    }
+    for name, value in least.items():
+        if not value >= 0:
+            raise ConfigError(f"{name} must be at least 0, but got {value}")
+    if executor.address and executor.name != "ray":
+        raise ConfigError(
+            f"executor.address is that of a Ray cluster, but the executor is `{executor.name}`; "
+            "take `ray`, or leave the address out"
+        )
 
 
 def quantity(value: Quantity, name: str) -> float:

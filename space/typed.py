@@ -19,6 +19,22 @@ class ConfigError(PlugnasError):
     """A job file that does not say what a job must say."""
 
 
+class _OnceLoader(yaml.SafeLoader):
+    """YAML in which a key stands once; PyYAML itself lets the last one win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Refuse a key that was given before."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key `{key.value}` is given twice", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> Any:
     """Parse a YAML file.
 
@@ -33,7 +49,7 @@ def read_yaml(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _OnceLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
 
@@ -63,6 +79,12 @@ def _explain(text: str, kind: Any) -> str:
     missing = re.search(r"missing required field `(.+)`", message)
     if missing:
         return f"{place}: the key `{missing[1]}` is required"
+    wrong = re.search(r"invalid enum value '(.+)'", message, re.IGNORECASE)
+    if wrong:
+        known = sorted(_literals(kind, place))
+        return f"{place}: `{wrong[1]}` is none of {', '.join(known)}{did_you_mean(wrong[1], known)}"
+    for jargon, word in (("object", "mapping"), ("array", "list"), ("str", "text")):
+        message = re.sub(rf"\b{jargon}\b", word, message)
     return f"{place}: {message[0].lower()}{message[1:]}"
 
 
@@ -73,6 +95,16 @@ def _fields(kind: Any, place: str) -> set[str]:
         for step in re.findall(r"[^.\[\]]+", place):
             kinds = [inner for k in kinds for inner in _step(k, step)]
     return {name for k in kinds for struct in _structs(k) for name in struct.__struct_fields__}
+
+
+def _literals(kind: Any, place: str) -> set[str]:
+    """Words allowed at a path such as ``proxy.precision``."""
+    kinds = [kind]
+    for step in re.findall(r"[^.\[\]]+|\.\.\.", place):
+        kinds = [inner for k in kinds for inner in _step(k, step)]
+    options = [option for k in kinds for option in (k, *typing.get_args(k))]
+    literals = [o for o in options if typing.get_origin(o) is typing.Literal]
+    return {str(word) for o in literals for word in typing.get_args(o)}
 
 
 def _structs(kind: Any) -> list[Any]:

@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
             name,
             help=summary.rstrip(".").lower()[:1] + summary.rstrip(".")[1:],
             description=summary,
-            epilog=rest.strip() or None,
+            epilog=rest.strip("\n").rstrip() or None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.configure(sub)

@@ -9,6 +9,7 @@ Ctrl-C ends cleanly; the same command continues where it stopped.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     print(to_text(RunView.open(RunDirectory.read(run_dir))))
     for reason, count in _reasons(result.failures):
         print(f"failed: {count} x {reason}")
-    again = f"nas search {args.job}" + (f" --run-dir {run_dir}" if args.run_dir else "")
+    again = _again(args)
     if result.reason == "interrupted":
         print(f"interrupted; everything measured is kept. To continue: {again}")
         return 130
@@ -59,6 +60,15 @@ def run(args: argparse.Namespace) -> int:
     if result.reason == "exhausted":
         print("every architecture within budget has been evaluated")
     return 0
+
+
+def _again(args: argparse.Namespace) -> str:
+    """Return the same command as one would type it: no option lost, odd names quoted."""
+    words = ["nas", "search", str(args.job)]
+    for name in ("run_dir", "trials", "timeout", "workers", "seed", "executor", "address"):
+        if (value := getattr(args, name)) is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def _changed(job: Any, args: argparse.Namespace) -> Any:

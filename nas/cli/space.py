@@ -16,10 +16,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what the job's space holds."""
+    from modules import PlugnasError
     from nas import job as jobs
     from nas.preparation import prepare
     from nas.space_report import describe, text
 
+    if args.samples < 1:
+        raise PlugnasError(f"--samples must be at least 1, but got {args.samples}")
     prepared = prepare(jobs.load(args.job), args.job.parent)
     data = describe(prepared, samples=args.samples)
     print(json.dumps(data, indent=2) if args.json else text(data))

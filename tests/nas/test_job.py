@@ -42,7 +42,17 @@ def test_quantities(text, number):
         ({"budget": {"flops": "2 MB"}}, "must be a number such as"),
         ({"budget": {"flops": -1}}, "above 0"),
         ({"workers": 0}, "at least 1 or `auto`"),
-        ({"executor": "slurm"}, "executor"),
+        ({"executor": "rya"}, "executor: name: `rya` is none of local, ray, serial; did you mean"),
+        ({"executor": {"cpus": -1}}, r"executor.cpus must be at least 0"),
+        ({"executor": {"name": "local", "address": "a:1"}}, "address is that of a Ray cluster"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"timeout": -3}, "timeout must be above 0"),
+        ({"timeout_s": 0}, "timeout_s must be above 0"),
+        ({"latency": {"batch": 0}}, "latency.batch must be above 0"),
+        ({"confirm": {"seeds": 0}}, "confirm.seeds must be above 0"),
+        ({"callbacks": ["tensorbord"]}, "did you mean `tensorboard`"),
+        ({"objectives": {"flops": "mn"}}, "`mn` is none of max, min; did you mean `min`"),
+        ({"proxy": {"rungs": [1]}}, r"rungs\[0\]: expected `mapping`, got `int`"),
         ({"space": {"stages": [{"widht": 8}]}}, r"space.stages\[0\]: unknown key `widht`"),
     ],
 )
@@ -60,6 +70,9 @@ def test_files(tmp_path):
         jobs.load(tmp_path / "job.yaml")
     with pytest.raises(ConfigError, match="not valid YAML"):
         jobs.load(tmp_path / "jobs.yaml")
+    (tmp_path / "twice.yaml").write_text("trials: 6\nseed: 1\ntrials: 7\n")
+    with pytest.raises(ConfigError, match="`trials` is given twice"):
+        jobs.load(tmp_path / "twice.yaml")
     (tmp_path / "list.yaml").write_text("- 1")
     with pytest.raises(ConfigError, match="mapping of keys, but got list"):
         jobs.load(tmp_path / "list.yaml")

@@ -168,3 +168,16 @@ def test_a_full_disk_loses_nothing(folder, capsys):
         assert all(line.endswith("}") for line in lines)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_the_command_to_go_on_keeps_every_option_and_quotes_odd_names(folder, capsys):
+    Path("ein dir").mkdir()
+    job = write({"trials": 3}, "ein dir/jöb.yaml")
+    argv = ["search", job, "--run-dir", "a b", "--timeout", "1e-9", "--seed", "4"]
+    assert main(argv) == 0
+    line = capsys.readouterr().out.strip().splitlines()[-1]
+    assert line.endswith("nas search 'ein dir/jöb.yaml' --run-dir 'a b' --timeout 1e-09 --seed 4")
+
+
+def test_a_cost_range_needs_a_sample(folder, capsys):
+    assert "--samples" in refused(capsys, "space", write({}), "--samples", 0)
