@@ -118,8 +118,8 @@ def _check(view: RunView, prepared: Prepared, recipe: Recipe) -> None:
         if before is not None and before != msgspec.to_builtins(recipe):
             raise ConfirmError(
                 f"{long} holds trainings of another recipe ({before.get('epochs')} epochs, now "
-                f"{recipe.epochs}), which cannot be compared; use that one, or move {long.parent} "
-                "away"
+                f"{recipe.epochs}), which cannot be compared; give "
+                f"--epochs {before.get('epochs')}, or move {long.parent} away"
             )
 
 

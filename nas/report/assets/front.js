@@ -87,8 +87,9 @@ function frontLegend() {
   if (DATA.confirmation) items.push([icon('<path d="M9 1V15" stroke="var(--ink)"/><rect x="5.5" y="4.5" width="7" height="7" fill="var(--paper)" stroke="var(--ink)"/>'), "confirmed on test images, ± sd over seeds"]);
   $("front-legend").innerHTML = items.map(([i, t]) => `<span>${i}${esc(t)}</span>`).join("");
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
+  const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
   $("front-note").textContent = `Filled points are non-dominated in ${goals}; the line is the best accuracy within each ${state.cost}. ` +
-    `Accuracy is the proxy's, on validation images. ${finite(DATA.hypervolume) ? `Hypervolume ${DATA.hypervolume.toFixed(4)} of the box from accuracy 0 and the budget to accuracy 1 and cost 0. ` : ""}Point at a network for its modules; choose it for its drawing.`;
+    `Accuracy is the proxy's, on validation images. ${finite(DATA.hypervolume) ? `Hypervolume ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best thinkable. ` : ""}Point at a network for its modules; choose it for its drawing.`;
 }
 
 function frontTable() {
