@@ -141,9 +141,23 @@ def _same_job(path: Path, before: RunDirectory, job: Job, facts: Facts) -> None:
     for name in ("data", "proxy"):
         old, new = getattr(before.job, name), getattr(job, name)
         if old != new:
+            place, then, now = _difference(msgspec.to_builtins(old), msgspec.to_builtins(new), name)
             raise RunError(
-                f"{path} holds another job: its `{name}` is {old!r}, this job's is {new!r}; "
+                f"{path} holds another job: its `{place}` is {then!r}, this job's is {now!r}; "
                 "choose another --run-dir"
             )
     if before.facts.data != facts.data:
         raise RunError(f"the images have changed since {path} was begun; choose another --run-dir")
+
+
+def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:
+    """Return the first place where two plain values differ, and what stands there."""
+    pairs: list[tuple[str, Any, Any]] = []
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        pairs = [(f"{place}.{key}", old[key], new[key]) for key in old]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(f"{place}[{i}]", *both) for i, both in enumerate(zip(old, new, strict=True))]
+    for inner, then, now in pairs:
+        if then != now:
+            return _difference(then, now, inner)
+    return place, old, new

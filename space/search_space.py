@@ -43,6 +43,8 @@ class SearchSpace:
     """
 
     def __init__(self, choices: Mapping[str, Sequence[Token]]) -> None:
+        if not isinstance(choices, Mapping):
+            raise SpaceError(f"a space is a mapping of names to choices, but got {choices!r}")
         parameters = [_plain_parameter(name, values) for name, values in choices.items()]
         if not parameters:
             raise SpaceError("a space needs at least one parameter, but got none")

@@ -56,3 +56,8 @@ def test_settings_are_pinned_or_opened():
     space = SearchSpace.from_config({"stages": STAGES, "slots": slots}, (3, 8, 8), 2)
     assert _choices(space, "stage1.block1.attention.se.reduction") == (8, 4)
     assert _choices(space, "stage1.block1.attention.cbam.kernel_size") == (3,)
+
+
+def test_a_plain_space_is_a_mapping():
+    with pytest.raises(PlugnasError, match="mapping of names to choices"):
+        SearchSpace(["layer0"])

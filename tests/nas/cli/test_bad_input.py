@@ -181,3 +181,11 @@ def test_the_command_to_go_on_keeps_every_option_and_quotes_odd_names(folder, ca
 
 def test_a_cost_range_needs_a_sample(folder, capsys):
     assert "--samples" in refused(capsys, "space", write({}), "--samples", 0)
+
+
+def test_another_job_is_named_by_the_place_where_it_differs(folder, capsys):
+    assert main(["search", write({}), "--run-dir", "kept"]) == 0
+    capsys.readouterr()
+    other = write({"proxy": {"rungs": [{"epochs": 2, "images": 64}]}}, "other.yaml")
+    text = refused(capsys, "search", other, "--run-dir", "kept")
+    assert "its `proxy.rungs[0].epochs` is 1, this job's is 2" in text
