@@ -134,7 +134,10 @@ def error_floor(accuracies: Sequence[float]) -> float | None:
 def _accuracy_range(picture: Picture, shown: Sequence[float]) -> tuple[float, float]:
     """From the lowest twentieth (a few wrecks shall not flatten the rest) to the best."""
     finite = np.array([a for a in shown if math.isfinite(a)])
-    low = min([float(np.quantile(finite, 0.05)), *[p.accuracy for p in picture.front]])
+    whole = [p.accuracy for p in picture.front]  # what must be seen to its end
+    for mean, deviation in (picture.confirmed or {}).values():
+        whole.append(mean - (deviation if math.isfinite(deviation) else 0.0))
+    low = min([float(np.quantile(finite, 0.05)), *whole])
     return low, float(finite.max())
 
 
