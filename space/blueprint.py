@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -169,6 +170,15 @@ class Blueprint:
             before, (height, width) = here, after
         yield _Place(self.context, "context", (before,), (0, height, width))
         yield _Place(self.pooling, "pooling", (before,), (0, height, width))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the memory of refusals out: a cache cannot travel to another process."""
+        return {name: value for name, value in vars(self).items() if name != "_refusal"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what travelled, with an empty memory of refusals."""
+        vars(self).update(state)
+        self._refusal = cache(self._refusal_uncached)
 
     def _refusal_uncached(self, slot: str, choice: Choice, site: Site) -> str | None:
         return adapters.refusal(modules.get(choice.key), slot, site, dict(choice.setting))

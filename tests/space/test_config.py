@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+
+import numpy as np
 import pytest
 
 from modules import PlugnasError
@@ -61,3 +64,11 @@ def test_settings_are_pinned_or_opened():
 def test_a_plain_space_is_a_mapping():
     with pytest.raises(PlugnasError, match="mapping of names to choices"):
         SearchSpace(["layer0"])
+
+
+def test_a_space_travels_to_another_process():
+    space = SearchSpace.from_config({"stages": STAGES, "context": ["aspp", "none"]}, (3, 8, 8), 2)
+    again = pickle.loads(pickle.dumps(space))
+    assert again.fingerprint == space.fingerprint
+    assert again.refusals() == space.refusals()
+    assert again.refusal(again.sample(np.random.default_rng(0))) is None
