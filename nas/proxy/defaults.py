@@ -14,12 +14,12 @@ _TINY_IMAGES = Recipe(batch_size=32, shift=0, label_smoothing=0.1, validation_im
 def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
     """Return the recipes of the search, cheapest first.
 
-    Of images up to 12 pixels all are trained on, and a promoted training goes on where the lower
-    rung stopped. Larger ones are averaged down to half their side, and each rung sees more of them.
+    Images up to 12 pixels get one rung: trainings are so short that a lower one ranks too poorly
+    to save any (experiments/benchmarks/search.py rungs). Larger images are averaged down to half
+    their side, and each rung sees more of them.
     """
     if min(dataset.input_shape[1:]) <= _SMALL:
-        recipe = _with(_TINY_IMAGES, schedule="trapezoid", cooldown=0.5)
-        return _with(recipe, epochs=3), _with(recipe, epochs=9)
+        return (_with(_TINY_IMAGES, schedule="trapezoid", cooldown=0.5, epochs=9),)
     recipe = Recipe(resolution=_averaged(dataset), validation_images=2000)
     return (
         _with(recipe, epochs=3, images=2000),
