@@ -63,6 +63,10 @@ def search(
     Raises:
         PlugnasError: a wrong name or number, or a budget that nothing meets.
     """
+    if seed < 0 or (timeout is not None and timeout <= 0):
+        raise PlugnasError(
+            f"a seed is 0 or more and a timeout above 0, but got seed={seed}, timeout={timeout}"
+        )
     model = _cost_model(space, cost)
     problem = Problem(
         space=space,
@@ -165,6 +169,10 @@ def _bind(evaluate: Evaluate) -> Callable[[Task], Mapping[str, Any]]:
 
     def run(task: Task) -> Mapping[str, Any]:
         values = evaluate(task.architecture, task.rung, task.seed)
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                f"evaluate must return a mapping such as {{'accuracy': 0.9}}, not {values!r}"
+            )
         return {"values": values}
 
     return run

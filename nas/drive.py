@@ -106,12 +106,12 @@ class _Session:
                 self.executor.submit(task)
             if self.running == 0:
                 return self._ending()
+            self.notify("tick")  # with what runs now, not what is left of the last lot
             for measurement in self.executor.wait(TICK):
                 with interrupts.held():
                     told = self.study.tell(measurement)
                     self.measured += 1
                     self.notify("measured", told)
-            self.notify("tick")
             if self.study.hopeless:
                 raise StudyError(self.study.hopeless)
 

@@ -37,17 +37,19 @@ def run_job(
     *,
     on_event: Sequence[Listener] = (),
     notify: Notify = lambda text: None,
+    where: str | None = None,
 ) -> Result:
     """Search as a job says, in ``run_dir``; an earlier run of the job there is continued.
 
-    ``base`` is where the job's paths start; ``notify`` gets sentences the user should see.
+    ``base`` is where the job's paths start; ``notify`` gets sentences the user should see;
+    ``where`` names the job's file in errors.
 
     Raises:
         PlugnasError: whatever is wrong with the job, its images, its space or the directory;
             nothing is written before all that is known to be right.
     """
     device = str(resolve_device(job.device))
-    prepared = prepare(job, base, run_dir / "costs.json")
+    prepared = prepare(job, base, run_dir / "costs.json", where=where)
     job = _filled(job, prepared)
     for note in (prepared.dataset.describe(), *prepared.dataset.notes):
         notify(note)
@@ -128,6 +130,7 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notif
         run.path / "latency.json",
         on_wait=lambda: notify("waiting until no training runs on this machine"),
     )
+    notify(f"latencies are those of {table.conditions}")
     return NetworkCost(prepared.space, prepared.cost.table, table)
 
 

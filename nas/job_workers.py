@@ -19,6 +19,8 @@ from nas.proxy import Proxy
 
 def worker_count(job: Job) -> int:
     """Return how many evaluations run at a time: one per processor that this process may use."""
+    if job.executor_config.name == "serial":
+        return 1
     if isinstance(job.workers, int):
         return job.workers
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

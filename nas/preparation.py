@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from modules import PlugnasError
 from nas.cost import NetworkCost
 from nas.cost.table import CostTable
 from nas.data import Dataset, load
@@ -28,14 +29,24 @@ class Prepared:
         self.cost.table.save(path)
 
 
-def prepare(job: Job, base: Path, costs: Path | None = None) -> Prepared:
+def prepare(
+    job: Job, base: Path, costs: Path | None = None, *, where: str | None = None
+) -> Prepared:
     """Load the images of a job, compile its space and make its cost model.
 
-    ``base`` is where the job's paths start; ``costs`` a file of part costs kept from before.
+    ``base`` is where the job's paths start; ``costs`` a file of part costs kept from before;
+    ``where`` names the job's file in errors.
 
     Raises:
-        PlugnasError: whatever is wrong with images, space or latency table.
+        PlugnasError: whatever is wrong with images or space.
     """
+    try:
+        return _prepare(job, base, costs)
+    except PlugnasError as error:
+        raise error if where is None else PlugnasError(f"{where}: {error}") from None
+
+
+def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     dataset = load(job.data, base=base)
     space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))
     return Prepared(job, base, dataset, space, cost_model(job, space, base, costs))

@@ -31,6 +31,8 @@ class Progress:
         """Show an event, if it is time to."""
         if event.kind == "begin":
             self._at_start = event.study.finished
+        if event.kind == "measured":
+            return  # the tick that follows says what runs by then
         now = time.monotonic()
         if self._live:
             if event.kind == "end" or now - self._shown_at >= 0.1:

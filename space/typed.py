@@ -72,6 +72,9 @@ def _explain(text: str, kind: Any) -> str:
     unknown = re.search(r"unknown field `(.+)`", message)
     if unknown:
         known = sorted(_fields(kind, place))
+        if place.startswith(("slots.", "space.slots.")) and "choices" in known:
+            item = f"[{{{unknown[1]}: ...}}]"
+            return f"{place}: modules are chosen in a list: write {item}, or `choices:` with a list"
         return (
             f"{place}: unknown key `{unknown[1]}`{did_you_mean(unknown[1], known)} "
             f"(known keys: {', '.join(known)})"

@@ -47,7 +47,14 @@ def run(args: argparse.Namespace) -> int:
 
     with warnings.catch_warnings():
         warnings.showwarning = show
-        result = run_job(job, args.job.parent, run_dir, on_event=[Progress(sys.stderr)], notify=say)
+        result = run_job(
+            job,
+            args.job.parent,
+            run_dir,
+            on_event=[Progress(sys.stderr)],
+            notify=say,
+            where=str(args.job),
+        )
     print(to_text(RunView.open(RunDirectory.read(run_dir))))
     for reason, count in _reasons(result.failures):
         print(f"failed: {count} x {reason}")

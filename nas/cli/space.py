@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.samples < 1:
         raise PlugnasError(f"--samples must be at least 1, but got {args.samples}")
-    prepared = prepare(jobs.load(args.job), args.job.parent)
+    prepared = prepare(jobs.load(args.job), args.job.parent, where=str(args.job))
     data = describe(prepared, samples=args.samples)
     print(json.dumps(data, indent=2) if args.json else text(data))
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from importlib import import_module
 from typing import Any
 
@@ -42,9 +44,14 @@ def create(name: str, problem: Problem, **options: Any) -> Sampler:
     try:
         return make(problem, **options) if name in _OWN else make(name, problem, **options)
     except TypeError as error:
-        if "keyword argument" not in str(error):
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None:
             raise
-        raise ProblemError(f"sampler `{name}`: {error}") from error
+        known = [p for p in inspect.signature(make).parameters if p not in ("name", "problem")]
+        raise ProblemError(
+            f"sampler `{name}` has no option `{unknown[1]}`{did_you_mean(unknown[1], known)} "
+            f"(it has: {', '.join(known) or 'none'})"
+        ) from None
 
 
 def __getattr__(name: str) -> Any:

@@ -58,9 +58,14 @@ def space(**changes):
     ("changes", "law"),
     [
         ({"trails": 3}, "job.yaml: top level: unknown key `trails`; did you mean `trials`"),
-        (space(slots={"attention": ["cbm"]}), "did you mean `cbam`"),
+        (
+            space(slots={"attention": ["cbm"]}),
+            "job.yaml: space.slots.attention[0]: no module `cbm` in the zoo; did you mean `cbam`",
+        ),
         (space(slots={"attention": [{"se": {"reduction": 5}}]}), "must be one of 4, 8, 16"),
         (space(slots={"attention": ["psa"]}, stages=[{"width": 7}]), "refuses every one"),
+        (space(slots={"attention": {"family": "channel"}}), "write [{family: ...}]"),
+        ({"sampler": {"name": "random", "options": {"desings": 3}}}, "no option `desings`"),
         ({"budget": {"flops": 10}}, "the cheapest has flops ="),
         ({"budget": {"latency": 10}}, "`latency` is no cost"),
         ({"sampler": "predictr"}, "did you mean `predictor`"),
