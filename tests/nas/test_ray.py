@@ -16,6 +16,8 @@ from nas import executors
 from nas.callbacks import CallbackError
 from nas.drive import Event, drive
 from nas.executors import ExecutorError, SerialExecutor
+from nas.job import parse
+from nas.job_run import run_job
 from nas.study import Study
 from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, study
 from tests.nas.test_executors import ids
@@ -184,3 +186,23 @@ def test_ray_is_imported_only_when_asked_for_and_its_absence_is_explained() -> N
     )
     assert done.stdout.startswith("False\n")
     assert "pip install 'ray[tune]'" in done.stdout
+
+
+def test_a_job_trains_the_same_networks_as_without_a_cluster(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUGNAS_CACHE", str(tmp_path / "cache"))
+    data = {
+        "space": {"stages": [{"width": [4, 8]}], "slots": {"attention": ["none", "psa"]}},
+        "proxy": {"rungs": [{"epochs": 1, "images": 64}]},
+        "sampler": "random",
+        "trials": 3,
+        "workers": 2,
+    }
+    runs = {}
+    for name in ("serial", "ray"):
+        job = parse({**data, "executor": name})
+        result = run_job(job, tmp_path, tmp_path / name)
+        runs[name] = {(m.architecture.id, m.values["accuracy"]) for m in result.measurements}
+    assert runs["ray"] == runs["serial"]
+    assert len(runs["ray"]) == 3
