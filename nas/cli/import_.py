@@ -24,6 +24,9 @@ def run(args: argparse.Namespace) -> int:
 
     files = hashes.verify(args.directory)
     print(f"{args.directory}: {len(files)} files, each with the checksum it was exported with")
+    if "model.safetensors" not in files:
+        print("made without the format safetensors: there is no network to rebuild from it")
+        return 0
     network = load(args.directory)
     description = describe(args.directory)
     parameters = sum(p.numel() for p in network.parameters())

@@ -29,7 +29,9 @@ def verify(directory: Path, needed: tuple[str, ...] | None = None) -> tuple[str,
     listed = _listed(directory)
     for name in needed or ():
         if name not in listed:
-            raise ExportError(f"{directory / NAME} does not list {name}; export the model again")
+            raise ExportError(
+                f"{directory} was exported without {name}; export it again with that format"
+            )
     for name, digest in listed.items():
         path = directory / name
         if not path.exists():
