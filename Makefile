@@ -12,7 +12,7 @@ search: .venv/.installed
 	$(NAS) export $(RUN) --pick knee
 
 test: .venv/.installed-test
-	.venv/bin/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadfile -q  # a thread per worker
 
 lint: .venv/.installed-test
 	.venv/bin/ruff check .
