@@ -127,7 +127,7 @@ def test_unknown_names_and_options_are_named():
     problem = Problem(SearchSpace({"a": [1, 2]}))
     with pytest.raises(ProblemError, match="no sampler `predictr`; did you mean `predictor`"):
         create("predictr", problem)
-    with pytest.raises(ProblemError, match="sampler `evolution`: .*popsize"):
+    with pytest.raises(ProblemError, match="sampler `evolution` has no option `popsize`"):
         create("evolution", problem, popsize=3)
     with pytest.raises(ProblemError, match="sampler `nsga2`: .*popsize"):
         create("nsga2", problem, popsize=3)
