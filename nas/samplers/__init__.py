@@ -47,10 +47,11 @@ def create(name: str, problem: Problem, **options: Any) -> Sampler:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if unknown is None:
             raise
-        known = [p for p in inspect.signature(make).parameters if p not in ("name", "problem")]
+        known = [p for p in inspect.signature(make).parameters if p != "problem"]
+        listed = f"it has: {', '.join(known) or 'none'}" if name in _OWN else "see Optuna's sampler"
         raise ProblemError(
             f"sampler `{name}` has no option `{unknown[1]}`{did_you_mean(unknown[1], known)} "
-            f"(it has: {', '.join(known) or 'none'})"
+            f"({listed})"
         ) from None
 
 
