@@ -10,7 +10,6 @@ from nas.cost import NetworkCost
 from nas.cost.table import CostTable
 from nas.data import Dataset, load
 from nas.job import Job
-from nas.run_directory import RunDirectory
 from space import SearchSpace
 
 
@@ -49,16 +48,9 @@ def prepare(
 def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     dataset = load(job.data, base=base)
     space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))
-    return Prepared(job, base, dataset, space, cost_model(job, space, base, costs))
+    return Prepared(job, base, dataset, space, cost_model(space, costs))
 
 
-def cost_model(job: Job, space: SearchSpace, base: Path, costs: Path | None = None) -> NetworkCost:
-    """Return the exact costs of a job's space, and its latencies where the job asks for them."""
-    table = CostTable.load(costs) if costs is not None else CostTable()
-    return NetworkCost(space, table)
-
-
-def reopen(run: RunDirectory) -> tuple[SearchSpace, NetworkCost]:
-    """Return space and costs of an earlier run, without its images."""
-    space = run.space()
-    return space, cost_model(run.job, space, run.base, run.path / "costs.json")
+def cost_model(space: SearchSpace, costs: Path | None = None) -> NetworkCost:
+    """Return the exact costs of a space, from the counts kept in ``costs`` where there are any."""
+    return NetworkCost(space, CostTable() if costs is None else CostTable.load(costs))

@@ -16,7 +16,7 @@ from nas.explain.report import explain_run
 from nas.front import Member
 from nas.front_report import RunView, modules_of
 from nas.ledger import read
-from nas.preparation import reopen
+from nas.preparation import cost_model
 from nas.records import Measurement
 from nas.report.control import history
 from nas.summary import culprits, kind
@@ -79,7 +79,8 @@ class _Parts:
         self.space = view.space
         self.table: list[dict[str, Any]] = []
         self._index: dict[tuple[str, str, Any], int] = {}
-        self._cost = reopen(view.run)[1] if view.space.has_network else None
+        costs = view.run.path / "costs.json"
+        self._cost = cost_model(view.space, costs) if view.space.has_network else None
 
     def of(self, member: Member) -> list[int]:
         """Return the indices of a member's parts, in the order in which they run."""
