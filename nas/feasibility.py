@@ -33,13 +33,20 @@ def check_budget(space: SearchSpace, cost: CostModel | None, budget: Mapping[str
         return
     architecture, excess = least(space, cost, budget)
     if excess > 0:
-        costs = cost.cost(architecture)
-        limits = ", ".join(f"{name} <= {limit:g}" for name, limit in budget.items())
-        has = ", ".join(f"{name} = {costs[name]:g}" for name in budget)
-        raise BudgetError(
-            f"no architecture found meets the budget {limits}; the cheapest has {has}: "
-            f"{architecture.json()}; raise the budget or offer cheaper choices"
-        )
+        raise BudgetError(exceeded(cost, budget, architecture, f": {architecture.json()}"))
+
+
+def exceeded(
+    cost: CostModel, budget: Mapping[str, float], cheapest: Architecture, spelled: str = ""
+) -> str:
+    """Return the sentence on a budget that nothing meets; ``spelled`` follows the costs."""
+    costs = cost.cost(cheapest)
+    limits = ", ".join(f"{name} <= {limit:g}" for name, limit in budget.items())
+    has = ", ".join(f"{name} = {costs[name]:g}" for name in budget)
+    return (
+        f"no architecture found meets the budget {limits}; the cheapest has {has}"
+        f"{spelled}; raise the budget or offer cheaper choices"
+    )
 
 
 def least(

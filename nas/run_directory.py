@@ -51,6 +51,11 @@ class RunDirectory:
         return self.path / "ledger.jsonl"
 
     @property
+    def costs(self) -> Path:
+        """The file of part costs counted so far."""
+        return self.path / "costs.json"
+
+    @property
     def base(self) -> Path:
         """The folder from which the job's paths start."""
         return Path(self.facts.base)
@@ -81,9 +86,16 @@ class RunDirectory:
             raise RunError(f"{path} is no run directory: it has no job.yaml{hint}")
         try:
             data = yaml.safe_load(file.read_text(encoding="utf-8"))
-            facts = data.pop("run")
-        except (yaml.YAMLError, AttributeError, KeyError, UnicodeDecodeError):
-            raise RunError(f"{file} is damaged; start the search again to write it anew") from None
+            facts = data.pop("run", None)
+        except (OSError, yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError):
+            raise RunError(
+                f"{file} is damaged or cannot be read; restore it, or search into another --run-dir"
+            ) from None
+        if facts is None:
+            raise RunError(
+                f"{path} is no run directory: its job.yaml is a job, not the record of a run; "
+                "`nas search` makes one (see --run-dir)"
+            )
         return cls(path, parse(data, str(file)), convert(facts, Facts, f"{file}: run"))
 
     @classmethod

@@ -16,6 +16,7 @@ from nas.front import Member, pick
 from nas.front_report import RunView
 from nas.job import Job, load
 from nas.latency.table import LatencyTable
+from nas.preparation import prepare
 from nas.run_directory import RunDirectory
 from space import Architecture, SearchSpace
 
@@ -91,12 +92,9 @@ def open_target(path: Path) -> Target:
         run = RunDirectory.read(path)
         view = RunView.open(run)
         return Target(run.job, run.base, view.space, view)
-    from nas.data import load as load_data
-
     job = load(path)
-    dataset = load_data(job.data, base=path.parent)
-    space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))
-    return Target(job, path.parent, space)
+    prepared = prepare(job, path.parent, where=str(path))
+    return Target(job, path.parent, prepared.space)
 
 
 def extreme(space: SearchSpace, *, largest: bool) -> Architecture:
