@@ -1,0 +1,251 @@
+"""How well cheap trainings rank what long ones would: Kendall's tau per second, with controls.
+
+    OMP_NUM_THREADS=1 python experiments/fidelity.py experiments/cifar10.yaml \\
+        experiments/records/fidelity_cifar10.json --workers 4
+
+Draws architectures of a job's space within its budget, evenly in log FLOPs, trains each by the
+long recipe and by every candidate, and prints a table in Markdown. The record keeps every training;
+a run that is broken off goes on where it stopped, and with ``--workers 0`` only the table is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nas.cost import NetworkCost
+from nas.data import DataSpec
+from nas.job import Job, load
+from nas.latency.statistics import kendall_tau
+from nas.preparation import prepare
+from nas.proxy import Proxy, Recipe
+from nas.records import Task
+from space import Architecture, SearchSpace
+
+Array = NDArray[np.float64]
+TRUTH = "long: 32 px, 10,000 images x 6"
+CONSTANT: dict[str, Any] = {
+    "schedule": "trapezoid",
+    "warmup": 0.0,
+    "cooldown": 0.0,
+    "learning_rate": 0.05,
+}
+RECIPES = {
+    TRUTH: Recipe(images=10000, epochs=6),
+    "script: 32 px, 5,000 x 3, constant rate": Recipe(
+        images=5000, epochs=3, validation_images=2000, **CONSTANT
+    ),
+    "16 px, 2,000 x 3": Recipe(resolution=16, images=2000, validation_images=2000),
+    "16 px, 5,000 x 3": Recipe(resolution=16, images=5000, validation_images=2000),
+    "16 px, 10,000 x 3": Recipe(resolution=16, images=10000, validation_images=5000),
+    "16 px, 10,000 x 9": Recipe(resolution=16, images=10000, epochs=9, validation_images=5000),
+    "NASWOT, 16 px": Recipe(resolution=16, zero_cost="naswot"),
+    "synflow, 16 px": Recipe(resolution=16, zero_cost="synflow"),
+}
+SEEDS = {TRUTH: (0, 1), "16 px, 2,000 x 3": (0, 1)}
+CLASSES = 3
+FIELDS = ("id", "recipe", "seed", "accuracy", "signal", "cpu_seconds", "train_losses")
+
+_evaluate: Any = None
+
+
+def main() -> None:
+    """Train what is not recorded yet, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("job", type=Path)
+    parser.add_argument("record", type=Path)
+    parser.add_argument("--architectures", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=4)
+    arguments = parser.parse_args()
+    if arguments.workers:
+        _train(arguments)
+    print(table(json.loads(arguments.record.read_text())))
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    job, base = load(arguments.job), arguments.job.parent.resolve()
+    space = prepare(job, base).space
+    record = _load(arguments.record, job, space, arguments.architectures)
+    done = {tuple(row[:3]) for row in record["measurements"]}
+    members = [space.architecture(values) for values in record["architectures"].values()]
+    todo = [
+        task
+        for task in _tasks(members)
+        if (task.architecture.id, list(RECIPES)[task.rung], task.seed) not in done
+    ]
+    print(f"{len(members)} architectures, {len(done)} trainings recorded, {len(todo)} to do")
+    section = msgspec.to_builtins(job.space)
+    data = job.data if isinstance(job.data, dict) else str((base / job.data).resolve())
+    with ProcessPoolExecutor(arguments.workers, initializer=_start, initargs=(section, data)) as p:
+        for row in p.map(_measure, todo):
+            record["measurements"].append(row)
+            _save(arguments.record, record)
+
+
+def _tasks(members: list[Architecture]) -> Iterator[Task]:
+    """Yield every training, architecture by architecture, second seeds last."""
+    for seed in (0, 1):
+        for number, architecture in enumerate(members):
+            for rung, name in enumerate(RECIPES):
+                if seed in SEEDS.get(name, (0,)):
+                    yield Task(number, architecture, rung, seed)
+
+
+def _start(section: dict[str, Any], data: DataSpec | dict[str, Any] | str) -> None:
+    global _evaluate
+    torch.set_num_threads(1)
+    _evaluate = Proxy(section, data, rungs=tuple(RECIPES.values()), device="cpu")()
+
+
+def _measure(task: Task) -> list[Any]:
+    """Return one row of the record, in the order of ``FIELDS``."""
+    result = _evaluate(task)
+    return [
+        task.architecture.id,
+        list(RECIPES)[task.rung],
+        task.seed,
+        result["values"].get("accuracy"),
+        float(f"{result['signal']:.6g}"),
+        round(result["cpu_seconds"], 2),
+        [round(point["train_loss"], 4) for point in result.get("curve", ())],
+    ]
+
+
+def _load(path: Path, job: Job, space: SearchSpace, count: int) -> dict[str, Any]:
+    if path.exists():
+        record: dict[str, Any] = json.loads(path.read_text())
+        return record
+    cost = NetworkCost(space)
+    members = _drawn(space, cost, job.limits, count)
+    return {
+        "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
+        "architectures": {a.id: a.values for a in members},
+        "costs": {a.id: cost.cost(a) for a in members},
+        "fields": FIELDS,
+        "measurements": [],
+    }
+
+
+def _drawn(
+    space: SearchSpace, cost: NetworkCost, limits: dict[str, float], count: int
+) -> list[Architecture]:
+    """Return random members within the limits, evenly spread in log FLOPs."""
+    rng = np.random.default_rng(0)
+    pool = space.architectures(space.sample_codes(60 * count, rng))
+    costs = [cost.cost(a) for a in pool]
+    fits = [i for i, c in enumerate(costs) if all(c[n] <= limit for n, limit in limits.items())]
+    logs = np.log([costs[i]["flops"] for i in fits])
+    chosen: list[int] = []
+    for goal in np.linspace(logs.min(), logs.max(), count):
+        for i in np.argsort(np.abs(logs - goal), kind="stable"):
+            if i not in chosen:
+                chosen.append(int(i))
+                break
+    return [pool[fits[i]] for i in rng.permutation(chosen)]  # a broken-off run is a fair part
+
+
+def _save(path: Path, record: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(record, separators=(",", ":")).replace("],[", "],\n["))
+    draft.replace(path)
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def table(record: dict[str, Any]) -> str:
+    """Return tau against the long training, overall and within classes of FLOPs, in Markdown."""
+    rows: dict[tuple[str, int], dict[str, list[Any]]] = {}
+    for row in record["measurements"]:
+        rows.setdefault((row[1], row[2]), {})[row[0]] = row
+    whole = [name for name in record["architectures"] if _is_whole(name, rows)]
+    again = [name for name in whole if name in rows.get((TRUTH, 1), {})]
+
+    def column(recipe: str, field: str, seed: int = 0) -> Array:
+        place = FIELDS.index(field)
+        return np.array([rows[recipe, seed][name][place] for name in whole], dtype=float)
+
+    truth = column(TRUTH, "accuracy")
+    flops = np.log([record["costs"][name]["flops"] for name in whole])
+    classes = (np.argsort(np.argsort(flops)) * CLASSES // len(flops)).astype(float)
+    lines = [
+        f"{len(whole)} architectures of {np.exp(flops.min()) / 1e6:.1f} to "
+        f"{np.exp(flops.max()) / 1e6:.1f} MFLOPs; accuracy by the long training "
+        f"{100 * truth.min():.1f} to {100 * truth.max():.1f} % "
+        f"(standard deviation {100 * truth.std():.1f}), {column(TRUTH, 'cpu_seconds').mean():.0f} "
+        f"CPU-s each; {record['machine']}. Brackets: 95 % bootstrap over architectures.",
+        "",
+        "| score | CPU-s | tau | tau within thirds of FLOPs |",
+        "|---|---|---|---|",
+        _line("FLOPs alone (control)", flops, truth, classes, 0.0),
+    ]
+    for recipe, rule in RECIPES.items():
+        if recipe == TRUTH:
+            continue
+        seconds = float(column(recipe, "cpu_seconds").mean())
+        signal = column(recipe, "signal")
+        if rule.zero_cost is not None:
+            lines.append(_line(f"{recipe} (control)", signal, truth, classes, seconds))
+            continue
+        scores = {
+            "accuracy": column(recipe, "accuracy"),
+            "training losses": signal,
+            "training losses + log FLOPs": _z(signal) + _z(flops),
+        }
+        for name, score in scores.items():
+            lines.append(_line(f"{recipe}: {name}", score, truth, classes, seconds))
+    if len(again) > 2:
+        first, second = ([rows[TRUTH, s][n][3] for n in again] for s in (0, 1))
+        ceiling = kendall_tau(np.array(first), np.array(second))
+        lines += ["", f"Two seeds of the long training agree by tau {ceiling:.2f} ({len(again)})."]
+    return "\n".join(lines)
+
+
+def _is_whole(name: str, rows: dict[tuple[str, int], dict[str, list[Any]]]) -> bool:
+    return all(name in rows.get((recipe, 0), {}) for recipe in RECIPES)
+
+
+def _z(values: Array) -> Array:
+    return (values - values.mean()) / values.std()
+
+
+def _line(name: str, score: Array, truth: Array, classes: Array, seconds: float) -> str:
+    overall, low, high = _interval(lambda i: kendall_tau(score[i], truth[i]), len(truth))
+
+    def within(i: NDArray[np.int64]) -> float:
+        taus = [kendall_tau(score[i][k], truth[i][k]) for k in _groups(classes[i])]
+        return float(np.nanmean(taus))
+
+    inner, lower, upper = _interval(within, len(truth))
+    return (
+        f"| {name} | {seconds:.2g} | {overall:.2f} ({low:.2f} to {high:.2f}) "
+        f"| {inner:.2f} ({lower:.2f} to {upper:.2f}) |"
+    )
+
+
+def _groups(classes: Array) -> list[NDArray[np.bool_]]:
+    return [classes == k for k in range(CLASSES) if (classes == k).sum() > 2]
+
+
+def _interval(
+    statistic: Callable[[NDArray[np.int64]], float], count: int, draws: int = 1000
+) -> tuple[float, float, float]:
+    rng = np.random.default_rng(0)
+    values = [statistic(rng.integers(0, count, count)) for _ in range(draws)]
+    low, high = np.nanquantile(values, (0.025, 0.975))
+    return statistic(np.arange(count)), float(low), float(high)
+
+
+if __name__ == "__main__":
+    main()
