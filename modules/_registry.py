@@ -231,9 +231,15 @@ def get(key: str) -> Entry:
     """
     entry = _ENTRIES.get(_ALIASES.get(key, key))
     if entry is None:
-        hint = did_you_mean(key, [*_ENTRIES, *_ALIASES])
+        hint = did_you_mean(key, [*_ENTRIES, *_ALIASES]) or _named_like(key)
         raise UnknownModuleError(f"no module `{key}` in the zoo{hint or '; see `nas modules`'}")
     return entry
+
+
+def _named_like(word: str) -> str:
+    """Return the modules whose name in words has ``word`` in it, as a hint."""
+    found = [e.key for e in _ENTRIES.values() if len(word) > 2 and word.lower() in e.name.lower()]
+    return f"; did you mean `{'`, `'.join(found[:4])}`?" if found else ""
 
 
 def entries(slot: str | None = None, family: str | None = None) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -23,6 +24,16 @@ class RefusedError(PlugnasError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `` did you mean `x`?`` for the closest of ``known``, or an empty string."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.55)
-    return f"; did you mean `{close[0]}`?" if close else ""
+    """Return `` did you mean `x`?`` for the closest of ``known``, or an empty string.
+
+    Case, spaces and dashes do not count: ``CBAM`` is near ``cbam``.
+    """
+    folded: dict[str, str] = {}
+    for name in known:
+        folded.setdefault(_fold(name), name)
+    close = difflib.get_close_matches(_fold(str(word)), folded, n=1, cutoff=0.55)
+    return f"; did you mean `{folded[close[0]]}`?" if close else ""
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).casefold()

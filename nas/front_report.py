@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nas import front as fronts
 from nas.box import Box
 from nas.front import Member
+from nas.latency_note import LatencyNote, latency_note
 from nas.ledger import read
 from nas.records import Measurement
 from nas.run_directory import RunDirectory
@@ -182,24 +183,32 @@ def to_text(view: RunView) -> str:
     knee = fronts.knee(view.front, view.objectives).id
     costs = [n for n in ("flops", "params", "memory", "latency_ms") if n in view.front[0].costs]
     confirmed = view.confirmation.by_id if view.confirmation else {}
+    latency = latency_note(view.run)
     head = f"  {'id':<13} {'accuracy':>9}" + (f"{'test':>17}" if confirmed else "")
     head += "".join(f"{name:>11}" for name in costs)
     lines = [_summary(view), "", head + "  modules"]
     for member in view.front:
         mark = "*" if member.id == knee else " "
         accuracy = f"{100 * member['accuracy']:.2f} %"
-        figures = "".join(f"{short(member[name]):>11}" for name in costs)
+        figures = "".join(f"{_doubt(name, latency) + short(member[name]):>11}" for name in costs)
         tested = f"{_tested(confirmed.get(member.id)):>17}" if confirmed else ""
         lines.append(f"{mark} {member.id:<13} {accuracy:>9}{tested}{figures}  {modules_of(member)}")
     lines += ["", "* the knee (costs on a logarithmic scale)"]
     if confirmed:
         lines.append("test: mean ± standard deviation over seeds, long trained (`nas confirm`)")
+    if latency is not None and "latency_ms" in costs:
+        lines.append(latency.text)
     cost = next((n for n, d in view.objectives.items() if d == "min"), None)
     if cost is not None:
         steps = fronts.best_within_steps(view.front, cost)
         words = [f"{short(s)}: {100 * m['accuracy']:.2f} % ({m.id[:6]})" for s, m in steps]
         lines.append(f"best within {cost} of " + ", ".join(words))
     return "\n".join(lines)
+
+
+def _doubt(cost: str, latency: LatencyNote | None) -> str:
+    """Return the mark of a latency by which nothing may be ranked."""
+    return "~" if cost == "latency_ms" and latency is not None and not latency.ranked else ""
 
 
 def _tested(found: Confirmed | None) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,12 +53,22 @@ def summarise(
         tried=len(tried),
         failed=len(tried - good),
         measurements=len(measurements),
-        reasons=dict(Counter(kind(m.reason) for m in measurements if not m.ok).most_common()),
+        reasons={name: count for name, count, _ in kinds(measurements)},
         culprits=culprits(measurements, slots or {}),
         best=None if best is None else (first, best),
         hypervolume=share_of_box(found, on, objectives, budget),
         front=tuple(on),
     )
+
+
+def kinds(measurements: Iterable[Measurement]) -> list[tuple[str, int, str]]:
+    """Return each kind of failure: its name, how often, and the first reason in full."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for m in measurements:
+        if not m.ok:
+            found[kind(m.reason)].append(m.reason or "unknown")
+    rows = [(name, len(reasons), reasons[0]) for name, reasons in found.items()]
+    return sorted(rows, key=lambda row: -row[1])
 
 
 def kind(reason: str | None) -> str:
@@ -112,4 +122,4 @@ def share_of_box(
     return box.fraction(table(on, objectives))
 
 
-__all__ = ["Summary", "culprits", "kind", "share_of_box", "summarise"]
+__all__ = ["Summary", "culprits", "kind", "kinds", "share_of_box", "summarise"]

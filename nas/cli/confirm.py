@@ -2,6 +2,7 @@
 
   nas confirm runs/digits                        3 seeds, the long recipe
   nas confirm runs/digits --seeds 5 --workers 8  what was confirmed before is kept
+  nas confirm runs/digits --show                 what was confirmed so far; trains nothing
 
 As a control the same number of random architectures within budget is treated alike. Weights are
 kept in RUN/confirm/<id>/seed<k>.safetensors, where `nas export` finds them.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 
@@ -19,13 +21,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument("--seeds", type=int, metavar="N", help="trainings of each (default: 3)")
-    parser.add_argument("--epochs", type=int, metavar="N", help="of the long recipe")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N",
+        help="of the long recipe (default: as confirmed before, or the job's)",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, metavar="N", help="trainings at a time")
+    parser.add_argument("--show", action="store_true", help="train nothing, show what there is")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Confirm, and say what it shows."""
+    from modules import PlugnasError
     from nas import front_report
     from nas.confirm import confirm
     from nas.confirm.text import to_text
@@ -33,9 +40,19 @@ def run(args: argparse.Namespace) -> int:
     from nas.progress import Progress
     from nas.run_directory import RunDirectory
 
-    directory = with_workers(RunDirectory.read(args.run_dir), args.workers)
+    view = front_report.RunView.open(RunDirectory.read(args.run_dir))
+    if args.show:
+        if (args.seeds, args.epochs, args.workers) != (None, None, None):
+            raise PlugnasError("--show trains nothing: leave out --seeds, --epochs and --workers")
+        if view.confirmation is None:
+            raise PlugnasError(
+                f"nothing of {args.run_dir} is confirmed yet; `nas confirm {args.run_dir}` does it"
+            )
+        kept = view.confirmation
+        print(json.dumps(kept.to_dict(), indent=2) if args.json else to_text(kept))
+        return 0
     found = confirm(
-        front_report.RunView.open(directory),
+        replace(view, run=with_workers(view.run, args.workers)),
         seeds=args.seeds,
         epochs=args.epochs,
         on_event=Progress(sys.stderr),

@@ -51,13 +51,14 @@ def run(args: argparse.Namespace) -> int:
     budget = _budget(args.budget) if args.budget else None
     view = front_report.RunView.open(run_directory, objectives, budget)
     _recorded(args.x, view)
+    control = _control(args, view)
     if args.json:
         print(json.dumps(front_report.to_json(view), indent=2))
     elif args.csv:
         print(front_report.to_csv(view), end="")
     else:
         print(front_report.to_text(view))
-        for written in front_report.write(view, _control(args.control, objectives, view.budget)):
+        for written in front_report.write(view, control):
             print(f"wrote {written}")
     return 0
 
@@ -72,13 +73,20 @@ def _recorded(name: str | None, view: Any) -> None:
         raise PlugnasError(f"the run recorded no `{name}` (it has: {', '.join(known)}){hint}")
 
 
-def _control(path: Path | None, objectives: dict, budget: Any) -> Any:
-    from nas import front_report
+def _control(args: argparse.Namespace, view: Any) -> Any:
+    """Open and check the control before anything is printed or written."""
+    from modules import PlugnasError
+    from nas.front_report import RunView
+    from nas.report.control import check_control
     from nas.run_directory import RunDirectory
 
-    if path is None:
+    if args.control is None:
         return None
-    return front_report.RunView.open(RunDirectory.read(path), objectives, budget)
+    if args.json or args.csv:
+        raise PlugnasError("--control is shown on the page; leave out --json and --csv")
+    control = RunView.open(RunDirectory.read(args.control), view.objectives, view.budget)
+    check_control(view, control)
+    return control
 
 
 def _cost(name: str, what: str) -> str:

@@ -3,12 +3,14 @@
   nas import runs/digits/export/3fa2b41c9d07
 
 Compares every file with its checksum, builds the network from architecture.json and fills it from
-model.safetensors; nothing in the directory is executed. In Python: nas.load(DIR).
+model.safetensors; nothing in the directory is executed. Files that were not exported are named: no
+checksum speaks for them. In Python: nas.load(DIR).
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -24,6 +26,11 @@ def run(args: argparse.Namespace) -> int:
 
     files = hashes.verify(args.directory)
     print(f"{args.directory}: {len(files)} files, each with the checksum it was exported with")
+    if unknown := hashes.extras(args.directory):
+        print(
+            f"nas: warning: not part of the export, so nothing speaks for it: {', '.join(unknown)}",
+            file=sys.stderr,
+        )
     if "model.safetensors" not in files:
         print("made without the format safetensors: there is no network to rebuild from it")
         return 0

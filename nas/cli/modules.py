@@ -21,8 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--slot", help="list only this slot")
     parser.add_argument("--family", help="list only this family")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--markdown", action="store_true", help="print the text of docs/zoo.md")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print JSON")
+    shape.add_argument("--markdown", action="store_true", help="print the text of docs/zoo.md")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,6 +32,12 @@ def run(args: argparse.Namespace) -> int:
     from nas import zoo_report
 
     site = zoo_report.parse_site(args.site)
+    narrowed = args.slot or args.family
+    if (args.key and narrowed) or (args.markdown and (args.key or narrowed)):
+        raise modules.PlugnasError(
+            "--slot and --family narrow the listing; a KEY shows one module, and --markdown is "
+            "the whole zoo: give one of these"
+        )
     if args.markdown:
         print(zoo_report.markdown(site), end="")
         return 0

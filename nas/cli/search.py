@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from nas.job_run import run_job
     from nas.progress import Progress
     from nas.run_directory import RunDirectory
+    from nas.summary import kinds
 
     job = _changed(jobs.load(args.job), args)
     run_dir = args.run_dir or Path("runs") / args.job.stem
@@ -56,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
             where=str(args.job),
         )
     print(to_text(RunView.open(RunDirectory.read(run_dir))))
-    for reason, count in _reasons(result.failures):
-        print(f"failed: {count} x {reason}")
+    for kind, count, reason in kinds(result.failures):
+        print(f"failed: {count} x {kind}" + (f" ({reason})" if reason != kind else ""))
     again = _again(args)
     if result.reason == "interrupted":
         print(f"interrupted; everything measured is kept. To continue: {again}")
@@ -95,9 +96,3 @@ def _changed(job: Any, args: argparse.Namespace) -> Any:
         executor["address"] = args.address or executor.get("address")
         data["executor"] = executor
     return parse(data, "command line")
-
-
-def _reasons(failures: list) -> list[tuple[str, int]]:
-    from collections import Counter
-
-    return Counter((m.reason or "").split(" (/")[0] for m in failures).most_common(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -56,8 +57,9 @@ def confirm(
     if not view.front:
         raise ConfirmError("no architecture within budget has finished the highest rung yet")
     prepared = prepare(job, run.base, run.path / "costs.json")
-    recipe = long_recipe(view, prepared, epochs)
-    _check(view, prepared, recipe)
+    before = _recipe_before(view)
+    recipe = long_recipe(view, prepared, epochs, before)
+    _check(view, prepared, recipe, before)
     front = [m.architecture for m in view.front]
     other = random_control(view, prepared, len(front)) if _has_control(view) else []
     proxy = evaluator(job, prepared, run.facts.device, None)
@@ -92,10 +94,20 @@ def confirm(
     return read(view)
 
 
-def long_recipe(view: RunView, prepared: Prepared, epochs: int | None = None) -> Recipe:
-    """Return the recipe of a run's confirmations."""
+def long_recipe(
+    view: RunView,
+    prepared: Prepared,
+    epochs: int | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """Return the recipe of a run's confirmations.
+
+    Its epochs are those asked for, else the job's, else those of the confirmation ``before``.
+    """
     recipe = default_confirmation(prepared.dataset)
     asked = view.run.job.confirm.epochs if epochs is None and view.run.job.confirm else epochs
+    if asked is None and before is not None:
+        asked = int(before["epochs"])
     return recipe if asked is None else msgspec.structs.replace(recipe, epochs=asked)
 
 
@@ -103,24 +115,30 @@ def _has_control(view: RunView) -> bool:
     return view.run.job.confirm is None or view.run.job.confirm.control
 
 
-def _check(view: RunView, prepared: Prepared, recipe: Recipe) -> None:
+def _recipe_before(view: RunView) -> Mapping[str, Any] | None:
+    """Return the recipe of what was confirmed before; all the same, since another is refused."""
+    long, _ = paths(view.run.path)
+    headers = ledger.read(long).headers if long.exists() else ()
+    stated = [h["confirm"]["recipe"] for h in headers if "recipe" in h.get("confirm", {})]
+    return stated[-1] if stated else None
+
+
+def _check(
+    view: RunView, prepared: Prepared, recipe: Recipe, before: Mapping[str, Any] | None
+) -> None:
     """Refuse where there are no test images, or the values would not be comparable."""
     if not len(prepared.dataset.test):
         raise ConfirmError(
             f"{prepared.dataset.name} keeps no test images, and a confirmation is scored on images "
             "that the search has never seen; give `data` a test part"
         )
-    long, _ = paths(view.run.path)
-    if not long.exists():
-        return
-    for header in ledger.read(long).headers:
-        before: Any = header.get("confirm", {}).get("recipe")
-        if before is not None and before != msgspec.to_builtins(recipe):
-            raise ConfirmError(
-                f"{long} holds trainings of another recipe ({before.get('epochs')} epochs, now "
-                f"{recipe.epochs}), which cannot be compared; give "
-                f"--epochs {before.get('epochs')}, or move {long.parent} away"
-            )
+    if before is not None and before != msgspec.to_builtins(recipe):
+        folder = paths(view.run.path)[0].parent
+        raise ConfirmError(
+            f"{folder} holds trainings of another recipe ({before.get('epochs')} epochs, now "
+            f"{recipe.epochs}), which cannot be compared; give --epochs {before.get('epochs')}, "
+            f"or move {folder} away. --show shows them as they are"
+        )
 
 
 def random_control(view: RunView, prepared: Prepared, count: int) -> list[Architecture]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ class Comparison:
     ``gain`` is the mean difference in accuracy with its 95 % interval (NaN with one pair), not
     corrected for cost: ``added`` has the mean relative change of each cost (0.1 is 10 % more), and
     ``costs`` the mean costs with the choice. ``accuracy`` is the mean with the choice.
-    ``backbones`` are the networks that differ in all else, ``pairs`` counts seeds too.
+    ``backbones`` are the networks that differ in all else, ``pairs`` counts seeds too; in
+    ``over_budget`` of them the network with the choice costs more than the budget allows.
     """
 
     slot: str
@@ -45,6 +46,7 @@ class Comparison:
     verdict: str
     more: int
     numbers: tuple[int, ...]
+    over_budget: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data; unknown numbers are None."""
@@ -55,7 +57,11 @@ class Comparison:
 
 
 def comparisons(
-    space: SearchSpace, slot: Slot, measurements: Sequence[Measurement], worth: float = WORTH
+    space: SearchSpace,
+    slot: Slot,
+    measurements: Sequence[Measurement],
+    worth: float = WORTH,
+    budget: Mapping[str, float] | None = None,
 ) -> list[Comparison]:
     """Compare every choice of a slot with its reference wherever a matched pair was measured.
 
@@ -64,14 +70,26 @@ def comparisons(
     """
     good = [m for m in measurements if m.ok and "accuracy" in m.values]
     for rung in sorted({m.rung for m in good}, reverse=True):
-        found = _at_rung(space, slot, [m for m in good if m.rung == rung], worth)
+        found = _at_rung(space, slot, [m for m in good if m.rung == rung], worth, budget or {})
         if found:
             return found
     return []
 
 
+def _over(trained: Trained, budget: Mapping[str, float]) -> int:
+    """Return how many trainings were of networks that cost more than the budget allows."""
+    return sum(
+        any(m.costs.get(name, 0.0) > limit for name, limit in budget.items())
+        for m in trained.values()
+    )
+
+
 def _at_rung(
-    space: SearchSpace, slot: Slot, measurements: Sequence[Measurement], worth: float
+    space: SearchSpace,
+    slot: Slot,
+    measurements: Sequence[Measurement],
+    worth: float,
+    budget: Mapping[str, float],
 ) -> list[Comparison]:
     held: dict[Token, Trained] = defaultdict(dict)
     for m in measurements:
@@ -87,10 +105,11 @@ def _at_rung(
     backbones = len({key[0] for key in used})
     gains = _additive({slot.reference: used, **matched}, 0 if backbones > 1 else 1)
     found = [
-        _compare(slot, choice, own, used, gain, worth)
+        replace(_compare(slot, choice, own, used, gain, worth), over_budget=_over(own, budget))
         for (choice, own), gain in zip(matched.items(), gains, strict=True)
     ]
-    return [*sorted(found, key=lambda c: -c.gain), _reference(slot, list(used.values()))]
+    reference = replace(_reference(slot, list(used.values())), over_budget=_over(used, budget))
+    return [*sorted(found, key=lambda c: -c.gain), reference]
 
 
 def _additive(table: Mapping[Token, Trained], part: int) -> list[tuple[float, float]]:

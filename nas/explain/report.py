@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from modules import PlugnasError
@@ -13,6 +13,7 @@ from nas.explain.pairs import Comparison, comparisons
 from nas.explain.settle import settled
 from nas.explain.text import effects_text, pairs_text
 from nas.front_report import RunView
+from nas.latency_note import LatencyNote, latency_note
 from nas.records import Measurement
 
 
@@ -23,6 +24,7 @@ class RunExplanation:
     model: Explanation | None
     reason: str | None
     pairs: tuple[tuple[Comparison, ...], ...]
+    latency: LatencyNote | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON data; documented in docs/json.md."""
@@ -30,12 +32,13 @@ class RunExplanation:
             "model": None if self.model is None else self.model.to_dict(),
             "reason": self.reason,
             "pairs": [c.to_dict() for table in self.pairs for c in table],
+            "latency": None if self.latency is None else asdict(self.latency),
         }
 
     def to_text(self) -> str:
         """Return tables to read."""
         first = str(self.reason) if self.model is None else effects_text(self.model)
-        return "\n\n".join([first, *(pairs_text(table) for table in self.pairs)])
+        return "\n\n".join([first, *(pairs_text(table, self.latency) for table in self.pairs)])
 
 
 def explain_run(view: RunView) -> RunExplanation:
@@ -44,7 +47,10 @@ def explain_run(view: RunView) -> RunExplanation:
     measurements = [*view.measurements, *extra]
     model, reason = None, None
     controlled = [s for s in slots_of(view.space) if _deserves_pairs(view, s, extra)]
-    tables = [tuple(comparisons(view.space, s, _controlled(s, view, extra))) for s in controlled]
+    tables = [
+        tuple(comparisons(view.space, s, _controlled(s, view, extra), budget=view.budget))
+        for s in controlled
+    ]
     try:
         if _one_slot_varies(view):
             raise ExplainError(
@@ -54,7 +60,7 @@ def explain_run(view: RunView) -> RunExplanation:
         model = explain(view.space, measurements, costs_of_job(view.objectives))
     except PlugnasError as error:
         reason = str(error)
-    return RunExplanation(model, reason, tuple(t for t in tables if t))
+    return RunExplanation(model, reason, tuple(t for t in tables if t), latency_note(view.run))
 
 
 def slot_named(view: RunView, name: str) -> Slot:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nas.explain.effects import Effect, Explanation
 from nas.explain.pairs import Comparison
 from nas.explain.verdicts import UNSETTLED
+from nas.latency_note import LatencyNote
 from nas.zoo_report import short
 
 
@@ -51,8 +52,17 @@ def more_text(verdict: str, more: int) -> str:
     return f" (about {more} more evaluation{'s' * (more != 1)} would settle it)"
 
 
-def pairs_text(found: Sequence[Comparison]) -> str:
-    """Return the table of matched pairs of one slot."""
+def _over_text(c: Comparison) -> str:
+    """Return a mark where the choice leads out of the budget, for then no search would take it."""
+    if not c.over_budget:
+        return ""
+    return "; OVER BUDGET" + (
+        f" in {c.over_budget} of {c.pairs}" if c.over_budget < c.pairs else ""
+    )
+
+
+def pairs_text(found: Sequence[Comparison], latency: LatencyNote | None = None) -> str:
+    """Return the table of matched pairs of one slot, with what is known of its latencies."""
     slot, against = found[0].slot, found[0].against
     names = [n for n in ("params", "flops", "latency_ms") if n in found[0].costs]
     head = "".join(f"{name:>20}" for name in names)
@@ -68,16 +78,19 @@ def pairs_text(found: Sequence[Comparison]) -> str:
         cells = ""
         for name in names:
             added = f" ({100 * c.added[name]:+.0f} %)" if name in c.added else ""
-            cells += f"{short(c.costs[name]) + added:>20}"
+            doubt = "~" if name == "latency_ms" and latency and not latency.ranked else ""
+            cells += f"{doubt + short(c.costs[name]) + added:>20}"
         lines.append(
             f"  {c.choice:<24}{100 * c.accuracy:>8.2f} %{100 * c.gain:>+8.2f}  {interval:<18}"
-            f"{c.pairs:>6}{cells}  {c.verdict}{more_text(c.verdict, c.more)}"
+            f"{c.pairs:>6}{cells}  {c.verdict}{more_text(c.verdict, c.more)}{_over_text(c)}"
         )
     if len(found) > 3:
         chance = 0.05 * (len(found) - 1)
         lines.append(
             f"  of {len(found) - 1} intervals about {chance:.1f} miss their gain by chance"
         )
+    if latency is not None and "latency_ms" in names:
+        lines.append(f"  {latency.text}")
     return "\n".join(lines)
 
 

@@ -50,6 +50,12 @@ def verify(directory: Path, needed: tuple[str, ...] | None = None) -> tuple[str,
     return tuple(listed)
 
 
+def extras(directory: Path) -> tuple[str, ...]:
+    """Return the names of what lies in an export and has no checksum."""
+    listed = {*_listed(directory), NAME}
+    return tuple(sorted(path.name for path in directory.iterdir() if path.name not in listed))
+
+
 def _listed(directory: Path) -> dict[str, str]:
     path = directory / NAME
     try:

@@ -15,11 +15,12 @@ from nas import front as fronts
 from nas.explain.report import explain_run
 from nas.front import Member
 from nas.front_report import RunView, modules_of
+from nas.latency_note import latency_note
 from nas.ledger import read
 from nas.preparation import cost_model
 from nas.records import Measurement
 from nas.report.control import history
-from nas.summary import culprits, kind
+from nas.summary import culprits, kinds
 from space.options import Choice
 
 SHOWN = ("flops", "params", "latency_ms", "memory", "macs", "elementwise")
@@ -30,7 +31,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     members = [m for m in view.members if math.isfinite(m["accuracy"])]
     known = members[0].costs if members else {}
     confirmation = view.confirmation
-    parts = _Parts(view)
+    parts, latency = _Parts(view), latency_note(view.run)
     on = {m.id for m in view.front}
     history_of: dict[str, list[Measurement]] = defaultdict(list)
     for measurement in view.measurements:
@@ -61,6 +62,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "job": (view.run.path / "job.yaml").read_text(encoding="utf-8"),
             "facts": _facts(view),
             "sessions": _sessions(view),
+            "latency": None if latency is None else dataclasses.asdict(latency),
         }
     )
 
@@ -147,7 +149,7 @@ def _failures(view: RunView) -> dict[str, Any]:
     failed = [m for m in view.measurements if not m.ok]
     slots = {p.name: p.slot for p in view.space.parameters}
     return {
-        "kinds": Counter(kind(m.reason) for m in failed).most_common(),
+        "kinds": [(name, count) for name, count, _ in kinds(failed)],
         "culprits": list(culprits(view.measurements, slots)),
         "rows": [
             {"number": m.number, "id": m.architecture.id, "rung": m.rung, "seed": m.seed,

@@ -10,6 +10,7 @@ from pathlib import Path
 from nas import front as fronts
 from nas.front import Member
 from nas.front_report import RunView, to_csv
+from nas.latency_note import latency_note
 from nas.plot import Picture, Point, draw
 from nas.report.data import first_cost
 from nas.report.page import page
@@ -53,7 +54,8 @@ def picture(view: RunView) -> Picture:
         f"of {len(view.members)} evaluated",
         caption="accuracy: the proxy's, on validation images"
         + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")
-        + f"   ·   device {view.run.facts.device}   ·   knee: costs on a logarithmic scale",
+        + f"   ·   device {view.run.facts.device}   ·   knee: costs on a logarithmic scale"
+        + _doubt(view, cost),
         cost=cost,
         evaluated=[point(m) for m in sound],
         front=[point(m) for m in view.front],
@@ -61,6 +63,11 @@ def picture(view: RunView) -> Picture:
         limit=view.budget.get(cost),
         confirmed=_confirmed(view, {m.id for m in sound}),
     )
+
+
+def _doubt(view: RunView, cost: str) -> str:
+    note = latency_note(view.run) if cost == "latency_ms" else None
+    return "" if note is None or note.ranked else "   ·   latency NOT RANKED"
 
 
 def _confirmed(view: RunView, shown: set[str]) -> dict[str, tuple[float, float]]:

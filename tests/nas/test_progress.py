@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas.cli import status as command
@@ -14,10 +15,22 @@ from nas.drive import drive
 from nas.executors import SerialExecutor
 from nas.lock import RunLock
 from nas.progress import Progress, _clock
+from nas.records import Measurement
 from nas.status import StatusError, as_dict, as_text, status
-from nas.summary import kind, summarise
+from nas.summary import kind, kinds, summarise
 from tests.nas.runs import SPACE, Table, accuracy, study
 from tests.nas.test_executors import ids
+
+
+def test_kinds_of_failure_are_counted_with_an_example_each():
+    reasons = ["diverged: loss nan", None, "raised: ValueError: a (/x.py:1)", "diverged: loss inf"]
+    any_one = SPACE.sample(np.random.default_rng(0))
+    told = [Measurement(0, any_one, 0, 0, "failed", {}, {}, reason=reason) for reason in reasons]
+    assert kinds(told) == [
+        ("diverged", 2, "diverged: loss nan"),
+        ("unknown", 1, "unknown"),
+        ("raised ValueError", 1, "raised: ValueError: a (/x.py:1)"),
+    ]
 
 
 def test_plain_lines_are_few_and_say_it_all() -> None:

@@ -20,6 +20,7 @@ function record() {
     ["time", `${short(counts.seconds)} s of evaluation, ${short(counts.cpu_seconds)} CPU-s, by ${facts.workers} worker${facts.workers === 1 ? "" : "s"}`],
     ["versions", Object.entries(facts.versions).map(([n, v]) => `${n} ${v}`).join(", ")],
     ["sessions", sessions.map((s) => `${when(s.time)} on ${s.host ?? "?"}`).join("; ")],
+    ...(DATA.latency ? [["latency", DATA.latency.text]] : []),
     ["page made", DATA.made],
   ];
   if (counts.misfits) rows.push(["left out", `${counts.misfits} measurements of an older space`]);

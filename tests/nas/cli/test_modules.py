@@ -114,6 +114,11 @@ def test_markdown_is_the_page_at_the_site(nas_modules):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["CBAM"], "no module `CBAM` in the zoo; did you mean `cbam`?"),
+        (["Coord-Attention"], "did you mean `coord_attention`?"),
+        (["squeeze"], "`se`"),
+        (["se", "--slot", "operator"], "--slot and --family narrow the listing"),
+        (["--markdown", "--family", "channel"], "--markdown is the whole zoo"),
         (["cbma"], "no module `cbma` in the zoo; did you mean `cbam`?"),
         (["--slot", "atention"], "no slot `atention`; did you mean `attention`?"),
         (["--family", "chanel"], "did you mean `channel`?"),
@@ -125,3 +130,10 @@ def test_bad_input_is_refused_with_the_remedy(nas_modules, words, message):
     with pytest.raises(PlugnasError) as error:
         nas_modules(*words)
     assert message in str(error.value)
+
+
+def test_json_and_markdown_are_not_given_together(nas_modules, capsys):
+    with pytest.raises(SystemExit) as end:
+        nas_modules("--json", "--markdown")
+    assert end.value.code == 2
+    assert "not allowed with" in capsys.readouterr().err

@@ -7,10 +7,12 @@ import json
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from nas import front_report
 from nas.cli import confirm as command
+from nas.cli import main
 from nas.confirm import ConfirmError, confirm, read
 from nas.confirm.text import to_text
 from nas.confirm.training import LongTraining
@@ -140,13 +142,36 @@ def test_the_command(run, found, capsys):
     assert "Kendall's tau" in capsys.readouterr().out
 
 
-def test_nothing_to_confirm(tmp_path):
+def test_what_was_confirmed_is_shown_without_settings(run, found, capsys, monkeypatch):
+    """The job says nothing of the confirmation, which was made with epochs of its own."""
+    silent = run.path / "job.yaml"
+    asked = silent.read_text()
+    job = yaml.safe_load(asked)
+    job["confirm"] = None
+    silent.write_text(yaml.safe_dump(job, sort_keys=False))
+    try:
+        lines = (run.path / "confirm" / "confirm.jsonl").read_text().count('"number"')
+        again = confirm(front_report.RunView.open(RunDirectory.read(run.path)), seeds=2)
+        assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
+        assert (run.path / "confirm" / "confirm.jsonl").read_text().count('"number"') == lines
+        monkeypatch.setattr("nas.confirm.confirm", None)  # nothing is trained
+        assert main(["confirm", str(run.path), "--show", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["members"] == json.loads(json.dumps(found.to_dict()))["members"]
+        assert main(["confirm", str(run.path), "--show", "--epochs", "3"]) == 2
+    finally:
+        silent.write_text(asked)
+
+
+def test_nothing_to_confirm(tmp_path, capsys):
     run = make_run(tmp_path / "empty", trials=1)
     run.ledger.write_text(run.ledger.read_text().splitlines()[0] + "\n")
     view = front_report.RunView.open(run)
     assert read(view) is None
     with pytest.raises(ConfirmError, match="no architecture"):
         confirm(view)
+    assert main(["confirm", str(run.path), "--show"]) == 2
+    assert "is confirmed yet" in capsys.readouterr().err
 
 
 def test_a_diverged_training_leaves_no_weights(run, tmp_path):

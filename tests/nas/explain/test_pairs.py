@@ -14,6 +14,7 @@ from nas.explain.design import slots_of
 from nas.explain.pairs import comparisons
 from nas.explain.report import explain_run, slot_named
 from nas.explain.settle import settle, settled
+from nas.explain.text import pairs_text
 from nas.front_report import RunView
 from nas.records import Measurement
 from nas.run_directory import RunDirectory
@@ -64,6 +65,23 @@ def test_seeds_of_one_backbone_count_once_among_backbones():
     assert se.gain == pytest.approx(0.03)
     assert se.high - se.gain == pytest.approx(12.7062 * 0.0141421 / math.sqrt(2), rel=1e-4)
     assert se.verdict == "not enough evidence"
+
+
+def test_a_choice_that_leads_out_of_the_budget_is_marked():
+    slot = slots_of(PLAIN)[0]
+    records = []
+    for width in (8, 16):
+        for s in range(2):
+            records += [m(c, width, 0.5 + 0.01 * s, s) for c in ("none", "se", "eca")]
+    budget = {"params": 1600.0}  # width 16 without se
+    told = {c.choice: c for c in comparisons(PLAIN, slot, records, budget=budget)}
+    assert {name: c.over_budget for name, c in told.items()} == {"none": 0, "se": 2, "eca": 0}
+    text = pairs_text(list(told.values()))
+    assert text.count("OVER BUDGET") == 1
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("se ")]
+    assert line.endswith("OVER BUDGET in 2 of 4")
+    none = comparisons(PLAIN, slot, records, budget={"params": 100.0})
+    assert all(c.over_budget == c.pairs for c in none)
 
 
 def test_one_pair_has_no_interval():

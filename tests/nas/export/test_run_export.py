@@ -155,6 +155,12 @@ def test_importing_what_is_no_export_or_was_changed(run, tmp_path, capsys):
     assert "is no export" in capsys.readouterr().err
     to = tmp_path / "out"
     assert main(["export", str(run.path), "--to", str(to), "--format", "safetensors"]) == 0
+    assert main(["import", str(to)]) == 0
+    assert capsys.readouterr().err.count("nas: warning") == 0
+    (to / "torch.py").write_text("print('mine')")
+    (to / "notes").mkdir()
+    assert main(["import", str(to)]) == 0
+    assert "nothing speaks for it: notes, torch.py" in capsys.readouterr().err
     (to / "README.md").write_text("something else")
     assert main(["import", str(to)]) == 2
     assert "README.md was changed" in capsys.readouterr().err

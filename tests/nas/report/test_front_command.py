@@ -52,6 +52,21 @@ def test_files_and_a_control(own, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("more", "law"),
+    [(["--json"], "shown on the page"), ([], "has predictor"), (["--csv"], "leave out")],
+)
+def test_a_wrong_control_is_refused_before_anything_is_printed(own, tmp_path, capsys, more, law):
+    other = make_run(tmp_path / "other", trials=5)
+    before = sorted(own.path.iterdir())
+    with pytest.raises(PlugnasError, match=law):
+        front(own.path, "--control", other.path, *more)
+    with pytest.raises(PlugnasError, match="shown on the page" if more else "no run directory"):
+        front(own.path, "--control", "nope", *more)
+    assert capsys.readouterr().out == ""
+    assert sorted(own.path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
     ("arguments", "law"),
     [
         (["--x", "flop"], "did you mean `flops`"),

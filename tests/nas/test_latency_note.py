@@ -1,0 +1,83 @@
+"""What is said of a run's latencies, in tables, JSON and on the page."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nas.cost import NetworkCost
+from nas.explain.report import explain_run
+from nas.front_report import RunView, to_text
+from nas.latency import LatencyTable
+from nas.latency.conditions import Conditions
+from nas.latency_note import latency_note
+from nas.ledger import Ledger
+from nas.records import Measurement
+from nas.report.data import gather
+from nas.report.files import picture
+from nas.run_directory import RunDirectory
+from tests.nas.report.synthetic_run import make_run
+
+SPACE = {
+    "stem": {"width": 8},
+    "stages": [{"width": 8, "depth": 2}],
+    "slots": {"attention": {"choices": ["none", "se", "eca"], "scope": "network"}},
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """An ablation whose latencies come from a table that this test wrote."""
+    objectives = {"accuracy": "max", "latency_ms": "min"}
+    made = make_run(tmp_path / "run", trials=1, space=SPACE, budget={})
+    text = (made.path / "job.yaml").read_text()
+    text = text.replace("  flops: min", "  latency_ms: min")
+    (made.path / "job.yaml").write_text(text)
+    made = RunDirectory.read(made.path)
+    assert dict(made.job.objectives) == objectives
+    space = made.space()
+    fixed = {p.name: p.choices[0] for p in space.parameters if len(p.choices) == 1}
+    networks = [space.architecture({**fixed, "attention": c}) for c in ("none", "se", "eca")]
+    parts = {(p.key, p.input_shape): (0.1, 0.013) for a in networks for p in space.parts(a)}
+    conditions = Conditions("cpu", "a chip", 1, 1, "float32", "contiguous", "2.15")
+    table = LatencyTable(conditions, {"conv": 1.0}, 30, 0.0, parts, {"mean_error": 0.042})
+    table.save(made.path / "latency.json")
+    cost = NetworkCost(space, latency=table)
+    made.ledger.unlink()
+    with Ledger.open(made.ledger, space, cost=cost) as ledger:
+        for number, architecture in enumerate(networks):
+            for seed in range(2):
+                values = {"accuracy": 0.9 + 0.01 * number + 0.001 * seed}
+                costs = cost.cost(architecture)
+                ledger.append(Measurement(number, architecture, 0, seed, "ok", values, costs))
+    return made
+
+
+def test_latencies_come_with_their_device_and_error(run):
+    view = RunView.open(run)
+    for text in (to_text(view), explain_run(view).to_text()):
+        assert "sums over parts, measured on cpu (a chip), batch 1, 1 thread, float32" in text
+        assert "error of the median part 1.3%, of whole networks 4.2% on average" in text
+        assert "~" not in text
+    assert gather(view)["latency"]["ranked"] is True
+
+
+def test_latencies_that_may_not_be_ranked_are_marked_wherever_they_stand(run):
+    (run.path / "latency_front.json").write_text(json.dumps({"busy": "it got only 40% of a core"}))
+    view = RunView.open(run)
+    for text in (to_text(view), explain_run(view).to_text()):
+        assert "~ latency NOT RANKED: it got only 40% of a core" in text
+        assert f"`nas latency {run.path} -o" in text
+        for line in text.splitlines():
+            if " ms_" not in line and line.strip().startswith(("se ", "none ", "eca ")):
+                assert line.count("~0.") == 1
+    assert "latency NOT RANKED" in picture(view).caption
+    assert explain_run(view).to_dict()["latency"]["ranked"] is False
+    assert gather(view)["latency"]["ranked"] is False
+
+
+def test_a_run_without_latencies_says_nothing_of_them(tmp_path):
+    run = make_run(tmp_path / "run", trials=4)
+    assert latency_note(run) is None
+    assert explain_run(RunView.open(run)).to_dict()["latency"] is None
