@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from nas.labels import Box, around, places
 
 # Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
 # same again, for print without colour.
@@ -64,8 +68,7 @@ def draw(picture: Picture, path: Path) -> None:
         figure.text(0.085, 0.022, picture.caption, fontsize=9, color="#5A6068")
         if picture.evaluated:
             _scales(axes, picture)
-            _points(axes, picture)
-            _labels(axes, picture)
+            _labels(axes, picture, _points(axes, picture))
             axes.legend(
                 loc="lower left", bbox_to_anchor=(-0.012, 1.0), ncols=6, frameon=False,
                 handletextpad=0.3, columnspacing=1.6, fontsize=10,
@@ -141,7 +144,8 @@ def _accuracy_range(picture: Picture, shown: Sequence[float]) -> tuple[float, fl
     return low, float(finite.max())
 
 
-def _points(axes: Axes, picture: Picture) -> None:
+def _points(axes: Axes, picture: Picture) -> list[Point]:
+    """Draw everything but words; return the corners of the front's staircase."""
     on = {p.id for p in picture.front}
     others = [p for p in picture.evaluated if p.id not in on]
     low = axes.get_ylim()[0]
@@ -153,7 +157,7 @@ def _points(axes: Axes, picture: Picture) -> None:
         clipped = [Point(p.id, p.cost, low) for p in below]
         _scatter(axes, clipped, "v", s=26, c=GREY, clip_on=False, zorder=2,
                  label=f"below the axis ({len(below)})")  # fmt: skip
-    _staircase(axes, picture)
+    stairs = _staircase(axes, picture)
     _scatter(axes, picture.front, "o", s=62, c=BLUE, edgecolors="white", linewidths=1.2, zorder=5,
              label=f"front ({len(picture.front)})")  # fmt: skip
     if picture.knee is not None:
@@ -168,6 +172,7 @@ def _points(axes: Axes, picture: Picture) -> None:
         axes.axvspan(picture.limit, right, facecolor="none", edgecolor=RED, alpha=0.25, hatch="//",
                      linewidth=0)  # fmt: skip
         axes.set_xlim(left, right)
+    return stairs
 
 
 def _scatter(axes: Axes, points: Sequence[Point], marker: str, **style: Any) -> None:
@@ -175,77 +180,88 @@ def _scatter(axes: Axes, points: Sequence[Point], marker: str, **style: Any) -> 
         axes.scatter([p.cost for p in points], [p.accuracy for p in points], marker=marker, **style)
 
 
-def _staircase(axes: Axes, picture: Picture) -> None:
-    """The best accuracy within each cost: what the front promises between its points."""
+def _staircase(axes: Axes, picture: Picture) -> list[Point]:
+    """Draw the best accuracy within each cost, what the front promises; return its corners."""
     steps: list[Point] = []
     for point in sorted(picture.front, key=lambda p: (p.cost, -p.accuracy)):
         if not steps or point.accuracy > steps[-1].accuracy:
             steps.append(point)
     if not steps:
-        return
+        return []
     end = max(picture.limit or 0, *[p.cost for p in picture.evaluated])
-    x = [p.cost for p in steps] + [end]
-    y = [p.accuracy for p in steps] + [steps[-1].accuracy]
+    steps.append(Point("", end, steps[-1].accuracy))
+    x, y = [p.cost for p in steps], [p.accuracy for p in steps]
     axes.step(x, y, where="post", color=BLUE, linewidth=1.8, zorder=4)
+    return steps
+
+
+def _confirmed_rows(picture: Picture) -> list[tuple[float, float, float]]:
+    """Return (cost, mean, reach of the error bar) of what was confirmed and is in the picture."""
+    where = {p.id: p.cost for p in picture.evaluated}
+    found = (picture.confirmed or {}).items()
+    return [(where[i], m, d if math.isfinite(d) else 0.0) for i, (m, d) in found if i in where]
 
 
 def _confirmed(axes: Axes, picture: Picture) -> None:
-    where = {p.id: p.cost for p in picture.evaluated}
-    rows = [(where[i], *v) for i, v in (picture.confirmed or {}).items() if i in where]
+    rows = _confirmed_rows(picture)
     if not rows:
         return
-    cost, mean, deviation = zip(*rows, strict=True)
-    bars = [d if math.isfinite(d) else 0.0 for d in deviation]
+    cost, mean, bars = zip(*rows, strict=True)
     axes.errorbar(cost, mean, yerr=bars, fmt="s", color=INK, markersize=5.5, capsize=4,
                   linewidth=1.4, markerfacecolor="white", zorder=7,
                   label=f"confirmed on test images, ± sd ({len(rows)})")  # fmt: skip
 
 
-def _labels(axes: Axes, picture: Picture) -> None:
+def _labels(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> None:
     """Write accuracy and id beside the knee, the ends, and whatever else leaves room."""
-    if not picture.front:
-        return
-    transform = axes.transData.transform
-    first = [picture.knee, picture.front[-1], picture.front[0]]
-    order = [p for p in first if p is not None] + list(picture.front)
-    dots = np.array([transform((p.cost, p.accuracy)) for p in picture.front])
-    taken: list[tuple[float, float, float, float]] = []
-    done: set[str] = set()
-    width, height = 175.0, 44.0
-    area = axes.get_window_extent()
-    for point in order:
-        if point.id in done:
+    first = [picture.knee, *picture.front[-1:], *picture.front[:1]]
+    order = {p.id: p for p in (*first, *picture.front) if p is not None}
+    texts = [
+        axes.annotate(
+            f"{100 * p.accuracy:.2f} %\n{p.id[:6]}", (p.cost, p.accuracy),
+            xycoords="figure pixels", fontsize=8.5, linespacing=1.1, color=INK, zorder=8,
+            va="bottom", annotation_clip=False,
+        )
+        for p in order.values()
+    ]  # fmt: skip
+    sizes = [(box.width + 6, box.height + 2) for box in (t.get_window_extent() for t in texts)]
+    knee = picture.knee.id if picture.knee else None
+    markers = [around(*_pixel(axes, p), 15 if p.id == knee else 9) for p in order.values()]
+    left, bottom, right, top = map(float, axes.get_window_extent().extents)
+    area = (left, bottom, right, top)
+    found = places(markers, sizes, _obstacles(axes, picture, stairs), area)
+    for text, marker, box in zip(texts, markers, found, strict=True):
+        if box is None:
+            text.remove()
             continue
-        x, y = transform((point.cost, point.accuracy))
-        for dx, dy, align in ((-12, 14, "right"), (14, -50, "left")):
-            left = x + dx - (width if align == "right" else 0)
-            box = (left, y + dy, left + width, y + dy + height)
-            hit = any(_overlap(box, other) for other in taken)
-            hit |= bool(
-                ((dots > np.array(box[:2]) - 6) & (dots < np.array(box[2:]) + 6)).all(axis=1).any()
-            )
-            if hit or box[0] < area.x0 or box[1] < area.y0 or box[2] > area.x1:
-                continue
-            taken.append(box)
-            done.add(point.id)
-            axes.annotate(
-                f"{100 * point.accuracy:.2f} %\n{point.id[:6]}",
-                (point.cost, point.accuracy),
-                xytext=(dx * 72 / 160, dy * 72 / 160),
-                textcoords="offset points",
-                ha=align,
-                va="bottom",
-                fontsize=8.5,
-                linespacing=1.1,
-                color=INK,
-                zorder=8,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
-            )
-            break
+        beside = box[2] <= marker[0]
+        text.set_horizontalalignment("right" if beside else "left")
+        text.xy = (box[2] - 3 if beside else box[0] + 3, box[1] + 1)
+        text.set_position(text.xy)
 
 
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _obstacles(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> list[Box]:
+    """Return the boxes of all that a label may not hide, in pixels."""
+    pixel = partial(_pixel, axes)
+    boxes = [around(*pixel(p), 7) for p in picture.evaluated]
+    for before, after in pairwise(stairs):
+        (x0, y0), (x1, y1) = pixel(before), pixel(after)
+        boxes += [(x0, y0 - 2, x1, y0 + 2), (x1 - 2, min(y0, y1), x1 + 2, max(y0, y1))]
+    for cost, mean, reach in _confirmed_rows(picture):
+        low, high = (pixel(Point("", cost, a)) for a in (mean - reach, mean + reach))
+        boxes.append((low[0] - 9, low[1] - 4, high[0] + 9, high[1] + 4))
+        boxes.append(around(*pixel(Point("", cost, mean)), 8))
+    if picture.limit is not None:
+        x, _ = pixel(Point("", picture.limit, picture.evaluated[0].accuracy))
+        boxes.append((x - 2, 0.0, x + 2, axes.get_window_extent().y1))
+    return boxes
+
+
+def _pixel(axes: Axes, point: Point) -> tuple[float, float]:
+    """Return where a point is drawn; what lies below the axis stands at its foot."""
+    accuracy = max(point.accuracy, axes.get_ylim()[0])
+    x, y = axes.transData.transform((point.cost, accuracy))
+    return float(x), float(y)
 
 
 def figure_text(value: float) -> str:
