@@ -22,11 +22,11 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import kendalltau
 
 from nas.cost import NetworkCost
 from nas.data import DataSpec
 from nas.job import Job, load
-from nas.latency.statistics import kendall_tau
 from nas.preparation import prepare
 from nas.proxy import Proxy, Recipe
 from nas.records import Task
@@ -52,7 +52,7 @@ RECIPES = {
     "NASWOT, 16 px": Recipe(resolution=16, zero_cost="naswot"),
     "synflow, 16 px": Recipe(resolution=16, zero_cost="synflow"),
 }
-SEEDS = {TRUTH: (0, 1), "16 px, 2,000 x 3": (0, 1)}
+LONGEST, TWICE = "16 px, 10,000 x 9", (TRUTH, "16 px, 2,000 x 3")
 CLASSES = 3
 FIELDS = ("id", "recipe", "seed", "accuracy", "signal", "cpu_seconds", "train_losses")
 
@@ -93,11 +93,12 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _tasks(members: list[Architecture]) -> Iterator[Task]:
-    """Yield every training, architecture by architecture, second seeds last."""
-    for seed in (0, 1):
+    """Yield every training, architecture by architecture: the dearest and second seeds last."""
+    passes = ((0, set(RECIPES) - {LONGEST}), (0, {LONGEST}), (1, TWICE))
+    for seed, names in passes:
         for number, architecture in enumerate(members):
             for rung, name in enumerate(RECIPES):
-                if seed in SEEDS.get(name, (0,)):
+                if name in names:
                     yield Task(number, architecture, rung, seed)
 
 
@@ -169,72 +170,82 @@ def table(record: dict[str, Any]) -> str:
     rows: dict[tuple[str, int], dict[str, list[Any]]] = {}
     for row in record["measurements"]:
         rows.setdefault((row[1], row[2]), {})[row[0]] = row
-    whole = [name for name in record["architectures"] if _is_whole(name, rows)]
-    again = [name for name in whole if name in rows.get((TRUTH, 1), {})]
 
-    def column(recipe: str, field: str, seed: int = 0) -> Array:
+    def column(recipe: str, field: str, names: list[str], seed: int = 0) -> Array:
         place = FIELDS.index(field)
-        return np.array([rows[recipe, seed][name][place] for name in whole], dtype=float)
+        return np.array([rows[recipe, seed][name][place] for name in names], dtype=float)
 
-    truth = column(TRUTH, "accuracy")
-    flops = np.log([record["costs"][name]["flops"] for name in whole])
-    classes = (np.argsort(np.argsort(flops)) * CLASSES // len(flops)).astype(float)
+    def known(recipe: str, seed: int = 0) -> list[str]:
+        truths, own = rows.get((TRUTH, 0), {}), rows.get((recipe, seed), {})
+        return [name for name in record["architectures"] if name in truths and name in own]
+
+    costs, names = record["costs"], known(TRUTH)
+    truth = column(TRUTH, "accuracy", names)
+    flops = np.log([costs[name]["flops"] for name in names])
     lines = [
-        f"{len(whole)} architectures of {np.exp(flops.min()) / 1e6:.1f} to "
+        f"{len(names)} architectures of {np.exp(flops.min()) / 1e6:.1f} to "
         f"{np.exp(flops.max()) / 1e6:.1f} MFLOPs; accuracy by the long training "
         f"{100 * truth.min():.1f} to {100 * truth.max():.1f} % "
-        f"(standard deviation {100 * truth.std():.1f}), {column(TRUTH, 'cpu_seconds').mean():.0f} "
-        f"CPU-s each; {record['machine']}. Brackets: 95 % bootstrap over architectures.",
+        f"(standard deviation {100 * truth.std():.1f}), "
+        f"{column(TRUTH, 'cpu_seconds', names).mean():.0f} CPU-s each; {record['machine']}. "
+        "Brackets: 95 % bootstrap over architectures.",
         "",
-        "| score | CPU-s | tau | tau within thirds of FLOPs |",
-        "|---|---|---|---|",
-        _line("FLOPs alone (control)", flops, truth, classes, 0.0),
+        "| score | n | CPU-s | tau | tau within thirds of FLOPs |",
+        "|---|---|---|---|---|",
+        _line("FLOPs alone (control)", flops, truth, flops, 0.0),
     ]
     for recipe, rule in RECIPES.items():
-        if recipe == TRUTH:
+        own = known(recipe)
+        if recipe == TRUTH or len(own) < 2 * CLASSES:
             continue
-        seconds = float(column(recipe, "cpu_seconds").mean())
-        signal = column(recipe, "signal")
-        if rule.zero_cost is not None:
-            lines.append(_line(f"{recipe} (control)", signal, truth, classes, seconds))
-            continue
-        scores = {
-            "accuracy": column(recipe, "accuracy"),
-            "training losses": signal,
-            "training losses + log FLOPs": _z(signal) + _z(flops),
-        }
-        for name, score in scores.items():
-            lines.append(_line(f"{recipe}: {name}", score, truth, classes, seconds))
+        truth = column(TRUTH, "accuracy", own)
+        flops = np.log([costs[name]["flops"] for name in own])
+        seconds = float(column(recipe, "cpu_seconds", own).mean())
+        signal = column(recipe, "signal", own)
+        scores = {f"{recipe} (control)": signal}
+        if rule.zero_cost is None:
+            scores = {
+                f"{recipe}: accuracy": column(recipe, "accuracy", own),
+                f"{recipe}: training losses": signal,
+                f"{recipe}: training losses + log FLOPs": _z(signal) + _z(flops),
+            }
+        lines += [_line(name, score, truth, flops, seconds) for name, score in scores.items()]
+    again = known(TRUTH, 1)
     if len(again) > 2:
-        first, second = ([rows[TRUTH, s][n][3] for n in again] for s in (0, 1))
-        ceiling = kendall_tau(np.array(first), np.array(second))
-        lines += ["", f"Two seeds of the long training agree by tau {ceiling:.2f} ({len(again)})."]
+        first, second = (column(TRUTH, "accuracy", again, seed) for seed in (0, 1))
+        ceiling, spread = _tau(first, second), (first - second).std() / np.sqrt(2)
+        lines += [
+            "",
+            f"Two seeds of the long training agree by tau {ceiling:.2f} ({len(again)} "
+            f"architectures); a training's standard deviation is {100 * spread:.2f} points.",
+        ]
     return "\n".join(lines)
 
 
-def _is_whole(name: str, rows: dict[tuple[str, int], dict[str, list[Any]]]) -> bool:
-    return all(name in rows.get((recipe, 0), {}) for recipe in RECIPES)
+def _tau(a: Array, b: Array) -> float:
+    return float(kendalltau(a, b).statistic)
 
 
 def _z(values: Array) -> Array:
     return (values - values.mean()) / values.std()
 
 
-def _line(name: str, score: Array, truth: Array, classes: Array, seconds: float) -> str:
-    overall, low, high = _interval(lambda i: kendall_tau(score[i], truth[i]), len(truth))
+def _line(name: str, score: Array, truth: Array, flops: Array, seconds: float) -> str:
+    classes = np.argsort(np.argsort(flops)) * CLASSES // len(flops)
+    overall, low, high = _interval(lambda i: _tau(score[i], truth[i]), len(truth))
 
     def within(i: NDArray[np.int64]) -> float:
-        taus = [kendall_tau(score[i][k], truth[i][k]) for k in _groups(classes[i])]
+        taus = [_tau(score[i][k], truth[i][k]) for k in _groups(classes[i])]
         return float(np.nanmean(taus))
 
     inner, lower, upper = _interval(within, len(truth))
     return (
-        f"| {name} | {seconds:.2g} | {overall:.2f} ({low:.2f} to {high:.2f}) "
+        f"| {name} | {len(truth)} | {seconds:.2g} | {overall:.2f} ({low:.2f} to {high:.2f}) "
         f"| {inner:.2f} ({lower:.2f} to {upper:.2f}) |"
     )
 
 
-def _groups(classes: Array) -> list[NDArray[np.bool_]]:
+def _groups(classes: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
     return [classes == k for k in range(CLASSES) if (classes == k).sum() > 2]
 
 

@@ -1,0 +1,148 @@
+"""The networks that a user would otherwise take for small images, scaled to a FLOP budget.
+
+    OMP_NUM_THREADS=1 python experiments/fixed_networks.py runs/cifar10 --workers 4
+
+Trains each by the long recipe of a run's confirmation, under the same seeds, on the same images,
+and records it beside the run (``RUN/fixed.json``). ResNet is He et al.'s CIFAR form (3 stages of
+basic blocks, widths w, 2w, 4w); MobileNetV2 and ShuffleNetV2 are torchvision's, with the strides
+that the field gives them for 32 x 32 (no stride in the stem, no max pooling).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision.models import MobileNetV2, ShuffleNetV2
+from torchvision.models.resnet import BasicBlock
+
+import modules
+from nas.confirm.outcome import read
+from nas.confirm.training import LEARN_FROM, SCORE_ON
+from nas.cost import count
+from nas.data import load, parse
+from nas.front_report import RunView
+from nas.proxy import Recipe, train
+from nas.proxy.machine import keep_memory
+from nas.run_directory import RunDirectory
+
+SHAPE, CLASSES = (3, 32, 32), 10
+INVERTED = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 1),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+def resnet20(width: int) -> nn.Module:
+    """Return ResNet-20 (He et al., 2016, section 4.2) with ``width`` channels in its first stage.
+
+    Shortcuts that change the shape are 1 x 1 convolutions.
+    """
+    blocks: list[nn.Module] = []
+    channels = width
+    for stage in range(3):
+        for index in range(3):
+            out, stride = width * 2**stage, 2 if stage and not index else 1
+            shortcut = None
+            if stride != 1 or out != channels:
+                convolution = nn.Conv2d(channels, out, 1, stride, bias=False)
+                shortcut = nn.Sequential(convolution, nn.BatchNorm2d(out))
+            blocks.append(BasicBlock(channels, out, stride, shortcut))
+            channels = out
+    stem = [nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES)]
+    return nn.Sequential(*stem, *blocks, *head)
+
+
+def mobilenet_v2(twentieths: int) -> nn.Module:
+    """Return torchvision's MobileNetV2 with a width multiplier in twentieths, for 32 x 32."""
+    settings = [list(row) for row in INVERTED]
+    network = MobileNetV2(CLASSES, twentieths / 20, settings)
+    network.features[0][0].stride = (1, 1)
+    return network
+
+
+def shufflenet_v2(eighths: int) -> nn.Module:
+    """Return torchvision's ShuffleNetV2 with eighths of the channels of its x0.5, for 32 x 32."""
+    channels = [24, *(2 * round(c * eighths / 16) for c in (48, 96, 192)), 1024]
+    network = ShuffleNetV2([4, 8, 4], channels, CLASSES)
+    network.conv1[0].stride = (1, 1)
+    network.maxpool = nn.Identity()
+    return network
+
+
+FAMILIES: dict[str, Callable[[int], nn.Module]] = {
+    "ResNet-20-like": resnet20,
+    "MobileNetV2-like": mobilenet_v2,
+    "ShuffleNetV2-like": shufflenet_v2,
+}
+
+
+def largest_within(build: Callable[[int], nn.Module], flops: float) -> tuple[int, dict[str, float]]:
+    """Return the largest scale of a family within a budget of FLOPs, and its costs."""
+    found: tuple[int, dict[str, float]] | None = None
+    for scale in range(1, 65):
+        counts = count(modules.fuse(build(scale).eval()), torch.zeros(1, *SHAPE))
+        if 2 * counts.macs > flops:
+            break
+        found = scale, {"flops": 2.0 * counts.macs, "params": float(counts.params)}
+    if found is None:
+        raise SystemExit(f"no {build.__name__} within {flops:g} FLOPs")
+    return found
+
+
+def main() -> None:
+    """Train the fixed networks that a run's confirmation is held against."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--workers", type=int, default=4)
+    arguments = parser.parse_args()
+    view = RunView.open(RunDirectory.read(arguments.run))
+    confirmation = read(view)
+    if confirmation is None:
+        raise SystemExit(f"{arguments.run} has no confirmation yet: nas confirm {arguments.run}")
+    limit = view.run.job.limits["flops"]
+    data = parse(view.run.job.data).at(view.run.base)
+    rows: list[dict[str, Any]] = []
+    work = []
+    for name, build in FAMILIES.items():
+        scale, costs = largest_within(build, limit)
+        rows.append({"name": name, "scale": scale, **costs, "test_accuracies": []})
+        for seed in confirmation.about["seeds"]:
+            work.append((data, confirmation.about["recipe"], name, scale, seed))
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        for (_, _, name, _, seed), accuracy in zip(work, pool.map(_train, work), strict=True):
+            next(r for r in rows if r["name"] == name)["test_accuracies"].append(accuracy)
+            print(f"{name} seed {seed}: {100 * accuracy:.2f} %", flush=True)
+    (arguments.run / "fixed.json").write_text(json.dumps(rows, indent=2))
+
+
+def _train(work: tuple[Any, dict[str, Any], str, int, int]) -> float:
+    data, recipe, name, scale, seed = work
+    keep_memory()
+    torch.set_num_threads(1)
+    training = train(
+        lambda: FAMILIES[name](scale),
+        load(data),
+        Recipe(**recipe),
+        seed=seed,
+        device="cpu",
+        learn_from=LEARN_FROM,
+        score_on=SCORE_ON,
+    )
+    return training.accuracy
+
+
+if __name__ == "__main__":
+    main()
