@@ -13,7 +13,14 @@ from nas.records import Measurement
 if TYPE_CHECKING:
     from nas.drive import Event, Listener
 
-NAMES = ("tensorboard", "mlflow", "wandb")
+OF_RAY = {
+    "tensorboard": ("tensorboardX", "ray.tune.logger", "TBXLoggerCallback"),
+    "mlflow": ("mlflow", "ray.air.integrations.mlflow", "MLflowLoggerCallback"),
+    "wandb": ("wandb", "ray.air.integrations.wandb", "WandbLoggerCallback"),
+}
+"""Ray Tune's callback of each name: the library that it needs, its module, its class."""
+
+NAMES = tuple(OF_RAY)
 
 
 class CallbackError(PlugnasError):
@@ -102,4 +109,4 @@ def _writer() -> Any:
     )
 
 
-__all__ = ["NAMES", "CallbackError", "TensorBoard", "listeners", "parse", "scalars"]
+__all__ = ["NAMES", "OF_RAY", "CallbackError", "TensorBoard", "listeners", "parse", "scalars"]

@@ -1,25 +1,63 @@
-"""Between the driver's thread and that of a library which asks for work by itself."""
+"""Between the driver's thread and Ray Tune's: tasks out, measurements back, and who is to blame.
+
+An evaluation that gave no answer is tried again. It costs its architecture a try only where it was
+its own doing: not where its node died, nor where it had not begun. Tune 2.60 cannot tell: it counts
+the loss of a node like any failure, and twice where an actor dies between two trials.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any
 
-from nas.evaluation import OUT_OF_MEMORY
+from nas.evaluation import failed
+from nas.executors.deaths import NODE_DIED, Death
 from nas.records import Measurement, Task
+
+PATIENCE = 8
+"""Deaths that were not an evaluation's own doing after which its task is given up all the same."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds before a task is tried again, doubled from death to death: a cluster needs a while to
+find out that a node is gone, and until then it may be offered again, or a verdict be wrong."""
+
+FALSE_STARTS = 10
+"""Actors that die before they are ready, with none that gets ready, after which a run ends."""
+
+Nodes = Callable[[], Collection[str]]
+
+
+@dataclass
+class Errand:
+    """A task on the cluster, from its submission to its measurement."""
+
+    task: Task
+    deaths: list[Death] = field(default_factory=list)
+    due: float = 0.0
+    since: float = 0.0  # when it began to run, by time.monotonic
+    actor: Any = None
+    place: Any = None  # the promise of the id of the actor's node, once the actor is ready
+
+    def strikes(self, alive: Collection[str]) -> int:
+        """How many tries its own doing has cost, as far as these nodes are still alive."""
+        return sum(death.raised or death.node in alive for death in self.deaths)
 
 
 class Bridge:
-    """Tasks on their way to Tune, measurements on their way back; guarded by ``change``."""
+    """Errands on their way to Tune, measurements on their way back; guarded by ``change``."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_failures: int = 2) -> None:
         self.change = threading.Condition()
-        self.tasks: deque[Task] = deque()
+        self.waiting: deque[Errand] = deque()
+        self.trials: dict[str, Errand] = {}
         self.results: deque[Measurement] = deque()
-        self.trials: dict[str, Task] = {}
-        self.since: dict[str, float] = {}
-        self.actors: dict[str, Any] = {}
+        self.max_failures = max_failures
+        self.finished = 0
+        self.false_starts = 0
         self.driver_waits = False
         self.closed = False
         self.broken: str | None = None
@@ -28,31 +66,82 @@ class Bridge:
         """Tune pickles what it is given, to restore it; there is nothing of ours to restore."""
         return (Bridge, ())
 
-    def finish(self, trial: str, measurement: Measurement) -> None:
+    def submit(self, task: Task) -> None:
+        """Let a task wait for Tune."""
         with self.change:
-            if self.trials.pop(trial, None) is not None:
-                self.results.append(measurement)
+            self.waiting.append(Errand(task))
+            self.change.notify_all()
+
+    def take(self, trial: str, alive: Nodes) -> Errand | None:
+        """Return the first errand that is due, to be run as ``trial``; None if there is none.
+
+        Those that are due and have used up their tries come back as failed.
+        """
+        with self.change:
+            for errand in [e for e in self.waiting if e.due <= time.monotonic()]:
+                self.waiting.remove(errand)
+                strikes = errand.strikes(alive()) if errand.deaths else 0
+                losses = len(errand.deaths) - strikes
+                if strikes <= self.max_failures and losses < PATIENCE:
+                    self.trials[trial] = errand
+                    return errand
+                self._give_up(errand, strikes)
+            return None
+
+    def finish(self, trial: str, measurement: Measurement) -> None:
+        """Pass on the measurement of a trial."""
+        with self.change:
+            errand = self.trials.pop(trial, None)
+            if errand is not None:
+                self._pass_on(measurement)
+
+    def bury(self, trial: str, death: Death | None) -> None:
+        """Let a trial's errand wait for its next try; without a death, at once."""
+        with self.change:
+            errand = self.trials.pop(trial, None)
+            if errand is None:
+                return
+            never_ready = errand.actor is None
+            errand.actor = errand.place = None
+            if death is not None:
+                errand.deaths.append(death)
+                pause = FIRST_PAUSE * 2 ** (len(errand.deaths) - 1)
+                errand.due = time.monotonic() + (0 if death.raised else min(pause, LONGEST_PAUSE))
+                if never_ready and NODE_DIED not in death.reason:
+                    self._count_false_start(death.reason)
+            self.waiting.append(errand)
             self.change.notify_all()
 
     def fail(self, text: str) -> None:
+        """End the run: the driver raises this text."""
         with self.change:
             self.broken = self.broken or text
             self.change.notify_all()
 
     def settled(self) -> bool:
         """Whether there is a task to give, or will be none until another result is in."""
-        return bool(self.tasks) or self.closed or (self.driver_waits and not self.results)
+        now = time.monotonic()
+        due = any(errand.due <= now for errand in self.waiting)
+        return due or self.closed or (self.driver_waits and not self.results)
+
+    def _count_false_start(self, reason: str) -> None:
+        self.false_starts += 1
+        if self.false_starts >= FALSE_STARTS:
+            self.fail(
+                f"Ray's actors must live until they are ready, but {FALSE_STARTS} in a row did not "
+                f"(the last: {reason})."
+            )
+
+    def _give_up(self, errand: Errand, strikes: int) -> None:
+        last = errand.deaths[-1]
+        measurement = failed(errand.task, last.reason, seconds=last.seconds, worker="ray")
+        measurement.extra["tries"] = max(1, strikes)  # type: ignore[index]
+        self._pass_on(measurement)
+
+    def _pass_on(self, measurement: Measurement) -> None:
+        self.results.append(measurement)
+        self.finished += 1
+        self.change.notify_all()
 
 
-def reason_of(error: Any) -> str:
-    """Return Tune's error in one line: what became of the actor."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = (lines[-1] if lines else "no error was told")[:300]
-    if OUT_OF_MEMORY in text:
-        return f"{OUT_OF_MEMORY}: {text.rpartition(OUT_OF_MEMORY + ': ')[2]}"
-    if type(error).__name__ == "OutOfMemoryError":
-        return f"{OUT_OF_MEMORY}: Ray killed the worker"
-    return f"killed: {type(error).__name__}: {(lines or [''])[0][:300]}"
-
-
-__all__ = ["Bridge", "reason_of"]
+__all__ = ["FALSE_STARTS", "PATIENCE", "Bridge", "Errand"]

@@ -22,8 +22,9 @@ class RayExecutor:
 
     ``address`` is that of a running cluster (``HOST:PORT`` or ``auto``); without one, Ray is
     started on this machine with ``workers`` slots. An evaluation takes ``cpus`` and ``gpus``
-    (fractions allowed); as many run as the cluster, or ``workers``, allows. An evaluation whose
-    actor dies is tried again ``max_failures`` times by Tune before it comes back as failed.
+    (fractions allowed); as many run as the cluster, or ``workers``, allows. An evaluation that
+    kills its actor is tried again ``max_failures`` times before it comes back as failed; one that
+    was lost with its node is tried again until it is not.
     ``evaluator`` goes into the object store once; one that has ``carrying_data()`` is asked for
     its like with the data inside, so that the nodes need not see the files.
     ``callbacks`` are those of ``nas.callbacks``: Ray's own, which write what they write in files
@@ -44,14 +45,13 @@ class RayExecutor:
         run_dir: Path | None = None,
         cost: Any | None = None,
     ) -> None:
-        self._bridge = Bridge()
-        tries = max_failures + 1
-        collector = ray_executor.Collector(self._bridge, timeout_s, tries, cost)
-        self._callbacks = [collector, *ray_executor.tune_callbacks(callbacks)]
+        self._bridge = Bridge(max_failures)
+        self._callbacks = tuple(callbacks)
+        ray_executor.tune_callbacks(callbacks)  # what is wrong with them is said at once
+        self._cost = cost
         self._owned = ray_executor.connect(address, workers, cpus, gpus)
         self._evaluator = evaluator
         self._timeout_s = timeout_s
-        self._max_failures = max_failures
         self._resources = {"cpu": cpus, "gpu": gpus}
         self._workers = workers
         self._folder = Path(tempfile.mkdtemp(prefix="plugnas-ray-"))
@@ -72,9 +72,7 @@ class RayExecutor:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="ray-tune", daemon=True)
             self._thread.start()
-        with self._bridge.change:
-            self._bridge.tasks.append(task)
-            self._bridge.change.notify_all()
+        self._bridge.submit(task)
 
     def wait(self, timeout: float) -> list[Measurement]:
         """Return what has finished; wait at most ``timeout`` seconds for the first of it.
@@ -101,8 +99,9 @@ class RayExecutor:
             bridge.change.notify_all()
         if self._thread is not None:
             self._thread.join(0.5)
-            for actor in bridge.actors.values():  # Tune would let them finish, and wait 5 s more
-                ray_executor.ray.kill(actor)
+            for errand in list(bridge.trials.values()):  # Tune would let them finish, and wait more
+                if errand.actor is not None:
+                    ray_executor.ray.kill(errand.actor)
             self._thread.join(30.0)
             self._thread = None
         if self._owned:
@@ -123,10 +122,13 @@ class RayExecutor:
             resources=self._resources,
             at_once=self.capacity,
             timeout_s=self._timeout_s,
-            max_failures=self._max_failures,
-            callbacks=self._callbacks,
+            callbacks=self._make_callbacks,
             storage=self._storage,
         )
+
+    def _make_callbacks(self) -> list[Any]:
+        collector = ray_executor.Collector(self._bridge, self._timeout_s, self._cost)
+        return [collector, *ray_executor.tune_callbacks(self._callbacks)]
 
 
 __all__ = ["RayExecutor"]

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import Any
 
 from nas.evaluation import OUT_OF_MEMORY, Evaluator, failed, spoils_worker
 from nas.executors.base import ExecutorError
 from nas.executors.environment import THREAD_VARIABLES, environment
+from nas.executors.memory import kills_for_memory
 from nas.executors.worker import BEGUN, BROKEN, READY, work
 from nas.records import Measurement, Task
 
@@ -119,7 +119,7 @@ class LocalExecutor:
                     continue  # it has died idle; _collect will find out
                 worker.task = self._tasks.popleft()
                 worker.since = None
-                worker.kills = _kills_for_memory()
+                worker.kills = kills_for_memory()
         coming = sum(1 for worker in self._workers if not worker.ready)
         while len(self._workers) < self.capacity and coming < len(self._tasks):
             self._workers.append(self._start())
@@ -233,18 +233,9 @@ def _cause(worker: _Worker) -> str:
     if code >= 0:
         return f"killed: worker exited with code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    if -code == signal.SIGKILL and worker.kills != _kills_for_memory():
+    if -code == signal.SIGKILL and worker.kills != kills_for_memory():
         return f"{OUT_OF_MEMORY}: the system killed the worker ({name})"
     return f"killed: worker ended by {name}"
-
-
-def _kills_for_memory() -> int:
-    """Return how many processes the system has killed for want of memory (0 if it won't say)."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
 @contextlib.contextmanager

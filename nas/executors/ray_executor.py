@@ -3,7 +3,8 @@
 Tune asks the searcher for configurations, and the searcher hands it the tasks that the driver
 submits: the study alone decides what runs, the ledger alone remembers it, and Tune's own state is
 not kept. Values reach the study as measurements and pass no Tune metric, so NaN is no trouble, and
-nothing that was cut short counts as complete.
+nothing that was cut short counts as complete. A trial that dies ends for Tune; whether its task is
+tried again, in a trial of its own, is for the bridge to say.
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from nas.callbacks import CallbackError, parse, scalars
-from nas.evaluation import Evaluator, failed, measure, spoils_worker
+from nas.callbacks import OF_RAY, CallbackError, parse, scalars
+from nas.evaluation import Evaluator, measure, spoils_worker
 from nas.executors.base import ExecutorError
-from nas.executors.bridge import Bridge, reason_of
+from nas.executors.bridge import Bridge, Errand
+from nas.executors.deaths import Death, death_of, error_of, is_of_ray, reason_of
 from nas.executors.environment import THREAD_VARIABLES, environment
 from nas.records import Task
 
 try:
     import ray
     from ray import tune
+    from ray.exceptions import OutOfMemoryError, RayError
     from ray.tune.search import Searcher
 except ImportError as error:
     raise ExecutorError(
@@ -37,6 +41,9 @@ except ImportError as error:
 
 THINKING = 5.0
 """Seconds that Tune waits for the driver to choose its next task before it looks elsewhere."""
+
+FRUITLESS = 3
+"""Runs of Tune in a row that may break off without a measurement before the search ends."""
 
 _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files per trial that nobody asked for
@@ -76,8 +83,12 @@ class Evaluation(tune.Trainable):
         finally:
             faulthandler.cancel_dump_traceback_later()
         if spoils_worker(measurement):
-            raise RuntimeError(measurement.reason)  # Tune replaces the actor and tries again
+            raise RuntimeError(measurement.reason)  # Tune replaces the actor
         return {"measurement": measurement, "done": True, **scalars(measurement)}
+
+    def node(self) -> str:
+        """Return the id of the node that this actor is on."""
+        return str(ray.get_runtime_context().get_node_id())
 
     def _watch(self) -> None:
         """Let this process end when the evaluation hangs, even where it never yields the GIL."""
@@ -98,10 +109,10 @@ class TaskSearcher(Searcher):
             bridge.change.wait_for(bridge.settled, timeout=THINKING)
             if bridge.closed:
                 return Searcher.FINISHED
-            if not bridge.tasks:
-                return None
-            task = bridge.tasks.popleft()
-            bridge.trials[trial_id] = task
+        errand = bridge.take(trial_id, _nodes_alive)
+        if errand is None:
+            return None
+        task = errand.task
         place = {"number": task.number, "rung": task.rung, "seed": task.seed}
         return {"task": task, **place, "architecture": task.architecture.json()}
 
@@ -121,21 +132,20 @@ class TaskSearcher(Searcher):
 
 
 class Collector(tune.Callback):
-    """Takes measurements out of Tune's results, and failures out of its errors."""
+    """Takes measurements out of Tune's results, and the causes of deaths out of its errors."""
 
-    def __init__(
-        self, bridge: Bridge, timeout_s: float | None, tries: int, cost: Any | None
-    ) -> None:
+    def __init__(self, bridge: Bridge, timeout_s: float | None, cost: Any | None) -> None:
         self._bridge = bridge
         self._timeout_s = timeout_s
-        self._tries = tries
         self._cost = cost
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._bridge.change:
-            self._bridge.since[trial.trial_id] = time.monotonic()
-            actor = trial.temporary_state.ray_actor
-            self._bridge.actors[actor._actor_id.hex()] = actor
+            errand = self._bridge.trials[trial.trial_id]
+            errand.since = time.monotonic()
+            errand.actor = trial.temporary_state.ray_actor
+            errand.place = errand.actor.node.remote()
+            self._bridge.false_starts = 0
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -149,17 +159,24 @@ class Collector(tune.Callback):
         self._bridge.finish(trial.trial_id, measurement)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        task = self._bridge.trials.get(trial.trial_id)
-        if task is None:
-            return
-        seconds = time.monotonic() - self._bridge.since.get(trial.trial_id, time.monotonic())
-        error = trial.get_pickled_error() or trial.get_error()
-        reason = reason_of(error)
-        if self._timeout_s is not None and seconds >= self._timeout_s:
-            reason = f"hung: no result within {self._timeout_s:g} s"
-        measurement = failed(task, reason, seconds=seconds, worker="ray")
-        measurement.extra["tries"] = self._tries  # type: ignore[index]
-        self._bridge.finish(trial.trial_id, measurement)
+        errand = self._bridge.trials.get(trial.trial_id)
+        if errand is not None:
+            node = _node_of(errand)
+            seconds = 0.0 if node is None else time.monotonic() - errand.since
+            death = death_of(error_of(trial), node, seconds, self._timeout_s)
+            self._bridge.bury(trial.trial_id, death)
+
+
+def _node_of(errand: Errand) -> str | None:
+    """Return the id of the node that an errand has begun on; None if its actor did not say."""
+    try:
+        return None if errand.place is None else str(ray.get(errand.place, timeout=0))
+    except RayError:
+        return None
+
+
+def _nodes_alive() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
 class StopWhenClosed(tune.Stopper):
@@ -203,10 +220,13 @@ def connect(address: str | None, workers: int | None, cpus: float, gpus: float) 
 
 
 def tune_callbacks(callbacks: Sequence[str | Mapping[str, Any]]) -> list[tune.Callback]:
+    """Return Ray's callbacks for those that a job names. Raises CallbackError."""
     made: list[tune.Callback] = []
     for name, options in parse(callbacks):
+        library, home, kind = OF_RAY[name]
         try:
-            made.append(_tune_callback(name)(**options))
+            import_module(library)  # Ray would find too late that it is missing
+            made.append(getattr(import_module(home), kind)(**options))
         except ImportError as error:
             raise CallbackError(
                 f"The callback {name} needs its library: pip install {error.name or name}"
@@ -216,23 +236,6 @@ def tune_callbacks(callbacks: Sequence[str | Mapping[str, Any]]) -> list[tune.Ca
     return made
 
 
-def _tune_callback(name: str) -> Any:
-    """Return Ray's callback class, after its library was imported: Ray would do so too late."""
-    if name == "tensorboard":
-        from ray.tune.logger import TBXLoggerCallback
-
-        return TBXLoggerCallback
-    if name == "mlflow":
-        import mlflow  # noqa: F401
-        from ray.air.integrations.mlflow import MLflowLoggerCallback
-
-        return MLflowLoggerCallback
-    import wandb  # noqa: F401
-    from ray.air.integrations.wandb import WandbLoggerCallback
-
-    return WandbLoggerCallback
-
-
 def run_tune(
     bridge: Bridge,
     evaluator: Evaluator,
@@ -240,39 +243,73 @@ def run_tune(
     resources: Mapping[str, float],
     at_once: int,
     timeout_s: float | None,
-    max_failures: int,
-    callbacks: Sequence[Any],
+    callbacks: Callable[[], list[tune.Callback]],
     storage: Path,
 ) -> None:
-    """Run Tune until the bridge is closed; the body of the executor's thread."""
+    """Run Tune until the bridge is closed; the body of the executor's thread.
+
+    Tune breaks off where an actor is killed for memory by Ray, or its result is lost with its
+    node: then it is run again, and what it had under way is too.
+    """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    fruitless = 0
     try:
         trainable = tune.with_parameters(Evaluation, evaluator=evaluator, timeout_s=timeout_s)
-        # as many actors may start at once as there is room for, not one after another
-        with environment({**_QUIET, "TUNE_MAX_PENDING_TRIALS_PG": str(at_once)}):
-            tune.Tuner(
-                tune.with_resources(trainable, dict(resources)),
-                tune_config=tune.TuneConfig(
-                    search_alg=TaskSearcher(bridge),
-                    num_samples=-1,
-                    reuse_actors=True,
-                    trial_name_creator=_name,
-                    trial_dirname_creator=_name,
-                ),
-                run_config=tune.RunConfig(
-                    name=time.strftime("%Y-%m-%d_%H-%M-%S"),
-                    storage_path=str(storage.resolve()),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    failure_config=tune.FailureConfig(max_failures=max_failures),
-                    callbacks=list(callbacks),
-                    stop=StopWhenClosed(bridge),
-                    verbose=0,
-                ),
-            ).fit()
+        trainable = tune.with_resources(trainable, dict(resources))
+        while not bridge.closed:
+            before = bridge.finished
+            try:
+                _fit(bridge, trainable, at_once, callbacks(), storage)
+            except Exception as error:
+                fruitless = fruitless + 1 if bridge.finished == before else 0
+                if not is_of_ray(error) or fruitless >= FRUITLESS:
+                    raise
+                _take_back(bridge)
+            else:
+                bridge.fail("Ray Tune ended before the search did.")
+                return
     except BaseException:  # noqa: BLE001 - a thread's error would be lost
         bridge.fail(traceback.format_exc())
-    else:
-        bridge.fail("Ray Tune ended before the search did.")
+
+
+def _fit(
+    bridge: Bridge, trainable: Any, at_once: int, callbacks: list[tune.Callback], storage: Path
+) -> None:
+    # as many actors may start at once as there is room for, not one after another
+    with environment({**_QUIET, "TUNE_MAX_PENDING_TRIALS_PG": str(at_once)}):
+        tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=TaskSearcher(bridge),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=_name,
+                trial_dirname_creator=_name,
+            ),
+            run_config=tune.RunConfig(
+                name=time.strftime("%Y-%m-%d_%H-%M-%S"),
+                storage_path=str(storage.resolve()),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=0),  # the bridge tries again
+                callbacks=callbacks,
+                stop=StopWhenClosed(bridge),
+                verbose=0,
+            ),
+        ).fit()
+
+
+def _take_back(bridge: Bridge) -> None:
+    """Let all that Tune had under way when it broke off be run again; who broke it, has died."""
+    for trial, errand in list(bridge.trials.items()):
+        death = None
+        if errand.actor is not None:
+            try:
+                ray.get(errand.actor.node.remote(), timeout=5.0)
+            except OutOfMemoryError as error:
+                death = Death(reason_of(error), raised=True)
+            except RayError:  # ended with Tune
+                pass
+        bridge.bury(trial, death)
 
 
 __all__ = ["Collector", "connect", "ray", "run_tune", "tune_callbacks"]

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ import pytest
 from nas import executors
 from nas.callbacks import CallbackError
 from nas.drive import Event, drive
-from nas.executors import ExecutorError, SerialExecutor
+from nas.executors import Executor, ExecutorError, SerialExecutor
 from nas.job import parse
 from nas.job_run import run_job
+from nas.records import Measurement, Task
 from nas.study import Study
 from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, study
 from tests.nas.test_executors import ids
 
 ray = pytest.importorskip("ray")
+ray_executor = pytest.importorskip("nas.executors.ray_executor")
 
 # Ray 2.60 leaves sockets, files and processes to the garbage collector and warns about its own
 # future; none of it is ours to mend.
@@ -100,16 +103,114 @@ def test_four_sleepers_at_once_and_the_node_they_slept_on_dies(
     assert len(run.measurements) == 16
 
 
+@dataclass(frozen=True)
+class OnNode(Table):
+    """An evaluator factory that leaves the id of its node, then sleeps while ``hold`` is there."""
+
+    hold: Path | None = None
+
+    def evaluate(self, task: Task) -> dict[str, Any]:
+        node = ray.get_runtime_context().get_node_id()
+        if self.hold is not None and self.hold.exists():
+            self.hold.with_name("begun").write_text(node)
+            time.sleep(600)
+        return {**Table.evaluate(self, task), "extra": {"node": node}}
+
+
+def kill_node(cluster: Any, name: str) -> None:
+    """Kill a node, and wait until the cluster knows; another takes its place."""
+    node = next(node for node in cluster.list_all_nodes() if node.node_id == name)
+    cluster.remove_node(node, allow_graceful=False)
+    while any(n["NodeID"] == name and n["Alive"] for n in ray.nodes()):
+        time.sleep(0.05)
+    cluster.add_node(num_cpus=2)
+
+
+def result(executor: Executor) -> Measurement:
+    while True:
+        for measurement in executor.wait(1.0):
+            return measurement
+
+
+def beginning(begun: Path, executor: Executor) -> str:
+    """Wait until an evaluation has left its node's id, and take it away."""
+    while not begun.exists() or len(begun.read_text()) < 56:
+        assert executor.wait(0.05) == []
+    name = begun.read_text()
+    begun.unlink()
+    return name
+
+
+def test_nodes_that_die_cost_no_try(cluster: Any, tmp_path: Path) -> None:
+    """One dies between two tasks, under an idle actor, and two under the same evaluation."""
+    hold, begun = tmp_path / "hold", tmp_path / "begun"
+    run = study(trials=3)
+    first, second, third = (run.ask() for _ in range(3))
+    executor = executors.create("ray", OnNode(hold=hold), workers=1, max_failures=0)
+    executor.submit(first)  # type: ignore[arg-type]
+    kill_node(cluster, result(executor).extra["node"])
+    executor.submit(second)  # type: ignore[arg-type]
+    assert result(executor).ok
+    hold.touch()
+    executor.submit(third)  # type: ignore[arg-type]
+    kill_node(cluster, beginning(begun, executor))
+    name = beginning(begun, executor)
+    hold.unlink()
+    kill_node(cluster, name)
+    assert result(executor).ok
+    executor.close()
+
+
 def test_what_kills_or_hangs_is_failed_and_the_search_goes_on(cluster: Any) -> None:
-    first, second = ids(2)
+    first, second, third = ids(3)
     run = study(trials=6)
-    table = Table(faults={first: "kill", second: "hang"})
+    table = Table(faults={first: "kill", second: "hang", third: "memory"})
     run_on(table, run, max_failures=2, timeout_s=1.0, workers=2)
     bad = {m.number: m.reason or "" for m in run.measurements if not m.ok}
-    assert set(bad) == {0, 1}
-    assert bad[0].startswith("killed: ")
+    assert set(bad) == {0, 1, 2}
+    assert bad[0].startswith("killed: The actor is dead because its worker process has died.")
     assert bad[1] == "hung: no result within 1 s"
+    assert bad[2] == "out of memory: MemoryError: no room for 1 EB"
+    assert [m.extra["tries"] for m in run.measurements if not m.ok] == [3, 3, 3]
     assert sorted(m.number for m in run.measurements) == list(range(6))  # no retries on top
+
+
+def test_tune_that_breaks_off_is_run_again(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where Ray kills an actor for its node's memory: that error is too much for Tune."""
+    from ray.air.execution._internal.actor_manager import RayActorManager
+
+    calls: list[Any] = []
+    good = RayActorManager._actor_task_resolved
+
+    def resolved(self: Any, tracked_actor_task: Any, result: Any) -> None:
+        calls.append(result)
+        if len(calls) == 9:
+            error = ray.exceptions.OutOfMemoryError("running low on memory")
+            self._actor_task_failed(tracked_actor_task, error)
+        good(self, tracked_actor_task, result)
+
+    monkeypatch.setattr(RayActorManager, "_actor_task_resolved", resolved)
+    log = tmp_path / "log"
+    run = study(trials=12)
+    run_on(Table(seconds=0.1, log=log), run, workers=2, max_failures=0)
+    whole = study(trials=12)
+    drive(whole, SerialExecutor(Table()))
+    assert len(calls) > 9
+    assert found(run.measurements) == found(whole.measurements)
+    assert len(run.measurements) == 12
+    assert len(log.read_text().splitlines()) <= 12 + 2  # only what was under way is run again
+
+
+def test_callback_that_raises_ends_the_run(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(ray.tune.Callback):  # type: ignore[misc,name-defined]
+        def on_trial_result(self, *args: Any, **info: Any) -> None:
+            raise OSError("no such server")
+
+    monkeypatch.setattr(ray_executor, "tune_callbacks", lambda callbacks: [Broken()])
+    with pytest.raises(ExecutorError, match="no such server"):
+        run_on(Table(), study(trials=3), workers=1)
 
 
 def test_data_goes_into_the_object_store_once(cluster: Any, tmp_path: Path) -> None:
@@ -124,19 +225,20 @@ def test_factory_that_fails_ends_the_run(cluster: Any) -> None:
         run_on(broken_factory, study(trials=3), workers=1)
 
 
-def test_tensorboard_gets_every_measurement(cluster: Any, tmp_path: Path) -> None:
-    from ray import tune
-
+def test_tensorboard_gets_every_measurement(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[dict[str, Any]] = []
+    named = ray_executor.tune_callbacks
 
-    class Notes(tune.Callback):
+    class Notes(ray.tune.Callback):  # type: ignore[misc,name-defined]
         def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
             seen.append(dict(result))
 
+    monkeypatch.setattr(ray_executor, "tune_callbacks", lambda names: [*named(names), Notes()])
     executor = executors.create(
         "ray", Table(), workers=1, callbacks=["tensorboard"], cost=CountCost(), run_dir=tmp_path
     )
-    executor._callbacks.append(Notes())  # type: ignore[attr-defined]
     run = study(trials=5)
     drive(run, executor)
     assert sorted(r["accuracy"] for r in seen) == sorted(m["accuracy"] for m in values(run))
