@@ -159,23 +159,40 @@ def pick(
     """
     on = front(found, objectives, budget)
     if not on:
-        raise PickError("the run has no finished architecture within budget yet, so no pick")
+        raise PickError(f"{nothing_within(found, budget)}, so there is no pick")
     if text == "best":
         return max(on, key=lambda m: m["accuracy"])
     if text == "knee":
         return knee(on, objectives)
-    if match := re.fullmatch(r"smallest:([0-9.]+)", text):
+    if match := re.fullmatch(r"smallest:(\d*\.?\d+|\d+\.)", text):
         return _smallest(on, float(match[1]))
-    if match := re.fullmatch(r"(\w+)<=(.+)", text):
+    if match := re.fullmatch(r"\s*(\w+)\s*<=\s*(.+?)\s*", text):
         return _best_within(found, match[1], quantity(match[2], "the limit"))
     return _by_id(found, text)
+
+
+def nothing_within(found: Sequence[Member], budget: Mapping[str, float]) -> str:
+    """Return why a front is empty: nothing is finished, or nothing finished is within budget."""
+    if not found:
+        return "no architecture has finished the highest rung yet"
+    limits = ", ".join(f"{name} <= {limit:g}" for name, limit in budget.items())
+    if not limits or len(within(found, budget)):
+        return "no architecture at the highest rung has all its objectives"
+    least = ", ".join(f"{name} {min(m.costs[name] for m in found):g}" for name in budget)
+    return (
+        f"none of the {len(found)} architectures at the highest rung is within {limits} (the least "
+        f"there is: {least})"
+    )
 
 
 def _smallest(on: Sequence[Member], accuracy: float) -> Member:
     good = [m for m in on if m["accuracy"] >= accuracy]
     if not good:
         best = max(m["accuracy"] for m in on)
-        raise PickError(f"nothing reaches an accuracy of {accuracy}; the best has {best:.4f}")
+        hint = f" (accuracies are fractions: {accuracy / 100:g}?)" if 1 < accuracy <= 100 else ""
+        raise PickError(
+            f"nothing reaches an accuracy of {accuracy:g}; the best has {best:.4f}{hint}"
+        )
     return good[0]
 
 

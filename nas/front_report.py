@@ -179,7 +179,7 @@ def to_csv(view: RunView) -> str:
 def to_text(view: RunView) -> str:
     """Return the front as a table to read."""
     if not view.front:
-        return "no architecture within budget has finished the highest rung yet"
+        return f"{view.run.path}: {fronts.nothing_within(view.members, view.budget)}"
     knee = fronts.knee(view.front, view.objectives).id
     costs = [n for n in ("flops", "params", "memory", "latency_ms") if n in view.front[0].costs]
     confirmed = view.confirmation.by_id if view.confirmation else {}

@@ -100,12 +100,13 @@ def _sampler(job: Job, problem: Problem) -> Sampler:
 
 
 def _check(job: Job, prepared: Prepared) -> None:
-    """Find what is wrong with budget, objectives and sampler while nothing is written yet.
+    """Find what is wrong with workers, budget, objectives, sampler while nothing is written yet.
 
     Latency is not known at this point: it counts as 0, so that all else can be checked.
     """
     exact = {name: limit for name, limit in job.limits.items() if name != "latency_ms"}
     check_budget(prepared.space, prepared.cost, exact)
+    worker_count(job)
     cost = prepared.cost
     if job.needs_latency:
         cost = NetworkCost(prepared.space, prepared.cost.table, Unmeasured())

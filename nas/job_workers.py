@@ -15,14 +15,33 @@ from nas.executors import Executor, create
 from nas.job import Job
 from nas.preparation import Prepared
 from nas.proxy import Proxy
+from space.typed import ConfigError
+
+PER_PROCESSOR = 16
+"""Local workers per processor above which a number is taken for a slip of the keyboard."""
 
 
 def worker_count(job: Job) -> int:
-    """Return how many evaluations run at a time: one per processor that this process may use."""
-    if job.executor_config.name == "serial":
+    """Return how many evaluations run at a time: one per processor that this process may use.
+
+    Raises:
+        ConfigError: more processes than this machine could serve.
+    """
+    name = job.executor_config.name
+    if name == "serial":
         return 1
-    if isinstance(job.workers, int):
-        return job.workers
+    processors = _processors()
+    if not isinstance(job.workers, int):
+        return processors
+    if name == "local" and job.workers > max(64, PER_PROCESSOR * processors):
+        raise ConfigError(
+            f"workers are processes of this machine, a core each, and it has {processors}; "
+            f"{job.workers} are too many: take `auto`, or the executor `ray` and a cluster"
+        )
+    return job.workers
+
+
+def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

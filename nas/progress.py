@@ -106,7 +106,10 @@ class Progress:
 
 
 def _clock(seconds: float) -> str:
-    """Return seconds as 0:07, 12:30 or 3:02:11."""
+    """Return seconds as 0:07, 12:30, 3:02:11 or 12 days."""
+    if seconds >= 100 * 3600:
+        days = round(seconds / 86400)
+        return f"{days} days" if days < 1000 else "years"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

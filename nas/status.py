@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules import PlugnasError
+from modules import PlugnasError, did_you_mean
 from nas.ledger import Contents, read
 from nas.lock import holder
 from nas.records import Measurement
@@ -42,8 +42,11 @@ def status(run_dir: str | Path) -> Status:
     run_dir = Path(run_dir)
     path = run_dir / LEDGER
     if not path.exists():
+        near = [p.parent.name for p in run_dir.parent.glob(f"*/{LEDGER}")]
+        hint = "" if run_dir.is_dir() else did_you_mean(run_dir.name, near)
         raise StatusError(
-            f"A run directory holds a {LEDGER}, but {run_dir} has none: no search has begun there."
+            f"a run directory holds a {LEDGER}, but {run_dir} has none: no search has begun "
+            f"there{hint}"
         )
     contents = read(path)
     about: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modules import PlugnasError
+from modules import PlugnasError, did_you_mean
 from nas.cost import NetworkCost
 from nas.front import Member, pick
 from nas.front_report import RunView
@@ -61,8 +61,11 @@ class Target:
             return self._from_file(Path(text))
         if self.view is None:
             raise TargetError(
-                f"`{text}` names no architecture: give random, smallest, largest or a JSON file; "
-                "ids belong to a run, so give its directory instead of the job"
+                f"`{text}` names no architecture: give random, smallest, largest or a JSON file"
+                + (
+                    did_you_mean(text, ("random", "smallest", "largest"))
+                    or "; ids belong to a run, so give its directory instead of the job"
+                )
             )
         return pick(text, self.members, self.view.objectives, self.view.budget).architecture
 
@@ -74,7 +77,9 @@ class Target:
     def _from_file(self, path: Path) -> Architecture:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise TargetError(f"{path} cannot be read ({error.strerror})") from None
+        except ValueError as error:
             raise TargetError(f"{path} is no JSON file of an architecture: {error}") from None
         values = data.get("values", data) if isinstance(data, dict) else data
         if not isinstance(values, dict):

@@ -14,7 +14,7 @@ from torch import Tensor
 import modules
 from modules import Entry, PlugnasError, RefusedError, Site
 from modules._registry import FORMATS, Setting
-from nas.cost.counter import count
+from nas.cost.counter import Counts, count
 from space import adapters
 
 DEFAULT_SITE = Site(64, 32, 32)
@@ -57,17 +57,28 @@ def cost_at(entry: Entry, site: Site, setting: Setting | None = None) -> dict[st
     if reason := entry.refusal(own, setting):
         return {"refused": reason}
     try:
-        module = modules.fuse(entry.build(own, setting))
+        counts = _counts(entry, site, own, setting)
     except RefusedError as error:
         return {"refused": str(error)}
-    args, keywords = inputs_at(entry, site)
-    counts = count(module, *args, **keywords)
     return {
         "params": counts.params,
         "macs": counts.macs,
         "flops": counts.flops,
         "elementwise": counts.elementwise,
     }
+
+
+def _counts(entry: Entry, site: Site, own: Site, setting: Setting | None) -> Counts:
+    """Count on the meta device, where any size is free; a constructor may want real numbers."""
+    try:
+        with torch.device("meta"):
+            module = modules.fuse(entry.build(own, setting))
+            args, keywords = inputs_at(entry, site)
+        return count(module, *args, **keywords)
+    except (NotImplementedError, RuntimeError):
+        module = modules.fuse(entry.build(own, setting))
+        args, keywords = inputs_at(entry, site)
+        return count(module, *args, **keywords)
 
 
 def describe(entry: Entry, site: Site) -> dict[str, Any]:

@@ -46,8 +46,12 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")])
         raise ConfigError(f"{path}: no such file{near}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder; name a YAML file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not valid YAML: it is no text (UTF-8)") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     try:
         return yaml.load(text, _OnceLoader)
     except yaml.YAMLError as error:

@@ -26,8 +26,24 @@ COMMANDS = (
 )
 
 
+class _Version(argparse.Action):
+    """Prints the versions on which results depend; they are looked up only when asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *ignored: object) -> None:
+        from nas.ledger import versions
+
+        found = versions()
+        found = {"plugnas": found.pop("plugnas"), **found}
+        print(", ".join(f"{name} {version}" for name, version in found.items()))
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nas", description=__doc__)
+    parser.add_argument("--version", action=_Version, help="show versions and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"nas.cli.{name}" + "_" * iskeyword(name))

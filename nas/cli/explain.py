@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--settle", metavar="SLOT", help="measure matched pairs of this slot first")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="per pair (default: 3)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="per pair (default: 3)")
     parser.add_argument(
         "--trials", type=int, metavar="N", help="trainings to spend (default: what is left)"
     )
@@ -38,16 +38,19 @@ def run(args: argparse.Namespace) -> int:
     from nas.progress import Progress
     from nas.run_directory import RunDirectory
 
-    if args.seeds < 1:
-        raise PlugnasError(f"--seeds must be at least 1, but got {args.seeds}")
-    if not args.settle and (args.trials, args.workers) != (None, None):
-        raise PlugnasError("--trials and --workers are of the experiment that --settle SLOT runs")
+    for name in ("seeds", "trials", "workers"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            raise PlugnasError(f"--{name} must be at least 1, but got {value}")
+    if not args.settle and (args.seeds, args.trials, args.workers) != (None, None, None):
+        raise PlugnasError(
+            "--seeds, --trials and --workers are of the experiment that --settle SLOT runs"
+        )
     directory = with_workers(RunDirectory.read(args.run_dir), args.workers)
     view = RunView.open(directory)
     if args.settle:
         slot = slot_named(view, args.settle)
         outcome = settle(
-            view, slot, seeds=args.seeds, trials=args.trials, on_event=Progress(sys.stderr)
+            view, slot, seeds=args.seeds or 3, trials=args.trials, on_event=Progress(sys.stderr)
         )
         if outcome.reason == "interrupted":
             print("interrupted; everything measured is kept, the same command goes on")

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--quantize", metavar="int8",
-        help="write model_int8.pt2 too, calibrated on training images (needs torchao)",
+        help="write model_int8.pt2 beside model.pt2, calibrated on training images (torchao)",
     )  # fmt: skip
     parser.add_argument(
         "--fixed-size", action="store_true", help="let only the batch vary, not height and width"

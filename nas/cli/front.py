@@ -104,11 +104,13 @@ def _budget(pairs: list[str]) -> dict[str, float]:
     from modules import PlugnasError
     from nas.job import quantity
 
-    budget = {}
+    budget: dict[str, float] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator:
             raise PlugnasError(f"--budget takes COST=LIMIT, such as flops=5M, not `{pair}`")
+        if name in budget:
+            raise PlugnasError(f"--budget gives two limits of {name}; leave one of them")
         budget[_cost(name, "--budget COST=LIMIT takes as COST")] = quantity(
             value, f"--budget {name}"
         )

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     site = zoo_report.parse_site(args.site)
     narrowed = args.slot or args.family
-    if (args.key and narrowed) or (args.markdown and (args.key or narrowed)):
+    if (args.key is not None and narrowed) or (args.markdown and (args.key or narrowed)):
         raise modules.PlugnasError(
             "--slot and --family narrow the listing; a KEY shows one module, and --markdown is "
             "the whole zoo: give one of these"
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.markdown:
         print(zoo_report.markdown(site), end="")
         return 0
-    if args.key:
+    if args.key is not None:
         data = zoo_report.describe_fully(modules.get(args.key), site)
         print(json.dumps(data, indent=2) if args.json else _page(data))
         return 0

@@ -37,8 +37,10 @@ def run(args: argparse.Namespace) -> int:
     from nas.run_directory import RunDirectory
     from nas.summary import kinds
 
+    _not_a_run(args.job)
     job = _changed(jobs.load(args.job), args)
     run_dir = args.run_dir or Path("runs") / args.job.stem
+    had: list[int] = []  # architectures finished when this session began
 
     def say(text: str) -> None:
         print(text, file=sys.stderr)
@@ -52,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
             job,
             args.job.parent,
             run_dir,
-            on_event=[Progress(sys.stderr)],
+            on_event=[
+                Progress(sys.stderr),
+                lambda event: had.append(event.study.finished) if event.kind == "begin" else None,
+            ],
             notify=say,
             where=str(args.job),
         )
@@ -60,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     for kind, count, reason in kinds(result.failures):
         print(f"failed: {count} x {kind}" + (f" ({reason})" if reason != kind else ""))
     again = _again(args)
+    if result.reason == "done" and had and had[0] >= job.trials:
+        print(f"nothing was left to do: the run has {had[0]} architectures; --trials N adds more")
     if result.reason == "interrupted":
         print(f"interrupted; everything measured is kept. To continue: {again}")
         return 130
@@ -68,6 +75,20 @@ def run(args: argparse.Namespace) -> int:
     if result.reason == "exhausted":
         print("every architecture within budget has been evaluated")
     return 0
+
+
+def _not_a_run(path: Path) -> None:
+    """Refuse a run's directory or record in a job's place."""
+    from modules import PlugnasError
+
+    run = path if path.is_dir() else path.parent
+    if path.is_dir() or path.name == "job.yaml":
+        if not (run / "job.yaml").is_file() or not (run / "ledger.jsonl").is_file():
+            return
+        raise PlugnasError(
+            f"{path} belongs to a run, and a search takes the job it was begun with: "
+            f"nas search JOB.yaml --run-dir {run}"
+        )
 
 
 def _again(args: argparse.Namespace) -> str:

@@ -14,6 +14,7 @@ from nas import ledger
 from nas.confirm.outcome import Confirmation, paths, read
 from nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
 from nas.drive import Listener
+from nas.front import nothing_within
 from nas.front_report import RunView
 from nas.listed import costs_of, measure_all
 from nas.preparation import Prepared, prepare
@@ -54,7 +55,7 @@ def confirm(
     if wanted < 1:
         raise ConfirmError(f"a confirmation takes at least one seed, but got {wanted}")
     if not view.front:
-        raise ConfirmError("no architecture within budget has finished the highest rung yet")
+        raise ConfirmError(f"{nothing_within(view.members, view.budget)}: nothing to confirm")
     prepared = prepare(job, run.base, run.path / "costs.json")
     before = _recipe_before(view)
     recipe = long_recipe(view, prepared, epochs, before)

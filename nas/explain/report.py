@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from modules import PlugnasError
+from modules import PlugnasError, did_you_mean
 from nas.explain.design import Slot, slots_of
 from nas.explain.effects import ExplainError, Explanation, costs_of_job, explain
 from nas.explain.pairs import Comparison, comparisons
@@ -72,7 +72,10 @@ def slot_named(view: RunView, name: str) -> Slot:
     slots = {s.name: s for s in slots_of(view.space)}
     if name not in slots:
         known = ", ".join(slots) or "none"
-        raise ExplainError(f"`{name}` is no slot with a choice in this run (there are: {known})")
+        raise ExplainError(
+            f"`{name}` is no slot with a choice in this run (there are: {known})"
+            f"{did_you_mean(name, slots)}"
+        )
     return slots[name]
 
 

@@ -44,10 +44,12 @@ def settle(
     left = job.trials - tried - spent if trials is None else trials
     per_backbone = seeds * len(slot.choices)
     if left < per_backbone:
+        has = f"{max(left, 0)} of the job's {job.trials} trials are left"
+        has = has if trials is None else f"--trials is {trials}"
         raise ExplainError(
             f"settling {slot.name} takes {per_backbone} evaluations ({len(slot.choices)} choices x "
-            f"{seeds} seeds) per network, but {max(left, 0)} of the job's {job.trials} trials are "
-            f"left; give --trials {per_backbone} or more, or fewer --seeds"
+            f"{seeds} seeds) per network, but {has}; give "
+            f" --trials {per_backbone} or more, or fewer --seeds"
         )
     count = left // per_backbone
     plan = [

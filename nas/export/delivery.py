@@ -225,4 +225,8 @@ def formats_of(
     wanted = options.formats or tuple(name for name in FORMATS if name not in reasons)
     if "source" in wanted and "safetensors" not in wanted:
         wanted = (*wanted, "safetensors")  # model.py reads its weights from there
+    if options.quantize:
+        quantize.require()
+        if "pt2" not in wanted and "pt2" not in reasons:
+            wanted = (*wanted, "pt2")  # the float model's latency stands beside int8's
     return wanted, {} if options.formats else reasons

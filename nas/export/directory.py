@@ -43,7 +43,12 @@ def whole(target: Path) -> Iterator[Path]:
 
 
 def check_free(target: Path) -> None:
-    """Raise ExportError where something lies that is no export."""
+    """Raise ExportError where something lies that is no export, or where nothing can be written."""
+    above = next(p for p in (target, *target.absolute().parents) if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise ExportError(
+            f"{target} cannot be written ({above} does not allow it); choose another --to"
+        )
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
     if occupied and not (target / hashes.NAME).exists():
         raise ExportError(f"{target} exists and is no export; choose another --to")

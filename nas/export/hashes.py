@@ -61,8 +61,13 @@ def _listed(directory: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
+        near = sorted(
+            str(p.parent)
+            for p in (*directory.glob(f"*/{NAME}"), *directory.glob(f"export/*/{NAME}"))
+        )
+        remedy = f"did you mean {near[0]}?" if near else "make one with `nas export RUN`"
         raise ExportError(
-            f"{directory} is no export: it has no readable {NAME}; make one with `nas export RUN`"
+            f"{directory} is no export: it has no readable {NAME}; {remedy}"
         ) from None
     listed = {}
     for line in text.splitlines():

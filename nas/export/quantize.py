@@ -40,17 +40,31 @@ class Quantised:
         """What README.md says of it."""
         text = (
             f"`{FILE}` holds int8 weights and activations in {self.quantised} of {self.layers} "
-            "convolutions and linear maps, with ranges found on training images"
+            "convolutions and linear maps, with ranges found on training images; "
+            f"{_rest(self.layers - self.quantised)} stay in float32"
         )
         if self.accuracy is not None and self.accuracy_float is not None:
             text += (
-                f": {100 * self.accuracy:.2f} % on {self.images} held-out images, where the float "
-                f"model has {100 * self.accuracy_float:.2f} %"
+                f". It has {100 * self.accuracy:.2f} % on {self.images} held-out images, where the "
+                f"float model has {100 * self.accuracy_float:.2f} %"
             )
         return (
             text + ". As loaded it computes int8 by quantising and dequantising around float "
             "operators; a backend that fuses these is what makes it faster."
         )
+
+
+def _rest(layers: int) -> str:
+    """Return what int8 leaves alone, in words."""
+    if layers == 0:
+        return "all other operators (activations, norms, attention's arithmetic)"
+    one = "the other one and" if layers == 1 else f"the other {layers} and"
+    return f"{one} all other operators (activations, norms, attention's arithmetic)"
+
+
+def require() -> None:
+    """Raise ExportError where torchao is missing, before anything is trained."""
+    _torchao()
 
 
 def write(

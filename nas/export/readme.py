@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from nas.export import quantize
 from nas.export.subject import Subject
 from nas.zoo_report import short
 from space import Part
@@ -119,9 +120,9 @@ def _costs(subject: Subject, about: About) -> str:
             rows.append(f"| {label} | {short(value)} |")
     rows += _latency_rows(about)
     note = (
-        f"Latencies: one image, float32, one thread of {_processor()}, median of repeated calls "
-        "(quartiles in brackets), measured when the export was made; costs are those of the deploy "
-        "form."
+        f"Latencies: one image, float32 inputs, one thread of {_processor()}, median of repeated "
+        "calls (quartiles in brackets), measured when the export was made; costs are those of the "
+        "deploy form."
     )
     counted, (_, height, width) = str(subject.values["input"]), subject.input_shape
     if counted.split("x")[1:] != [str(height), str(width)]:
@@ -226,10 +227,12 @@ def _training(subject: Subject, about: About) -> str:
 def _checks(about: About) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
     quantised = f" {about.quantised}" if about.quantised else ""
+    exact = f" (`{quantize.FILE}`: of the quantised network, within 0.02)" if quantised else ""
     return (
         "## Checks\n\nBefore this directory appeared, every model in it was loaded in a fresh "
         "process without the program that made it, and gave the outputs of the trained network on "
-        "real images at batch 1 and 7, within 1e-4 of the largest, with the same class for each."
+        "real images at batch 1 and 7, within 1e-4 of the largest, with the same class for each"
+        f"{exact}."
         f"{quantised} `sha256sum -c SHA256SUMS` tells whether a file was changed since.\n\n"
         f"Made with {versions}."
     )

@@ -108,7 +108,7 @@ def test_bad_picks(text, law):
 
 
 def test_no_front_no_pick():
-    with pytest.raises(PickError, match="no finished architecture"):
+    with pytest.raises(PickError, match="no architecture has finished"):
         fronts.pick("best", [], OBJECTIVES, {})
 
 

@@ -194,3 +194,65 @@ def test_another_job_is_named_by_the_place_where_it_differs(folder, capsys):
     other = write({"proxy": {"rungs": [{"epochs": 2, "images": 64}]}}, "other.yaml")
     text = refused(capsys, "search", other, "--run-dir", "kept")
     assert "its `proxy.rungs[0].epochs` is 1, this job's is 2" in text
+
+
+def test_what_is_mistyped_on_a_run(folder, capsys):
+    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    kept = Path("mine/ledger.jsonl").read_bytes()
+    for law, *argv in (
+        ("takes the job it was begun with", "search", "mine"),
+        ("takes the job it was begun with", "search", "mine/job.yaml"),
+        ("is a folder; name a YAML file", "search", "."),
+        ("did you mean `mine`", "status", "min"),
+        ("no search has begun there", "status", "job.yaml"),
+        ("two limits of flops", "front", "mine", "--budget", "flops=2M", "--budget", "flops=1M"),
+        ("did you mean `attention`", "explain", "mine", "--settle", "atention"),
+        ("--trials must be at least 1", "explain", "mine", "--settle", "attention", "--trials", 0),
+        ("but --trials is 3", "explain", "mine", "--settle", "attention", "--trials", 3),
+        ("--settle SLOT runs", "explain", "mine", "--seeds", 2),
+        ("fractions: 0.98?", "export", "mine", "--pick", "smallest:98"),
+        ("nothing has flops <= 10", "export", "mine", "--pick", "flops <= 10"),
+        ("did you mean `smallest`", "cost", "job.yaml", "--architecture", "smalest"),
+        ("cannot be read", "cost", "job.yaml", "--architecture", "none.json"),
+        ("no module ``", "modules", ""),
+        ("cannot be written", "export", "mine", "--to", "job.yaml/x"),
+        ("is no export", "import", "mine"),
+    ):  # fmt: skip
+        assert law in refused(capsys, *argv), argv
+    assert Path("mine/ledger.jsonl").read_bytes() == kept
+
+
+def test_an_empty_front_says_why(folder, capsys):
+    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    capsys.readouterr()
+    assert main(["front", "mine", "--budget", "flops=10"]) == 0
+    out = capsys.readouterr().out
+    assert "none of the 2 architectures at the highest rung is within flops <= 10" in out
+    assert "(the least there is: flops " in out
+
+
+def test_a_search_that_has_its_trials_says_so(folder, capsys):
+    job = write({})
+    assert main(["search", job, "--run-dir", "mine"]) == 0
+    assert "nothing was left" not in capsys.readouterr().out
+    assert main(["search", job, "--run-dir", "mine"]) == 0
+    assert "the run has 2 architectures; --trials N adds more" in capsys.readouterr().out
+
+
+def test_a_slip_in_the_number_of_workers(folder, capsys):
+    job = write({"executor": "local"})
+    assert "100000 are too many" in refused(capsys, "search", job, "--workers", 100000)
+
+
+def test_versions(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("plugnas ")
+
+
+def test_binary_and_empty_jobs(folder, capsys):
+    Path("job.yaml").write_bytes(b"\xff\xfe\x00")
+    assert "it is no text" in refused(capsys, "search", "job.yaml")
+    Path("job.yaml").write_text("")
+    assert "a job is a mapping" in refused(capsys, "search", "job.yaml")
