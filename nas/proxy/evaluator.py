@@ -17,6 +17,7 @@ from nas.data import Dataset, DataSpec, load, parse
 from nas.proxy.batches import Batches
 from nas.proxy.defaults import default_rungs
 from nas.proxy.machine import (
+    give_memory_back,
     keep_memory,
     resolve_device,
     resolve_precision,
@@ -97,8 +98,14 @@ class _Evaluate:
                 f"{len(self.proxy.rungs)}"
             )
         recipe = self.proxy.rungs[task.rung]
-        if recipe.zero_cost is not None:
-            return self._score_untrained(task, recipe)
+        try:
+            if recipe.zero_cost is not None:
+                return self._score_untrained(task, recipe)
+            return self._score_trained(task, recipe)
+        finally:
+            give_memory_back()
+
+    def _score_trained(self, task: Task, recipe: Recipe) -> dict[str, Any]:
         state = self._state(task)
         goes_on = any(recipe.begins_like(r) for r in self.proxy.rungs[task.rung + 1 :])
         training = train(

@@ -109,15 +109,35 @@ def deterministic(device: torch.device) -> Iterator[None]:
 
 
 def keep_memory() -> bool:
-    """Let malloc keep what is freed; False where the C library is not glibc.
+    """Let malloc keep what is freed within a training; False where the C library is not glibc.
 
     Activations otherwise come from the kernel and go back to it at every step, which costs a page
     fault per 4 KiB; 256 MiB are as fast as any more. This lasts as long as the process.
     """
-    try:
-        mallopt: Any = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
+    mallopt = _libc_function("mallopt")
+    if mallopt is None:
         return False
     mallopt.argtypes, mallopt.restype = [ctypes.c_int, ctypes.c_int], ctypes.c_int
     settings = {_M_MMAP_THRESHOLD: 2**30, _M_TRIM_THRESHOLD: 2**28, _M_TOP_PAD: 2**24}
     return all([mallopt(name, value) == 1 for name, value in settings.items()])
+
+
+def give_memory_back() -> None:
+    """Return all freed memory to the system, between trainings; where glibc is not, do nothing.
+
+    Every architecture has activations of other sizes, and what one leaves free is cut into pieces
+    that do not fit the next: kept, it grew to 0.6 GiB over 40 trainings. The page faults that the
+    next training pays for this are 1 to 2 % of a short one.
+    """
+    malloc_trim = _libc_function("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim.argtypes = [ctypes.c_size_t]
+        malloc_trim(0)
+
+
+def _libc_function(name: str) -> Any:
+    """Return a function of glibc, None on other systems."""
+    try:
+        return getattr(ctypes.CDLL("libc.so.6"), name)
+    except (OSError, AttributeError):
+        return None
