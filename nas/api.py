@@ -117,7 +117,7 @@ def run_plan(
         sampler,
         ledger,
         trials=plan.trials,
-        rungs=_promoter(plan),
+        rungs=_promoter(plan, sampler),
         seeds=range(plan.seeds),
     )
 
@@ -136,12 +136,12 @@ def run_plan(
     )
 
 
-def _promoter(plan: Plan) -> Any:
+def _promoter(plan: Plan, sampler: Sampler) -> Any:
     if plan.rungs == 1:
         return None
     from nas.rungs import Rungs
 
-    return Rungs(plan.problem, plan.rungs)
+    return Rungs(plan.problem, plan.rungs, sampler=sampler, trials=plan.trials)
 
 
 def _cost_model(space: SearchSpace, cost: Any) -> CostModel | None:

@@ -1,10 +1,12 @@
 """Asynchronous multi-objective successive halving: which architecture deserves the next rung.
 
-Li et al. (2020), "A system for massively parallel hyperparameter tuning", with the order replaced
-by non-dominated rank and then crowding. Costs are known beforehand, so only what a rung says of
-accuracy is early knowledge. Within a rung architectures are compared by the signal where every
-measurement carries one (for short trainings minus the sum of training losses), else by the value;
-values of different rungs never meet.
+Li et al. (2020), "A system for massively parallel hyperparameter tuning", with another order. Of
+every ``eta`` architectures at a rung one goes on: the one that promises most hypervolume at the
+last rung, by the predictor's model of all that is known (choices, costs, every rung's signal). So
+does any other that promises half as much as the best unseen one: with its beginning paid for, it
+is the better buy. Until that model has seen enough of a higher rung, the order is non-dominated
+rank and then crowding, by the signal where every measurement of the rung carries one (for short
+trainings minus the sum of training losses), else by the value.
 """
 
 from __future__ import annotations
@@ -17,8 +19,12 @@ from numpy.typing import NDArray
 from modules import PlugnasError
 from nas.pareto import crowding, ranks
 from nas.records import Measurement, Task
-from nas.samplers.problem import Problem
+from nas.samplers.predictor import Predictor
+from nas.samplers.problem import Problem, Sampler
 from space import Architecture
+
+WORTH = 2.0
+"""How many times its promise a begun architecture may count against an unseen one."""
 
 
 class RungError(PlugnasError):
@@ -26,20 +32,30 @@ class RungError(PlugnasError):
 
 
 class Rungs:
-    """Promotes the best ``1 / eta`` of every rung to the next, as soon as they are known.
+    """Promotes at least one of every ``eta`` architectures of a rung, as soon as it may.
 
     Args:
         problem: says which objectives are known and which direction is better.
         count: number of rungs; the last is the full training.
         eta: of how many architectures at a rung one is promoted.
         least: architectures a rung needs before it promotes any; by default ``eta``.
+        sampler: of the same study; a ``Predictor`` is told everything there, so its model serves
+            here as well. Without one, the rungs keep a model of their own.
+        trials: architectures that the study may begin; once all have, only one of ``eta`` goes on.
 
     Raises:
         RungError: no rung, or an eta that keeps everything.
     """
 
     def __init__(
-        self, problem: Problem, count: int, eta: float = 3, *, least: int | None = None
+        self,
+        problem: Problem,
+        count: int,
+        eta: float = 3,
+        *,
+        least: int | None = None,
+        sampler: Sampler | None = None,
+        trials: int | None = None,
     ) -> None:
         if count < 1:
             raise RungError(f"a ladder has at least one rung, not {count}")
@@ -47,49 +63,87 @@ class Rungs:
             raise RungError(f"eta must be above 1 (one of eta is promoted), not {eta}")
         self.problem, self.count, self.eta = problem, count, eta
         self.least = int(np.ceil(eta)) if least is None else least
+        self.trials = trials
+        self._shared = sampler if isinstance(sampler, Predictor) else None
+        self._own: Predictor | None = None
+        self._heard: list[Measurement] = []
 
     def next(
         self, measurements: Sequence[Measurement], running: Iterable[Task] = ()
     ) -> tuple[Architecture, int] | None:
         """Return the promotion that is due, highest rung first, or None.
 
-        Whoever failed at a rung stays there and counts as its last.
+        Whoever failed at a rung stays there and counts as one of it.
         """
         at: list[dict[str, list[Measurement]]] = [{} for _ in range(self.count)]
         for measurement in measurements:
             if 0 <= measurement.rung < self.count:
-                group = at[measurement.rung].setdefault(measurement.architecture.id, [])
-                group.append(measurement)
-        begun = [set(group) for group in at]
-        for task in running:
-            if 0 <= task.rung < self.count:
-                begun[task.rung].add(task.architecture.id)
+                at[measurement.rung].setdefault(measurement.architecture.id, []).append(measurement)
+        tasks = list(running)
+        begun = at[0].keys() | {t.architecture.id for t in tasks}
+        open_to_more = self.trials is None or len(begun) < self.trials
         for rung in range(self.count - 2, -1, -1):
-            chosen = self._promotable(at[rung], begun[rung + 1])
+            group = at[rung]
+            above = at[rung + 1].keys() | {t.architecture.id for t in tasks if t.rung == rung + 1}
+            waiting = [
+                told for k, told in group.items() if k not in above and any(m.ok for m in told)
+            ]
+            owed = len(above) < int(len(group) / self.eta)
+            if len(group) < self.least or not waiting or not (owed or open_to_more):
+                continue
+            predictor = self._predictor(measurements)
+            chosen = self._choose(waiting, rung, predictor, tasks, owed=owed)
             if chosen is not None:
                 return chosen, rung + 1
         return None
 
-    def _promotable(
-        self, group: dict[str, list[Measurement]], promoted: set[str]
+    def _choose(
+        self,
+        waiting: list[list[Measurement]],
+        rung: int,
+        predictor: Predictor,
+        tasks: list[Task],
+        *,
+        owed: bool,
     ) -> Architecture | None:
-        """Return the best of a rung that is among its first 1/eta and was not promoted yet."""
-        places = int(len(group) / self.eta)
-        if len(group) < self.least:
-            return None
-        for name in self.order(group)[:places]:
-            if name not in promoted:
-                return group[name][0].architecture
-        return None
+        """Return who of a rung is promoted: someone if one is ``owed``, else only who is worth it.
+
+        Where the model cannot tell yet, rank does.
+        """
+        candidates = [told[0].architecture for told in waiting]
+        names = {a.id for a in candidates}
+        ahead = {t.architecture.id: t.architecture for t in tasks if t.architecture.id not in names}
+        promises = predictor.promises(candidates, rung + 1, list(ahead.values()))
+        if promises is not None:
+            gains, unseen = promises
+            best = int(np.argmax(gains))
+            return candidates[best] if owed or WORTH * gains[best] >= unseen else None
+        ranked = self.order({told[0].architecture.id: told for told in waiting}) if owed else []
+        return next((a for a in candidates if a.id == ranked[0]), None) if ranked else None
+
+    def _predictor(self, measurements: Sequence[Measurement]) -> Predictor:
+        """Return a predictor that was told all of the measurements."""
+        if self._shared is not None:
+            return self._shared
+        known = len(self._heard)
+        if self._own is None or list(measurements[:known]) != self._heard:
+            self._own, self._heard = Predictor(self.problem), []
+        for measurement in measurements[len(self._heard) :]:
+            self._own.tell(measurement)
+        self._heard = list(measurements)
+        return self._own
 
     def order(self, group: dict[str, list[Measurement]]) -> list[str]:
-        """Return the ids that succeeded at one rung, the most deserving first."""
+        """Return the ids that succeeded at one rung by rank within it, the best first."""
         good = {k: [m for m in ms if m.ok] for k, ms in group.items()}
         signalled = all(_finite(m.signal) for ms in good.values() for m in ms)
-        names = [k for k, ms in good.items() if ms and self._scored(ms, signalled=signalled)]
+        rows = {k: self._bought(ms, signalled=signalled) for k, ms in good.items() if ms}
+        names = [k for k, row in rows.items() if row is not None]
         if not names:
             return []
-        points = np.array([self._point(good[k], signalled=signalled) for k in names])
+        points = np.column_stack(
+            [np.array([rows[k] for k in names]), self._known([good[k][0] for k in names])]
+        )
         directions = ["max"] * points.shape[1]
         rank = ranks(points, directions)
         spread = np.zeros(len(names))
@@ -99,24 +153,28 @@ class Rungs:
         order = np.lexsort((np.arange(len(names)), -points[:, 0], -spread, rank))
         return [names[i] for i in order]
 
-    def _scored(self, measurements: list[Measurement], *, signalled: bool) -> bool:
-        values = [self.problem.bought_values(m) for m in measurements]
-        return signalled or all(v is not None for v in values)
-
-    def _point(self, measurements: list[Measurement], *, signalled: bool) -> NDArray[np.float64]:
-        """Return the objectives of one architecture at one rung, more is better, mean of seeds."""
+    def _bought(
+        self, measurements: list[Measurement], *, signalled: bool
+    ) -> NDArray[np.float64] | None:
+        """Return what one rung says of an architecture, more is better, mean of seeds."""
         rows = []
         for m in measurements:
             bought = self.problem.bought_values(m)
+            if bought is None and not signalled:
+                return None
             row = np.zeros(len(self.problem.bought)) if bought is None else bought.copy()
             if signalled:
                 row[0] = m.signal
             rows.append(row)
-        space = self.problem.space
-        costs = self.problem.costs(space.codes([measurements[0].architecture]))[0]
-        names = self.problem.cost_names
-        known = [self.problem.sign(n) * costs[names.index(n)] for n in self.problem.known]
-        return np.array([*np.mean(rows, axis=0), *known])
+        mean: NDArray[np.float64] = np.mean(rows, axis=0)
+        return mean
+
+    def _known(self, measurements: list[Measurement]) -> NDArray[np.float64]:
+        """Return the known objectives of architectures (n, known), more is better."""
+        codes = self.problem.space.codes([m.architecture for m in measurements])
+        costs, names = self.problem.costs(codes), self.problem.cost_names
+        columns = [self.problem.sign(n) * costs[:, names.index(n)] for n in self.problem.known]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(codes), 0))
 
 
 def _finite(value: float | None) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.records import Measurement
 from nas.samplers.candidates import first_round, next_round, spread
 from nas.samplers.model import PENDING, Model
-from nas.samplers.problem import Problem, ProblemError
+from nas.samplers.problem import Problem, ProblemError, SpaceExhausted
 from nas.samplers.question import Question
 from nas.samplers.supply import Supply
 from nas.samplers.table import Table
@@ -80,6 +82,33 @@ class Predictor:
             row = self._best(rng)
         self._pending[row.tobytes()] = None
         return self._supply.take(row)
+
+    def promises(
+        self, candidates: Sequence[Architecture], rung: int, ahead: Sequence[Architecture] = ()
+    ) -> tuple[Doubles, float] | None:
+        """Return the expected improvement (n,) of architectures, and that of the best unseen one.
+
+        It is that at the highest rung of which enough is known; None while that is below ``rung``.
+        ``ahead`` are being measured. Of an exhausted space the best unseen promises infinitely.
+        """
+        if not candidates or not self._model.ready or self._model.rung < rung:
+            return None
+        codes = self.problem.space.codes(list(candidates))
+        asked = Question(self._model, self.problem.space.codes(list(ahead)), self._worst())
+        try:
+            gains = asked.score(codes, self.problem.costs(codes))
+            rng = self.problem.rng(len(self._model.observations))
+            if not self._supply.listed:
+                _, scores = self._search(asked, rng)
+            elif self._supply.free().any():
+                _, scores = self._score_table(asked)
+            else:
+                scores = np.full(1, np.inf)
+        except SpaceExhausted:
+            scores = np.full(1, np.inf)
+        finally:
+            asked.close()
+        return gains, float(scores.max())
 
     def _design(self, rng: np.random.Generator) -> NDArray[np.int16]:
         """Return the unseen row nearest to the next cost level, far from what was seen."""

@@ -53,14 +53,15 @@ def test_higher_rungs_come_first():
     assert size_of(rungs.next(measured)) == (8, 2)
 
 
-def test_ladder_of_27_keeps_9_3_1_in_order():
+def test_ladder_of_27_keeps_9_3_1_and_the_best():
     rungs = Rungs(ALONE, 4, eta=3)
     measured = [told(n, n / 100) for n in range(1, 28)]
     while (due := rungs.next(measured)) is not None:
         architecture, rung = due
         measured.append(told(architecture["size"], architecture["size"] / 100, rung))
     reached = [sorted(m.architecture["size"] for m in measured if m.rung == r) for r in (1, 2, 3)]
-    assert reached == [list(range(19, 28)), [25, 26, 27], [27]]
+    assert [len(sizes) for sizes in reached] == [9, 3, 1] and reached[2] == [27]
+    assert set(reached[1]) <= set(reached[0]) and sum(reached[0]) > 9 * 20
 
 
 def test_non_dominated_first_then_spread():
@@ -120,7 +121,9 @@ def test_a_search_whose_first_rung_only_scores():
             return {"values": {"synflow": float(size)}, "signal": float(size)}
         return {"values": {"accuracy": size / 30}}
 
-    study = Study(PROBLEM, create("predictor", PROBLEM), trials=18, rungs=Rungs(PROBLEM, 2))
+    study = Study(
+        PROBLEM, create("predictor", PROBLEM), trials=18, rungs=Rungs(PROBLEM, 2, trials=18)
+    )
     while (task := study.ask()) is not None:
         result = evaluate(task)
         study.tell(
@@ -128,4 +131,65 @@ def test_a_search_whose_first_rung_only_scores():
         )
     assert sum(m.rung == 0 for m in study.measurements) == 18
     assert all("accuracy" in m.values for m in study.measurements if m.rung == 1)
-    assert 4 <= sum(m.rung == 1 for m in study.measurements) <= 12
+    assert sum(m.rung == 1 for m in study.measurements) >= 18 // 3
+
+
+def misled(study_sampler=None):
+    """Rung 0 flatters what ends worst: deep ones learn late. Both last ranks are known of some."""
+    space = SearchSpace({"kind": ["early", "late"], "size": list(range(14))})
+    cost = FunctionCost(lambda a: {"flops": 1.0 + a["size"]}, ["flops"], space)
+    problem = Problem(space, {"accuracy": "max", "flops": "min"}, cost=cost)
+    sampler = create("predictor", problem) if study_sampler else None
+    measured = []
+    for size in range(12):
+        for kind in ("early", "late"):
+            a = space.architecture({"kind": kind, "size": size})
+            number, early = len(measured), kind == "early"
+            values = {"accuracy": 0.1 + 0.01 * size + 0.05 * early}
+            measured.append(Measurement(number, a, 0, 0, "ok", values))
+    for m in measured[:16]:  # sizes 0 to 7 in full: there the late ones are ahead
+        a = m.architecture
+        values = {"accuracy": 0.5 + 0.02 * a["size"] - 0.1 * (a["kind"] == "early")}
+        measured.append(Measurement(m.number, a, 1, 0, "ok", values))
+    if sampler is not None:
+        for m in measured:
+            sampler.tell(m)
+    return Rungs(problem, 2, eta=1.2, sampler=sampler), measured
+
+
+def test_the_model_corrects_what_a_lower_rung_says_of_a_family():
+    rungs, measured = misled()
+    ranked = rungs.order({m.architecture.id: [m] for m in measured if m.rung == 0})
+    first = next(m.architecture for m in measured if m.architecture.id == ranked[0])
+    assert first["kind"] == "early"
+    architecture, rung = rungs.next(measured)
+    assert (architecture["kind"], rung) == ("late", 1)
+
+
+def test_a_predictor_of_the_study_serves_as_the_model():
+    own, measured = misled()
+    shared, same = misled("predictor")
+    assert shared.next(same)[0].id == own.next(measured)[0].id
+    assert shared._own is None
+
+
+def test_measurements_that_are_no_continuation_are_learnt_anew():
+    rungs, measured = misled()
+    first = rungs.next(measured)
+    assert rungs.next(measured[2:]) is not None
+    assert rungs.next(measured) == first
+
+
+def test_once_nothing_more_may_begin_only_one_of_eta_goes_on():
+    rungs, measured = misled()
+    rungs.eta = 100  # nobody is owed a promotion
+    assert rungs.next(measured) is not None  # the rest of the front is worth more than the unseen
+    rungs.trials = 24
+    assert rungs.next(measured) is None
+
+
+def test_promotions_in_progress_take_their_place():
+    rungs, measured = misled()
+    first, _ = rungs.next(measured)
+    second, _ = rungs.next(measured, [Task(0, first, 1)])
+    assert first.id != second.id
