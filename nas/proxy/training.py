@@ -163,6 +163,19 @@ class _Course:
                 self._close_epoch()
                 if on_epoch is not None and self.curve:
                     on_epoch(self.curve[-1])
+        never_fell = self.step == self.recipe.plateau_end(self.per_epoch)
+        if state is not None and never_fell and self.reason is None:
+            self._leave_at_end(state)
+
+    def _leave_at_end(self, state: StateFile) -> None:
+        """Save a training whose rate never fell: a longer one goes on with its next epoch."""
+        self.epoch_start = self.generator.get_state()
+        saved = self._state()
+        if not self.recipe.validate_every_epoch:  # a longer one would not have scored here
+            saved["curve"][-1] = {
+                k: v for k, v in saved["curve"][-1].items() if k not in ("accuracy", "loss")
+            }
+        state.write(saved)
 
     def _run_epoch(self, state: StateFile | None) -> None:
         self.network.train()

@@ -79,6 +79,20 @@ def test_going_on_from_a_state_equals_an_undisturbed_training(digits, network, t
     assert _weights_equal(short, train(build, digits, TRAPEZOID, seed=3))
 
 
+def test_a_rung_without_a_fall_is_the_beginning_of_the_longer_training(digits, network, tmp_path):
+    def build():
+        return network(dropout=0.3)
+
+    state = StateFile(tmp_path, "a")
+    rung, full = _changed(TRAPEZOID, epochs=2, cooldown=0.0), _changed(TRAPEZOID, epochs=5)
+    short = train(build, digits, rung, seed=3, state=state)
+    promoted = train(build, digits, full, seed=3, state=state)
+    undisturbed = train(build, digits, full, seed=3)
+    assert promoted.epochs_reused == 2
+    assert promoted.curve == undisturbed.curve and _weights_equal(promoted, undisturbed)
+    assert short.signal == -sum(point["train_loss"] for point in undisturbed.curve[:2])
+
+
 def test_a_state_beyond_the_plateau_is_not_used(digits, network, tmp_path):
     state = StateFile(tmp_path, "a")
     train(network, digits, _changed(TRAPEZOID, epochs=6), state=state)
