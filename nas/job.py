@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +47,7 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How latency is taken where it is an objective or a budget.
 
     ``table`` is a file made by ``nas latency --table`` (on this machine or another); without one,
-    the parts of the space are measured on ``device`` before the search.
+    the pieces of the space are measured on ``device`` before the search.
     """
 
     device: str = "cpu"
@@ -146,8 +147,8 @@ def _check(job: Job) -> None:
     for name, limit in job.limits.items():
         if name not in COSTS:
             raise ConfigError(f"budget: `{name}` is no cost; costs are {', '.join(COSTS)}")
-        if limit <= 0:
-            raise ConfigError(f"budget.{name} must be above 0, but got {limit}")
+        if not 0 < limit < math.inf:
+            raise ConfigError(f"budget.{name} must be a number above 0, but got {limit}")
     for name, value in (("trials", job.trials), ("seeds", job.seeds)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, but got {value}")

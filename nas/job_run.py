@@ -75,7 +75,7 @@ def run_job(
             )
         prepared.keep_costs(run_dir / "costs.json")
         if job.needs_latency and result.front and result.reason != "interrupted":
-            _measure_front(job, prepared, result, run_dir / "latency_front.json", notify)
+            _measure_front(job, cost, result, run_dir / "latency_front.json", notify)
         if job.confirm is not None and result.front and result.reason in ("done", "exhausted"):
             from nas.confirm import confirm
             from nas.front_report import RunView
@@ -122,7 +122,7 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notif
     wishes = job.latency or LatencyConfig()
     if wishes.table is None:
         notify(
-            f"latency of the space's parts on {wishes.device}: kept from before, or measured now"
+            f"latency of the space's pieces on {wishes.device}: kept from before, or measured now"
         )
     table = provide_table(
         wishes,
@@ -135,29 +135,28 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notif
     return NetworkCost(prepared.space, prepared.cost.table, table)
 
 
-def _measure_front(
-    job: Job, prepared: Prepared, result: Result, file: Path, notify: Notify
-) -> None:
+def _measure_front(job: Job, cost: NetworkCost, result: Result, file: Path, notify: Notify) -> None:
     """Measure the front's members whole, where the search's device is at hand.
 
-    The search went by sums over parts; what is kept here is the network's own latency.
+    The search went by sums over pieces; what is kept here is the network's own latency.
     """
-    from nas.latency import LatencyTable, measure_architectures
+    from nas.latency import LatencyTable, Settings, measure_architectures
 
-    wishes = job.latency or LatencyConfig()
-    if wishes.table is not None:
-        table = LatencyTable.load(prepared.base / wishes.table)
-        if not table.is_of_this_machine:
-            notify("the latency table is another machine's: measure the front there")
-            return
-    report = measure_architectures(
-        prepared.space,
-        [member.architecture for member in result.front],
-        device=wishes.device,
-        batch=wishes.batch,
-        threads=wishes.threads,
+    table = cost.latency
+    if not isinstance(table, LatencyTable) or not table.is_of_this_machine:
+        notify("the latency table is another machine's: measure the front there")
+        return
+    taken, wishes = table.conditions, job.latency or LatencyConfig()
+    settings = Settings(
+        device=taken.device,
+        batch=taken.batch,
+        threads=taken.threads,
+        dtype=taken.dtype,
+        memory_format=taken.memory_format,
         rounds=wishes.rounds,
     )
+    chosen = [member.architecture for member in result.front]
+    report = measure_architectures(cost.space, chosen, settings)
     file.write_text(json.dumps(report.to_dict(), indent=2))
     notify(report.text())
 

@@ -20,7 +20,7 @@ class LatencyNote:
 def latency_note(run: RunDirectory) -> LatencyNote | None:
     """Return what is known of a run's latencies; None where it has none.
 
-    Those of a search are sums over parts out of a table. The front's members are also measured
+    Those of a search are sums over pieces out of a table. The front's members are also measured
     whole at its end (RUN/latency_front.json); where that could not be ranked, no figure of the run
     may decide between two networks.
     """
@@ -37,9 +37,9 @@ def latency_note(run: RunDirectory) -> LatencyNote | None:
     except LatencyError:
         return LatencyNote(f"latency: {path} cannot be read any more", ranked=False)
     errors = sorted(error for _, error in table.entries.values())
-    text = f"latency: sums over parts, measured on {table.conditions}"
+    text = f"latency: sums over pieces, measured on {table.conditions}"
     if errors:
-        text += f"; error of the median part {errors[len(errors) // 2]:.1%}"
+        text += f"; error of the median piece {errors[len(errors) // 2]:.1%}"
     if table.check:
         text += f", of whole networks {table.check['mean_error']:.1%} on average"
     whole = run.path / "latency_front.json"

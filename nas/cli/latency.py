@@ -3,7 +3,7 @@
   nas latency runs/digits                             the front of a run, measured whole
   nas latency JOB.yaml --sample 8                     eight random architectures of a job
   nas latency JOB.yaml --architecture largest --architecture random
-  nas latency --table JOB.yaml -o pi.json             every part of the space, for `latency: {table: pi.json}`
+  nas latency --table JOB.yaml -o pi.json             every piece of the space, for `latency: {table: pi.json}`
   nas latency --table JOB.yaml -o pi.json --extend pi.json     only what that table lacks
 
 All candidates run interleaved in random order in every round, one thread unless told otherwise,
@@ -16,14 +16,17 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # torch is slow to import, and `nas --help` needs none of it
+    from nas.latency import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("target", type=Path, metavar="JOB", help="a job file or a run directory")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--table", action="store_true", help="measure the parts of the space")
+    what.add_argument("--table", action="store_true", help="measure the pieces of the space")
     what.add_argument(
         "--architecture",
         action="append",
@@ -58,42 +61,47 @@ def run(args: argparse.Namespace) -> int:
     if args.extend and not args.table:
         raise PlugnasError("--extend adds to a table: give --table too")
     target = open_target(args.target)
-    options = _options(args, target.job)
+    settings = _settings(args, target.job)
     if args.table:
-        return _table(args, target, options)
-    return _architectures(args, target, options)
+        return _table(args, target, settings)
+    return _architectures(args, target, settings)
 
 
-def _options(args: argparse.Namespace, job: Any) -> dict[str, Any]:
+def _settings(args: argparse.Namespace, job: Any) -> Settings:
     """The flags over the job's ``latency:`` section over the defaults."""
     from nas.job import LatencyConfig
+    from nas.latency import Settings
 
     wishes = job.latency or LatencyConfig()
-    options: dict[str, Any] = {
+    conditions: dict[str, Any] = {
         name: getattr(wishes, name) if (given := getattr(args, name)) is None else given
         for name in ("device", "batch", "threads", "rounds")
     }
-    options["dtype"] = args.dtype
-    options["memory_format"] = "channels_last" if args.channels_last else "contiguous"
-    options["limit"], options["seed"] = args.limit, args.seed
-    options["on_wait"], options["on_progress"] = _waiting, _progress()
-    return options
+    return Settings(
+        **conditions,
+        dtype=args.dtype,
+        memory_format="channels_last" if args.channels_last else "contiguous",
+        limit=args.limit,
+        seed=args.seed,
+        on_wait=_waiting,
+        on_progress=_progress(),
+    )
 
 
-def _table(args: argparse.Namespace, target: Any, options: dict[str, Any]) -> int:
+def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:
     from nas.latency import LatencyError, LatencyTable, measure_table
 
     if args.output is None:
         raise LatencyError("a table is a file: say where to, with -o FILE")
     extend = None if args.extend is None else LatencyTable.load(args.extend)
-    table = measure_table(target.space, extend=extend, **options)
+    table = measure_table(target.space, settings, extend=extend)
     table.save(args.output)
     print(json.dumps(table.summary(), indent=2) if args.json else table.text())
     print(f"wrote {args.output}", file=sys.stderr)
     return 0
 
 
-def _architectures(args: argparse.Namespace, target: Any, options: dict[str, Any]) -> int:
+def _architectures(args: argparse.Namespace, target: Any, settings: Settings) -> int:
     from nas.latency import measure_architectures
     from nas.target import TargetError
 
@@ -105,7 +113,7 @@ def _architectures(args: argparse.Namespace, target: Any, options: dict[str, Any
             raise TargetError(f"{args.target} has no front yet; give --sample N")
     else:
         chosen = [target.choose(f"random:{args.seed + i}") for i in range(args.sample or 8)]
-    report = measure_architectures(target.space, chosen, **options)
+    report = measure_architectures(target.space, chosen, settings)
     data = report.to_dict()
     if args.output is not None:
         args.output.parent.mkdir(parents=True, exist_ok=True)

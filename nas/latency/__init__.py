@@ -5,6 +5,7 @@ from nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
 from nas.latency.measure import measure_architectures, measure_table
 from nas.latency.provision import provide_table
 from nas.latency.report import Figure, LatencyReport
+from nas.latency.settings import Settings
 from nas.latency.table import LatencyTable
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "LatencyError",
     "LatencyReport",
     "LatencyTable",
+    "Settings",
     "measure_architectures",
     "measure_table",
     "provide_table",

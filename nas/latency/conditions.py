@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,18 +102,31 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def clocks(device: str) -> str | None:
-    """The clocks of a cuda device in words; None elsewhere, or where nvidia-smi is missing."""
+def clocks(device: str, work: Callable[[], None] = lambda: None) -> str | None:
+    """Return the clocks of a cuda device in words, ``work`` going on while they are read.
+
+    None elsewhere, or where nvidia-smi is missing or does not know the device.
+    """
     if torch.device(device).type != "cuda":
         return None
-    uuid = torch.cuda.get_device_properties(device).uuid
-    query = "--query-gpu=clocks.sm,clocks.mem,clocks.max.sm,temperature.gpu"
+    command = [
+        "nvidia-smi", f"--id=GPU-{torch.cuda.get_device_properties(device).uuid}",
+        "--query-gpu=clocks.sm,clocks.mem,clocks.max.sm,temperature.gpu", "--format=csv,noheader",
+    ]  # fmt: skip
     try:
-        text = subprocess.run(
-            ["nvidia-smi", f"--id=GPU-{uuid}", query, "--format=csv,noheader"],
-            capture_output=True, text=True, timeout=20, check=True,
-        ).stdout  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
+        asked = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    except OSError:
         return None
-    sm, memory, maximum, celsius = (field.strip() for field in text.strip().split(","))
+    deadline = time.monotonic() + 20  # seconds
+    with asked:
+        while asked.poll() is None and time.monotonic() < deadline:
+            work()
+        asked.kill()
+        text = asked.communicate()[0]
+    fields = [field.strip() for field in text.strip().split(",")]
+    if asked.returncode != 0 or len(fields) != 4:
+        return None
+    sm, memory, maximum, celsius = fields
     return f"SM {sm} of {maximum}, memory {memory}, {celsius} C"

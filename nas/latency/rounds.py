@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from nas.latency.anchors import SHAPE, anchors
-from nas.latency.conditions import Conditions
+from nas.latency.conditions import Conditions, clocks
 from nas.latency.timers import Timer, timer
 
 WARM_UP = 3
@@ -45,7 +45,7 @@ class Samples:
 
 def anchor_timers(conditions: Conditions) -> list[Timer]:
     """Timers of the anchors under these conditions, in their order."""
-    return [timer(module, SHAPE, conditions) for module in anchors().values()]
+    return [timer(module, [SHAPE], conditions) for module in anchors().values()]
 
 
 def run_rounds(
@@ -75,6 +75,17 @@ def run_rounds(
             if on_progress is not None:
                 on_progress(r + 1, rounds)
     return Samples(wall, cpu, read)
+
+
+def clocks_at_work(conditions: Conditions, timers: Sequence[Timer]) -> str | None:
+    """Return the device's clocks, read while these timers keep it busy: idle, it lowers them."""
+
+    def work() -> None:
+        with torch.inference_mode():
+            for run in timers:
+                run()
+
+    return clocks(conditions.device, work)
 
 
 @contextmanager

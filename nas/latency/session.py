@@ -1,4 +1,4 @@
-"""One session that measures a space's parts, with whole networks beside them."""
+"""One session that measures a space's pieces, with whole networks beside them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from torch import nn
 import modules
 from nas.latency.anchors import NAMES
 from nas.latency.conditions import Conditions
-from nas.latency.parts import Key
+from nas.latency.pieces import Key, Pieces
 from nas.latency.report import busy_reason, starved_reason
 from nas.latency.rounds import Progress, Samples, anchor_timers, run_rounds
 from nas.latency.statistics import kendall_tau, medians, relative_errors
 from nas.latency.table import LatencyTable
-from nas.latency.timers import Timer, timer
-from space import Architecture, Part, SearchSpace
+from nas.latency.timers import Timer, clock_timer, timer
+from space import Architecture, SearchSpace
 
-GROUP = 512  # parts alive at a time
+GROUP = 512  # pieces alive at a time
 GROUP_WEIGHTS = 2**27  # and parameters
 BRIDGES = 64
+FIRST = 2  # candidates before the networks: the clocks alone, and an empty module
 
 
 class Session:
-    """Groups of parts, each interleaved with the same whole networks and with the anchors.
+    """Groups of pieces, each interleaved with the same whole networks and with the anchors.
 
     What stands beside a network in a round decides how cold the caches are, and the small anchors
     feel that more than the networks do. So every group holds the same mixture, and groups are
     scaled to each other by the networks that all of them hold; a table that is extended is met
-    again through ``bridges``, parts that it knows already.
+    again through ``bridges``, pieces that it knows already.
     """
 
     def __init__(
@@ -45,48 +46,50 @@ class Session:
     ) -> None:
         self.conditions, self.rounds, self.rng = conditions, rounds, rng
         self.on_progress = on_progress
-        self.keys: list[Key] = []  # of the parts, in the order in which the groups hold them
+        self.keys: list[Key] = []  # of the pieces, in the order in which the groups hold them
         self.bridges: list[Key] = []
         self.groups: list[Samples] = []
         self.networks = 0
         self.network_ms = np.zeros(0)
+        self.repeated = np.zeros(0), np.zeros(0)  # the same out of every second round
 
     def run(
         self,
-        parts: dict[Key, Part],
-        bridges: dict[Key, Part],
+        pieces: Pieces,
+        bridges: Pieces,
         space: SearchSpace,
         architectures: Sequence[Architecture],
     ) -> None:
-        """Measure; every group is: an empty module, the networks, the bridges, its own parts."""
+        """Measure; each group is: the clocks, an empty module, networks, bridges, own pieces."""
         read = anchor_timers(self.conditions)
         shape = space.parts(architectures[0])[0].input_shape
-        common: list[Timer] = [timer(nn.Identity(), (1, 1, 1), self.conditions)]
-        common += [deploy_timer(space.build(a), shape, self.conditions) for a in architectures]
+        empty = timer(nn.Identity(), [(1, 1, 1)], self.conditions)
+        common: list[Timer] = [clock_timer(self.conditions), empty]
+        common += [deploy_timer(space.build(a), [shape], self.conditions) for a in architectures]
         self.networks = len(architectures)
         picked = self.rng.permutation(len(bridges))[:BRIDGES]
-        for key, part in [list(bridges.items())[i] for i in picked]:
-            common.append(deploy_timer(part.build(), part.input_shape, self.conditions))
+        for key, piece in [list(bridges.items())[i] for i in picked]:
+            common.append(deploy_timer(piece.build(), piece.input_shapes, self.conditions))
             self.bridges.append(key)
-        total = max(1, -(-len(parts) // GROUP))
-        for timers in self._groups(parts):
+        total = max(1, -(-len(pieces) // GROUP))
+        for timers in self._groups(pieces):
             done = len(self.groups)
             progress = self._progress(done, max(total, done + 1))
             samples = run_rounds([*common, *timers], read, self.rounds, self.rng, progress)
             self.groups.append(samples)
 
-    def _groups(self, parts: dict[Key, Part]) -> Iterator[list[Timer]]:
-        """Yield timers of the parts, shuffled; at least one group, if only an empty one."""
-        order = list(parts)
+    def _groups(self, pieces: Pieces) -> Iterator[list[Timer]]:
+        """Yield timers of the pieces, shuffled; at least one group, if only an empty one."""
+        order = list(pieces)
         timers: list[Timer] = []
         weights = 0
         for i in self.rng.permutation(len(order)):
-            part = parts[order[i]]
+            piece = pieces[order[i]]
             try:
-                module = part.build()
+                module = piece.build()
             except modules.RefusedError:  # no architecture of the space holds it
                 continue
-            timers.append(deploy_timer(module, part.input_shape, self.conditions))
+            timers.append(deploy_timer(module, piece.input_shapes, self.conditions))
             self.keys.append(order[i])
             weights += sum(p.numel() for p in module.parameters())
             if len(timers) == GROUP or weights > GROUP_WEIGHTS:
@@ -105,18 +108,21 @@ class Session:
         """Reduce the groups to a table on one scale."""
         reference = np.median([group.anchor_medians for group in self.groups], axis=0)
         walls = [group.normalised(reference) for group in self.groups]
-        shared = slice(0, 1 + self.networks + len(self.bridges))
+        first, last = FIRST, FIRST + self.networks  # of the networks
+        shared = slice(0, last + len(self.bridges))
         scales = np.array([medians(wall[:, shared]) for wall in walls])  # (groups, shared)
         steady = np.median(scales, axis=0)
         factors = np.exp(-np.median(np.log(scales / steady), axis=1))
-        empty = float(steady[0])
+        clock, empty = map(float, steady[:FIRST])
         link = 1.0
         if extend is not None and self.bridges:
             known = np.array([extend.entries[key][0] for key in self.bridges])
-            link = float(np.median(known / (steady[1 + self.networks :] - empty)))
+            link = _link(known, steady[last:] - clock)
         own = [w[:, shared.stop :] * f for w, f in zip(walls, factors, strict=True)]
-        self.network_ms = steady[1 : 1 + self.networks] * link
-        entries = _entries(self.keys, own, empty, link)
+        whole = np.concatenate([w[:, first:last] * f for w, f in zip(walls, factors, strict=True)])
+        self.network_ms = steady[first:last] * link
+        self.repeated = medians(whole[::2]), medians(whole[1::2] if len(whole) > 1 else whole)
+        entries = _entries(self.keys, own, clock, link)
         if extend is not None:
             return replace(extend, entries={**extend.entries, **entries})
         anchor_ms = dict(zip(NAMES, reference.tolist(), strict=True))
@@ -125,7 +131,11 @@ class Session:
     def check(
         self, table: LatencyTable, space: SearchSpace, architectures: Sequence[Architecture]
     ) -> dict[str, Any]:
-        """Return how well a table predicts the networks measured beside its parts."""
+        """Return how well a table predicts the networks measured beside its pieces.
+
+        No prediction can rank them better than they rank themselves: ``repeat_tau`` is Kendall's
+        tau of every second round against the others.
+        """
         predicted = np.array([table.predict(space.parts(a)) for a in architectures])
         ratio = predicted / self.network_ms
         return {
@@ -134,16 +144,20 @@ class Session:
             "worst_error": float(np.abs(ratio - 1).max()),
             "bias": float(np.median(ratio) - 1),
             "kendall_tau": kendall_tau(predicted, self.network_ms),
+            "repeat_tau": kendall_tau(*self.repeated),
             "measured_ms": self.network_ms.tolist(),
             "predicted_ms": predicted.tolist(),
         }
 
     def busy_reason(self, table: LatencyTable, limit: float) -> str | None:
-        """Why the table must not be used: the median part's error, or a shared processor."""
+        """Why the table must not be used: the median piece's error, or a shared processor."""
         errors = np.array([table.entries[key][1] for key in self.keys])
-        if (reason := busy_reason(["the median part"], np.median(errors)[None], limit)) is not None:
+        if (
+            reason := busy_reason(["the median piece"], np.median(errors)[None], limit)
+        ) is not None:
             return reason
-        networks = slice(1, 1 + self.networks)  # longer than parts, so the first to be interrupted
+        # Longer than pieces, so the first to be interrupted.
+        networks = slice(FIRST, FIRST + self.networks)
         whole = Samples(
             np.concatenate([group.wall[:, networks] for group in self.groups]),
             np.concatenate([group.cpu[:, networks] for group in self.groups]),
@@ -153,17 +167,28 @@ class Session:
 
 
 def _entries(
-    keys: list[Key], walls: list[NDArray[np.float64]], empty: float, link: float
+    keys: list[Key], walls: list[NDArray[np.float64]], clock: float, link: float
 ) -> dict[Key, tuple[float, float]]:
-    """The parts' milliseconds without the call around them, and their relative errors."""
+    """The pieces' milliseconds without the clocks' own, and their relative errors."""
     ms = itertools.chain.from_iterable(medians(wall) for wall in walls)
     errors = itertools.chain.from_iterable(relative_errors(wall) for wall in walls)
     return {
-        key: (max(float(m) - empty, 0.0) * link, float(e))
+        key: (max(float(m) - clock, 0.0) * link, float(e))
         for key, m, e in zip(keys, ms, errors, strict=True)
     }
 
 
-def deploy_timer(module: nn.Module, shape: tuple[int, ...], conditions: Conditions) -> Timer:
+def _link(known: NDArray[np.float64], again: NDArray[np.float64]) -> float:
+    """The scale of a table against this session, by the slower half of what both hold.
+
+    Nothing can be read from those that take hardly more than the clocks.
+    """
+    slow = known >= np.median(known)
+    return float(np.median(known[slow] / again[slow]))
+
+
+def deploy_timer(
+    module: nn.Module, shapes: Sequence[tuple[int, ...]], conditions: Conditions
+) -> Timer:
     """A timer of the module's deploy form."""
-    return timer(modules.fuse(module), shape, conditions)
+    return timer(modules.fuse(module), shapes, conditions)

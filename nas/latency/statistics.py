@@ -55,10 +55,7 @@ def tie_groups(samples: NDArray[np.float64]) -> list[list[int]]:
 
 
 def kendall_tau(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Kendall's tau-b between two rankings; NaN where one of them is constant."""
-    upper = np.triu_indices(len(a), 1)
-    signs = [np.sign(v[upper[0]] - v[upper[1]]) for v in (np.asarray(a), np.asarray(b))]
-    pairs = [np.count_nonzero(s) for s in signs]
-    if not all(pairs):
-        return float("nan")
-    return float((signs[0] * signs[1]).sum() / np.sqrt(pairs[0] * pairs[1]))
+    """Kendall's tau-b between two rankings; NaN where one is constant or shorter than two."""
+    from scipy import stats  # slow to import, and this module is imported by every worker
+
+    return float(stats.kendalltau(a, b).statistic) if len(a) > 1 else float("nan")

@@ -1,10 +1,10 @@
-"""A latency table: milliseconds of parts on one device, a file that can be carried about."""
+"""A latency table: milliseconds of pieces on one device, a file that can be carried about."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,20 @@ import torch
 
 from nas.latency.conditions import Conditions
 from nas.latency.errors import ForeignTableError, LatencyError
-from nas.latency.parts import Key
+from nas.latency.pieces import Key, key_of
 from space import Part
+from space.network import Piece
 
-VERSION = 1
+VERSION = 2  # 1 held whole parts
 
 
 @dataclass
 class LatencyTable:
-    """Latencies of parts, each measured cold among the others and without the call around it.
+    """Latencies of pieces, each measured among the others and without the clocks' own time.
 
-    A network takes the sum of its parts and ``overhead_ms``. ``anchors`` are the milliseconds of
-    the anchor networks to which all entries are normalised; ``check`` is what the prediction was
-    worth on whole networks of the same session.
+    A part takes the sum of its pieces, a network the sum of its parts and ``overhead_ms``.
+    ``anchors`` are the milliseconds of the anchor networks to which all entries are normalised;
+    ``check`` is what the prediction was worth on whole networks of the same session.
     """
 
     conditions: Conditions
@@ -35,37 +36,33 @@ class LatencyTable:
     entries: dict[Key, tuple[float, float]] = field(default_factory=dict)  # (ms, relative error)
     check: dict[str, Any] = field(default_factory=dict)
 
-    def __contains__(self, part: Part) -> bool:
-        return (part.key, part.input_shape) in self.entries
+    def __contains__(self, piece: Piece) -> bool:
+        return key_of(piece) in self.entries
 
     def milliseconds(self, part: Part) -> float:
         """Return the latency of a part.
 
         Raises:
-            ForeignTableError: it was not measured; the text says how to.
+            ForeignTableError: a piece of it was not measured; the text says how to.
         """
-        entry = self.entries.get((part.key, part.input_shape))
-        if entry is None:
-            raise self._missing([part])
-        return entry[0]
+        pieces = part.pieces()
+        try:
+            return sum(self.entries[key_of(piece)][0] for piece in pieces)
+        except KeyError:
+            raise self.missing([piece for piece in pieces if piece not in self]) from None
 
     def predict(self, parts: Iterable[Part]) -> float:
         """Return the latency of a network of these parts, in ms."""
         return self.overhead_ms + sum(self.milliseconds(part) for part in parts)
 
-    def require(self, parts: Iterable[Part]) -> None:
-        """Raise ForeignTableError unless every part was measured."""
-        missing = [part for part in parts if part not in self]
-        if missing:
-            raise self._missing(missing)
-
-    def _missing(self, parts: list[Part]) -> ForeignTableError:
-        first = parts[0]
-        size = "x".join(map(str, first.input_shape))
+    def missing(self, pieces: Sequence[Piece]) -> ForeignTableError:
+        """Return the error that says that these pieces were not measured, and how to."""
+        first = pieces[0]
+        sizes = " and ".join("x".join(map(str, shape)) for shape in first.input_shapes)
         return ForeignTableError(
-            f"a latency table must hold every part of the space, but this one (on "
-            f"{self.conditions}) lacks `{first.key}` on {size}"
-            + (f" and {len(parts) - 1} more" if len(parts) > 1 else "")
+            f"a latency table must hold every piece of the space, but this one (on "
+            f"{self.conditions}) lacks `{first.key}` on {sizes}"
+            + (f" and {len(pieces) - 1} more" if len(pieces) > 1 else "")
             + "; measure what is missing on that device: "
             "nas latency --table JOB.yaml -o TABLE.json --extend TABLE.json"
         )
@@ -104,7 +101,7 @@ class LatencyTable:
         errors = sorted(error for _, error in self.entries.values()) or [float("nan")]
         return {
             "conditions": self.conditions.to_dict(),
-            "parts": len(self.entries),
+            "pieces": len(self.entries),
             "rounds": self.rounds,
             "median_error": errors[len(errors) // 2],
             "anchors_ms": self.anchors,
@@ -115,15 +112,18 @@ class LatencyTable:
         """The same in words."""
         s, check = self.summary(), self.check
         lines = [
-            f"{s['parts']} parts on {self.conditions}; {self.rounds} interleaved rounds, "
-            f"median relative standard error of a part {s['median_error']:.1%}"
+            f"{s['pieces']} pieces on {self.conditions}; {self.rounds} interleaved rounds, "
+            f"median relative standard error of a piece {s['median_error']:.1%}"
         ]
         if check:
             lines.append(
                 f"against {check['networks']} whole networks of the same session: mean error "
                 f"{check['mean_error']:.1%}, worst {check['worst_error']:.1%}, "
-                f"Kendall tau {check['kendall_tau']:.3f}"
+                f"Kendall tau {check['kendall_tau']:.3f} (their even rounds against their odd "
+                f"ones: {check['repeat_tau']:.3f}); load {_loads(check['load'])}"
             )
+            if check["clocks"]:
+                lines.append(f"clocks: {check['clocks']}")
         return "\n".join(lines)
 
     # --- files ----------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class LatencyTable:
             "rounds": self.rounds,
             "overhead_ms": self.overhead_ms,
             "check": self.check,
-            "parts": [[k, list(s), ms, error] for (k, s), (ms, error) in self.entries.items()],
+            "pieces": [[key, shapes, *figures] for (key, shapes), figures in self.entries.items()],
         }
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,10 @@ class LatencyTable:
             data = json.loads(Path(path).read_text())
             if data["latency_table"] != VERSION:
                 raise ValueError(f"version {data['latency_table']}, but {VERSION} is read")
-            entries = {(key, tuple(shape)): (ms, e) for key, shape, ms, e in data["parts"]}
+            entries = {
+                (key, tuple(map(tuple, shapes))): (ms, error)
+                for key, shapes, ms, error in data["pieces"]
+            }
             return cls(
                 Conditions(**data["conditions"]), data["anchors"], data["rounds"],
                 data["overhead_ms"], entries, data["check"],
@@ -168,9 +171,13 @@ class LatencyTable:
             ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ForeignTableError(
-                f"{path} is no latency table ({error}); make one with "
+                f"{path} is no latency table that can be read ({error}); measure it anew: "
                 f"nas latency --table JOB.yaml -o {path}"
             ) from None
+
+
+def _loads(loads: Iterable[float | None]) -> str:
+    return " -> ".join("?" if value is None else f"{value:.2f}" for value in loads)
 
 
 def _comparable(name: str, value: Any) -> Any:

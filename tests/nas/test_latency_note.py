@@ -11,6 +11,7 @@ from nas.explain.report import explain_run
 from nas.front_report import RunView, to_text
 from nas.latency import LatencyTable
 from nas.latency.conditions import Conditions
+from nas.latency.pieces import pieces_of_architectures
 from nas.latency_note import latency_note
 from nas.ledger import Ledger
 from nas.records import Measurement
@@ -39,9 +40,9 @@ def run(tmp_path):
     space = made.space()
     fixed = {p.name: p.choices[0] for p in space.parameters if len(p.choices) == 1}
     networks = [space.architecture({**fixed, "attention": c}) for c in ("none", "se", "eca")]
-    parts = {(p.key, p.input_shape): (0.1, 0.013) for a in networks for p in space.parts(a)}
+    pieces = dict.fromkeys(pieces_of_architectures(space, networks), (0.02, 0.013))
     conditions = Conditions("cpu", "a chip", 1, 1, "float32", "contiguous", "2.15")
-    table = LatencyTable(conditions, {"conv": 1.0}, 30, 0.0, parts, {"mean_error": 0.042})
+    table = LatencyTable(conditions, {"conv": 1.0}, 30, 0.0, pieces, {"mean_error": 0.042})
     table.save(made.path / "latency.json")
     cost = NetworkCost(space, latency=table)
     made.ledger.unlink()
@@ -57,8 +58,8 @@ def run(tmp_path):
 def test_latencies_come_with_their_device_and_error(run):
     view = RunView.open(run)
     for text in (to_text(view), explain_run(view).to_text()):
-        assert "sums over parts, measured on cpu (a chip), batch 1, 1 thread, float32" in text
-        assert "error of the median part 1.3%, of whole networks 4.2% on average" in text
+        assert "sums over pieces, measured on cpu (a chip), batch 1, 1 thread, float32" in text
+        assert "error of the median piece 1.3%, of whole networks 4.2% on average" in text
         assert "~" not in text
     assert gather(view)["latency"]["ranked"] is True
 
