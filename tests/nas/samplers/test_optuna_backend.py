@@ -90,6 +90,15 @@ def test_gp_proposes_unseen():
     assert len({a.id for a in asked}) == 5
 
 
+def test_a_resumed_gp_equals_an_undisturbed_one():
+    problem = macro_problem(budget={"flops": 120.0})
+    whole = run(create("gp", problem, n_startup_trials=3), 6)
+    resumed = create("gp", problem, n_startup_trials=3)
+    for number, architecture in enumerate(whole[:4]):
+        resumed.tell(measured(number, architecture, accuracy=accuracy(architecture)))
+    assert [a.id for a in run(resumed, 2, start=4)] == [a.id for a in whole[4:]]
+
+
 # --- our predictor in an Optuna study ------------------------------------------------------------
 
 
