@@ -86,6 +86,11 @@ def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -
     )
 
 
+def has_diverged(measurement: Measurement) -> bool:
+    """Whether a training ended in values that are not finite: a result, not to be tried again."""
+    return (measurement.reason or "").startswith(DIVERGED)
+
+
 def spoils_worker(measurement: Measurement) -> bool:
     """Whether a worker should evaluate nothing more: its memory or device is in doubt."""
     reason = measurement.reason or ""
@@ -124,6 +129,7 @@ __all__ = [
     "Evaluate",
     "Evaluator",
     "failed",
+    "has_diverged",
     "measure",
     "spoils_worker",
 ]

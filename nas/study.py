@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modules.errors import PlugnasError, did_you_mean
-from nas.evaluation import DIVERGED
+from nas import running
+from nas.evaluation import DIVERGED, has_diverged
 from nas.records import Measurement, Task
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ class Study:
     """Hands out tasks and takes measurements until ``trials`` architectures are measured.
 
     A task's number belongs to its architecture: it counts the architectures asked of the sampler,
-    and retries (``attempt``), further ``seeds`` and promotions keep it. So the sampler's
-    stream at a number is the same however the work was interleaved or interrupted; numbers below
-    the highest recorded one that are missing from the ledger were half done and are asked again.
+    and retries (``attempt``), further ``seeds`` and promotions keep it. So the sampler's stream at
+    a number is the same however the work was interleaved or interrupted. What runs is noted beside
+    the ledger and comes first after an interruption; numbers still missing then are asked again.
 
     A failed evaluation is tried again until its architecture has failed three times (an executor
     that retries by itself says how often in ``extra["tries"]``); one that diverged (a value that
@@ -75,6 +76,7 @@ class Study:
         self.exhausted = False
         self.done = False
         self._ledger = ledger
+        self._note = None if ledger is None else ledger.path.with_name(running.NAME)
         self._rungs = rungs
         self._seeds = tuple(seeds)
         self._numbers: dict[str, int] = {}
@@ -121,6 +123,8 @@ class Study:
         if task is not None:
             self.running[(task.number, task.rung, task.seed)] = task
         self.done = task is None and not self.running
+        if self._note is not None and (task is not None or self.done):
+            running.note(self._note, self.running.values())
         return task
 
     def tell(self, measurement: Measurement) -> Measurement:
@@ -147,7 +151,7 @@ class Study:
         self._learn(measurement)
         if measurement.ok:
             self._succeeded = True
-        elif not _diverged(measurement):
+        elif not has_diverged(measurement):
             self._failed_now.add(measurement.architecture.id)
         if self._retryable(measurement.key):
             self._queue.append(dataclasses.replace(task, attempt=self._failures[task.key]))
@@ -196,11 +200,14 @@ class Study:
     def _first_of(self, number: int, architecture: Architecture, rung: int) -> Task | None:
         """Queue an architecture at a rung under every seed not yet settled; return the first."""
         for seed in self._seeds:
-            task = Task(number, architecture, rung, seed)
-            task = dataclasses.replace(task, attempt=self._failures[task.key])
+            task = self._task(number, architecture, rung, seed)
             if (number, rung, seed) not in self.running and task not in self._queue:
                 self._queue.append(task)
         return self._queued()
+
+    def _task(self, number: int, architecture: Architecture, rung: int, seed: int) -> Task:
+        attempt = self._failures[(architecture.id, rung, seed)]
+        return Task(number, architecture, rung, seed, attempt)
 
     def _retryable(self, key: Key) -> bool:
         return key not in self._settled and self._strikes[key[0]] < STRIKES
@@ -208,7 +215,7 @@ class Study:
     def _learn(self, measurement: Measurement) -> None:
         """Take a measurement into memory: ours, the sampler's."""
         self.measurements.append(measurement)
-        if measurement.ok or _diverged(measurement):
+        if measurement.ok or has_diverged(measurement):
             self._settled.add(measurement.key)
         else:
             self._failures[measurement.key] += 1
@@ -222,10 +229,11 @@ class Study:
         measurement = dataclasses.replace(measurement, costs={**measurement.costs, **known})
         if not measurement.ok or self._only_ranks(measurement):
             return measurement
-        bad = [n for n in self.problem.objectives if not math.isfinite(_value(measurement, n))]
+        told = {**measurement.costs, **measurement.values}
+        bad = [n for n in self.problem.objectives if not math.isfinite(told.get(n, 0.0))]
         if not bad:
             return measurement
-        reason = f"{DIVERGED}: {bad[0]} is {_value(measurement, bad[0])}"
+        reason = f"{DIVERGED}: {bad[0]} is {told[bad[0]]}"
         return dataclasses.replace(measurement, status="failed", reason=reason)
 
     def _only_ranks(self, measurement: Measurement) -> bool:
@@ -251,15 +259,31 @@ class Study:
         for measurement in ledger.measurements:
             self._numbers.setdefault(measurement.architecture.id, measurement.number)
             self._learn(self._complete(measurement))
-        self._next = max(ledger.numbers, default=-1) + 1
-        self._missing.extend(n for n in range(self._next) if n not in ledger.numbers)
         begun = {(m.number, m.rung): m.architecture for m in self.measurements}
+        for task in running.noted(ledger.path.with_name(running.NAME), self.problem):
+            if self._resumes(task, ledger.numbers):
+                begun[(task.number, task.rung)] = task.architecture
+        numbers = ledger.numbers | set(self._numbers.values())
+        self._next = max(numbers, default=-1) + 1
+        self._missing.extend(n for n in range(self._next) if n not in numbers)
         for (number, rung), architecture in sorted(begun.items(), key=lambda item: item[0]):
             for seed in self._seeds:
-                task = Task(number, architecture, rung, seed)
+                task = self._task(number, architecture, rung, seed)
                 if self._retryable(task.key):
-                    attempt = self._failures[task.key]
-                    self._queue.append(dataclasses.replace(task, attempt=attempt))
+                    self._queue.append(task)
+
+    def _resumes(self, task: Task, recorded: Collection[int]) -> bool:
+        """Whether a task that was under way is still wanted; the sampler hears of a new one."""
+        if task.rung >= getattr(self._rungs, "count", 1):
+            return False
+        if task.architecture.id in self._numbers:
+            return self._numbers[task.architecture.id] == task.number
+        taken = task.number in recorded or task.number in self._numbers.values()
+        if taken or self.started >= self.trials:
+            return False
+        self._numbers[task.architecture.id] = task.number
+        running.expect(self.sampler, task)
+        return True
 
 
 def about(problem: Problem, *, trials: int, **more: Any) -> dict[str, Any]:
@@ -271,15 +295,6 @@ def about(problem: Problem, *, trials: int, **more: Any) -> dict[str, Any]:
         "trials": trials,
         **more,
     }
-
-
-def _value(measurement: Measurement, name: str) -> float:
-    """Return a value or cost by name; one that is absent counts as 0 here."""
-    return measurement.values.get(name, measurement.costs.get(name, 0.0))
-
-
-def _diverged(measurement: Measurement) -> bool:
-    return (measurement.reason or "").startswith(DIVERGED)
 
 
 __all__ = ["Promoter", "Study", "StudyError", "about"]

@@ -102,13 +102,15 @@ class Table:
 
     ``faults`` maps an architecture's id to what goes wrong with it (``kill``, ``hang``, ``memory``,
     ``raise``, ``nan``, ``exit``); ``once`` is a folder in which a fault leaves a mark, so that it
-    strikes one time only; ``log`` collects a line for each evaluation begun.
+    strikes one time only; ``log`` collects a line for each evaluation begun: the task's number, or
+    with ``ids`` its architecture's id, and the process.
     """
 
     seconds: float = 0.0
     faults: Mapping[str, str] | None = None
     once: Path | None = None
     log: Path | None = None
+    ids: bool = False
 
     def __call__(self) -> Callable[[Task], dict[str, Any]]:
         return self.evaluate
@@ -116,7 +118,8 @@ class Table:
     def evaluate(self, task: Task) -> dict[str, Any]:
         if self.log is not None:
             with self.log.open("a") as log:
-                log.write(f"{task.number} {os.getpid()}\n")
+                name = task.architecture.id if self.ids else task.number
+                log.write(f"{name} {os.getpid()}\n")
         time.sleep(self.seconds)
         fault = (self.faults or {}).get(task.architecture.id)
         if fault is not None and self.strikes(task):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -290,3 +290,104 @@ def test_random_sampler_resumes_with_the_same_architectures(
     whole = Study(asked, create("random", asked), trials=30)
     everything = {ask(whole).architecture.id for _ in range(30)}
     assert drawn | {tasks[n].architecture.id for n in (14, 3, 9, 17, 8)} == everything
+
+
+@pytest.mark.parametrize("name", ["predictor", "evolution", "random", "tpe", "nsga2"])
+def test_half_done_work_is_run_again_whatever_the_sampler_would_say_now(
+    tmp_path: Path, name: str
+) -> None:
+    """Four workers: what a later measurement taught changes no task that was already handed out."""
+    space = SearchSpace({f"layer{i}": ["id", "conv", "mb3", "mb6"] for i in range(6)})
+    cost = FunctionCost(CountCost().cost, ["params"], space)
+    asked = replace(problem(space, cost=cost), budget={"params": 500.0})
+
+    def begin() -> Study:
+        ledger = Ledger.open(tmp_path / "ledger.jsonl", space)
+        return Study(asked, create(name, asked), ledger, trials=30)
+
+    run = begin()
+    tasks = [ask(run) for _ in range(4)]
+    for _ in range(14):
+        run.tell(done(tasks.pop(1)))
+        tasks.append(ask(run))
+    again = begin()
+    resumed = [ask(again) for _ in range(6)]
+    assert resumed[:4] == tasks
+    assert [t.number for t in resumed[4:]] == [18, 19]
+    for task in resumed:
+        again.tell(done(task))
+    drive(again, SerialExecutor(Table()))
+    assert sorted(m.number for m in again.measurements) == list(range(30))
+    assert len({m.architecture.id for m in again.measurements}) == 30
+    assert not (tmp_path / "running.json").exists()
+
+
+class Ladder(BestOfTwo):
+    """BestOfTwo as a promoter that says how many rungs there are."""
+
+    count = 2
+
+
+def test_half_done_promotion_is_run_again(tmp_path: Path) -> None:
+    run = study(tmp_path / "ledger.jsonl", trials=6, rungs=Ladder(), seeds=(0, 1))
+    for _ in range(2):
+        run.tell(done(ask(run)))
+    promoted = ask(run)
+    assert promoted.rung == 1
+    again = study(tmp_path / "ledger.jsonl", trials=6, rungs=Ladder(), seeds=(0, 1))
+    assert [ask(again), ask(again)] == [promoted, replace(promoted, seed=1)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(file.read_bytes()[:-9]),
+        lambda file: file.write_text("[]"),
+        lambda file: file.write_text('{"running": 99, "tasks": []}'),
+        lambda file: file.write_text(file.read_text().replace('"conv"', "[3]")),
+        lambda file: file.write_text(file.read_text().replace('"mb3"', '"mb9"')),
+    ],
+)
+def test_without_the_note_of_what_ran_the_numbers_are_asked_again(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    run = study(path, trials=12)
+    tasks = [ask(run) for _ in range(8)]
+    run.tell(done(tasks[7]))
+    damage(tmp_path / "running.json")
+    again = study(path, trials=12)
+    resumed = [ask(again) for _ in range(11)]
+    assert sorted(t.number for t in resumed) == [*range(7), *range(8, 12)]
+    assert all(t in resumed for t in tasks[:7])  # the tests' sampler draws by number alone
+
+
+def test_a_note_that_contradicts_ledger_budget_or_trials_is_not_followed(tmp_path: Path) -> None:
+    path, note = tmp_path / "ledger.jsonl", tmp_path / "running.json"
+    run = study(path, trials=12)
+    tasks = [ask(run) for _ in range(6)]
+    stale = note.read_text()
+    for number in (0, 1, 2):
+        run.tell(done(tasks[number]))
+    note.write_text(stale.replace('"number": 3', '"number": 2'))  # 2 is another's
+    again = study(path, trials=12)
+    assert [ask(again).number for _ in range(3)] == [4, 5, 3]
+    note.write_text(stale)
+    fewer = study(path, trials=4)
+    assert [ask(fewer), fewer.ask()] == [tasks[3], None]
+    note.write_text(stale)
+    poor = replace(problem(), budget={"params": 200.0})
+    ledger = Ledger.open(path, SPACE)
+    costly = [t for t in tasks[3:] if CountCost().cost(t.architecture)["params"] > 200]
+    assert costly
+    thrifty = Study(poor, Draws(poor), ledger, trials=12)
+    assert not {t.architecture.id for t in costly} & set(thrifty._numbers)
+
+
+def test_a_note_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "running.json").mkdir()
+    run = study(tmp_path / "ledger.jsonl", trials=3)
+    drive(run, SerialExecutor(Table()))
+    assert len(run.measurements) == 3
