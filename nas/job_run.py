@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from modules import PlugnasError
 from nas.api import Plan, run_plan
 from nas.callbacks import listeners
 from nas.cost import NetworkCost
@@ -48,12 +50,14 @@ def run_job(
         PlugnasError: whatever is wrong with the job, its images, its space or the directory;
             nothing is written before all that is known to be right.
     """
-    device = str(resolve_device(job.device))
+    with _named(where):
+        device = str(resolve_device(job.device))
     prepared = prepare(job, base, run_dir / "costs.json", where=where)
     job = _filled(job, prepared)
     for note in (prepared.dataset.describe(), *prepared.dataset.notes):
         notify(note)
-    _check(job, prepared)
+    with _named(where):
+        _check(job, prepared)
     run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device))
     with RunLock(run_dir):
         run.write()
@@ -83,6 +87,15 @@ def run_job(
             first = on_event[0] if on_event else None
             confirm(RunView.open(run), on_event=first, notify=notify)
         return result
+
+
+@contextlib.contextmanager
+def _named(where: str | None) -> Iterator[None]:
+    """Put the job's file before what is wrong with the job."""
+    try:
+        yield
+    except PlugnasError as error:
+        raise error if where is None else PlugnasError(f"{where}: {error}") from None
 
 
 def _problem(job: Job, prepared: Prepared, cost: NetworkCost) -> Problem:

@@ -298,11 +298,15 @@ def _halve(height: int, width: int, stride: int) -> tuple[int, int]:
     return math.ceil(height / stride), math.ceil(width / stride)
 
 
+# What is above is a slip of the keyboard, and would only be noticed by memory running out.
+_WIDTH, _DEPTH, _STRIDE = 65_536, 512, 1024
+
+
 def _check(config: SpaceConfig, input_shape: Shape, classes: int) -> None:
-    def need(name: str, value: int | list[int], at_least: int = 1) -> None:
+    def need(name: str, value: int | list[int], at_most: int) -> None:
         values = _ints(value)
-        if not values or min(values) < at_least or len(set(values)) < len(values):
-            raise SpaceError(f"{name}: numbers of at least {at_least}, each once, but got {value}")
+        if not values or min(values) < 1 or max(values) > at_most or len(set(values)) < len(values):
+            raise SpaceError(f"{name}: numbers from 1 to {at_most}, each once, but got {value}")
 
     if not config.stages:
         raise SpaceError("space.stages: a network needs at least one stage")
@@ -311,12 +315,12 @@ def _check(config: SpaceConfig, input_shape: Shape, classes: int) -> None:
             f"images of at least 1x1x1 and two classes are needed, but got {input_shape} "
             f"and {classes}"
         )
-    need("space.stem.width", config.stem.width)
-    need("space.stem.stride", config.stem.stride)
-    need("space.stem.kernel_size", config.stem.kernel_size)
+    need("space.stem.width", config.stem.width, _WIDTH)
+    need("space.stem.stride", config.stem.stride, _STRIDE)
+    need("space.stem.kernel_size", config.stem.kernel_size, _STRIDE)
     if config.stem.kernel_size % 2 == 0:
         raise SpaceError(f"space.stem.kernel_size: must be odd, but got {config.stem.kernel_size}")
     for s, stage in enumerate(config.stages):
-        need(f"space.stages[{s}].width", stage.width)
-        need(f"space.stages[{s}].depth", stage.depth)
-        need(f"space.stages[{s}].stride", stage.stride)
+        need(f"space.stages[{s}].width", stage.width, _WIDTH)
+        need(f"space.stages[{s}].depth", stage.depth, _DEPTH)
+        need(f"space.stages[{s}].stride", stage.stride, _STRIDE)

@@ -142,7 +142,7 @@ def _entry(slot: str, key: Any) -> Entry:
     if not adapters.fits(entry, slot):
         homes = [s for s in adapters.HOMES if adapters.fits(entry, s)]
         raise SpaceError(
-            f"`{entry.key}` is a {entry.slot} module and cannot stand in slot `{slot}` "
+            f"`{entry.key}` is of slot `{entry.slot}` and cannot stand in slot `{slot}` "
             f"(it can in: {', '.join(homes)})"
         )
     return entry

@@ -26,12 +26,15 @@ class _OnceLoader(yaml.SafeLoader):
         """Refuse a key that was given before."""
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be a word", key.start_mark
+                )
             if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key `{key.value}` is given twice", key.start_mark
                 )
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -55,7 +58,21 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(text, _OnceLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+        raise ConfigError(f"{path}: not valid YAML: {_in_a_sentence(error)}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid YAML: nested too deeply") from None
+
+
+def _in_a_sentence(error: yaml.YAMLError) -> str:
+    """Return what PyYAML says in several lines, with the places in the file."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split())
+    told = [(error.context, error.context_mark), (error.problem, error.problem_mark)]
+    return ": ".join(text + _at(mark) for text, mark in told if text)
+
+
+def _at(mark: yaml.Mark | None) -> str:
+    return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
 
 
 def convert(data: Any, kind: type[T], where: str = "") -> T:

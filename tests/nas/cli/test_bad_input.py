@@ -256,3 +256,36 @@ def test_binary_and_empty_jobs(folder, capsys):
     assert "it is no text" in refused(capsys, "search", "job.yaml")
     Path("job.yaml").write_text("")
     assert "a job is a mapping" in refused(capsys, "search", "job.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "law"),
+    [
+        ("trials: 3\ntrials: 4\n", "the key `trials` is given twice (line 2, column 1)"),
+        ("space: [a,\n", "while parsing a flow"),
+        ("? [a, b]\n: 1\n", "a key must be a word (line 1, column 3)"),
+        ("a: 1\n---\nb: 2\n", "another document (line 2, column 1)"),
+        ("[" * 5000, "nested too deeply"),
+        ("a: &x [*x]\n", "unknown key `a`"),
+        ("a: !!python/name:os.system\n", "could not determine a constructor"),
+    ],
+)
+def test_broken_yaml_is_one_line_with_its_place(folder, capsys, text, law):
+    Path("job.yaml").write_text(text)
+    line = refused(capsys, "search", "job.yaml")
+    assert law in line
+    assert "unicode string" not in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "law"),
+    [
+        (space(stages=[{"width": 4, "depth": 100000}]), "depth: numbers from 1 to 512"),
+        (space(stages=[{"width": 10**12}]), "width: numbers from 1 to 65536"),
+        ({"budget": {"flops": float("inf")}}, "budget.flops must be a number above 0"),
+        ({"device": "tpu"}, "`device` must be auto, cpu or cuda"),
+    ],
+)
+def test_numbers_and_names_out_of_range_name_the_file(folder, capsys, changes, law):
+    assert f"nas: {(job := write(changes))}: " in (text := refused(capsys, "search", job))
+    assert law in text

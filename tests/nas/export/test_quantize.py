@@ -18,12 +18,14 @@ INT8 = Options(formats=("safetensors",), quantize="int8")
 @pytest.mark.filterwarnings("ignore")  # torchao's own
 def test_int8_is_written_checked_and_measured_beside_float(tmp_path):
     found = subjects.subject(subjects.values(operator=["mbconv"], attention=["se"]))
-    made = deliver(found, tmp_path / "out", dataclasses.replace(INT8, formats=("pt2",)))
+    made = deliver(found, tmp_path / "out", INT8)  # pt2 comes along: its latency stands beside
     assert "model_int8.pt2" in made.files
     assert set(made.latencies) == {"model.pt2", "model_int8.pt2"}
     text = (tmp_path / "out/README.md").read_text()
     assert "convolutions and linear maps, with ranges found on training images" in text
     assert "on 200 held-out images, where the float model has" in text
+    assert "all other operators (activations, norms, attention's arithmetic) stay in float32" in text
+    assert "with the same class for each (`model_int8.pt2`: of the quantised network" in text
 
 
 def test_without_torchao_the_error_says_how_to_get_it(tmp_path, monkeypatch):
