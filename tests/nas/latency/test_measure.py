@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,6 +113,9 @@ def test_a_table_predicts_the_sum_of_its_pieces(space, table):
     model = NetworkCost(space, latency=table)
     assert model.names[-1] == "latency_ms"
     assert model.cost(architecture)["latency_ms"] == pytest.approx(expected)
+    codes = space.sample_codes(20, np.random.default_rng(2))
+    each = [table.predict(space.parts(a)) for a in space.architectures(codes)]
+    assert model.costs_of(codes)["latency_ms"] == pytest.approx(each)
     shown = sum(part.latency_ms for part in model.breakdown(architecture))
     assert shown + table.overhead_ms == pytest.approx(expected)
 
@@ -129,6 +133,26 @@ def test_a_table_survives_its_file(table, tmp_path):
     table.save(tmp_path / "deep" / "pi.json")
     assert LatencyTable.load(tmp_path / "deep" / "pi.json") == table
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["pi.json"]
+
+
+def test_a_table_of_whole_parts_says_what_to_do(table, tmp_path):
+    table.save(tmp_path / "pi.json")
+    data = json.loads((tmp_path / "pi.json").read_text())
+    parts = [["stem in_channels=3", [3, 12, 12], 0.1, 0.01]]
+    del data["pieces"]
+    (tmp_path / "pi.json").write_text(json.dumps({**data, "latency_table": 1, "parts": parts}))
+    law = r"version 1, but 2 is read\); measure it anew: nas latency --table JOB.yaml -o .*pi.json"
+    with pytest.raises(ForeignTableError, match=law):
+        LatencyTable.load(tmp_path / "pi.json")
+
+
+def test_the_file_is_described(table, tmp_path):
+    table.save(tmp_path / "pi.json")
+    data = json.loads((tmp_path / "pi.json").read_text())
+    docs = Path(__file__).parents[3] / "docs" / "json.md"
+    described = docs.read_text(encoding="utf-8").split("## Latency tables")[1].split("\n## ")[0]
+    for key in {**data, **data["conditions"], **data["check"], **table.summary()}:
+        assert f"`{key}`" in described, key
 
 
 @pytest.mark.parametrize("text", [None, "not json", "[]", '{"latency_table": 99}', "{}"])
