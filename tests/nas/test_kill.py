@@ -94,20 +94,19 @@ def test_driver_killed_at_random_moments(tmp_path: Path, kind: str, moments: int
 
 
 PREDICTOR = """
-import sys, warnings
-from dataclasses import replace
+import sys
 from pathlib import Path
-from nas.cost import FunctionCost
-from nas.drive import drive
-from nas.executors import LocalExecutor
-from nas.ledger import Ledger, LedgerWarning
-from nas.samplers import create
-from nas.study import Study
-from space import SearchSpace
-from tests.nas.runs import CountCost, Table, problem
 
-def main(run_dir, trials):
-    warnings.simplefilter("ignore", LedgerWarning)
+def main(run_dir, trials):  # what it imports, the workers need not
+    from nas.cost import FunctionCost
+    from nas.drive import drive
+    from nas.executors import LocalExecutor
+    from nas.ledger import Ledger
+    from nas.samplers import create
+    from nas.study import Study
+    from space import SearchSpace
+    from tests.nas.runs import CountCost, Table, problem
+
     space = SearchSpace({f"layer{i}": ["id", "conv", "mb3", "mb6"] for i in range(6)})
     asked = problem(space, cost=FunctionCost(CountCost().cost, ["params"], space))
     ledger = Ledger.open(run_dir / "ledger.jsonl", space)
@@ -125,18 +124,17 @@ def test_what_a_killed_driver_had_begun_is_run_again(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     script, log = tmp_path / "driver.py", tmp_path / "run" / "log"
     script.write_text(PREDICTOR)
-    command = [sys.executable, str(script), str(tmp_path / "run"), "32"]
-    for wanted in (14, 24):
-        with subprocess.Popen(command, env=environment()) as driver:
-            while not log.exists() or log.read_text().count("\n") < wanted:
-                assert driver.poll() is None
-                time.sleep(0.01)
-            driver.kill()
+    command = [sys.executable, str(script), str(tmp_path / "run"), "24"]
+    with subprocess.Popen(command, env=environment()) as driver:
+        while not log.exists() or log.read_text().count("\n") < 16:
+            assert driver.poll() is None
+            time.sleep(0.01)
+        driver.kill()
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
     assert done.stdout == "done\n"
     begun = {line.split()[0] for line in log.read_text().splitlines()}
     records = read(tmp_path / "run" / "ledger.jsonl").records
-    assert len(records) == 32
+    assert len(records) == 24
     assert {record["architecture"]["id"] for record in records} == begun
 
 
