@@ -18,6 +18,7 @@ from nas.latency_note import LatencyNote, latency_note
 from nas.ledger import read
 from nas.records import Measurement
 from nas.run_directory import RunDirectory
+from nas.summary import kinds
 from nas.zoo_report import short
 from space import SearchSpace, SpaceError
 
@@ -179,7 +180,10 @@ def to_csv(view: RunView) -> str:
 def to_text(view: RunView) -> str:
     """Return the front as a table to read."""
     if not view.front:
-        return f"{view.run.path}: {fronts.nothing_within(view.members, view.budget)}"
+        failed = ", ".join(f"{count} {name}" for name, count, _ in kinds(view.measurements))
+        return f"{view.run.path}: {fronts.nothing_within(view.members, view.budget)}" + (
+            f"; failed evaluations: {failed}" if failed else ""
+        )
     knee = fronts.knee(view.front, view.objectives).id
     costs = [n for n in ("flops", "params", "memory", "latency_ms") if n in view.front[0].costs]
     confirmed = view.confirmation.by_id if view.confirmation else {}

@@ -74,7 +74,9 @@ def draw(picture: Picture, path: Path) -> None:
                 handletextpad=0.3, columnspacing=1.6, fontsize=10,
             )  # fmt: skip
         else:
-            axes.text(0.5, 0.5, "nothing measured yet", ha="center", transform=axes.transAxes)
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, "nothing has finished the highest rung yet", ha="center",
+                      fontsize=13, color="#5A6068", transform=axes.transAxes)  # fmt: skip
         figure.savefig(path, format="png", metadata={"Software": "plugnas"})
 
 

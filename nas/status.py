@@ -41,14 +41,14 @@ def status(run_dir: str | Path) -> Status:
     """Read a run directory. Raises StatusError where there is no ledger, LedgerError for damage."""
     run_dir = Path(run_dir)
     path = run_dir / LEDGER
-    if not path.exists():
+    if not path.exists() and not (run_dir / "job.yaml").exists():
         near = [p.parent.name for p in run_dir.parent.glob(f"*/{LEDGER}")]
         hint = "" if run_dir.is_dir() else did_you_mean(run_dir.name, near)
         raise StatusError(
             f"a run directory holds a {LEDGER}, but {run_dir} has none: no search has begun "
             f"there{hint}"
         )
-    contents = read(path)
+    contents = read(path) if path.exists() else Contents()  # begun, and nothing is measured yet
     about: dict[str, Any] = {}
     for header in contents.headers:
         about.update(header)
@@ -81,7 +81,7 @@ def recorded(records: Sequence[Mapping[str, Any]]) -> list[Measurement]:
 def _driven(contents: Contents) -> float:
     """Return how long the run was driven: each session from its header to its last record."""
     starts = [float(header.get("time", 0.0)) for header in contents.headers]
-    ends = [*starts[1:], float("inf")]
+    ends = [*starts[1:], float("inf")][: len(starts)]
     total = 0.0
     times = [float(record.get("time", 0.0)) for record in contents.records]
     for start, end in zip(starts, ends, strict=True):

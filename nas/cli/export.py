@@ -45,11 +45,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write and check the exports, and say where they lie."""
+    from modules import PlugnasError
     from nas.export import Options, export_members
+    from nas.front import nothing_within
     from nas.front_report import RunView
     from nas.run_directory import RunDirectory
 
     view = RunView.open(RunDirectory.read(args.run_dir))
+    if args.all_front and not view.front:
+        raise PlugnasError(f"{nothing_within(view.members, view.budget)}, so nothing to export")
     members = view.front if args.all_front else [view.pick(args.pick)]
     formats = [name for given in args.format or () for name in given.split(",")]
     options = Options(

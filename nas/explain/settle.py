@@ -49,7 +49,7 @@ def settle(
         raise ExplainError(
             f"settling {slot.name} takes {per_backbone} evaluations ({len(slot.choices)} choices x "
             f"{seeds} seeds) per network, but {has}; give "
-            f" --trials {per_backbone} or more, or fewer --seeds"
+            f"--trials {per_backbone} or more, or fewer --seeds"
         )
     count = left // per_backbone
     plan = [

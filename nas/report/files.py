@@ -50,8 +50,7 @@ def picture(view: RunView) -> Picture:
     sound = [m for m in view.members if math.isfinite(m["accuracy"]) and math.isfinite(m[cost])]
     knee = point(fronts.knee(view.front, view.objectives)) if view.front else None
     return Picture(
-        title=f"{view.run.path.resolve().name}: {len(view.front)} networks that nothing beats, "
-        f"of {len(view.members)} evaluated",
+        title=f"{view.run.path.resolve().name}: {_headline(view)}",
         caption="accuracy: the proxy's, on validation images"
         + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")
         + f"   ·   device {view.run.facts.device}   ·   knee: costs on a logarithmic scale"
@@ -63,6 +62,14 @@ def picture(view: RunView) -> Picture:
         limit=view.budget.get(cost),
         confirmed=_confirmed(view, {m.id for m in sound}),
     )
+
+
+def _headline(view: RunView) -> str:
+    count = len(view.front)
+    if count == 0:
+        return f"nothing on the front, of {len(view.members)} evaluated"
+    which = "1 network" if count == 1 else f"{count} networks"
+    return f"{which} that nothing beats, of {len(view.members)} evaluated"
 
 
 def _doubt(view: RunView, cost: str) -> str:

@@ -1,8 +1,11 @@
 // Evidence: growth of the front against random search, effects of modules, confirmation.
 
+const coded = (text) => esc(text).replace(/`([^`]+)`/g, "<code>$1</code>");
+const sentence = (text) => coded(text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : "."));
+
 function growth() {
   const { search, control, note } = DATA.history;
-  if (!search) { $("growth-note").textContent = note; return; }
+  if (!search) { $("growth-note").innerHTML = coded(note); return; }
   // nothing is drawn before there is a front, so that the axis can show the differences after it
   const rows = (t, key) => t[key].map((v, i) => [v, t.hypervolume[i], t.low?.[i], t.high?.[i]]).filter((r) => r[1] > 0);
   const over = (key) => [search, control].filter(Boolean).map((t) => ({
@@ -15,7 +18,7 @@ function growth() {
   const icon = (color, dash) => `<svg width="30" height="12" viewBox="0 0 30 12"><path d="M0 6H30" stroke="${color}" stroke-width="2.5" stroke-dasharray="${dash}"/></svg>`;
   $("growth-legend").innerHTML = `<span>${icon("var(--blue)", "")}this search</span>` + (control ? `<span>${icon("var(--orange)", "6 3")}random search</span>` : "");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  $("growth-note").textContent = `${note} Hypervolume: share of the box from ${corner} to the best thinkable; only the highest rung counts for it.`;
+  $("growth-note").innerHTML = coded(`${note} Hypervolume: share of the box from ${corner} to the best thinkable; only the highest rung counts for it.`);
 }
 
 const verdictClass = (v) => ({ pays: "pays", "does not pay": "pays-not" })[v] ?? "unsettled";
@@ -36,7 +39,7 @@ const wide = () => (document.documentElement.clientWidth < 700 ? 90 : 190);
 
 function moduleTables() {
   const { model, reason, pairs } = DATA.modules, parts = [];
-  if (!model) parts.push(`<p>${esc(reason ?? "")}</p>`);
+  if (!model) parts.push(`<p>${sentence(reason ?? "")}</p>`);
   else {
     parts.push(`<p class="note">Change in accuracy, in points at an accuracy of ${percent(model.at_accuracy, 1)}, where a choice stands in all places of its slot in place of the reference and the network has the same ${esc(model.costs.join(" and "))}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${(100 * model.noise).toFixed(2)} points; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
     for (const name of [...new Set(model.effects.map((e) => e.slot))]) {

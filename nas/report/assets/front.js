@@ -19,7 +19,7 @@ function staircase(cost) {
 function drawFront() {
   const target = $("front-chart"), box = boxOf(target, target.clientWidth < 600 ? 360 : 460);
   const shown = DATA.networks.filter((n) => finite(n.costs[state.cost]));
-  if (!shown.length) { target.textContent = "Nothing has finished the highest rung yet."; return; }
+  if (!shown.length) { target.textContent = DATA.failures.all ? `Nothing has finished the highest rung: ${DATA.failures.all} of ${DATA.counts.measurements} evaluations failed (below).` : "Nothing has finished the highest rung yet."; return; }
   const limit = DATA.budget[state.cost], costs = shown.map((n) => n.costs[state.cost]);
   const x = costScale(finite(limit) ? [...costs, limit] : costs, box.left, box.width - box.right);
   const values = shown.map((n) => n.accuracy).sort((a, b) => a - b);

@@ -19,7 +19,9 @@ function start() {
   $("error-axis").checked = helps;
   $("error-axis").disabled = !helps;
   $("error-axis").addEventListener("change", (event) => { state.log = event.target.checked; drawFront(); });
-  chooser(); frontLegend(); frontTable(); listenFront(); moduleTables(); confirmation(); failures(); record();
+  if (DATA.networks.length) { chooser(); frontLegend(); frontTable(); listenFront(); }
+  else for (const part of document.querySelectorAll("#front .controls, #front-legend, #front-note, #front .scroll")) part.hidden = true;
+  moduleTables(); confirmation(); failures(); record();
   if (state.chosen) choose(state.chosen); else $("network").hidden = true;
   $("confirmation-body").addEventListener("click", (event) => {
     const id = event.target.closest("[data-id]")?.dataset.id;

@@ -16,7 +16,7 @@ function record() {
   const rows = [
     ["run", DATA.path], ["device", facts.device], ["host", facts.host], ["images", `${facts.images}, fingerprint ${facts.data}`],
     ["space", `${counts.space} architectures`],
-    ["evaluations", `${counts.measurements} of ${counts.architectures} architectures; good ones by rung: ${counts.rungs.map(([r, n]) => `${r}: ${n}`).join(", ")}`],
+    ["evaluations", `${counts.measurements} of ${counts.architectures} architectures; good ones by rung: ${counts.rungs.map(([r, n]) => `${r}: ${n}`).join(", ") || "none"}`],
     ["time", `${short(counts.seconds)} s of evaluation, ${short(counts.cpu_seconds)} CPU-s, by ${facts.workers} worker${facts.workers === 1 ? "" : "s"}`],
     ["versions", Object.entries(facts.versions).map(([n, v]) => `${n} ${v}`).join(", ")],
     ["sessions", sessions.map((s) => `${when(s.time)} on ${s.host ?? "?"}`).join("; ")],
