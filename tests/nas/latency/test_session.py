@@ -1,0 +1,87 @@
+"""A session on timers whose truth is known: sums, groups and extensions come out exactly."""
+
+import numpy as np
+import pytest
+
+import modules
+from nas.latency import Conditions, session
+from nas.latency.pieces import is_buildable, pieces_of_space
+from nas.latency.session import Session
+from nas.latency.timers import Sample
+from space import SearchSpace
+from space.network import Network
+
+CLOCK, EMPTY = 0.5, 0.7  # ms: what the clocks take, and an empty module with them
+
+
+def _space(attention):
+    config = {
+        "stem": {"width": 8},
+        "stages": [{"width": [8, 12], "depth": [1, 2], "stride": 2}],
+        "slots": {
+            "operator": ["conv", "ghost"],
+            "attention": attention,
+            "fusion": {"choices": ["add", "aff"], "scope": "network"},
+        },
+    }
+    return SearchSpace.from_config(config, (3, 12, 12), 5)
+
+
+def work(module):
+    """Milliseconds that add up: a thousandth per parameter of the deploy form."""
+    return sum(p.numel() for p in modules.fuse(module).parameters()) / 1e3
+
+
+def _measure(monkeypatch, space, extend=None, pace=1.0, group=7):
+    """Measure a space on a machine whose modules take ``pace`` times what they should."""
+
+    def constant(ms):
+        return lambda: Sample(pace * ms, pace * ms)
+
+    def deploy(module, shapes, conditions):
+        return constant((EMPTY if isinstance(module, Network) else CLOCK) + work(module))
+
+    monkeypatch.setattr(session, "GROUP", group)
+    monkeypatch.setattr(session, "deploy_timer", deploy)
+    monkeypatch.setattr(session, "clock_timer", lambda conditions: constant(CLOCK))
+    monkeypatch.setattr(session, "timer", lambda module, shapes, conditions: constant(EMPTY))
+    anchors = [lambda: Sample(1.0, 1.0)] * 3
+    monkeypatch.setattr(session, "anchor_timers", lambda conditions: anchors)
+    rng = np.random.default_rng(0)
+    known = {} if extend is None else extend.entries
+    pieces = pieces_of_space(space, 1000)
+    networks = space.architectures(space.sample_codes(10, rng))
+    measured = Session(Conditions("cpu", "a chip"), 3, rng, None)
+    measured.run(
+        {k: p for k, p in pieces.items() if k not in known},
+        {k: p for k, p in pieces.items() if k in known},
+        space,
+        networks,
+    )
+    table = measured.table(extend)
+    table.check = measured.check(table, space, networks)
+    return table
+
+
+@pytest.mark.parametrize("group", [7, 512])
+def test_pieces_add_up_to_networks(monkeypatch, group):
+    space = _space(["none", "se"])
+    table = _measure(monkeypatch, space, group=group)
+    pieces = {k: p for k, p in pieces_of_space(space, 1000).items() if is_buildable(p)}
+    assert table.entries.keys() == pieces.keys()
+    for key, (ms, _) in table.entries.items():
+        assert ms == pytest.approx(work(pieces[key].build()))
+    assert table.overhead_ms == EMPTY
+    assert table.check["worst_error"] == pytest.approx(0, abs=1e-9)
+    assert table.check["kendall_tau"] == pytest.approx(1)
+
+
+def test_what_is_added_is_scaled_to_what_was_there(monkeypatch):
+    table = _measure(monkeypatch, _space(["none", "se"]))
+    wider = _space(["none", "se", "eca", "cbam"])
+    extended = _measure(monkeypatch, wider, extend=table, pace=1.7)
+    pieces = pieces_of_space(wider, 1000)
+    assert extended.entries.keys() == pieces.keys()
+    for key in extended.entries.keys() - table.entries.keys():
+        assert extended.entries[key][0] == pytest.approx(work(pieces[key].build()), abs=1e-6)
+    assert extended.check["worst_error"] == pytest.approx(0, abs=1e-6)
