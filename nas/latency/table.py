@@ -24,9 +24,12 @@ VERSION = 2  # 1 held whole parts
 class LatencyTable:
     """Latencies of pieces, each measured among the others and without the clocks' own time.
 
-    A part takes the sum of its pieces, a network the sum of its parts and ``overhead_ms``.
-    ``anchors`` are the milliseconds of the anchor networks to which all entries are normalised;
-    ``check`` is what the prediction was worth on whole networks of the same session.
+    A part takes the sum of its pieces, a network the sum of its parts and ``overhead_ms``. Nothing
+    is fitted: weights and code are as cold as in a network that runs among others, inputs as warm
+    as what the piece before has just written, and every piece holds the call of its module, the
+    module around an operator and its norm standing for the block's own. ``anchors`` are the
+    milliseconds of the anchor networks to which all entries are normalised; ``check`` is what the
+    prediction was worth on whole networks of the same session.
     """
 
     conditions: Conditions
