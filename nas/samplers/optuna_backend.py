@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nas.records import Measurement
 from nas.samplers.ability import check_ability
 from nas.samplers.follower import Follower
+from nas.samplers.optuna_kinds import KINDS, Grid
 from nas.samplers.problem import Problem, ProblemError, SpaceExhausted
 from nas.samplers.supply import Supply
 from space import Architecture, SearchSpace
@@ -57,17 +58,11 @@ class OptunaBackend:
         options = {"seed": seed, **self._options}
         if self.name == "grid":
             grid = {p.name: list(p.choices) for p in self.problem.space.parameters}
-            return _Grid(grid, seed=self.problem.seed, **self._options)
-        kind = {
-            "tpe": optuna.samplers.TPESampler,
-            "nsga2": optuna.samplers.NSGAIISampler,
-            "nsga3": optuna.samplers.NSGAIIISampler,
-            "gp": optuna.samplers.GPSampler,
-        }[self.name]
+            return Grid(grid, seed=self.problem.seed, **self._options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             try:
-                return kind(**options)
+                return KINDS[self.name](**options)
             except ValueError as error:
                 raise ProblemError(f"sampler `{self.name}`: {error}") from error
 
@@ -191,13 +186,6 @@ class OptunaBackend:
         if proposed.tobytes() != key:
             self._supply.unmark(proposed)
             self._study.tell(self._trials.pop(proposed.tobytes()), state=TrialState.FAIL)
-
-
-class _Grid(optuna.samplers.GridSampler):
-    """Optuna's grid, which else stops a study that nobody is running when it is through."""
-
-    def after_trial(self, *args: Any) -> None:
-        pass
 
 
 def _quiet_study(directions: Sequence[Any]) -> optuna.Study:

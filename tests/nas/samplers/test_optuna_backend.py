@@ -80,6 +80,30 @@ def test_only_the_first_rung_is_told():
     assert trial.values == [7.0, flops(a)["flops"]]
 
 
+@pytest.mark.parametrize("name", ["nsga2", "nsga3"])
+def test_genetic_samplers_breed_the_settings_of_a_module(name):
+    """Only operators matter that no two depths have in common."""
+    operators = ["conv", "depthwise_separable", "ghost", "mbconv"]
+    space = SearchSpace.from_config(
+        {
+            "stem": {"width": 8},
+            "stages": [{"width": 8, "depth": [1, 4]}, {"width": 8, "depth": [1, 4]}],
+            "slots": {"operator": {"choices": operators, "scope": "block"}},
+        },
+        (1, 8, 8),
+        10,
+    )
+    deep = [p.name for p in space.parameters if p.parent and p.name.endswith("operator")]
+    assert len(deep) == 6
+    sampler = create(name, Problem(space, {"accuracy": "max"}), population_size=10)
+    worth = []
+    for number in range(150):
+        asked = sampler.ask(number)
+        worth.append(sum(asked.values.get(p) == "ghost" for p in deep) / len(deep))
+        sampler.tell(measured(number, asked, accuracy=worth[-1]))
+    assert sum(worth[-30:]) > 0.3 * 30
+
+
 def test_gp_proposes_unseen():
     space = SearchSpace({"a": ["x", "y", "z"], "b": ["x", "y", "z"]})
     sampler = create("gp", Problem(space), n_startup_trials=3)
