@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 
 from nas.data.errors import DataError
+from nas.data.memory import check_memory
 from nas.data.source import PARTS, Listing, Opener
 
 # Part -> the names under which npz files keep (images, labels): Keras', MedMNIST's, and plain.
@@ -116,6 +117,10 @@ class NpzSource:
 
     def _arrays(self) -> dict[str, np.ndarray]:
         try:
+            with zipfile.ZipFile(self.path) as file:
+                unpacked = sum(member.file_size for member in file.infolist())
+            what = f"the arrays of {self.path}"
+            check_memory(unpacked, what, "store images as bytes (uint8), or as files in a folder")
             with np.load(self.path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:

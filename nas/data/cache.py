@@ -86,8 +86,10 @@ def _write(source: Source, spec: DataSpec, entry: Path) -> None:
         about = {
             "name": source.name,
             "mirror": source.mirror,
-            "classes": listing.classes,
-            "skipped": [[listing.names[i], reason] for i, reason in sorted(broken.items())],
+            "classes": [_printable(name) for name in listing.classes],
+            "skipped": [
+                [_printable(listing.names[i]), _printable(why)] for i, why in sorted(broken.items())
+            ],
             "notes": listing.notes,
         }
         labels, parts = (np.asarray(column)[kept] for column in (listing.labels, listing.parts))
@@ -99,6 +101,11 @@ def _write(source: Source, spec: DataSpec, entry: Path) -> None:
         work.rename(entry)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _printable(name: str) -> str:
+    """Return a file's name in which bytes that are no UTF-8 are written out, for any terminal."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _limited(listing: Listing, spec: DataSpec) -> list[int]:

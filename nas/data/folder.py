@@ -42,8 +42,12 @@ class FolderSource:
     def identity(self) -> str:
         digest = hashlib.sha256(str(self.path.resolve()).encode())
         for name in self._names():
-            state = os.stat(self.path / name)
-            digest.update(f"{name}|{state.st_size}|{state.st_mtime_ns}\n".encode())
+            try:
+                state = os.stat(self.path / name)
+            except OSError:  # a link to nowhere: the decoder will find it broken
+                state = os.lstat(self.path / name)
+            line = f"{name}|{state.st_size}|{state.st_mtime_ns}\n"
+            digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
 
     def listing(self) -> Listing:
@@ -51,7 +55,7 @@ class FolderSource:
         full = {name.rpartition("/")[0] for name in names}
         folders = [
             Path(base, name).relative_to(self.path).as_posix()
-            for base, below, _ in os.walk(self.path, followlinks=True)
+            for base, below, _ in _walk(self.path)
             for name in below
             if not name.startswith((".", "__"))
         ]
@@ -69,11 +73,26 @@ class FolderSource:
 
     def _names(self) -> list[str]:
         found = []
-        for base, _, files in os.walk(self.path, followlinks=True):
+        for base, _, files in _walk(self.path):
             inner = os.path.relpath(base, self.path).replace(os.sep, "/")
             prefix = "" if inner == "." else inner + "/"
             found += [prefix + file for file in files if is_image(prefix + file)]
         return sorted(found)
+
+
+def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield as ``os.walk`` does, through links but not round in circles; refuse what is locked."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}; change its rights")
+
+    for base, folders, files in os.walk(top, followlinks=True, onerror=refuse):
+        inside = os.path.realpath(base) + os.sep
+        linked = [f for f in folders if os.path.islink(os.path.join(base, f))]
+        for folder in linked:
+            if inside.startswith(os.path.realpath(os.path.join(base, folder)) + os.sep):
+                folders.remove(folder)
+        yield base, folders, files
 
 
 class ArchiveSource:

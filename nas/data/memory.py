@@ -29,18 +29,22 @@ def available_bytes() -> int | None:
     return free
 
 
-def check_room(needed: int, folder: Path, what: str) -> None:
-    """Raise DataError if ``needed`` bytes fit neither into memory nor below ``folder``."""
+def check_memory(needed: int, what: str, remedy: str) -> None:
+    """Raise DataError if ``needed`` bytes do not fit into memory."""
     free = available_bytes()
     if free is not None and needed > free:
         raise DataError(
-            f"{what} takes {gigabytes(needed)} of memory and {gigabytes(free)} are free; set a "
-            "smaller `data.size`, or a `data.limit`"
+            f"{what} take {gigabytes(needed)} of memory and {gigabytes(free)} are free; {remedy}"
         )
+
+
+def check_room(needed: int, folder: Path, what: str) -> None:
+    """Raise DataError if ``needed`` bytes fit neither into memory nor below ``folder``."""
+    check_memory(needed, what, "set a smaller `data.size`, or a `data.limit`")
     disk = shutil.disk_usage(folder).free
     if needed > disk:
         raise DataError(
-            f"{what} takes {gigabytes(needed)} in the cache {folder} and {gigabytes(disk)} are "
+            f"{what} take {gigabytes(needed)} in the cache {folder} and {gigabytes(disk)} are "
             "free there; name another folder in PLUGNAS_CACHE, or set a smaller `data.size` or a "
             "`data.limit`"
         )

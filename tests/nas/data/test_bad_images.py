@@ -1,6 +1,7 @@
 """Every kind of bad image, and of bad words about them."""
 
 import io
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -126,6 +127,47 @@ def test_broken_images_are_skipped_counted_and_named(tmp_path):
     assert torch.allclose(data.mean, whole.mean)
 
 
+def test_a_link_to_nowhere_is_a_broken_image(tmp_path):
+    root = folder_of(tmp_path / "images")
+    (root / "cat" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    data = load(str(root))
+    assert len(data.labels) == 20 and [name for name, _ in data.skipped] == ["cat/gone.jpg"]
+
+
+def test_folders_that_link_in_circles_are_read_once(tmp_path):
+    root = folder_of(tmp_path / "images")
+    (root / "cat" / "again").symlink_to(root)
+    (root / "dog" / "more").symlink_to(folder_of(tmp_path / "more", classes=("x",)) / "x")
+    data = load(str(root))
+    assert np.bincount(data.labels).tolist() == [10, 20]
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    root = folder_of(tmp_path / "images")
+    for name, content in (
+        (b"\xff.png", (root / "cat" / "000.png").read_bytes()),
+        (b"\xfe.png", b""),
+    ):
+        Path(os.fsdecode(os.fsencode(root / "cat") + b"/" + name)).write_bytes(content)
+    data = load(str(root))
+    assert len(data.labels) == 21 and data.skipped[0][0] == "cat/\\udcfe.png"
+    data.notes[0].encode()
+
+
+def test_a_locked_folder_is_said(tmp_path, monkeypatch):
+    root = folder_of(tmp_path / "images")
+    scandir = os.scandir
+
+    def locked(path):
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(DataError, match="dog cannot be read: Permission denied; change its rights"):
+        load(str(root))
+
+
 def test_a_class_of_broken_images(tmp_path):
     root = folder_of(tmp_path / "images")
     (root / "emu").mkdir()
@@ -236,6 +278,16 @@ def test_too_little_room_is_said_before_decoding(tmp_path, monkeypatch, what, te
     with pytest.raises(DataError, match=f"20 images of 8x8x3 .*{text}"):
         load(str(root))
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+def test_arrays_larger_than_memory_are_said_before_they_are_read(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "large.npz", images=np.zeros((1000, 8, 8)), labels=np.arange(9))
+    monkeypatch.setattr("nas.data.memory.available_bytes", lambda: 2**18)
+    monkeypatch.setattr("numpy.load", lambda *_, **__: pytest.fail("it has started"))
+    with pytest.raises(
+        DataError, match=r"take 0.5 MiB of memory and 0.2 MiB are free; store .*uint8"
+    ):
+        load(str(tmp_path / "large.npz"))
 
 
 def test_memory_is_read_from_this_machine():
