@@ -1,14 +1,13 @@
 """Seconds per training and accuracy after it: plugnas' proxy beside the script a user would write.
 
     OMP_NUM_THREADS=1 python -P experiments/benchmarks/proxy.py --archive cifar10-jpeg.tar.xz
-        [--architectures 8] [--workers 4] [--work /tmp/proxy-benchmark] [--small] [--out rows.json]
+        [--architectures 8] [--work /tmp/proxy-benchmark] [--small] [--out rows.json]
 
 The rival is ``rivals/optuna_script.py``: Optuna, ImageFolder, transforms, DataLoader, SGD. Every
-training runs in a process of its own, the ways of training taking turns on one architecture after
-the other. CPU-seconds are of the training with its validation and its data loading, without
-imports and the first step, which a process pays once. Part 2 measures the whole machine: the rival
-with torch's default threads, as people run it, against ours with one worker and with ``--workers``.
-Part 3 lets one worker train many times and follows its memory.
+training runs in a process of its own, on one thread, the ways of training taking turns on one
+architecture after the other. CPU-seconds are of the training with its validation and its data
+loading, without imports and the first step, which a process pays once. The whole machine is
+measured by ``proxy_machine.py``, a worker's memory by ``proxy_memory.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -34,7 +32,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import nas.data
-from experiments.benchmarks import proxy_machine
 from nas.proxy import Recipe, train
 from nas.proxy.machine import keep_memory
 from space import SearchSpace
@@ -78,14 +75,11 @@ def _with(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def main() -> None:
-    """Run all parts and print their tables."""
+    """Train everything in turn and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archive", type=Path, help="CIFAR-10 as train/ and test/ class folders")
     parser.add_argument("--architectures", type=int, default=8)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--work", type=Path, default=Path("/tmp/proxy-benchmark"))
-    parser.add_argument("--trainings", type=int, default=500, help="of part 3")
-    parser.add_argument("--parts", default="123")
     parser.add_argument("--small", action="store_true", help="a short run that proves it works")
     parser.add_argument("--out", type=Path, help="append every row as a JSON line")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -98,19 +92,10 @@ def main() -> None:
     count, images, epochs = (2, 500, 1) if args.small else (args.architectures, 5000, 3)
     started = time.perf_counter()
     setting = prepare(args.archive.resolve(), args.work, count, images, epochs)
-    print(f"{platform.node()}: {_processor()}, {os.cpu_count()} cores, torch {torch.__version__}")
+    print(f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}")
     seconds = time.perf_counter() - started
     print(f"{count} architectures; images decoded and unpacked in {seconds:.0f} s")
-    rows: list[dict[str, Any]] = []
-    if "1" in args.parts:
-        rows += trainings(setting)
-    if "2" in args.parts:
-        script = rival(setting, setting["architectures"][:2], threads=None)
-        recipes = dict(list(ways(images, epochs, setting["validation"]).items())[2:])
-        tasks = 2 * args.workers if args.small else 24
-        rows += proxy_machine.machine(setting, recipes, script, args.workers, tasks)
-    if "3" in args.parts:
-        proxy_machine.memory(setting, 40 if args.small else args.trainings)
+    rows = trainings(setting)
     if args.out:
         with open(args.out, "a") as out:
             out.writelines(json.dumps(row) + "\n" for row in rows)
@@ -144,7 +129,7 @@ def prepare(archive: Path, work: Path, count: int, images: int, epochs: int) -> 
 
 
 def trainings(setting: dict[str, Any]) -> list[dict[str, Any]]:
-    """Part 1: one thread each; print and return a row per way and architecture."""
+    """Print and return a row per way and architecture."""
     recipes = ways(setting["images"], setting["epochs"], setting["validation"])
     rows = []
     for index, architecture in enumerate(setting["architectures"]):
@@ -154,7 +139,8 @@ def trainings(setting: dict[str, Any]) -> list[dict[str, Any]]:
         rows += [{"way": name, "architecture": index, **row} for name, row in found.items()]
         for row in rows[-len(found) :]:
             print(
-                f"  {index} {row['way']:44} {row['cpu_seconds']:7.1f} CPU-s {row['accuracy']:.3f}"
+                f"  {index} {row['way']:44} {row['cpu_seconds']:7.1f} CPU-s {row['accuracy']:.3f}",
+                flush=True,
             )
     table(rows, "the script, 1 thread")
     return rows
@@ -229,11 +215,11 @@ def one_training(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of this machine's processor, where the system tells."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

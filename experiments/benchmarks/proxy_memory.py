@@ -1,0 +1,96 @@
+"""The memory of one worker over hundreds of trainings, each of another architecture.
+
+    python -P experiments/benchmarks/proxy_memory.py --archive cifar10-jpeg.tar.xz
+        [--trainings 500] [--side 16] [--images 512] [--job experiments/cifar10.yaml]
+
+One worker process of the local executor trains random architectures of the job's space (without
+the job's budget, so also large ones) on so many images for one epoch. The driver reads the
+worker's memory from /proc every 20 ms:
+
+own       pages that no file backs (RssAnon): what each further worker costs, peaks included
+idle      the same between two trainings
+resident  own and the mapped files: libraries and decoded images, which all workers share
+PSS       own and, of each shared page, the part of one process; one worker alone bears all
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import nas.data
+from nas.executors import Executor, create
+from nas.proxy import Proxy, Recipe
+from nas.records import Measurement, Task
+from space import SearchSpace
+
+JOB = Path(__file__).parents[1] / "cifar10.yaml"
+
+
+def main() -> None:
+    """Train so often, and print the memory ten times on the way."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--archive", type=Path, required=True)
+    parser.add_argument("--trainings", type=int, default=500)
+    parser.add_argument("--side", type=int, default=16, help="pixels")
+    parser.add_argument("--images", type=int, default=512)
+    parser.add_argument("--job", type=Path, default=JOB, help="its space is used")
+    parser.add_argument("--cache", type=Path)
+    args = parser.parse_args()
+    config = yaml.safe_load(args.job.read_text())["space"]
+    dataset = nas.data.load(str(args.archive.resolve()), cache=args.cache)
+    space = SearchSpace.from_config(config, dataset.input_shape, len(dataset.classes))
+    recipe = Recipe(
+        epochs=1, images=args.images, resolution=args.side, validation_images=args.images
+    )
+    cache = None if args.cache is None else str(args.cache)
+    proxy = Proxy(config, str(args.archive.resolve()), (recipe,), "cpu", cache=cache)
+    executor = create("local", proxy, workers=1)
+    try:
+        follow(executor, space, args.trainings)
+    finally:
+        executor.close()
+
+
+def follow(executor: Executor, space: SearchSpace, count: int) -> None:
+    """Train ``count`` random architectures in turn; print what the worker takes."""
+    rng, peak, highest, started = np.random.default_rng(1), 0, 0, time.perf_counter()
+    print(f"{'trainings':>9} {'own peak':>9} {'idle':>6} {'resident peak':>14} {'PSS':>6}  MiB")
+    for number in range(count):
+        executor.submit(Task(number, space.sample(rng), seed=number))
+        done: list[Measurement] = []
+        while not done:
+            done = executor.wait(0.02)
+            for process in multiprocessing.active_children():
+                peak = max(peak, fields(f"/proc/{process.pid}/status").get("RssAnon", 0))
+        if not (done[0].reason or "diverged").startswith("diverged"):
+            raise RuntimeError(done[0].reason)
+        if (number + 1) % max(1, count // 10) == 0:
+            (worker,) = multiprocessing.active_children()
+            status = fields(f"/proc/{worker.pid}/status")
+            shared = fields(f"/proc/{worker.pid}/smaps_rollup")["Pss"]
+            row = f"{number + 1:9} {peak:9} {status['RssAnon']:6} {status['VmHWM']:14} {shared:6}"
+            print(f"{row}  after {time.perf_counter() - started:.0f} s", flush=True)
+            peak, highest = 0, max(highest, peak)
+    print(f"highest own memory: {highest} MiB")
+
+
+def fields(path: str) -> dict[str, int]:
+    """Return the MiB that a /proc file gives by name; nothing of a process that has ended."""
+    try:
+        lines = [line.split() for line in Path(path).read_text().splitlines()]
+    except OSError:
+        return {}
+    return {line[0].rstrip(":"): int(line[1]) >> 10 for line in lines if line[-1] == "kB"}
+
+
+if __name__ == "__main__":
+    main()
