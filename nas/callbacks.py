@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -66,6 +67,47 @@ def listeners(callbacks: Sequence[str | Mapping[str, Any]], run_dir: Path) -> li
     return made
 
 
+def of_ray(callbacks: Sequence[str | Mapping[str, Any]], folder: Path) -> list[Any]:
+    """Return Ray Tune's callbacks for those that a job names, set up; they write to ``folder``.
+
+    Raises:
+        CallbackError: a missing library, an unknown option, or a callback that cannot begin (no
+            server, no API key): Tune would find out in mid-search.
+    """
+    made: list[Any] = []
+    for name, options in parse(callbacks):
+        library, home, kind = OF_RAY[name]
+        if name == "wandb":
+            _tell_wandb(options, folder)
+        try:
+            import_module(library)  # Ray would not say that it is missing
+            made.append(getattr(import_module(home), kind)(**options))
+        except ImportError as error:
+            raise CallbackError(
+                f"The callback {name} needs its library: pip install {error.name or name}"
+            ) from error
+        except TypeError as error:
+            raise CallbackError(f"The callback {name} has no such option: {error}.") from error
+        try:
+            made[-1].setup()
+        except Exception as error:
+            raise CallbackError(f"The callback {name} cannot begin: {error}") from error
+    return made
+
+
+def _tell_wandb(options: dict[str, Any], folder: Path) -> None:
+    """Say in options, and in the environment, where and how Weights & Biases should work.
+
+    It runs in processes that see neither this one's environment nor its folder; and Ray asks for
+    an API key unless the environment says ``offline``.
+    """
+    mode = options.setdefault("mode", os.environ.get("WANDB_MODE", "online"))
+    if mode in ("offline", "disabled"):
+        os.environ["WANDB_MODE"] = mode
+    folder.mkdir(parents=True, exist_ok=True)
+    options.setdefault("dir", str(folder.resolve()))
+
+
 class TensorBoard:
     """Writes every measurement's values, costs and seconds as scalars, one step per task number."""
 
@@ -109,4 +151,13 @@ def _writer() -> Any:
     )
 
 
-__all__ = ["NAMES", "OF_RAY", "CallbackError", "TensorBoard", "listeners", "parse", "scalars"]
+__all__ = [
+    "NAMES",
+    "OF_RAY",
+    "CallbackError",
+    "TensorBoard",
+    "listeners",
+    "of_ray",
+    "parse",
+    "scalars",
+]

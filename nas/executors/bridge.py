@@ -28,6 +28,9 @@ find out that a node is gone, and until then it may be offered again, or a verdi
 FALSE_STARTS = 10
 """Actors that die before they are ready, with none that gets ready, after which a run ends."""
 
+LONGEST_TEXT = 6000
+"""Characters that MLflow takes in a parameter; it refuses a run with more."""
+
 Nodes = Callable[[], Collection[str]]
 
 
@@ -45,6 +48,24 @@ class Errand:
     def strikes(self, alive: Collection[str]) -> int:
         """How many tries its own doing has cost, as far as these nodes are still alive."""
         return sum(death.raised or death.node in alive for death in self.deaths)
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A task as part of Tune's configuration: to loggers, which print it, its architecture's id."""
+
+    task: Task
+
+    def __str__(self) -> str:
+        return self.task.architecture.id
+
+    __repr__ = __str__
+
+    def described(self) -> dict[str, Any]:
+        """Return the configuration that carries it, with what else a logger should show."""
+        architecture = self.task.architecture.json()[:LONGEST_TEXT]
+        place = {"number": self.task.number, "rung": self.task.rung, "seed": self.task.seed}
+        return {"task": self, **place, "architecture": architecture}
 
 
 class Bridge:
@@ -144,4 +165,4 @@ class Bridge:
         self.change.notify_all()
 
 
-__all__ = ["FALSE_STARTS", "PATIENCE", "Bridge", "Errand"]
+__all__ = ["FALSE_STARTS", "PATIENCE", "Bridge", "Errand", "Parcel"]

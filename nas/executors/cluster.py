@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas.callbacks import of_ray
 from nas.evaluation import Evaluator
 from nas.executors import ray_executor
 from nas.executors.base import ExecutorError
 from nas.executors.bridge import Bridge
 from nas.records import Measurement, Task
+
+WRITING = 300.0
+"""Seconds that callbacks get at the end to write, or to send, what they were told."""
 
 
 class RayExecutor:
@@ -47,15 +51,15 @@ class RayExecutor:
     ) -> None:
         self._bridge = Bridge(max_failures)
         self._callbacks = tuple(callbacks)
-        ray_executor.tune_callbacks(callbacks)  # what is wrong with them is said at once
         self._cost = cost
-        self._owned = ray_executor.connect(address, workers, cpus, gpus)
         self._evaluator = evaluator
         self._timeout_s = timeout_s
         self._resources = {"cpu": cpus, "gpu": gpus}
         self._workers = workers
         self._folder = Path(tempfile.mkdtemp(prefix="plugnas-ray-"))
         self._storage = run_dir / "ray" if run_dir is not None and callbacks else self._folder
+        of_ray(callbacks, self._storage)  # what is wrong is said at once
+        self._owned = ray_executor.connect(address, workers, cpus, gpus)
         self._thread: threading.Thread | None = None
 
     @property
@@ -102,7 +106,7 @@ class RayExecutor:
             for errand in list(bridge.trials.values()):  # Tune would let them finish, and wait more
                 if errand.actor is not None:
                     ray_executor.ray.kill(errand.actor)
-            self._thread.join(30.0)
+            self._thread.join(WRITING if self._callbacks else 30.0)
             self._thread = None
         if self._owned:
             ray_executor.ray.shutdown()
@@ -128,7 +132,7 @@ class RayExecutor:
 
     def _make_callbacks(self) -> list[Any]:
         collector = ray_executor.Collector(self._bridge, self._timeout_s, self._cost)
-        return [collector, *ray_executor.tune_callbacks(self._callbacks)]
+        return [collector, *of_ray(self._callbacks, self._storage)]
 
 
 __all__ = ["RayExecutor"]

@@ -15,15 +15,14 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.callbacks import OF_RAY, CallbackError, parse, scalars
+from nas.callbacks import scalars
 from nas.evaluation import Evaluator, measure, spoils_worker
 from nas.executors.base import ExecutorError
-from nas.executors.bridge import Bridge, Errand
+from nas.executors.bridge import Bridge, Errand, Parcel
 from nas.executors.deaths import Death, death_of, error_of, is_of_ray, reason_of
 from nas.executors.environment import THREAD_VARIABLES, environment
 from nas.records import Task
@@ -59,7 +58,7 @@ class Evaluation(tune.Trainable):
     def setup(
         self, config: dict[str, Any], evaluator: Any = None, timeout_s: float | None = None
     ) -> None:
-        self.task: Task = config["task"]
+        self.task: Task = config["task"].task
         self.timeout_s = timeout_s
         self.broken: str | None = None
         try:
@@ -71,7 +70,7 @@ class Evaluation(tune.Trainable):
             torch.set_num_threads(1)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.task = new_config["task"]
+        self.task = new_config["task"].task
         return True
 
     def step(self) -> dict[str, Any]:
@@ -110,11 +109,7 @@ class TaskSearcher(Searcher):
             if bridge.closed:
                 return Searcher.FINISHED
         errand = bridge.take(trial_id, _nodes_alive)
-        if errand is None:
-            return None
-        task = errand.task
-        place = {"number": task.number, "rung": task.rung, "seed": task.seed}
-        return {"task": task, **place, "architecture": task.architecture.json()}
+        return None if errand is None else Parcel(errand.task).described()
 
     def on_trial_complete(
         self,
@@ -191,7 +186,7 @@ class StopWhenClosed(tune.Stopper):
 
 
 def _name(trial: Any) -> str:
-    task = trial.config["task"]
+    task = trial.config["task"].task
     return f"{task.number}-{task.rung}-{task.seed}-{task.attempt}"
 
 
@@ -217,23 +212,6 @@ def connect(address: str | None, workers: int | None, cpus: float, gpus: float) 
             f"Start one with `ray start --head`, or leave the address out."
         ) from error
     return True
-
-
-def tune_callbacks(callbacks: Sequence[str | Mapping[str, Any]]) -> list[tune.Callback]:
-    """Return Ray's callbacks for those that a job names. Raises CallbackError."""
-    made: list[tune.Callback] = []
-    for name, options in parse(callbacks):
-        library, home, kind = OF_RAY[name]
-        try:
-            import_module(library)  # Ray would find too late that it is missing
-            made.append(getattr(import_module(home), kind)(**options))
-        except ImportError as error:
-            raise CallbackError(
-                f"The callback {name} needs its library: pip install {error.name or name}"
-            ) from error
-        except TypeError as error:
-            raise CallbackError(f"The callback {name} has no such option: {error}.") from error
-    return made
 
 
 def run_tune(
@@ -312,4 +290,4 @@ def _take_back(bridge: Bridge) -> None:
         bridge.bury(trial, death)
 
 
-__all__ = ["Collector", "connect", "ray", "run_tune", "tune_callbacks"]
+__all__ = ["Collector", "connect", "ray", "run_tune"]

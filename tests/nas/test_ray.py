@@ -25,7 +25,7 @@ from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, stu
 from tests.nas.test_executors import ids
 
 ray = pytest.importorskip("ray")
-ray_executor = pytest.importorskip("nas.executors.ray_executor")
+cluster_executor = pytest.importorskip("nas.executors.cluster")
 
 # Ray 2.60 leaves sockets, files and processes to the garbage collector and warns about its own
 # future; none of it is ours to mend.
@@ -208,7 +208,7 @@ def test_callback_that_raises_ends_the_run(cluster: Any, monkeypatch: pytest.Mon
         def on_trial_result(self, *args: Any, **info: Any) -> None:
             raise OSError("no such server")
 
-    monkeypatch.setattr(ray_executor, "tune_callbacks", lambda callbacks: [Broken()])
+    monkeypatch.setattr(cluster_executor, "of_ray", lambda *given: [Broken()])
     with pytest.raises(ExecutorError, match="no such server"):
         run_on(Table(), study(trials=3), workers=1)
 
@@ -229,13 +229,13 @@ def test_tensorboard_gets_every_measurement(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, Any]] = []
-    named = ray_executor.tune_callbacks
+    named = cluster_executor.of_ray
 
     class Notes(ray.tune.Callback):  # type: ignore[misc,name-defined]
         def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
             seen.append(dict(result))
 
-    monkeypatch.setattr(ray_executor, "tune_callbacks", lambda names: [*named(names), Notes()])
+    monkeypatch.setattr(cluster_executor, "of_ray", lambda *given: [*named(*given), Notes()])
     executor = executors.create(
         "ray", Table(), workers=1, callbacks=["tensorboard"], cost=CountCost(), run_dir=tmp_path
     )
@@ -265,10 +265,11 @@ def test_interrupt_leaves_nothing_running(cluster: Any, tmp_path: Path) -> None:
     assert len(again.measurements) == 8
 
 
-def test_unknown_callback_and_missing_library() -> None:
+def test_unknown_callback_and_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CallbackError, match="did you mean `mlflow`"):
         executors.create("ray", Table(), callbacks=["mlflows"])
-    with pytest.raises(CallbackError, match="pip install "):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(CallbackError, match="pip install wandb"):
         executors.create("ray", Table(), callbacks=[{"wandb": {"project": "p"}}])
 
 
