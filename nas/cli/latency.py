@@ -54,12 +54,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print; 2 where the machine is too busy to rank."""
     from modules import PlugnasError
+    from nas.places import check_file
     from nas.target import open_target
 
     if args.sample is not None and args.sample < 1:
         raise PlugnasError(f"--sample is at least 1 architecture, not {args.sample}")
     if args.extend and not args.table:
         raise PlugnasError("--extend adds to a table: give --table too")
+    if args.output is not None:
+        check_file(args.output, "-o")
     target = open_target(args.target)
     settings = _settings(args, target.job)
     if args.table:

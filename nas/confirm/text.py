@@ -15,7 +15,8 @@ def to_text(found: Confirmation) -> str:
     epochs = (found.about.get("recipe") or {}).get("epochs")
     lines = [
         f"{len(found.of(FRONT))} of the front and {len(found.of(CONTROL))} random architectures, "
-        f"trained {epochs} epochs on train + validation images, scored on {images} test images",
+        f"trained {epochs} epoch{'s' * (epochs != 1)} on train + validation images, scored on "
+        f"{images} test images",
         "",
         f"  {'id':<13} {'':<8} {'test accuracy':>16} {'n':>3} {'flops':>9} {'params':>9}   "
         f"{'proxy, search':>13} {'proxy, again':>13}",
@@ -52,13 +53,12 @@ def verdicts(found: Confirmation) -> list[str]:
     if luck is not None:
         p = luck.points
         spread = "" if math.isnan(p.low) else f" [{100 * p.low:+.2f}, {100 * p.high:+.2f}]"
-        share = "" if math.isnan(luck.share) else f": {100 * luck.share:.0f} % of the lead was luck"
         lines.append(
-            f"Luck: trained by the proxy again under another seed, a front member loses "
-            f"{100 * p.value:.2f} points on average{spread}. The front's lead over the random "
-            f"architectures in hypervolume falls from {luck.searched.lead:+.3f} to "
-            f"{luck.again.lead:+.3f}{share}; long trained, on test images, it is "
-            f"{luck.confirmed.lead:+.3f}."
+            f"Luck: trained by the proxy again under another seed, a front member "
+            f"{'loses' if p.value >= 0 else 'gains'} {100 * abs(p.value):.2f} points on "
+            f"average{spread}. The front's lead over the random architectures in hypervolume goes "
+            f"from {luck.searched.lead:+.3f} to {luck.again.lead:+.3f}{_share(luck.share)}; long "
+            f"trained, on test images, it is {luck.confirmed.lead:+.3f}."
         )
     lines.append(told_apart(found))
     images = found.about.get("test_images")
@@ -72,8 +72,19 @@ def verdicts(found: Confirmation) -> list[str]:
     return lines
 
 
+def _share(share: float) -> str:
+    """Return how much of a lead was luck, in words: a share may come out below 0 or above 1."""
+    if math.isnan(share):
+        return ""
+    if share <= 0:
+        return ": none of the lead was luck"
+    return f": {100 * min(share, 1):.0f} % of the lead was luck"
+
+
 def told_apart(found: Confirmation) -> str:
     """Return which front members the seeds tell apart."""
+    if len(found.of(FRONT)) < 2:
+        return "The front has no two members that could be told apart."
     if not found.pairs:
         return "Which members differ cannot be told from one seed each."
     apart = [p for p in found.pairs if p.distinguishable]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nas.export import hashes
 from nas.export.errors import ExportError
+from nas.places import unwritable
 
 
 @contextlib.contextmanager
@@ -44,11 +45,8 @@ def whole(target: Path) -> Iterator[Path]:
 
 def check_free(target: Path) -> None:
     """Raise ExportError where something lies that is no export, or where nothing can be written."""
-    above = next(p for p in (target, *target.absolute().parents) if p.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise ExportError(
-            f"{target} cannot be written ({above} does not allow it); choose another --to"
-        )
+    if (reason := unwritable(target)) is not None:
+        raise ExportError(f"{target} cannot be written: {reason}; choose another --to")
     occupied = target.exists() and (not target.is_dir() or any(target.iterdir()))
     if occupied and not (target / hashes.NAME).exists():
         raise ExportError(f"{target} exists and is no export; choose another --to")

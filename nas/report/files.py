@@ -11,6 +11,7 @@ from nas import front as fronts
 from nas.front import Member
 from nas.front_report import RunView, to_csv
 from nas.latency_note import latency_note
+from nas.places import PlaceError, unwritable
 from nas.plot import Picture, Point, draw
 from nas.report.data import first_cost
 from nas.report.page import page
@@ -23,6 +24,11 @@ def write_files(view: RunView, control: RunView | None = None) -> list[Path]:
     search of the same job, shown beside this one.
     """
     folder = view.run.path
+    if (reason := unwritable(folder)) is not None:
+        raise PlaceError(
+            f"front.csv, front.png and report.html go to {folder}, but {reason}; --json and --csv "
+            "print the front and write nothing"
+        )
     written = [_replace(folder / "front.csv", lambda p: p.write_text(to_csv(view)))]
     written.append(_replace(folder / "front.png", lambda p: draw(picture(view), p)))
     text = page(view, control)

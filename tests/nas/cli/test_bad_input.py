@@ -289,3 +289,23 @@ def test_broken_yaml_is_one_line_with_its_place(folder, capsys, text, law):
 def test_numbers_and_names_out_of_range_name_the_file(folder, capsys, changes, law):
     assert f"nas: {(job := write(changes))}: " in (text := refused(capsys, "search", job))
     assert law in text
+
+
+def test_places_that_cannot_be_written_are_refused_before_anything_is_measured(folder, capsys):
+    job = write({})
+    assert main(["search", job, "--run-dir", "mine"]) == 0
+    Path("file").write_text("in the way")
+    Path("shelf").mkdir()
+    for output, reason in (("file/x.json", "is no folder"), ("shelf", "is a folder")):
+        text = refused(capsys, "latency", job, "--sample", "1", "-o", output)
+        assert f"-o {output} cannot be written" in text
+        assert reason in text
+        assert "waiting" not in text
+    assert "file is no folder" in refused(capsys, "export", "mine", "--train", "--to", "file/x")
+
+
+def test_a_run_that_belongs_to_somebody_else(folder, capsys, monkeypatch):
+    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    monkeypatch.setattr("nas.report.files.unwritable", lambda path: f"{path} allows no writing")
+    assert "--json and --csv print the front" in refused(capsys, "front", "mine")
+    assert not Path("mine/front.csv").exists()

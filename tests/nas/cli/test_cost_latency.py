@@ -62,7 +62,7 @@ def test_cost_of_a_json_file(job, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "no JSON file"),
+        (None, "cannot be read"),
         ("not json", "no JSON file"),
         ("[1]", "must hold a mapping"),
         ('{"stage1.widht": 8}', "did you mean `stage1.width`"),
