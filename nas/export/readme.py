@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -98,8 +99,13 @@ def _input(subject: Subject, about: About) -> str:
     else:
         free = f"The batch may be of any size; height and width any multiple of {about.step}"
         free += f", though it was trained at {height}x{width}." if about.step else "."
-    names = ", ".join(f"{i}: {name}" for i, name in enumerate(subject.classes))
+    names = ", ".join(f"{i}: {_plain(name)}" for i, name in enumerate(subject.classes))
     return f"## Input and output\n\n{takes}\n\n{free}\n\n**Classes:** {names}"
+
+
+def _plain(name: str) -> str:
+    """Return a name as Markdown that shows it as it is."""
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", name)
 
 
 def _accuracy(subject: Subject) -> str:
@@ -119,8 +125,9 @@ def _costs(subject: Subject, about: About) -> str:
         if value is not None and math.isfinite(value):
             rows.append(f"| {label} | {short(value)} |")
     rows += _latency_rows(about)
+    int8 = " unless the file says int8" if about.quantised else ""
     note = (
-        f"Latencies: one image, float32 inputs, one thread of {_processor()}, median of repeated "
+        f"Latencies: one image, float32{int8}, one thread of {_processor()}, median of repeated "
         "calls (quartiles in brackets), measured when the export was made; costs are those of the "
         "deploy form."
     )

@@ -241,3 +241,16 @@ def test_the_lines_of_the_readme_work(exported):
             cwd=made.path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.stdout.strip() == "(8, 10)", done.stderr
+
+
+def test_odd_class_names_are_shown_and_spelt_as_they_are(tmp_path):
+    names = ("<b>x</b>", "a|b", "back\\slash", "`tick`", 'quo"te', "naïve", "_", "7", "8", "9")
+    found = dataclasses.replace(subjects.subject(), classes=names)
+    options = Options(formats=("source",), measure=False)
+    made = deliver(found, tmp_path / "out", options)
+    text = (made.path / "README.md").read_text()
+    assert r"0: \<b\>x\</b\>, 1: a\|b, 2: back\\slash, 3: \`tick\`" in text
+    namespace: dict[str, object] = {}
+    line = next(t for t in (made.path / "model.py").read_text().split("\n\n") if "CLASSES =" in t)
+    exec(line, namespace)
+    assert namespace["CLASSES"] == names

@@ -24,7 +24,7 @@ def test_int8_is_written_checked_and_measured_beside_float(tmp_path):
     text = (tmp_path / "out/README.md").read_text()
     assert "convolutions and linear maps, with ranges found on training images" in text
     assert "on 200 held-out images, where the float model has" in text
-    assert "all other operators (activations, norms, attention's arithmetic) stay in float32" in text
+    assert "(activations, norms, attention's arithmetic) stay in float32" in text
     assert "with the same class for each (`model_int8.pt2`: of the quantised network" in text
 
 
