@@ -4,7 +4,8 @@
 
 The record is what ``experiments/benchmarks/search.py`` needs to compare searches on real trainings
 without training again: accuracy, signal and CPU seconds of each architecture, rung and seed,
-and its exact costs. A run that is broken off goes on where it stopped.
+the training loss of each epoch of the full trainings, and exact costs. A run that is broken off
+goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ SPACE: dict[str, Any] = {
 }
 EPOCHS = (2, 6, 18)
 RECIPES = tuple(Recipe(epochs=e, schedule="trapezoid") for e in EPOCHS)
-FIELDS = ("id", "rung", "seed", "signal", "accuracy", "cpu_seconds")
+FIELDS = ("id", "rung", "seed", "signal", "accuracy", "cpu_seconds", "losses")
 SCORED = tuple(Recipe(zero_cost=name) for name in SCORES)
+FULL = len(SCORED) + len(RECIPES) - 1
 
 _evaluate: Any = None
 
@@ -65,11 +67,11 @@ def main() -> None:
 
 
 def _tasks(space: SearchSpace, seeds: int) -> Iterator[Task]:
-    """Yield every training, seed by seed; the first rungs are the zero-cost scores."""
+    """Yield every training, the full ones first; the first rungs are the zero-cost scores."""
     members = [a for codes in space.enumerate() for a in space.architectures(codes)]
-    for seed in range(seeds):
-        for number, architecture in enumerate(members):
-            for rung in range(0 if seed == 0 else len(SCORED), len(SCORED) + len(RECIPES)):
+    for rung in reversed(range(len(SCORED) + len(RECIPES))):
+        for seed in range(seeds if rung >= len(SCORED) else 1):
+            for number, architecture in enumerate(members):
                 yield Task(number, architecture, rung, seed)
 
 
@@ -90,6 +92,7 @@ def _measure(task: Task) -> list[Any]:
         _short(result["signal"]),
         None if accuracy is None else _short(accuracy),
         round(result["cpu_seconds"], 3),
+        [float(f"{p['train_loss']:.4g}") for p in result["curve"]] if task.rung == FULL else [],
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,21 +18,28 @@ from space import Architecture, SearchSpace
 Doubles = NDArray[np.float64]
 
 
+Training = tuple[list[float], float]
+"""Loss of each epoch, and the accuracy at the end."""
+
+
 @dataclass
 class Table:
     """True accuracy and FLOPs of every architecture of a space, and noisy single trainings.
 
-    ``singles`` holds the accuracy of each training of an architecture, (architectures, seeds).
-    ``rungs`` holds for each rung its signal (architectures, seeds), its accuracy or None, and the
-    seconds of a training; the last rung is the full one.
+    ``singles`` holds the accuracy of each training of an architecture. Where trainings were
+    recorded, ``trainings`` holds for each architecture the losses by epoch and the accuracy of
+    each, ``seconds`` their CPU seconds (architectures,), and ``scores`` by the name of a zero-cost
+    score its values and seconds.
     """
 
     space: SearchSpace
     ids: list[str]
     accuracy: Doubles
     flops: Doubles
-    singles: Doubles
-    rungs: list[tuple[Doubles, Doubles | None, Doubles]] = field(default_factory=list)
+    singles: Sequence[Sequence[float]] | Doubles
+    trainings: list[list[Training]] = field(default_factory=list)
+    seconds: Doubles = field(default_factory=lambda: np.zeros(0))
+    scores: dict[str, tuple[Doubles, Doubles]] = field(default_factory=dict)
     names: tuple[str, ...] = ("flops",)
 
     def __post_init__(self) -> None:
@@ -84,25 +92,30 @@ def macro(path: Path) -> Table:
 
 
 def digits(path: Path) -> Table:
-    """Return the record of ``experiments/digits_table.py``."""
+    """Return the record of ``experiments/digits_table.py``; true is the mean of the seeds."""
     record = json.loads(path.read_text())
     space = SearchSpace.from_config(record["space"], input_shape=(1, 8, 8), classes=10)
     ids = list(record["costs"])
+    last = len(record["rungs"]) - 1
     cells: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     rows = [dict(zip(record["fields"], row, strict=True)) for row in record["measurements"]]
     for row in sorted(rows, key=lambda r: r["seed"]):
         cells[(row["id"], row["rung"])].append(row)
-    rungs = []
-    for rung in range(len(record["rungs"])):
-        of_rung = [cells[(name, rung)] for name in ids]
-        signal = np.array([[r["signal"] for r in rows] for rows in of_rung])
-        seconds = np.array([np.mean([r["cpu_seconds"] for r in rows]) for rows in of_rung])
-        accuracy = None
-        if of_rung[0][0]["accuracy"] is not None:
-            accuracy = np.array([[r["accuracy"] for r in rows] for rows in of_rung])
-        rungs.append((signal, accuracy, seconds))
-    singles = rungs[-1][1]
-    if singles is None:
-        raise ValueError(f"{path}: the last rung of the record has no accuracy")
-    flops = np.array([record["costs"][name]["flops"] for name in ids])
-    return Table(space, ids, singles.mean(axis=1), flops, singles, rungs)
+    full = [cells[(name, last)] for name in ids]
+    singles = [[row["accuracy"] for row in rows] for rows in full]
+    scores = {}
+    for rung, name in enumerate(record["rungs"]):
+        first = [cells[(i, rung)][0] for i in ids]
+        if first[0]["accuracy"] is None:
+            columns = ([row["signal"] for row in first], [row["cpu_seconds"] for row in first])
+            scores[name] = (np.array(columns[0]), np.array(columns[1]))
+    return Table(
+        space,
+        ids,
+        np.array([np.mean(values) for values in singles]),
+        np.array([record["costs"][name]["flops"] for name in ids]),
+        singles,
+        [[(row["losses"], row["accuracy"]) for row in rows if row["losses"]] for rows in full],
+        np.array([np.median([row["cpu_seconds"] for row in rows]) for rows in full]),
+        scores,
+    )
