@@ -21,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument(
-        "--x", help="the cost against accuracy: flops, params, memory, latency_ms, ..."
+        "--x",
+        metavar="COST",
+        help="the cost against accuracy: flops, params, memory, latency_ms, ...",
     )
     parser.add_argument(
         "--budget",

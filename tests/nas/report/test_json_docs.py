@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nas
+from nas.cli import main
 from nas.explain.report import explain_run
 from nas.front_report import RunView, to_json
 from nas.report.data import gather
@@ -57,6 +58,29 @@ def test_the_ledger_and_the_table(view):
     flat = tidy(view.measurements[0])
     assert set(flat) - NAMED <= set(view.measurements[0].architecture.values)
     assert not any(isinstance(value, dict | list | tuple) for value in flat.values())
+
+
+def test_the_other_commands(view, capsys):
+    """Keys as printed by the commands themselves, also those of what they nest."""
+
+    def printed(*words):
+        assert main([str(word) for word in words]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    path = view.run.path
+    found = printed("status", path, "--json")
+    assert not missing([*found, *found["front"][0]], "`nas status")
+    found = printed("space", path, "--samples", 20, "--json")
+    ranges = found["costs"]["flops"]
+    assert not missing([*found, *found["parameters"][0], *ranges], "`nas space")
+    found = printed("cost", path, "--json")
+    assert not missing([*found, *found["parts"][0]], "`nas cost")
+    found = printed("modules", "se", "--json")
+    assert not missing([*found, *found["settings"][0], *found["cost"]], "`nas modules")
+    argv = ["latency", path, "--sample", 2, "--rounds", 2, "--limit", 9, "--json"]
+    found = printed(*argv)
+    keys = [*found, *found["figures"][0], *found["conditions"]]
+    assert not missing(keys, "`nas latency")
 
 
 @pytest.mark.parametrize("title", ["`nas front", "`nas explain", "`nas confirm"])
