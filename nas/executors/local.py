@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -69,6 +69,7 @@ class LocalExecutor:
         self._tasks: deque[Task] = deque()
         self._workers: list[_Worker] = []
         self._false_starts = 0
+        self._not_begun: Counter[tuple[str, int, int]] = Counter()
         self._context = multiprocessing.get_context("spawn")
         self._started = 0
 
@@ -193,7 +194,9 @@ class LocalExecutor:
     def _remove(self, worker: _Worker, reason: str, finished: list[Measurement]) -> None:
         self._workers.remove(worker)
         self._bury(worker)
-        if worker.task is not None:
+        if worker.task is not None and worker.since is None and self._may_begin(worker.task):
+            self._tasks.appendleft(worker.task)  # its worker died before it: not its doing
+        elif worker.task is not None:
             seconds = 0.0 if worker.since is None else time.monotonic() - worker.since
             name = f"{worker.process.name} {os.uname().nodename} {worker.process.pid}"
             finished.append(failed(worker.task, reason, seconds=seconds, worker=name))
@@ -205,6 +208,11 @@ class LocalExecutor:
                     f"(the last: {reason}). A script that starts a search needs "
                     f'`if __name__ == "__main__":` round it.'
                 )
+
+    def _may_begin(self, task: Task) -> bool:
+        """Whether a task whose worker died before it began is given to another."""
+        self._not_begun[task.key] += 1
+        return self._not_begun[task.key] < FALSE_STARTS
 
     def _bury(self, worker: _Worker) -> None:
         if worker.process.is_alive():

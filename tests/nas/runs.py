@@ -103,7 +103,8 @@ class Table:
     ``faults`` maps an architecture's id to what goes wrong with it (``kill``, ``hang``, ``memory``,
     ``raise``, ``nan``, ``exit``); ``once`` is a folder in which a fault leaves a mark, so that it
     strikes one time only; ``log`` collects a line for each evaluation begun: the task's number, or
-    with ``ids`` its architecture's id, and the process.
+    with ``ids`` its architecture's id, and the process. ``gate`` is a file with the number of lines
+    in the log beyond which evaluations wait.
     """
 
     seconds: float = 0.0
@@ -111,6 +112,7 @@ class Table:
     once: Path | None = None
     log: Path | None = None
     ids: bool = False
+    gate: Path | None = None
 
     def __call__(self) -> Callable[[Task], dict[str, Any]]:
         return self.evaluate
@@ -120,6 +122,8 @@ class Table:
             with self.log.open("a") as log:
                 name = task.architecture.id if self.ids else task.number
                 log.write(f"{name} {os.getpid()}\n")
+            while self.gate is not None and lines_in(self.log) > int(self.gate.read_text()):
+                time.sleep(0.005)
         time.sleep(self.seconds)
         fault = (self.faults or {}).get(task.architecture.id)
         if fault is not None and self.strikes(task):
@@ -133,6 +137,18 @@ class Table:
         fresh = not mark.exists()
         mark.touch()
         return fresh
+
+
+def lines_in(file: Path) -> int:
+    """The number of lines in a file that may not be there yet."""
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def open_gate(gate: Path, lines: int) -> None:
+    """Let evaluations pass until the log has so many lines."""
+    new = gate.with_name(gate.name + ".new")
+    new.write_text(str(lines))
+    new.replace(gate)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -53,7 +54,7 @@ def test_local_equals_serial(undisturbed: set[tuple[object, ...]], tmp_path: Pat
     [
         ("kill", "killed: worker ended by SIGKILL"),
         ("exit", "killed: worker exited with code 7"),
-        ("hang", "hung: no result within 1 s"),
+        ("hang", "hung: no result within 4 s"),
         ("memory", "out of memory: MemoryError: no room for 1 EB"),
         ("raise", "raised: ValueError: a module that raises"),
     ],
@@ -63,7 +64,7 @@ def test_fault_is_recorded_and_the_retry_succeeds(
 ) -> None:
     victim = ids(4)[3]
     table = Table(faults={victim: fault}, once=tmp_path)
-    run = finished(study(trials=24), table, timeout_s=1.0 if fault == "hang" else None)
+    run = finished(study(trials=24), table, timeout_s=4.0 if fault == "hang" else None)
     bad = [m for m in run.measurements if not m.ok]
     assert [(m.number, m.attempt) for m in bad] == [(3, 0)]
     assert (bad[0].reason or "").startswith(reason)
@@ -84,10 +85,14 @@ def test_worker_killed_from_outside(undisturbed: set[tuple[object, ...]], tmp_pa
     run = study(trials=24)
 
     def kill_a_worker_twice() -> None:
-        for wanted in (3, 12):
-            while not log.exists() or len(log.read_text().splitlines()) < wanted:
+        begun = 0
+        for more in (3, 6):
+            while not log.exists() or len(log.read_text().splitlines()) < begun + more:
                 time.sleep(0.01)
-            os.kill(int(log.read_text().splitlines()[-1].split()[1]), signal.SIGKILL)
+            lines = log.read_text().splitlines()
+            begun = len(lines)
+            with contextlib.suppress(ProcessLookupError):  # where this thread came late
+                os.kill(int(lines[-1].split()[1]), signal.SIGKILL)
 
     killer = threading.Thread(target=kill_a_worker_twice)
     killer.start()
@@ -102,7 +107,6 @@ def test_worker_killed_while_idle_costs_no_strike() -> None:
     executor.submit(run.ask())  # type: ignore[arg-type]
     first = wait_for(executor)
     os.kill(int(first.worker.split()[-1]), signal.SIGKILL)
-    time.sleep(0.2)
     run.tell(first)
     executor.submit(run.ask())  # type: ignore[arg-type]
     second = wait_for(executor)
@@ -179,7 +183,7 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
             time.sleep(0.02)
         driver.kill()
     workers = [int(line.split()[1]) for line in log.read_text().splitlines()]
-    for _ in range(500):
+    for _ in range(3000):
         if not any(alive(worker) for worker in workers):
             return
         time.sleep(0.02)
