@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nas.cost import FunctionCost
+from nas.ledger import Ledger
 from nas.records import Measurement, Task
 from nas.rungs import RungError, Rungs
 from nas.samplers import Problem, create
@@ -193,3 +194,31 @@ def test_promotions_in_progress_take_their_place():
     first, _ = rungs.next(measured)
     second, _ = rungs.next(measured, [Task(0, first, 1)])
     assert first.id != second.id
+
+
+@pytest.mark.parametrize("name", ["predictor", "random"])
+def test_a_search_with_rungs_resumes_as_if_undisturbed(tmp_path, name):
+    """The model that promotes depends on what is recorded and on nothing else."""
+
+    def evaluate(task):
+        size = task.architecture["size"]
+        accuracy = 0.5 + 0.4 * (1 - (1 - size / 27) ** 3) + 0.05 * (size % 3)
+        return {"accuracy": accuracy - 0.1 * (task.rung == 0) * (size % 2)}
+
+    def begin(path):
+        sampler = create(name, PROBLEM)
+        rungs = Rungs(PROBLEM, 2, sampler=sampler, trials=20)
+        return Study(PROBLEM, sampler, Ledger.open(path, SPACE), trials=20, rungs=rungs)
+
+    def run(study, steps):
+        keys = []
+        while len(keys) < steps and (task := study.ask()) is not None:
+            keys.append(task.key)
+            told = Measurement(task.number, task.architecture, task.rung, 0, "ok", evaluate(task))
+            study.tell(told)
+        return keys
+
+    whole = run(begin(tmp_path / "whole.jsonl"), 99)
+    parts = run(begin(tmp_path / "parts.jsonl"), 16)
+    parts += run(begin(tmp_path / "parts.jsonl"), 99)
+    assert parts == whole and len(whole) > 20
