@@ -21,6 +21,7 @@ from nas.latency.table import LatencyTable
 from space import Architecture, SearchSpace
 
 CHECKS = 24  # whole networks that show what a table's predictions are worth
+FITTED = 12  # others, on which its scale is fitted
 MAX_PIECES = 20_000  # half an hour and more
 
 
@@ -65,8 +66,8 @@ def measure_table(
     """Measure the latency of every piece of a space, or of some architectures of it.
 
     With ``extend`` only what that table lacks is measured, beside some of what it holds, to which
-    it is scaled. So many whole networks (``checks``) are measured in the same session; how well the
-    table predicts them is its ``check``.
+    it is scaled. Whole networks are measured in the same session: on some a new table's scale is
+    fitted, on ``checks`` others its predictions are held against what was measured.
 
     Raises:
         BusyMachineError: the median error is above the limit, the processor was shared, or
@@ -88,8 +89,9 @@ def measure_table(
     wanted = {key: piece for key, piece in pieces.items() if key not in known}
     bridges = {key: piece for key, piece in pieces.items() if key in known}
     rng = np.random.default_rng(settings.seed)
-    pool = architectures or space.architectures(space.sample_codes(checks, rng))
-    networks = list({a.id: a for a in pool}.values())[:checks]
+    pool = architectures or space.architectures(space.sample_codes(FITTED + checks, rng))
+    networks = list({a.id: a for a in pool}.values())[: FITTED + checks]
+    fitted = max(len(networks) - checks, len(networks) // 3)
     with _undisturbed(settings, conditions):
         before = load()
         session = Session(conditions, settings.rounds, rng, settings.on_progress)
@@ -99,7 +101,9 @@ def measure_table(
             "clocks": clocks_at_work(conditions, anchor_timers(conditions)),
         }
     table = session.table(extend)
-    table.check = {**session.check(table, space, networks), **state}
+    if extend is None:
+        session.fit(table, space, networks[:fitted])
+    table.check = {**session.check(table, space, networks[fitted:]), **state}
     if wanted and (reason := session.busy_reason(table, settings.limit)):
         raise BusyMachineError(reason)
     return table

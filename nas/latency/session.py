@@ -120,7 +120,7 @@ class Session:
             link = _link(known, steady[last:] - clock)
         own = [w[:, shared.stop :] * f for w, f in zip(walls, factors, strict=True)]
         whole = np.concatenate([w[:, first:last] * f for w, f in zip(walls, factors, strict=True)])
-        self.network_ms = steady[first:last] * link
+        self.network_ms = steady[first:last] * (1.0 if extend is None else link / extend.scale)
         self.repeated = medians(whole[::2]), medians(whole[1::2] if len(whole) > 1 else whole)
         entries = _entries(self.keys, own, clock, link)
         if extend is not None:
@@ -128,24 +128,38 @@ class Session:
         anchor_ms = dict(zip(NAMES, reference.tolist(), strict=True))
         return LatencyTable(self.conditions, anchor_ms, self.rounds, empty, entries)
 
+    def fit(
+        self, table: LatencyTable, space: SearchSpace, architectures: Sequence[Architecture]
+    ) -> None:
+        """Scale a new table to the first of the networks, which are no part of the check."""
+        if not architectures:
+            return
+        predicted = np.array([table.predict(space.parts(a)) for a in architectures])
+        table.scale = float(np.median(self.network_ms[: len(predicted)] / predicted))
+        table.overhead_ms *= table.scale
+        table.entries = {key: (ms * table.scale, e) for key, (ms, e) in table.entries.items()}
+
     def check(
         self, table: LatencyTable, space: SearchSpace, architectures: Sequence[Architecture]
     ) -> dict[str, Any]:
-        """Return how well a table predicts the networks measured beside its pieces.
+        """Return how well a table predicts the last of the networks measured beside its pieces.
 
         No prediction can rank them better than they rank themselves: ``repeat_tau`` is Kendall's
         tau of every second round against the others.
         """
-        predicted = np.array([table.predict(space.parts(a)) for a in architectures])
-        ratio = predicted / self.network_ms
+        own = slice(self.networks - len(architectures), None)
+        predicted, measured = np.zeros(len(architectures)), self.network_ms[own]
+        for i, architecture in enumerate(architectures):
+            predicted[i] = table.predict(space.parts(architecture))
+        ratio = predicted / measured
         return {
             "networks": len(architectures),
             "mean_error": float(np.abs(ratio - 1).mean()),
             "worst_error": float(np.abs(ratio - 1).max()),
             "bias": float(np.median(ratio) - 1),
-            "kendall_tau": kendall_tau(predicted, self.network_ms),
-            "repeat_tau": kendall_tau(*self.repeated),
-            "measured_ms": self.network_ms.tolist(),
+            "kendall_tau": kendall_tau(predicted, measured),
+            "repeat_tau": kendall_tau(*(half[own] for half in self.repeated)),
+            "measured_ms": measured.tolist(),
             "predicted_ms": predicted.tolist(),
         }
 

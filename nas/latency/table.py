@@ -24,12 +24,13 @@ VERSION = 2  # 1 held whole parts
 class LatencyTable:
     """Latencies of pieces, each measured among the others and without the clocks' own time.
 
-    A part takes the sum of its pieces, a network the sum of its parts and ``overhead_ms``. Nothing
-    is fitted: weights and code are as cold as in a network that runs among others, inputs as warm
-    as what the piece before has just written, and every piece holds the call of its module, the
-    module around an operator and its norm standing for the block's own. ``anchors`` are the
-    milliseconds of the anchor networks to which all entries are normalised; ``check`` is what the
-    prediction was worth on whole networks of the same session.
+    A part takes the sum of its pieces, a network the sum of its parts and ``overhead_ms``. Weights
+    and code are as cold as in a network that runs among others, inputs as warm as what the piece
+    before has just written, and every piece holds the call of its module, the module around an
+    operator and its norm standing for the block's own. What a network takes beyond that, or less,
+    is in all figures as one factor, ``scale``, fitted on whole networks of the same session.
+    ``anchors`` are the milliseconds of the anchor networks to which all entries are normalised;
+    ``check`` is what the prediction was worth on other whole networks of that session.
     """
 
     conditions: Conditions
@@ -38,6 +39,7 @@ class LatencyTable:
     overhead_ms: float = 0.0
     entries: dict[Key, tuple[float, float]] = field(default_factory=dict)  # (ms, relative error)
     check: dict[str, Any] = field(default_factory=dict)
+    scale: float = 1.0
 
     def __contains__(self, piece: Piece) -> bool:
         return key_of(piece) in self.entries
@@ -139,6 +141,7 @@ class LatencyTable:
             "anchors": self.anchors,
             "rounds": self.rounds,
             "overhead_ms": self.overhead_ms,
+            "scale": self.scale,
             "check": self.check,
             "pieces": [[key, shapes, *figures] for (key, shapes), figures in self.entries.items()],
         }
@@ -165,7 +168,7 @@ class LatencyTable:
             }
             return cls(
                 Conditions(**data["conditions"]), data["anchors"], data["rounds"],
-                data["overhead_ms"], entries, data["check"],
+                data["overhead_ms"], entries, data["check"], data["scale"],
             )  # fmt: skip
         except FileNotFoundError:
             raise ForeignTableError(
