@@ -32,14 +32,19 @@ def work(module):
     return sum(p.numel() for p in modules.fuse(module).parameters()) / 1e3
 
 
-def _measure(monkeypatch, space, extend=None, pace=1.0):
-    """Measure a space on a machine whose modules take ``pace`` times what they should."""
+def _measure(monkeypatch, space, extend=None, pace=1.0, beyond=1.0):
+    """Measure a space on a machine whose modules take ``pace`` times what they should.
+
+    Whole networks take ``beyond`` times the sum of their pieces.
+    """
 
     def constant(ms):
         return lambda: Sample(pace * ms, pace * ms)
 
     def deploy(module, shapes, conditions):
-        return constant((EMPTY if isinstance(module, Network) else CLOCK) + work(module))
+        if isinstance(module, Network):
+            return constant(beyond * (EMPTY + work(module)))
+        return constant(CLOCK + work(module))
 
     monkeypatch.setattr(session, "GROUP", 9)
     monkeypatch.setattr(session, "deploy_timer", deploy)
@@ -59,7 +64,9 @@ def _measure(monkeypatch, space, extend=None, pace=1.0):
         networks,
     )
     table = measured.table(extend)
-    table.check = measured.check(table, space, networks)
+    if extend is None:
+        measured.fit(table, space, networks[:3])
+    table.check = measured.check(table, space, networks[3:])
     return table
 
 
@@ -70,17 +77,20 @@ def test_pieces_add_up_to_networks(monkeypatch):
     assert table.entries.keys() == pieces.keys()
     for key, (ms, _) in table.entries.items():
         assert ms == pytest.approx(work(pieces[key].build()))
-    assert table.overhead_ms == EMPTY
+    assert (table.overhead_ms, table.scale) == (pytest.approx(EMPTY), pytest.approx(1))
     assert table.check["worst_error"] == pytest.approx(0, abs=1e-9)
     assert table.check["kendall_tau"] == pytest.approx(1)
 
 
 def test_what_is_added_is_scaled_to_what_was_there(monkeypatch):
-    table = _measure(monkeypatch, _space(["none", "se"]))
+    table = _measure(monkeypatch, _space(["none", "se"]), beyond=1.1)
+    assert table.scale == pytest.approx(1.1)
+    assert table.check["worst_error"] == pytest.approx(0, abs=1e-9)
     wider = _space(["none", "se", "eca", "cbam"])
-    extended = _measure(monkeypatch, wider, extend=table, pace=1.7)
+    extended = _measure(monkeypatch, wider, extend=table, pace=1.7, beyond=1.1)
     pieces = pieces_of_space(wider, 1000)
     assert extended.entries.keys() == pieces.keys()
     for key in extended.entries.keys() - table.entries.keys():
-        assert extended.entries[key][0] == pytest.approx(work(pieces[key].build()), abs=1e-6)
+        expected = 1.1 * work(pieces[key].build())
+        assert extended.entries[key][0] == pytest.approx(expected, abs=1e-6)
     assert extended.check["worst_error"] == pytest.approx(0, abs=1e-6)
