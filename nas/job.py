@@ -40,7 +40,7 @@ class ExecutorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: str | None = None
     cpus: float = 1
     gpus: float = 0
-    max_failures: int = 3
+    max_failures: int = 2  # three strikes, as without a cluster
 
 
 class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,11 +18,11 @@ from nas.cost.network import Unmeasured
 from nas.drive import Listener
 from nas.feasibility import check_budget
 from nas.job import Job, LatencyConfig
-from nas.job_workers import evaluator, executor, worker_count
+from nas.job_workers import device_of, evaluator, executor, worker_count
 from nas.ledger import Ledger
 from nas.lock import RunLock
 from nas.preparation import Prepared, prepare
-from nas.proxy import default_rungs, resolve_device
+from nas.proxy import default_rungs
 from nas.result import Result
 from nas.run_directory import RunDirectory, facts_of
 from nas.samplers import Problem, Sampler
@@ -51,7 +51,7 @@ def run_job(
             nothing is written before all that is known to be right.
     """
     with _named(where):
-        device = str(resolve_device(job.device))
+        device = device_of(job)
     prepared = prepare(job, base, run_dir / "costs.json", where=where)
     job = _filled(job, prepared)
     for note in (prepared.dataset.describe(), *prepared.dataset.notes):

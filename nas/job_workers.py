@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 
 from nas.data import parse
 from nas.evaluation import Evaluator
 from nas.executors import Executor, create
 from nas.job import Job
 from nas.preparation import Prepared
-from nas.proxy import Proxy
+from nas.proxy import Proxy, resolve_device
 from space.typed import ConfigError
 
 PER_PROCESSOR = 16
@@ -45,6 +46,28 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def device_of(job: Job) -> str:
+    """Return the device that a job trains on: of this machine, or of the cluster's nodes.
+
+    Raises:
+        DeviceError: no such device, or none of it here.
+        ConfigError: a GPU wanted on a cluster without a share of one for each evaluation.
+    """
+    config = job.executor_config
+    if config.name != "ray":
+        return str(resolve_device(job.device))
+    if job.device == "auto" and config.gpus > 0:
+        return "cuda"
+    if job.device.startswith("cuda"):
+        if config.gpus <= 0:
+            raise ConfigError(
+                f"on a cluster `device: {job.device}` needs a share of a GPU for each evaluation, "
+                f"such as `executor: {{name: ray, gpus: 0.25}}`, but gpus is {config.gpus:g}"
+            )
+        return "cuda"  # the one that Ray lets the worker see
+    return "cpu" if job.device == "auto" else str(resolve_device(job.device))
+
+
 def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) -> Proxy:
     """Return the proxy of a job, ready for workers that start anywhere."""
     return Proxy(
@@ -71,7 +94,8 @@ def executor(
     if config.name == "serial":
         return create("serial", evaluate)
     if config.name == "local":
-        return create("local", evaluate, workers=workers, timeout_s=timeout_s)
+        gpus = torch.cuda.device_count() if device_of(job) == "cuda" else 0
+        return create("local", evaluate, workers=workers, timeout_s=timeout_s, gpus=gpus)
     return create(
         "ray",
         evaluate,

@@ -59,8 +59,22 @@ class RayExecutor:
         self._folder = Path(tempfile.mkdtemp(prefix="plugnas-ray-"))
         self._storage = run_dir / "ray" if run_dir is not None and callbacks else self._folder
         of_ray(callbacks, self._storage)  # what is wrong is said at once
-        self._owned = ray_executor.connect(address, workers, cpus, gpus)
         self._thread: threading.Thread | None = None
+        self._owned = ray_executor.connect(address, workers, cpus, gpus)
+        self._check_room()
+
+    def _check_room(self) -> None:
+        """Raise ExecutorError if an evaluation fits no node: it would wait for one for ever."""
+        needs = {"CPU": self._resources["cpu"], "GPU": self._resources["gpu"]}
+        nodes = [node["Resources"] for node in ray_executor.ray.nodes() if node["Alive"]]
+        if any(all(has.get(n, 0.0) >= need for n, need in needs.items()) for has in nodes):
+            return
+        self.close()
+        have = ", ".join(f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g}" for has in nodes)
+        raise ExecutorError(
+            f"An evaluation takes {needs['CPU']:g} CPUs and {needs['GPU']:g} GPUs of one node, but "
+            f"the nodes of the cluster have {have} GPUs. Start one that has them, or ask for less."
+        )
 
     @property
     def capacity(self) -> int:

@@ -23,6 +23,8 @@ from nas.records import Measurement, Task
 
 FALSE_STARTS = 3
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
 
 @dataclass
 class _Worker:
@@ -30,6 +32,7 @@ class _Worker:
 
     process: SpawnProcess
     connection: Connection
+    gpu: str | None = None
     ready: bool = False
     task: Task | None = None
     since: float | None = None  # when the evaluation began; None while it waits for quiet
@@ -46,7 +49,8 @@ class LocalExecutor:
 
     ``evaluator`` is called once in each worker. A worker that is killed, runs out of memory or
     gives no result within ``timeout_s`` seconds is replaced, and its task comes back as failed
-    with the reason. Each worker has ``threads`` threads and ends when this process does.
+    with the reason. Each worker has ``threads`` threads and ends when this process does. With
+    several ``gpus``, each worker sees one of them, and all have as many workers.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class LocalExecutor:
         workers: int = 1,
         timeout_s: float | None = None,
         threads: int = 1,
+        gpus: int = 0,
     ) -> None:
         if workers < 1 or threads < 1 or (timeout_s is not None and timeout_s <= 0):
             raise ExecutorError(
@@ -66,6 +71,7 @@ class LocalExecutor:
         self._evaluator = evaluator
         self._timeout_s = timeout_s
         self._threads = threads
+        self._gpus = _visible(gpus) if gpus > 1 else []
         self._tasks: deque[Task] = deque()
         self._workers: list[_Worker] = []
         self._false_starts = 0
@@ -136,10 +142,14 @@ class LocalExecutor:
             daemon=True,
         )
         limits = dict.fromkeys(THREAD_VARIABLES, str(self._threads))
+        taken = Counter(worker.gpu for worker in self._workers)
+        gpu = min(self._gpus, key=lambda name: taken[name], default=None)
+        if gpu is not None:
+            limits[VISIBLE] = gpu
         with _without_interrupts(), environment(limits):
             process.start()
         theirs.close()
-        worker = _Worker(process, ours)
+        worker = _Worker(process, ours, gpu)
         try:
             ours.send(self._evaluator)
         except OSError:
@@ -231,6 +241,12 @@ class LocalExecutor:
         since = [w.since for w in self._workers if w.task is not None and w.since is not None]
         ends = min(since, default=float("inf")) + self._timeout_s
         return max(0.0, ends - time.monotonic()) + 0.001
+
+
+def _visible(gpus: int) -> list[str]:
+    """Return the names of this process's GPUs, as the variable has them that hides the others."""
+    named = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
+    return named[:gpus] or [str(number) for number in range(gpus)]
 
 
 def _cause(worker: _Worker) -> str:

@@ -213,6 +213,13 @@ def test_callback_that_raises_ends_the_run(cluster: Any, monkeypatch: pytest.Mon
         run_on(Table(), study(trials=3), workers=1)
 
 
+def test_what_fits_no_node_is_refused(cluster: Any) -> None:
+    with pytest.raises(ExecutorError, match="1 CPUs and 0.25 GPUs of one node, but .* 2 CPUs and"):
+        executors.create("ray", Table(), gpus=0.25)
+    with pytest.raises(ExecutorError, match="3 CPUs and 0 GPUs of one node"):
+        executors.create("ray", Table(), cpus=3)
+
+
 def test_data_goes_into_the_object_store_once(cluster: Any, tmp_path: Path) -> None:
     run = study(trials=14)
     run_on(Carried(seconds=0.2, pickles=tmp_path / "pickles"), run, workers=2)
