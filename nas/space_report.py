@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -89,13 +90,19 @@ def _condition(parameter: Any) -> str | None:
 
 def text(data: dict[str, Any]) -> str:
     """Return the space as a page to read."""
-    lines = [f"{data['size']:,} architectures ({float(data['size']):.2g})", ""]
+    size = data["size"]
+    about = f" ({float(size):.2g})" if size >= 1e6 else ""
+    lines = [f"{size:,} architecture{'s' * (size != 1)}{about}", ""]
     choices = [p for p in data["parameters"] if len(p["choices"]) > 1]
-    lines += [f"{len(choices)} choices:"]
+    lines += [f"{len(choices)} choice{'s' * (len(choices) != 1)}:"]
     width = max((len(p["name"]) for p in choices), default=0)
     for p in choices:
         condition = f"   [if {p['when']}]" if p["when"] else ""
-        lines.append(f"  {p['name']:<{width}}  {' '.join(map(str, p['choices']))}{condition}")
+        line = f"  {p['name']:<{width}}  {' '.join(map(str, p['choices']))}{condition}"
+        lines += textwrap.wrap(
+            line, max(100, width + 60), subsequent_indent=" " * (width + 4),
+            drop_whitespace=True, break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
     head = "".join(f"{w:>10}" for w in ("least", "5 %", "median", "95 %", "most"))
     lines += [
         "",
