@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,12 +61,14 @@ class Picture:
 def draw(picture: Picture, path: Path) -> None:
     """Write the picture as PNG (1760 x 1100 pixels)."""
     style: dict[str, Any] = {"font.family": "DejaVu Sans", "font.size": 11}
-    with matplotlib.rc_context(style):  # type: ignore[arg-type]
+    with matplotlib.rc_context(style), warnings.catch_warnings():  # type: ignore[arg-type]
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a run may have any name
         figure = Figure(figsize=(11, 6.875), dpi=160, facecolor="white")
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0.085, 0.135, 0.895, 0.745))
-        figure.text(0.085, 0.94, picture.title, fontsize=15, fontweight="bold", color=INK)
-        figure.text(0.085, 0.022, picture.caption, fontsize=9, color="#5A6068")
+        write = partial(figure.text, 0.085, parse_math=False)  # a name may have dollars in it
+        write(0.94, picture.title, fontsize=15, fontweight="bold", color=INK)
+        write(0.022, picture.caption, fontsize=9, color="#5A6068")
         if picture.evaluated:
             _scales(axes, picture)
             _labels(axes, picture, _points(axes, picture))
@@ -81,7 +84,7 @@ def draw(picture: Picture, path: Path) -> None:
 
 
 def _scales(axes: Axes, picture: Picture) -> None:
-    costs = [p.cost for p in picture.evaluated if p.cost > 0]
+    costs = [c for c in (picture.limit or 0, *(p.cost for p in picture.evaluated)) if c > 0]
     if costs and max(costs) > 5 * min(costs):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
@@ -90,11 +93,13 @@ def _scales(axes: Axes, picture: Picture) -> None:
     axes.set_xlabel(AXES.get(picture.cost, picture.cost), color=INK)
     axes.set_ylabel("accuracy", color=INK)
     shown = [p.accuracy for p in picture.evaluated]
+    shown += [mean for mean, _ in (picture.confirmed or {}).values()]
+    helps = error_floor(shown) is not None
     for mean, deviation in (picture.confirmed or {}).values():
         reach = deviation if math.isfinite(deviation) else 0.0
         # a bar that reaches 100 % has no end on an axis logarithmic in the error
-        shown += [mean - reach, mean, min(mean + reach, mean + 0.75 * (1 - mean))]
-    floor = error_floor(shown)
+        shown += [mean - reach, min(mean + reach, mean + 0.75 * (1 - mean) if helps else 1.0)]
+    floor = error_floor(shown) if helps else None
     low, high = _accuracy_range(picture, shown)
     if floor is not None:
         axes.set_yscale(
@@ -209,7 +214,8 @@ def _confirmed(axes: Axes, picture: Picture) -> None:
     if not rows:
         return
     cost, mean, bars = zip(*rows, strict=True)
-    axes.errorbar(cost, mean, yerr=bars, fmt="s", color=INK, markersize=5.5, capsize=4,
+    above = [min(bar, 1 - m) for bar, m in zip(bars, mean, strict=True)]  # none is above 100 %
+    axes.errorbar(cost, mean, yerr=[bars, above], fmt="s", color=INK, markersize=5.5, capsize=4,
                   linewidth=1.4, markerfacecolor="white", zorder=7,
                   label=f"confirmed on test images, ± sd ({len(rows)})")  # fmt: skip
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas import plot
 from nas.plot import BLUE, ORANGE, RED, Picture, Point, draw, error_floor, figure_text
 
 
@@ -51,6 +52,48 @@ def test_degenerate_fronts_are_drawn(tmp_path, front):
     knee = front[0] if front else None
     draw(Picture("t", "c", "flops", front, front, knee, None), tmp_path / "front.png")
     assert (tmp_path / "front.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["$bad^$x", "$a_b$ \\frac{1}", "注意 ü", "50 % <b>"])
+def test_a_run_may_have_any_name(tmp_path, name):
+    front = points([0.8, 0.9, 0.95, 0.99])
+    draw(picture(front, title=name, caption=name), tmp_path / "front.png")
+    assert pixels(tmp_path / "front.png").shape == (1100, 1760, 3)
+
+
+def test_an_error_bar_alone_does_not_choose_the_axis(axes_of):
+    """Nobody is right nine times in ten, though a bar reaches to 100 %."""
+    front = points([0.5, 0.6, 0.7, 0.75])
+    confirmed = {front[3].id: (0.85, 0.2)}
+    (axes,) = axes_of(picture(front, confirmed=confirmed))
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylim()[1] >= 1.0
+    assert axes.get_xscale() == "log"
+
+
+def test_a_limit_far_away_makes_the_cost_axis_logarithmic(axes_of):
+    near = points([0.5, 0.6, 0.7], 7e4, 1.7e5)
+    assert axes_of(picture(near, limit=2e6))[0].get_xscale() == "log"
+    assert axes_of(picture(near, limit=2e5))[0].get_xscale() == "linear"
+
+
+@pytest.fixture
+def axes_of(tmp_path, monkeypatch):
+    """The axes of a picture, drawn to a file and kept."""
+    figures = []
+
+    class Kept(plot.Figure):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            figures.append(self)
+
+    monkeypatch.setattr(plot, "Figure", Kept)
+
+    def axes(shown):
+        draw(shown, tmp_path / "front.png")
+        return figures[-1].axes
+
+    return axes
 
 
 def test_confirmed_members_change_the_picture(tmp_path):
