@@ -37,6 +37,13 @@ class Listed:
             raise SpaceExhausted("the list is done")
         return self._left.pop(0)
 
+    def expect(self, architecture: Architecture) -> bool:
+        """Strike out what is under way since an earlier session; False for what is not listed."""
+        listed = architecture in self._left
+        if listed:
+            self._left.remove(architecture)
+        return listed
+
     def tell(self, measurement: Measurement) -> None:
         """Strike out what is measured, also in an earlier session."""
         if measurement.architecture in self._left:

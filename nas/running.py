@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nas.samplers import Problem, Sampler
     from space import Architecture
 
-NAME = "running.json"
+SUFFIX = ".running.json"
 VERSION = 1
 
 
@@ -64,13 +64,17 @@ def noted(path: Path, problem: Problem) -> list[Task]:
     return tasks
 
 
-def expect(sampler: Sampler, task: Task) -> None:
-    """Let a sampler know of a task that it did not propose in this session."""
+def expect(sampler: Sampler, task: Task) -> bool:
+    """Let a sampler know of a task that it did not propose in this session.
+
+    Returns False where its own ``expect`` does: it would not propose that one any more.
+    """
     own = getattr(sampler, "expect", None)
     if own is not None:
-        own(task.architecture)
-    else:  # to every sampler, a failure says: not this one again, and nothing else is known
-        sampler.tell(failed(task, "killed: the driver ended"))
+        return own(task.architecture) is not False
+    # to every sampler, a failure says: not this one again, and nothing else is known
+    sampler.tell(failed(task, "killed: the driver ended"))
+    return True
 
 
 def _fitting(values: dict[str, Any], problem: Problem) -> Architecture | None:
@@ -89,4 +93,4 @@ def _plain(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 else str(value)
 
 
-__all__ = ["NAME", "expect", "note", "noted"]
+__all__ = ["SUFFIX", "expect", "note", "noted"]

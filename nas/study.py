@@ -76,7 +76,7 @@ class Study:
         self.exhausted = False
         self.done = False
         self._ledger = ledger
-        self._note = None if ledger is None else ledger.path.with_name(running.NAME)
+        self._note = None if ledger is None else ledger.path.with_suffix(running.SUFFIX)
         self._rungs = rungs
         self._seeds = tuple(seeds)
         self._numbers: dict[str, int] = {}
@@ -260,7 +260,7 @@ class Study:
             self._numbers.setdefault(measurement.architecture.id, measurement.number)
             self._learn(self._complete(measurement))
         begun = {(m.number, m.rung): m.architecture for m in self.measurements}
-        for task in running.noted(ledger.path.with_name(running.NAME), self.problem):
+        for task in running.noted(ledger.path.with_suffix(running.SUFFIX), self.problem):
             if self._resumes(task, ledger.numbers):
                 begun[(task.number, task.rung)] = task.architecture
         numbers = ledger.numbers | set(self._numbers.values())
@@ -279,10 +279,9 @@ class Study:
         if task.architecture.id in self._numbers:
             return self._numbers[task.architecture.id] == task.number
         taken = task.number in recorded or task.number in self._numbers.values()
-        if taken or self.started >= self.trials:
+        if taken or self.started >= self.trials or not running.expect(self.sampler, task):
             return False
         self._numbers[task.architecture.id] = task.number
-        running.expect(self.sampler, task)
         return True
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas.cost import FunctionCost
@@ -13,6 +14,7 @@ from nas.drive import drive
 from nas.evaluation import failed, measure
 from nas.executors import SerialExecutor
 from nas.ledger import Ledger, LedgerWarning
+from nas.listed import Listed
 from nas.records import Measurement, Task
 from nas.samplers import create
 from nas.study import Study, StudyError
@@ -319,7 +321,7 @@ def test_half_done_work_is_run_again_whatever_the_sampler_would_say_now(
     drive(again, SerialExecutor(Table()))
     assert sorted(m.number for m in again.measurements) == list(range(30))
     assert len({m.architecture.id for m in again.measurements}) == 30
-    assert not (tmp_path / "running.json").exists()
+    assert not (tmp_path / "ledger.running.json").exists()
 
 
 class Ladder(BestOfTwo):
@@ -357,7 +359,7 @@ def test_without_the_note_of_what_ran_the_numbers_are_asked_again(
     run = study(path, trials=12)
     tasks = [ask(run) for _ in range(8)]
     run.tell(done(tasks[7]))
-    damage(tmp_path / "running.json")
+    damage(tmp_path / "ledger.running.json")
     again = study(path, trials=12)
     resumed = [ask(again) for _ in range(11)]
     assert sorted(t.number for t in resumed) == [*range(7), *range(8, 12)]
@@ -365,7 +367,7 @@ def test_without_the_note_of_what_ran_the_numbers_are_asked_again(
 
 
 def test_a_note_that_contradicts_ledger_budget_or_trials_is_not_followed(tmp_path: Path) -> None:
-    path, note = tmp_path / "ledger.jsonl", tmp_path / "running.json"
+    path, note = tmp_path / "ledger.jsonl", tmp_path / "ledger.running.json"
     run = study(path, trials=12)
     tasks = [ask(run) for _ in range(6)]
     stale = note.read_text()
@@ -387,7 +389,22 @@ def test_a_note_that_contradicts_ledger_budget_or_trials_is_not_followed(tmp_pat
 
 
 def test_a_note_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
-    (tmp_path / "running.json").mkdir()
+    (tmp_path / "ledger.running.json").mkdir()
     run = study(tmp_path / "ledger.jsonl", trials=3)
     drive(run, SerialExecutor(Table()))
     assert len(run.measurements) == 3
+
+
+def test_half_done_work_on_a_list_that_has_changed_since(tmp_path: Path) -> None:
+    """What is no longer listed is not run again, and takes nobody's place."""
+    members = [SPACE.sample(np.random.default_rng(n)) for n in range(6)]
+    first = problem()
+    ledger = Ledger.open(tmp_path / "ledger.jsonl", SPACE)
+    run = Study(first, Listed(members[:3]), ledger, trials=3)
+    begun = [ask(run) for _ in range(3)]
+    again = Study(
+        first, Listed(members[1:6]), Ledger.open(tmp_path / "ledger.jsonl", SPACE), trials=5
+    )
+    drive(again, SerialExecutor(Table()))
+    assert {m.architecture for m in again.measurements} == set(members[1:6])
+    assert {m.number for m in again.measurements[:2]} == {begun[1].number, begun[2].number}
