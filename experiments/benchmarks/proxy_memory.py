@@ -1,11 +1,11 @@
 """The memory of one worker over hundreds of trainings, each of another architecture.
 
     python -P experiments/benchmarks/proxy_memory.py --archive cifar10-jpeg.tar.xz
-        [--trainings 500] [--side 16] [--images 512] [--job experiments/cifar10.yaml]
+        [--trainings 500] [--side 16] [--images 512] [--job experiments/cifar10.yaml] [--flops 2e7]
 
-One worker process of the local executor trains random architectures of the job's space (without
-the job's budget, so also large ones) on so many images for one epoch. The driver reads the
-worker's memory from /proc every 20 ms:
+One worker process of the local executor trains random architectures of the job's space on so many
+images for one epoch; without ``--flops`` the largest of the space too, which no budget would allow.
+The driver reads the worker's memory from /proc every 20 ms:
 
 own       pages that no file backs (RssAnon): what each further worker costs, peaks included
 idle      the same between two trainings
@@ -19,6 +19,7 @@ import argparse
 import multiprocessing
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ import nas.data
 from nas.executors import Executor, create
 from nas.proxy import Proxy, Recipe
 from nas.records import Measurement, Task
-from space import SearchSpace
+from space import Architecture, SearchSpace
 
 JOB = Path(__file__).parents[1] / "cifar10.yaml"
 
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=16, help="pixels")
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--job", type=Path, default=JOB, help="its space is used")
+    parser.add_argument("--flops", type=float, default=float("inf"), help="the most at full size")
     parser.add_argument("--cache", type=Path)
     args = parser.parse_args()
     config = yaml.safe_load(args.job.read_text())["space"]
@@ -55,17 +57,28 @@ def main() -> None:
     proxy = Proxy(config, str(args.archive.resolve()), (recipe,), "cpu", cache=cache)
     executor = create("local", proxy, workers=1)
     try:
-        follow(executor, space, args.trainings)
+        follow(executor, members(space, args.flops), args.trainings)
     finally:
         executor.close()
 
 
-def follow(executor: Executor, space: SearchSpace, count: int) -> None:
-    """Train ``count`` random architectures in turn; print what the worker takes."""
-    rng, peak, highest, started = np.random.default_rng(1), 0, 0, time.perf_counter()
+def members(space: SearchSpace, flops: float) -> Iterator[Architecture]:
+    """Yield random architectures of at most so many FLOPs."""
+    from nas.cost import NetworkCost  # workers, which import this file too, need none of it
+
+    rng, cost = np.random.default_rng(1), NetworkCost(space)
+    while True:
+        member = space.sample(rng)
+        if cost.cost(member)["flops"] <= flops:
+            yield member
+
+
+def follow(executor: Executor, architectures: Iterator[Architecture], count: int) -> None:
+    """Train ``count`` architectures in turn; print what the worker takes."""
+    peak, highest, started = 0, 0, time.perf_counter()
     print(f"{'trainings':>9} {'own peak':>9} {'idle':>6} {'resident peak':>14} {'PSS':>6}  MiB")
     for number in range(count):
-        executor.submit(Task(number, space.sample(rng), seed=number))
+        executor.submit(Task(number, next(architectures), seed=number))
         done: list[Measurement] = []
         while not done:
             done = executor.wait(0.02)
