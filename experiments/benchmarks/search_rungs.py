@@ -1,9 +1,9 @@
 """What rungs save: training seconds until the front is found, on recorded training curves.
 
-A lower rung is the beginning of the full training, as the program runs trapezoids that differ in
-``epochs`` alone, up to where the rate falls: its signal is minus the sum of the losses so far, and
-a promoted training goes on from there. A zero-cost score may come first. A search sees one
-seed of each architecture; fronts are valued by the mean of all seeds.
+A lower rung is the beginning of the full training, as the program runs a trapezoid of fewer epochs
+with ``cooldown: 0``: its signal is minus the sum of the losses so far, and a promoted training goes
+on from there. A zero-cost score may come first. A search sees one seed of each architecture;
+fronts are valued by the mean of all seeds.
 """
 
 from __future__ import annotations
@@ -33,9 +33,12 @@ def plans(full: int) -> dict[str, tuple[str, Ladder]]:
     return {
         "random, full": ("random", [full]),
         "random, 4 epochs first": ("random", [4, full]),
+        "random, 2 and 6 epochs first": ("random", [2, 6, full]),
+        "random, naswot and 4 epochs first": ("random", ["naswot", 4, full]),
         "predictor, full": ("predictor", [full]),
         "predictor, 4 epochs first": ("predictor", [4, full]),
         "predictor, naswot first": ("predictor", ["naswot", full]),
+        "predictor, naswot and 4 epochs first": ("predictor", ["naswot", 4, full]),
     }
 
 
