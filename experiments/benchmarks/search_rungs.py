@@ -35,6 +35,7 @@ def plans(full: int) -> dict[str, tuple[str, Ladder]]:
         "random, 4 epochs first": ("random", [4, full]),
         "random, 2 and 6 epochs first": ("random", [2, 6, full]),
         "random, naswot and 4 epochs first": ("random", ["naswot", 4, full]),
+        "random, naswot, 2 and 6 epochs first": ("random", ["naswot", 2, 6, full]),
         "predictor, full": ("predictor", [full]),
         "predictor, 4 epochs first": ("predictor", [4, full]),
         "predictor, naswot first": ("predictor", ["naswot", full]),
