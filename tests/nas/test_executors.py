@@ -127,15 +127,19 @@ def one_thread() -> object:
 
     def evaluate(task: Task) -> dict[str, object]:
         variable = float(os.environ["OMP_NUM_THREADS"])
-        return {"values": {"accuracy": torch.get_num_threads(), "variable": variable}}
+        uncached = float(os.environ["GLIBC_TUNABLES"] == "glibc.malloc.tcache_count=0")
+        values = {"accuracy": torch.get_num_threads(), "variable": variable, "uncached": uncached}
+        return {"values": values}
 
     return evaluate
 
 
-def test_workers_have_one_thread() -> None:
+def test_workers_have_one_thread_and_malloc_without_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     run = study(trials=1)
     drive(run, LocalExecutor(one_thread, workers=1))  # type: ignore[arg-type]
-    assert run.measurements[0].values == {"accuracy": 1.0, "variable": 1.0}
+    assert run.measurements[0].values == {"accuracy": 1.0, "variable": 1.0, "uncached": 1.0}
+    assert "GLIBC_TUNABLES" not in os.environ
 
 
 def test_factory_that_fails_ends_the_run_with_its_text() -> None:
