@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules import PlugnasError
 from nas.cost import CostModel
@@ -21,6 +21,9 @@ from nas.samplers import Problem, Sampler
 from nas.samplers import create as create_sampler
 from nas.study import Study, about
 from space import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from nas.rungs import Promotion
 
 Evaluate = Callable[[Architecture, int, int], Mapping[str, float]]
 
@@ -37,6 +40,7 @@ def search(
     seed: int = 0,
     seeds: int = 1,
     rungs: int = 1,
+    promotion: Promotion = "rank",
     run_dir: Path | str | None = None,
     workers: int = 1,
     timeout: float | None = None,
@@ -55,6 +59,7 @@ def search(
         objectives: name -> ``max`` or ``min``; by default ``{"accuracy": "max"}``.
         budget: name of a cost -> its hard upper limit.
         trials: architectures to evaluate. seeds: evaluations of each. rungs: fidelities.
+        promotion: who reaches the next rung: the first by ``rank``, or by ``promise`` of the last.
         run_dir: where the ledger is kept; None writes nothing. An earlier run there is continued.
         workers: processes; 1 evaluates in this one. More need an ``evaluate`` that pickles.
         timeout: seconds after which nothing new is begun. timeout_s: limit for one evaluation.
@@ -80,7 +85,7 @@ def search(
         make = functools.partial(create, "serial", evaluator)
     else:
         make = functools.partial(create, "local", evaluator, workers=workers, timeout_s=timeout_s)
-    plan = Plan(problem, trials, seeds, rungs)
+    plan = Plan(problem, trials, seeds, rungs, promotion)
     check_budget(space, model, problem.budget)
     proposer = create_sampler(sampler, problem, **options)
     heard = () if on_event is None else (on_event,)
@@ -100,6 +105,7 @@ class Plan:
     trials: int
     seeds: int = 1
     rungs: int = 1
+    promotion: Promotion = "rank"
 
 
 def run_plan(
@@ -141,7 +147,13 @@ def _promoter(plan: Plan, sampler: Sampler) -> Any:
         return None
     from nas.rungs import Rungs
 
-    return Rungs(plan.problem, plan.rungs, sampler=sampler, trials=plan.trials)
+    return Rungs(
+        plan.problem,
+        plan.rungs,
+        promotion=plan.promotion,
+        sampler=sampler,
+        trials=plan.trials,
+    )
 
 
 def _cost_model(space: SearchSpace, cost: Any) -> CostModel | None:

@@ -20,9 +20,14 @@ Quantity = int | float | str
 
 
 class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The cheap training and its rungs, cheapest first; none given: those that suit the images."""
+    """The cheap training and its rungs, cheapest first; none given: those that suit the images.
+
+    ``promotion`` says who reaches the next rung: the first of a rung by non-dominated ``rank``, or
+    by the ``promise`` of the last rung that the predictor's model sees in them.
+    """
 
     rungs: list[Recipe] = []
+    promotion: Literal["rank", "promise"] = "rank"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 

@@ -65,7 +65,8 @@ def run_job(
         problem = _problem(job, prepared, cost)
         check_budget(prepared.space, cost, job.limits)
         sampler = _sampler(job, problem)
-        plan = Plan(problem, job.trials, job.seeds, len(job.proxy.rungs))
+        rungs = len(job.proxy.rungs)
+        plan = Plan(problem, job.trials, job.seeds, rungs, job.proxy.promotion)
         proxy = evaluator(job, prepared, device, run.path / "states")
         # Ray reports to its own callbacks; every other executor to ours.
         ray = {"callbacks": job.callbacks, "run_dir": run_dir, "cost": cost}

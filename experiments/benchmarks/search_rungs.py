@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 
 from experiments.benchmarks.search_tables import Table
 from nas.pareto import non_dominated
 from nas.records import Measurement
-from nas.rungs import Rungs
+from nas.rungs import Promotion, Rungs
 from nas.samplers import Problem, create
 
 Ladder = Sequence[int | str]
@@ -28,19 +29,28 @@ LONGEST = 0.6
 REPEATS = 200
 
 
-def plans(full: int) -> dict[str, tuple[str, Ladder]]:
-    """Return sampler and ladder of each search, by what it is called."""
-    return {
-        "random, full": ("random", [full]),
-        "random, 4 epochs first": ("random", [4, full]),
-        "random, 2 and 6 epochs first": ("random", [2, 6, full]),
-        "random, naswot and 4 epochs first": ("random", ["naswot", 4, full]),
-        "random, naswot, 2 and 6 epochs first": ("random", ["naswot", 2, 6, full]),
-        "predictor, full": ("predictor", [full]),
-        "predictor, 4 epochs first": ("predictor", [4, full]),
-        "predictor, naswot first": ("predictor", ["naswot", full]),
-        "predictor, naswot and 4 epochs first": ("predictor", ["naswot", 4, full]),
+def plans(full: int) -> dict[str, tuple[str, Ladder, Promotion]]:
+    """Return sampler, ladder and promotion of each search, by what it is called."""
+    ladders: dict[str, list[tuple[str, Ladder]]] = {
+        "random": [
+            ("4 epochs first", [4, full]),
+            ("2 and 6 epochs first", [2, 6, full]),
+            ("naswot and 4 epochs first", ["naswot", 4, full]),
+            ("naswot, 2 and 6 epochs first", ["naswot", 2, 6, full]),
+        ],
+        "predictor": [
+            ("4 epochs first", [4, full]),
+            ("naswot first", ["naswot", full]),
+            ("naswot and 4 epochs first", ["naswot", 4, full]),
+        ],
     }
+    named: dict[str, tuple[str, Ladder, Promotion]] = {}
+    for sampler, rows in ladders.items():
+        named[f"{sampler}, full"] = sampler, [full], "rank"
+        for promotion in get_args(Promotion):
+            for name, ladder in rows:
+                named[f"{sampler}, {name}, by {promotion}"] = sampler, ladder, promotion
+    return named
 
 
 @dataclass
@@ -112,10 +122,8 @@ def compare_rungs(table: Table, seeds: int, goal: float) -> None:
     full = len(table.trainings[0][0][0])
     tracks: dict[str, list[list[list[float]]]] = {name: [] for name in plans(full)}
     for seed in range(seeds):
-        for name, (sampler, ladder) in plans(full).items():
-            tracks[name].append(
-                _search(table, sampler, ladder, seed, everything, list(goals.values()))
-            )
+        for name, plan in plans(full).items():
+            tracks[name].append(_search(table, plan, seed, everything, list(goals.values())))
     print(
         f"\nall {len(table.ids)} in full: {everything:.0f} s; their front by one training each "
         f"holds {100 * report / table.volume:.1f} % of the true one; {seeds} seeds; shares of "
@@ -153,16 +161,16 @@ def _reached(track: list[list[float]], column: int, volume: float) -> list[float
 
 def _search(
     table: Table,
-    name: str,
-    ladder: Ladder,
+    plan: tuple[str, Ladder, Promotion],
     seed: int,
     everything: float,
     goals: list[tuple[int, float]],
 ) -> list[list[float]]:
     """Run one search until it met every goal or is given up; return its track."""
     problem = Problem(table.space, {"accuracy": "max", "flops": "min"}, cost=table, seed=seed)
+    name, ladder, promotion = plan
     sampler = create(name, problem)
-    rungs = Rungs(problem, len(ladder), sampler=sampler, trials=len(table.ids))
+    rungs = Rungs(problem, len(ladder), promotion=promotion, sampler=sampler, trials=len(table.ids))
     run = Run(table, ladder, np.random.default_rng(10_000 + seed))
     told: list[Measurement] = []
     number = 0
