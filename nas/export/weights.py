@@ -62,7 +62,7 @@ def _confirmed(
     )
     return _settled(network), Provenance(
         source="confirmation",
-        note=f"trained with the long recipe ({recipe.epochs} epochs) by `nas confirm` under seed "
+        note=f"trained with the long recipe ({_epochs(recipe)}) by `nas confirm` under seed "
         f"{first['seed']}{others if len(records) > 1 else ''}",
         seed=int(first["seed"]),
         accuracy=float(first["values"]["accuracy"]),
@@ -115,7 +115,7 @@ def _long(
     tested = len(dataset.test) > 0
     learn = ("train", "validation") if tested else ("train",)
     part = "test" if tested else "validation"
-    notify(f"training {member.id} with the long recipe: {recipe.epochs} epochs")
+    notify(f"training {member.id} with the long recipe: {_epochs(recipe)}")
     training = train(
         partial(build, member.architecture.values), dataset, recipe,
         learn_from=learn, score_on=part, precision=view.run.job.proxy.precision,
@@ -123,7 +123,7 @@ def _long(
     _sound(training.reason)
     return _settled(training.network), Provenance(
         source="long recipe",
-        note=f"trained at export with the long recipe ({recipe.epochs} epochs) on "
+        note=f"trained at export with the long recipe ({_epochs(recipe)}) on "
         f"{' and '.join(learn)} images, seed 0",
         seed=0,
         accuracy=training.accuracy,
@@ -184,6 +184,10 @@ def long_recipe(view: RunView, dataset: Dataset) -> Recipe:
     if confirm is None or confirm.epochs is None:
         return recipe
     return msgspec.structs.replace(recipe, epochs=confirm.epochs)
+
+
+def _epochs(recipe: Recipe) -> str:
+    return f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)}"
 
 
 def trained_size(
