@@ -15,7 +15,12 @@ ROOT = Path(modules.__file__).parent.parent
 ROOMS = {"modules": set(), "space": {"modules"}, "nas": {"modules", "space"}}
 # library -> the only files that may import it
 ONLY = {
-    "optuna": {"nas/samplers/optuna_backend.py", "nas/cli/dashboard.py", "nas/dashboard.py"},
+    "optuna": {
+        "nas/samplers/optuna_backend.py",
+        "nas/samplers/optuna_kinds.py",
+        "nas/cli/dashboard.py",
+        "nas/dashboard.py",
+    },
     "ray": {"nas/executors/ray_executor.py"},
     "matplotlib": {"nas/plot.py"},
     "onnx": {"nas/export/onnx_format.py"},
