@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"time is up; to go on: {again}")
     if result.reason == "exhausted":
         print("every architecture within budget has been evaluated")
-    return 0
+    return 1 if result.failures and not any(m.ok for m in result.measurements) else 0
 
 
 def _not_a_run(path: Path) -> None:

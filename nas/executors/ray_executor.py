@@ -12,6 +12,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
+import socket
 import sys
 import time
 import traceback
@@ -195,7 +196,9 @@ def connect(address: str | None, workers: int | None, cpus: float, gpus: float) 
     if ray.is_initialized():
         return False
     options: dict[str, Any] = {"address": address}
-    if address is None:
+    if address is not None:
+        _require_listener(address)
+    else:
         options = {"address": "local", "include_dashboard": False}
         if workers is not None:
             options["num_cpus"] = max(1, round(workers * cpus + 0.499))
@@ -207,11 +210,26 @@ def connect(address: str | None, workers: int | None, cpus: float, gpus: float) 
             **options,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ExecutorError(
-            f"The ray executor joins a running cluster, but {address} is none: {error}. "
-            f"Start one with `ray start --head`, or leave the address out."
-        ) from error
+        raise _no_cluster(address, error) from error
     return True
+
+
+def _require_listener(address: str) -> None:
+    """Refuse an address where nothing listens: Ray would try it for minutes."""
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str | None, error: Exception) -> ExecutorError:
+    return ExecutorError(
+        f"The ray executor joins a running cluster, but {address} is none: {error}. "
+        f"Start one with `ray start --head`, or leave the address out."
+    )
 
 
 def run_tune(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, stu
 from tests.nas.test_executors import ids
 
 ray = pytest.importorskip("ray")
+_require_listener = pytest.importorskip("nas.executors.ray_executor")._require_listener
 cluster_executor = pytest.importorskip("nas.executors.cluster")
 
 # Ray 2.60 leaves sockets, files and processes to the garbage collector and warns about its own
@@ -315,3 +317,20 @@ def test_a_job_trains_the_same_networks_as_without_a_cluster(
         runs[name] = {(m.architecture.id, m.values["accuracy"]) for m in result.measurements}
     assert runs["ray"] == runs["serial"]
     assert len(runs["ray"]) == 3
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "head", "h:99999"]
+)
+def test_an_address_where_nothing_listens_is_refused_before_ray_tries_it(address):
+    with socket.socket() as free:  # bound, and nobody listens
+        free.bind(("127.0.0.1", 0))
+        place = address.format(port=free.getsockname()[1])
+        with pytest.raises(ExecutorError, match=f"but {place} is none"):
+            _require_listener(place)
+
+
+def test_an_address_where_something_listens_is_left_to_ray():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        _require_listener(f"127.0.0.1:{server.getsockname()[1]}")
+    _require_listener("auto")

@@ -309,3 +309,9 @@ def test_a_run_that_belongs_to_somebody_else(folder, capsys, monkeypatch):
     monkeypatch.setattr("nas.report.files.unwritable", lambda path: f"{path} allows no writing")
     assert "--json and --csv print the front" in refused(capsys, "front", "mine")
     assert not Path("mine/front.csv").exists()
+
+
+def test_a_search_in_which_nothing_worked_does_not_end_as_a_success(folder, capsys):
+    name = write({"proxy": {"rungs": [{"epochs": 1, "images": 64, "learning_rate": 1e30}]}})
+    assert main(["search", name]) == 1
+    assert "diverged" in capsys.readouterr().out
