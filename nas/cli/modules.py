@@ -1,8 +1,8 @@
 """List the zoo, or show one module.
 
-  nas modules                          every module, by slot and family
-  nas modules --slot attention         one slot
-  nas modules cbam --site 32x16x16     one module: what it computes, its settings and their cost
+nas modules                          every module, by slot and family
+nas modules --slot attention         one slot
+nas modules cbam --site 32x16x16     one module: what it computes, its settings and their cost
 """
 
 from __future__ import annotations

@@ -30,4 +30,4 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-__all__ = ["THREAD_VARIABLES", "environment"]
+__all__ = ["MALLOC_VARIABLES", "THREAD_VARIABLES", "environment"]
