@@ -22,11 +22,11 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from nas.cost import NetworkCost
 from nas.data import DataSpec
 from nas.job import Job, load
+from nas.latency.statistics import kendall_tau
 from nas.preparation import prepare
 from nas.proxy import Proxy, Recipe
 from nas.records import Task
@@ -213,7 +213,7 @@ def table(record: dict[str, Any]) -> str:
     again = known(TRUTH, 1)
     if len(again) > 2:
         first, second = (column(TRUTH, "accuracy", again, seed) for seed in (0, 1))
-        ceiling, spread = _tau(first, second), (first - second).std() / np.sqrt(2)
+        ceiling, spread = kendall_tau(first, second), (first - second).std() / np.sqrt(2)
         lines += [
             "",
             f"Two seeds of the long training agree by tau {ceiling:.2f} ({len(again)} "
@@ -222,20 +222,16 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _tau(a: Array, b: Array) -> float:
-    return float(kendalltau(a, b).statistic)
-
-
 def _z(values: Array) -> Array:
     return (values - values.mean()) / values.std()
 
 
 def _line(name: str, score: Array, truth: Array, flops: Array, seconds: float) -> str:
     classes = np.argsort(np.argsort(flops)) * CLASSES // len(flops)
-    overall, low, high = _interval(lambda i: _tau(score[i], truth[i]), len(truth))
+    overall, low, high = _interval(lambda i: kendall_tau(score[i], truth[i]), len(truth))
 
     def within(i: NDArray[np.int64]) -> float:
-        taus = [_tau(score[i][k], truth[i][k]) for k in _groups(classes[i])]
+        taus = [kendall_tau(score[i][k], truth[i][k]) for k in _groups(classes[i])]
         return float(np.nanmean(taus))
 
     inner, lower, upper = _interval(within, len(truth))

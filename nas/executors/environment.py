@@ -15,6 +15,12 @@ tensors, so that their places fit no tensor of the same size again: without it a
 to 30 % less memory in the same time (experiments/benchmarks/proxy_memory.py)."""
 
 
+def worker_variables(threads: int = 1) -> dict[str, str]:
+    """Return what a worker's process is started with; the user's own allocator settings stay."""
+    limits = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return limits | {k: os.environ.get(k, v) for k, v in MALLOC_VARIABLES.items()}
+
+
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables, for processes that are started inside, and restore what was there."""
@@ -30,4 +36,4 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-__all__ = ["MALLOC_VARIABLES", "THREAD_VARIABLES", "environment"]
+__all__ = ["environment", "worker_variables"]

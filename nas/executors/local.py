@@ -16,7 +16,7 @@ from typing import Any
 
 from nas.evaluation import OUT_OF_MEMORY, Evaluator, failed, spoils_worker
 from nas.executors.base import ExecutorError
-from nas.executors.environment import MALLOC_VARIABLES, THREAD_VARIABLES, environment
+from nas.executors.environment import environment, worker_variables
 from nas.executors.memory import kills_for_memory
 from nas.executors.worker import BEGUN, BROKEN, READY, work
 from nas.records import Measurement, Task
@@ -141,8 +141,7 @@ class LocalExecutor:
             name=f"nas-worker-{self._started}",
             daemon=True,
         )
-        limits = dict.fromkeys(THREAD_VARIABLES, str(self._threads))
-        limits |= {k: os.environ.get(k, v) for k, v in MALLOC_VARIABLES.items()}
+        limits = worker_variables(self._threads)
         taken = Counter(worker.gpu for worker in self._workers)
         gpu = min(self._gpus, key=lambda name: taken[name], default=None)
         if gpu is not None:

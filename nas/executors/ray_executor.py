@@ -25,7 +25,7 @@ from nas.evaluation import Evaluator, measure, spoils_worker
 from nas.executors.base import ExecutorError
 from nas.executors.bridge import Bridge, Errand, Parcel
 from nas.executors.deaths import Death, death_of, error_of, is_of_ray, reason_of
-from nas.executors.environment import MALLOC_VARIABLES, THREAD_VARIABLES, environment
+from nas.executors.environment import environment, worker_variables
 from nas.records import Task
 
 try:
@@ -206,7 +206,7 @@ def connect(address: str | None, workers: int | None, cpus: float, gpus: float) 
         ray.init(
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"env_vars": {**dict.fromkeys(THREAD_VARIABLES, "1"), **MALLOC_VARIABLES}},
+            runtime_env={"env_vars": worker_variables()},
             **options,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -98,7 +98,7 @@ def measure_table(
         session.run(wanted, bridges, space, networks)
         state = {
             "load": [before, load()],
-            "clocks": clocks_at_work(conditions, anchor_timers(conditions)),
+            "clocks": clocks_at_work(conditions, session.anchors),
         }
     table = session.table(extend)
     if extend is None:

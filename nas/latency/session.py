@@ -46,6 +46,7 @@ class Session:
     ) -> None:
         self.conditions, self.rounds, self.rng = conditions, rounds, rng
         self.on_progress = on_progress
+        self.anchors = anchor_timers(conditions)
         self.keys: list[Key] = []  # of the pieces, in the order in which the groups hold them
         self.bridges: list[Key] = []
         self.groups: list[Samples] = []
@@ -61,7 +62,6 @@ class Session:
         architectures: Sequence[Architecture],
     ) -> None:
         """Measure; each group is: the clocks, an empty module, networks, bridges, own pieces."""
-        read = anchor_timers(self.conditions)
         shape = space.parts(architectures[0])[0].input_shape
         empty = timer(nn.Identity(), [(1, 1, 1)], self.conditions)
         common: list[Timer] = [clock_timer(self.conditions), empty]
@@ -75,7 +75,7 @@ class Session:
         for timers in self._groups(pieces):
             done = len(self.groups)
             progress = self._progress(done, max(total, done + 1))
-            samples = run_rounds([*common, *timers], read, self.rounds, self.rng, progress)
+            samples = run_rounds([*common, *timers], self.anchors, self.rounds, self.rng, progress)
             self.groups.append(samples)
 
     def _groups(self, pieces: Pieces) -> Iterator[list[Timer]]:
@@ -134,7 +134,7 @@ class Session:
         """Scale a new table to the first of the networks, which are no part of the check."""
         if not architectures:
             return
-        predicted = np.array([table.predict(space.parts(a)) for a in architectures])
+        predicted = _predicted(table, space, architectures)
         table.scale = float(np.median(self.network_ms[: len(predicted)] / predicted))
         table.overhead_ms *= table.scale
         table.entries = {key: (ms * table.scale, e) for key, (ms, e) in table.entries.items()}
@@ -148,9 +148,7 @@ class Session:
         tau of every second round against the others.
         """
         own = slice(self.networks - len(architectures), None)
-        predicted, measured = np.zeros(len(architectures)), self.network_ms[own]
-        for i, architecture in enumerate(architectures):
-            predicted[i] = table.predict(space.parts(architecture))
+        predicted, measured = _predicted(table, space, architectures), self.network_ms[own]
         ratio = predicted / measured
         return {
             "networks": len(architectures),
@@ -178,6 +176,12 @@ class Session:
             np.concatenate([group.anchors[:, networks] for group in self.groups]),
         )
         return starved_reason(whole, self.conditions, limit)
+
+
+def _predicted(
+    table: LatencyTable, space: SearchSpace, architectures: Sequence[Architecture]
+) -> NDArray[np.float64]:
+    return np.array([table.predict(space.parts(a)) for a in architectures], dtype=np.float64)
 
 
 def _entries(
