@@ -16,7 +16,7 @@ import platform
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -34,6 +34,8 @@ from space import Architecture, SearchSpace
 
 Array = NDArray[np.float64]
 TRUTH = "long: 32 px, 10,000 images x 6"
+SCRIPT = "script: 32 px, 5,000 x 3, constant rate"
+SHORT, LONGEST = "16 px, 2,000 x 3", "16 px, 10,000 x 9, trapezoid"
 CONSTANT: dict[str, Any] = {
     "schedule": "trapezoid",
     "warmup": 0.0,
@@ -42,19 +44,26 @@ CONSTANT: dict[str, Any] = {
 }
 RECIPES = {
     TRUTH: Recipe(images=10000, epochs=6),
-    "script: 32 px, 5,000 x 3, constant rate": Recipe(
-        images=5000, epochs=3, validation_images=2000, **CONSTANT
-    ),
-    "16 px, 2,000 x 3": Recipe(resolution=16, images=2000, validation_images=2000),
+    SCRIPT: Recipe(images=5000, epochs=3, validation_images=2000, **CONSTANT),
+    "16 px, 1,000 x 3": Recipe(resolution=16, images=1000, validation_images=1000),
+    "16 px, 2,000 x 2": Recipe(resolution=16, images=2000, epochs=2, validation_images=1000),
+    SHORT: Recipe(resolution=16, images=2000, validation_images=2000),
     "16 px, 5,000 x 3": Recipe(resolution=16, images=5000, validation_images=2000),
     "16 px, 10,000 x 3": Recipe(resolution=16, images=10000, validation_images=5000),
-    "16 px, 10,000 x 9": Recipe(resolution=16, images=10000, epochs=9, validation_images=5000),
+    LONGEST: Recipe(
+        resolution=16,
+        images=10000,
+        epochs=9,
+        schedule="trapezoid",
+        validation_images=5000,
+        validate_every_epoch=True,
+    ),
     "NASWOT, 16 px": Recipe(resolution=16, zero_cost="naswot"),
     "synflow, 16 px": Recipe(resolution=16, zero_cost="synflow"),
 }
-LONGEST, TWICE = "16 px, 10,000 x 9", (TRUTH, "16 px, 2,000 x 3")
+BEGINNINGS = (1, 2, 3, 5)  # epochs of the longest whose losses are judged as a rung of their own
 CLASSES = 3
-FIELDS = ("id", "recipe", "seed", "accuracy", "signal", "cpu_seconds", "train_losses")
+FIELDS = ("id", "recipe", "seed", "accuracy", "signal", "cpu_seconds", "train_losses", "accuracies")
 
 _evaluate: Any = None
 
@@ -94,7 +103,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _tasks(members: list[Architecture]) -> Iterator[Task]:
     """Yield every training, architecture by architecture: the dearest and second seeds last."""
-    passes = ((0, set(RECIPES) - {LONGEST}), (0, {LONGEST}), (1, TWICE))
+    passes = ((0, set(RECIPES) - {LONGEST}), (0, {LONGEST}), (1, {TRUTH, SHORT}))
     for seed, names in passes:
         for number, architecture in enumerate(members):
             for rung, name in enumerate(RECIPES):
@@ -111,6 +120,7 @@ def _start(section: dict[str, Any], data: DataSpec | dict[str, Any] | str) -> No
 def _measure(task: Task) -> list[Any]:
     """Return one row of the record, in the order of ``FIELDS``."""
     result = _evaluate(task)
+    curve = result.get("curve", ())
     return [
         task.architecture.id,
         list(RECIPES)[task.rung],
@@ -118,7 +128,8 @@ def _measure(task: Task) -> list[Any]:
         result["values"].get("accuracy"),
         float(f"{result['signal']:.6g}"),
         round(result["cpu_seconds"], 2),
-        [round(point["train_loss"], 4) for point in result.get("curve", ())],
+        [round(point["train_loss"], 4) for point in curve],
+        [round(point["accuracy"], 4) for point in curve if "accuracy" in point],
     ]
 
 
@@ -167,52 +178,24 @@ def _save(path: Path, record: dict[str, Any]) -> None:
 
 def table(record: dict[str, Any]) -> str:
     """Return tau against the long training, overall and within classes of FLOPs, in Markdown."""
-    rows: dict[tuple[str, int], dict[str, list[Any]]] = {}
-    for row in record["measurements"]:
-        rows.setdefault((row[1], row[2]), {})[row[0]] = row
-
-    def column(recipe: str, field: str, names: list[str], seed: int = 0) -> Array:
-        place = FIELDS.index(field)
-        return np.array([rows[recipe, seed][name][place] for name in names], dtype=float)
-
-    def known(recipe: str, seed: int = 0) -> list[str]:
-        truths, own = rows.get((TRUTH, 0), {}), rows.get((recipe, seed), {})
-        return [name for name in record["architectures"] if name in truths and name in own]
-
-    costs, names = record["costs"], known(TRUTH)
-    truth = column(TRUTH, "accuracy", names)
-    flops = np.log([costs[name]["flops"] for name in names])
+    measured = _Measured(record)
+    names = measured.known(TRUTH)
+    truth, flops = measured.column(TRUTH, "accuracy", names), measured.flops(names)
+    seconds = measured.column(TRUTH, "cpu_seconds", names).mean()
     lines = [
         f"{len(names)} architectures of {np.exp(flops.min()) / 1e6:.1f} to "
         f"{np.exp(flops.max()) / 1e6:.1f} MFLOPs; accuracy by the long training "
-        f"{100 * truth.min():.1f} to {100 * truth.max():.1f} % "
-        f"(standard deviation {100 * truth.std():.1f}), "
-        f"{column(TRUTH, 'cpu_seconds', names).mean():.0f} CPU-s each; {record['machine']}. "
-        "Brackets: 95 % bootstrap over architectures.",
+        f"{100 * truth.min():.1f} to {100 * truth.max():.1f} % (standard deviation "
+        f"{100 * truth.std():.1f}), {seconds:.0f} CPU-s each; {record['machine']}. Brackets: 95 % "
+        "bootstrap over architectures; the last two columns are differences of tau.",
         "",
-        "| score | n | CPU-s | tau | tau within thirds of FLOPs |",
-        "|---|---|---|---|---|",
-        _line("FLOPs alone (control)", flops, truth, flops, 0.0),
+        "| score | n | CPU-s | tau | within thirds of FLOPs | above FLOPs | above the script |",
+        "|---|---|---|---|---|---|---|",
+        *(_line(score, measured) for score in _scores(measured)),
     ]
-    for recipe, rule in RECIPES.items():
-        own = known(recipe)
-        if recipe == TRUTH or len(own) < 2 * CLASSES:
-            continue
-        truth = column(TRUTH, "accuracy", own)
-        flops = np.log([costs[name]["flops"] for name in own])
-        seconds = float(column(recipe, "cpu_seconds", own).mean())
-        signal = column(recipe, "signal", own)
-        scores = {f"{recipe} (control)": signal}
-        if rule.zero_cost is None:
-            scores = {
-                f"{recipe}: accuracy": column(recipe, "accuracy", own),
-                f"{recipe}: training losses": signal,
-                f"{recipe}: training losses + log FLOPs": _z(signal) + _z(flops),
-            }
-        lines += [_line(name, score, truth, flops, seconds) for name, score in scores.items()]
-    again = known(TRUTH, 1)
-    if len(again) > 2:
-        first, second = (column(TRUTH, "accuracy", again, seed) for seed in (0, 1))
+    again = measured.known(TRUTH, 1)
+    if len(again) > 2 * CLASSES:
+        first, second = (measured.column(TRUTH, "accuracy", again, seed) for seed in (0, 1))
         ceiling, spread = kendall_tau(first, second), (first - second).std() / np.sqrt(2)
         lines += [
             "",
@@ -222,36 +205,122 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+class _Measured:
+    """The record's measurements by recipe, seed and architecture."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self._costs = record["costs"]
+        self._rows: dict[tuple[str, int], dict[str, list[Any]]] = {}
+        for row in record["measurements"]:
+            self._rows.setdefault((row[1], row[2]), {})[row[0]] = row
+
+    def known(self, recipe: str, seed: int = 0) -> list[str]:
+        """Return the architectures that have both this training and the long one."""
+        truths, own = self._rows.get((TRUTH, 0), {}), self._rows.get((recipe, seed), {})
+        return [name for name in self._costs if name in truths and name in own]
+
+    def column(self, recipe: str, field: str, names: list[str], seed: int = 0) -> Array:
+        """Return one field of the architectures' trainings."""
+        place = FIELDS.index(field)
+        return np.array([self._rows[recipe, seed][name][place] for name in names], dtype=float)
+
+    def curve(self, recipe: str, name: str) -> list[float]:
+        """Return the training losses of one training by epoch."""
+        losses: list[float] = self._rows[recipe, 0][name][FIELDS.index("train_losses")]
+        return losses
+
+    def flops(self, names: list[str]) -> Array:
+        """Return the logarithm of the FLOPs."""
+        return np.log([self._costs[name]["flops"] for name in names])
+
+
+class _Score(NamedTuple):
+    """What ranks architectures without the long training."""
+
+    name: str
+    names: list[str]
+    values: Array
+    seconds: float
+
+
+def _scores(measured: _Measured) -> Iterator[_Score]:
+    names = measured.known(TRUTH)
+    yield _Score("FLOPs alone (control)", names, measured.flops(names), 0.0)
+    for recipe, rule in RECIPES.items():
+        names = measured.known(recipe)
+        if recipe == TRUTH or len(names) < 2 * CLASSES:
+            continue
+        seconds = float(measured.column(recipe, "cpu_seconds", names).mean())
+        signal = measured.column(recipe, "signal", names)
+        if rule.zero_cost is not None:
+            yield _Score(f"{recipe} (control)", names, signal, seconds)
+            continue
+        accuracy, flops = measured.column(recipe, "accuracy", names), measured.flops(names)
+        yield _Score(f"{recipe}: accuracy", names, accuracy, seconds)
+        yield _Score(f"{recipe}: training losses", names, signal, seconds)
+        both = _z(signal) + _z(flops)
+        yield _Score(f"{recipe}: training losses + log FLOPs", names, both, seconds)
+        again = [name for name in measured.known(recipe, 1) if name in names]
+        if len(again) >= 2 * CLASSES:
+            one, two = (measured.column(recipe, "signal", again, seed) for seed in (0, 1))
+            yield _Score(f"{recipe}, two seeds: training losses", again, one + two, 2 * seconds)
+    names = measured.known(LONGEST)
+    if len(names) < 2 * CLASSES:
+        return
+    losses = np.array([measured.curve(LONGEST, name) for name in names])
+    seconds = float(measured.column(LONGEST, "cpu_seconds", names).mean())
+    for epochs in BEGINNINGS:
+        values, share = -losses[:, :epochs].sum(axis=1), epochs / RECIPES[LONGEST].epochs
+        name = f"its first {epochs} epochs: training losses"
+        yield _Score(name, names, values, share * seconds)
+
+
 def _z(values: Array) -> Array:
     return (values - values.mean()) / values.std()
 
 
-def _line(name: str, score: Array, truth: Array, flops: Array, seconds: float) -> str:
+def _line(score: _Score, measured: _Measured) -> str:
+    names = score.names
+    truth, flops = measured.column(TRUTH, "accuracy", names), measured.flops(names)
     classes = np.argsort(np.argsort(flops)) * CLASSES // len(flops)
-    overall, low, high = _interval(lambda i: kendall_tau(score[i], truth[i]), len(truth))
+
+    def tau(values: Array, i: NDArray[np.int64]) -> float:
+        return kendall_tau(values[i], truth[i])
 
     def within(i: NDArray[np.int64]) -> float:
-        taus = [kendall_tau(score[i][k], truth[i][k]) for k in _groups(classes[i])]
-        return float(np.nanmean(taus))
+        groups = [i[classes[i] == k] for k in range(CLASSES)]
+        return float(np.nanmean([tau(score.values, group) for group in groups if len(group) > 2]))
 
-    inner, lower, upper = _interval(within, len(truth))
-    return (
-        f"| {name} | {len(truth)} | {seconds:.2g} | {overall:.2f} ({low:.2f} to {high:.2f}) "
-        f"| {inner:.2f} ({lower:.2f} to {upper:.2f}) |"
-    )
+    cells = [
+        _interval(lambda i: tau(score.values, i), len(names)),
+        _interval(within, len(names)),
+    ]
+    for other in (flops, _of_script(measured, names)):
+        if other is None or np.array_equal(other, score.values):
+            cells.append("")
+        else:
+            cells.append(_interval(_above(tau, score.values, other), len(names)))
+    return " | ".join([f"| {score.name}", str(len(names)), f"{score.seconds:.2g}", *cells]) + " |"
 
 
-def _groups(classes: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
-    return [classes == k for k in range(CLASSES) if (classes == k).sum() > 2]
+def _above(
+    tau: Callable[[Array, NDArray[np.int64]], float], values: Array, other: Array
+) -> Callable[[NDArray[np.int64]], float]:
+    return lambda i: tau(values, i) - tau(other, i)
+
+
+def _of_script(measured: _Measured, names: list[str]) -> Array | None:
+    known = set(measured.known(SCRIPT))
+    return measured.column(SCRIPT, "accuracy", names) if known.issuperset(names) else None
 
 
 def _interval(
     statistic: Callable[[NDArray[np.int64]], float], count: int, draws: int = 1000
-) -> tuple[float, float, float]:
+) -> str:
     rng = np.random.default_rng(0)
     values = [statistic(rng.integers(0, count, count)) for _ in range(draws)]
     low, high = np.nanquantile(values, (0.025, 0.975))
-    return statistic(np.arange(count)), float(low), float(high)
+    return f"{statistic(np.arange(count)):.2f} ({low:.2f} to {high:.2f})"
 
 
 if __name__ == "__main__":
