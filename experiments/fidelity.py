@@ -45,6 +45,11 @@ CONSTANT: dict[str, Any] = {
 RECIPES = {
     TRUTH: Recipe(images=10000, epochs=6),
     SCRIPT: Recipe(images=5000, epochs=3, validation_images=2000, **CONSTANT),
+    "12 px, 2,000 x 3": Recipe(resolution=12, images=2000, validation_images=2000),
+    "12 px, 5,000 x 3": Recipe(resolution=12, images=5000, validation_images=2000),
+    "12 px, 5,000 x 3, batch 128": Recipe(
+        resolution=12, images=5000, batch_size=128, learning_rate=0.15, validation_images=2000
+    ),
     "16 px, 1,000 x 3": Recipe(resolution=16, images=1000, validation_images=1000),
     "16 px, 2,000 x 2": Recipe(resolution=16, images=2000, epochs=2, validation_images=1000),
     SHORT: Recipe(resolution=16, images=2000, validation_images=2000),
@@ -256,7 +261,8 @@ def _scores(measured: _Measured) -> Iterator[_Score]:
             yield _Score(f"{recipe} (control)", names, signal, seconds)
             continue
         accuracy, flops = measured.column(recipe, "accuracy", names), measured.flops(names)
-        yield _Score(f"{recipe}: accuracy", names, accuracy, seconds)
+        mean = f"{100 * accuracy.mean():.1f} % on average"
+        yield _Score(f"{recipe}: accuracy ({mean})", names, accuracy, seconds)
         yield _Score(f"{recipe}: training losses", names, signal, seconds)
         both = _z(signal) + _z(flops)
         yield _Score(f"{recipe}: training losses + log FLOPs", names, both, seconds)
