@@ -22,7 +22,7 @@ from nas.confirm.outcome import read
 from nas.front_report import RunView
 from nas.run_directory import RunDirectory
 
-OBJECTIVES = {"accuracy": "max", "flops": "min"}
+COSTS = {"flops": (1e6, "MFLOPs"), "latency_ms": (1.0, "ms")}  # what a unit holds, and its name
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,15 @@ class Network:
     """One network trained long: mean test accuracy and standard deviation over seeds."""
 
     name: str
-    flops: float
+    cost: float  # in the unit of COSTS
+    unit: str
     mean: float
     std: float
     n: int
 
     def __str__(self) -> str:
-        return (
-            f"{100 * self.mean:.1f} ± {100 * self.std:.1f} % at {self.flops / 1e6:.1f} M "
-            f"({self.name})"
-        )
+        accuracy = f"{100 * self.mean:.1f} ± {100 * self.std:.1f} %"
+        return f"{accuracy} at {self.cost:.3g} {self.unit} ({self.name})"
 
 
 def main() -> None:
@@ -48,31 +47,36 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     arguments = parser.parse_args()
     views = [RunView.open(RunDirectory.read(path)) for path in arguments.runs]
-    limit = views[0].run.job.limits["flops"]
-    found = {view.run.path.name: _confirmed(view) for view in views}
-    fixed = _fixed(arguments.runs[0] / "fixed.json")
-    _by_budget(found, limit)
+    cost = next(name for name in COSTS if name in views[0].run.job.limits)
+    limit = views[0].run.job.limits[cost] / COSTS[cost][0]
+    found = {view.run.path.name: _confirmed(view, cost) for view in views}
+    fixed = _fixed(arguments.runs[0] / "fixed.json", cost)
+    _by_budget(found, limit, COSTS[cost][1])
     _by_search(views, found, limit)
     _by_fixed(next(iter(found.values())), fixed)
 
 
-def _confirmed(view: RunView) -> list[Network]:
+def _confirmed(view: RunView, cost: str) -> list[Network]:
     confirmation = read(view)
     if confirmation is None:
         raise SystemExit(f"{view.run.path} has no confirmation yet: nas confirm {view.run.path}")
+    per, unit = COSTS[cost]
     return [
-        Network(m.id[:6], m.costs["flops"], m.mean, m.std, m.n) for m in confirmation.of("front")
+        Network(m.id[:6], m.costs[cost] / per, unit, m.mean, m.std, m.n)
+        for m in confirmation.of("front")
     ]
 
 
-def _fixed(path: Path) -> list[Network]:
+def _fixed(path: Path, cost: str) -> list[Network]:
     if not path.exists():
         return []
     rows: list[dict[str, Any]] = json.loads(path.read_text())
+    per, unit = COSTS[cost]
     return [
         Network(
             row["name"],
-            row["flops"],
+            row[cost] / per,
+            unit,
             float(np.mean(row["test_accuracies"])),
             float(np.std(row["test_accuracies"], ddof=1)),
             len(row["test_accuracies"]),
@@ -82,35 +86,35 @@ def _fixed(path: Path) -> list[Network]:
 
 
 def _best(networks: list[Network], limit: float) -> Network | None:
-    within = [n for n in networks if n.flops <= limit]
+    within = [n for n in networks if n.cost <= limit]
     return max(within, key=lambda n: n.mean) if within else None
 
 
-def _by_budget(found: dict[str, list[Network]], limit: float) -> None:
+def _by_budget(found: dict[str, list[Network]], limit: float, unit: str) -> None:
     print("| within | " + " | ".join(found) + " |\n|" + "---|" * (len(found) + 1))
     for share in (8, 4, 2, 1):
         cells = [str(_best(networks, limit / share) or "nothing") for networks in found.values()]
-        print(f"| {limit / share / 1e6:g} MFLOPs | " + " | ".join(cells) + " |")
+        print(f"| {limit / share:g} {unit} | " + " | ".join(cells) + " |")
 
 
 def _by_search(views: list[RunView], found: dict[str, list[Network]], limit: float) -> None:
-    box = Box(OBJECTIVES, np.array([0.0, limit]), np.array([1.0, 0.0]))
+    box = Box({"accuracy": "max", "cost": "min"}, np.array([0.0, limit]), np.array([1.0, 0.0]))
     print("\n| run | trained | CPU-s of training | front | hypervolume, confirmed |")
     print("|---|---|---|---|---|")
     for view, (name, networks) in zip(views, found.items(), strict=True):
         seconds = sum(m.cpu_seconds or 0.0 for m in view.measurements)
         trained = len({m.architecture.id for m in view.measurements if m.ok})
-        points = np.array([[n.mean, n.flops] for n in networks])
+        points = np.array([[n.mean, n.cost] for n in networks])
         print(f"| {name} | {trained} | {seconds:.0f} | {len(networks)} | "
               f"{box.fraction(points):.4f} |")  # fmt: skip
 
 
 def _by_fixed(front: list[Network], fixed: list[Network]) -> None:
     if fixed:
-        print("\n| fixed network | test | best of the first run at no more FLOPs | difference |")
+        print("\n| fixed network | test | best of the first run at no more cost | difference |")
         print("|---|---|---|---|")
     for network in fixed:
-        ours = _best(front, network.flops)
+        ours = _best(front, network.cost)
         difference = "" if ours is None else f"{100 * (ours.mean - network.mean):+.1f} points"
         print(f"| {network.name} | {network} | {ours or 'nothing'} | {difference} |")
 

@@ -1,16 +1,19 @@
-"""The networks that a user would otherwise take for small images, scaled to a FLOP budget.
+"""The networks that a user would otherwise take for small images, scaled to a run's budget.
 
     OMP_NUM_THREADS=1 python experiments/fixed_networks.py runs/cifar10 --workers 4
 
 Trains each by the long recipe of a run's confirmation, under the same seeds, on the same images,
-and records it beside the run (``RUN/fixed.json``). ResNet is He et al.'s CIFAR form (3 stages of
-basic blocks, widths w, 2w, 4w); MobileNetV2 and ShuffleNetV2 are torchvision's, with the strides
-that the field gives them for 32 x 32 (no stride in the stem, no max pooling).
+and records it beside the run (``RUN/fixed.json``). The budget is the run's limit on FLOPs, or on
+milliseconds under the run's conditions, for which all scales of all families are measured in one
+session (a family with nothing as fast enters with its fastest). ResNet is He et al.'s CIFAR form
+(3 stages of basic blocks, widths w, 2w, 4w); MobileNetV2 and ShuffleNetV2 are torchvision's, with
+the strides that the field gives them for 32 x 32 (no stride in the stem, no max pooling).
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -28,11 +31,13 @@ from nas.confirm.training import LEARN_FROM, SCORE_ON
 from nas.cost import count
 from nas.data import load, parse
 from nas.front_report import RunView
+from nas.job import LatencyConfig
+from nas.latency import Settings, measure_networks
 from nas.proxy import Recipe, train
 from nas.proxy.machine import keep_memory
 from nas.run_directory import RunDirectory
 
-SHAPE, CLASSES = (3, 32, 32), 10
+SHAPE, CLASSES, SCALES = (3, 32, 32), 10, range(1, 33)
 INVERTED = (
     (1, 16, 1, 1),
     (6, 24, 2, 1),
@@ -89,17 +94,39 @@ FAMILIES: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-def largest_within(build: Callable[[int], nn.Module], flops: float) -> tuple[int, dict[str, float]]:
-    """Return the largest scale of a family within a budget of FLOPs, and its costs."""
-    found: tuple[int, dict[str, float]] | None = None
-    for scale in range(1, 65):
-        counts = count(modules.fuse(build(scale).eval()), torch.zeros(1, *SHAPE))
-        if 2 * counts.macs > flops:
-            break
-        found = scale, {"flops": 2.0 * counts.macs, "params": float(counts.params)}
-    if found is None:
-        raise SystemExit(f"no {build.__name__} within {flops:g} FLOPs")
+def within_flops(limit: float) -> dict[str, tuple[int, dict[str, float]]]:
+    """Return every family's largest scale within a limit of FLOPs, and its costs."""
+    found = {}
+    for name, build in FAMILIES.items():
+        for scale in SCALES:
+            costs = _costs(build(scale))
+            if costs["flops"] > limit:
+                break
+            found[name] = scale, costs
+        if name not in found:
+            raise SystemExit(f"no {name} network within {limit:g} FLOPs")
     return found
+
+
+def within_latency(limit: float, settings: Settings) -> dict[str, tuple[int, dict[str, float]]]:
+    """Return every family's largest scale within a limit of milliseconds, else its fastest."""
+    members = {f"{name} {scale}": (name, scale) for name in FAMILIES for scale in SCALES}
+    builds = {
+        label: functools.partial(FAMILIES[name], scale) for label, (name, scale) in members.items()
+    }
+    report = measure_networks(builds, SHAPE, settings).check()
+    found = {}
+    for name, build in FAMILIES.items():
+        ms = {scale: report[f"{name} {scale}"].ms for scale in SCALES}
+        fits = [scale for scale in SCALES if ms[scale] <= limit]
+        scale = max(fits) if fits else min(SCALES, key=lambda s: ms[s])
+        found[name] = scale, {"latency_ms": ms[scale], **_costs(build(scale))}
+    return found
+
+
+def _costs(network: nn.Module) -> dict[str, float]:
+    counts = count(modules.fuse(network.eval()), torch.zeros(1, *SHAPE))
+    return {"flops": 2.0 * counts.macs, "params": float(counts.params)}
 
 
 def main() -> None:
@@ -112,12 +139,17 @@ def main() -> None:
     confirmation = read(view)
     if confirmation is None:
         raise SystemExit(f"{arguments.run} has no confirmation yet: nas confirm {arguments.run}")
-    limit = view.run.job.limits["flops"]
+    limits = view.run.job.limits
+    if "latency_ms" in limits:
+        wishes = view.run.job.latency or LatencyConfig()
+        settings = Settings(device=wishes.device, batch=wishes.batch, threads=wishes.threads)
+        scaled = within_latency(limits["latency_ms"], settings)
+    else:
+        scaled = within_flops(limits["flops"])
     data = parse(view.run.job.data).at(view.run.base)
     rows: list[dict[str, Any]] = []
     work = []
-    for name, build in FAMILIES.items():
-        scale, costs = largest_within(build, limit)
+    for name, (scale, costs) in scaled.items():
         rows.append({"name": name, "scale": scale, **costs, "test_accuracies": []})
         for seed in confirmation.about["seeds"]:
             work.append((data, confirmation.about["recipe"], name, scale, seed))

@@ -2,7 +2,7 @@
 
 from nas.latency.conditions import Conditions
 from nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
-from nas.latency.measure import measure_architectures, measure_table
+from nas.latency.measure import measure_architectures, measure_networks, measure_table
 from nas.latency.provision import provide_table
 from nas.latency.report import Figure, LatencyReport
 from nas.latency.settings import Settings
@@ -18,6 +18,7 @@ __all__ = [
     "LatencyTable",
     "Settings",
     "measure_architectures",
+    "measure_networks",
     "measure_table",
     "provide_table",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import nn
 
 from nas.latency.anchors import NAMES
 from nas.latency.conditions import Conditions
@@ -40,17 +42,29 @@ def measure_architectures(
     """
     if not architectures:
         raise LatencyError("at least one architecture is needed, but got none")
+    shape = space.parts(architectures[0])[0].input_shape
+    networks = {a.id: functools.partial(space.build, a) for a in architectures}
+    return measure_networks(networks, shape, settings)
+
+
+def measure_networks(
+    networks: Mapping[str, Callable[[], nn.Module]],
+    input_shape: tuple[int, ...],
+    settings: Settings = Settings(),  # noqa: B008 - frozen
+) -> LatencyReport:
+    """Measure networks of any origin as ``measure_architectures`` does, each named and built.
+
+    ``input_shape`` is (channels, height, width). Raises as ``measure_architectures``.
+    """
     conditions = settings.conditions()
-    unique = list({a.id: a for a in architectures}.values())
     with _undisturbed(settings, conditions):
         before = load()
-        shape = space.parts(unique[0])[0].input_shape
-        timers = [deploy_timer(space.build(a), [shape], conditions) for a in unique]
+        timers = [deploy_timer(build(), [input_shape], conditions) for build in networks.values()]
         rng = np.random.default_rng(settings.seed)
         read = anchor_timers(conditions)
         samples = run_rounds(timers, read, settings.rounds, rng, settings.on_progress)
         noted = clocks_at_work(conditions, read)
-    names, loads = [a.id for a in unique], (before, load())
+    names, loads = list(networks), (before, load())
     return report(names, samples, conditions, list(NAMES), loads, settings.limit, noted)
 
 
