@@ -64,6 +64,10 @@ def ways(images: int, epochs: int, validation: int) -> dict[str, Recipe]:
         "ours, rival's recipe, 32 px": _with(same, **CONSTANT),
         "ours, one-cycle, 32 px": annealed,
         "ours, one-cycle, 16 px": _with(annealed, resolution=16),
+        "ours, one-cycle, 12 px": _with(annealed, resolution=12),
+        "ours, one-cycle, 12 px, batch 128": _with(
+            annealed, resolution=12, batch_size=128, learning_rate=0.15
+        ),
         "ours, first rung: 16 px, 2/5 of the images": _with(
             annealed, resolution=16, images=images * 2 // 5
         ),

@@ -67,7 +67,7 @@ def main() -> None:
     setting = prepare(args.archive.resolve(), args.work, args.architectures, images, epochs)
     load = os.getloadavg()[0]
     print(f"{processor()}, {os.cpu_count()} cores; load {load:.1f} before the start")
-    same, first = list(ways(images, epochs, setting["validation"]).items())[2:]
+    _, _, same, *_, first = ways(images, epochs, setting["validation"]).items()
     rates = scaling(setting, *same, args.workers)
     trained = rival(setting, setting["architectures"], threads=None)
     seconds = statistics.mean(row["seconds"] for row in trained)
