@@ -45,6 +45,10 @@ CONSTANT: dict[str, Any] = {
 RECIPES = {
     TRUTH: Recipe(images=10000, epochs=6),
     SCRIPT: Recipe(images=5000, epochs=3, validation_images=2000, **CONSTANT),
+    "8 px, 2,000 x 3": Recipe(resolution=8, images=2000, validation_images=2000),
+    "8 px, 5,000 x 3, batch 128": Recipe(
+        resolution=8, images=5000, batch_size=128, learning_rate=0.15, validation_images=2000
+    ),
     "12 px, 2,000 x 3": Recipe(resolution=12, images=2000, validation_images=2000),
     "12 px, 5,000 x 3": Recipe(resolution=12, images=5000, validation_images=2000),
     "12 px, 5,000 x 3, batch 128": Recipe(

@@ -60,14 +60,13 @@ def ways(images: int, epochs: int, validation: int) -> dict[str, Recipe]:
         epochs=epochs, images=images, validation_images=validation, validate_every_epoch=True
     )
     annealed = _with(same, validate_every_epoch=False)
+    large = _with(annealed, batch_size=128, learning_rate=0.15)
     return {
         "ours, rival's recipe, 32 px": _with(same, **CONSTANT),
         "ours, one-cycle, 32 px": annealed,
         "ours, one-cycle, 16 px": _with(annealed, resolution=16),
-        "ours, one-cycle, 12 px": _with(annealed, resolution=12),
-        "ours, one-cycle, 12 px, batch 128": _with(
-            annealed, resolution=12, batch_size=128, learning_rate=0.15
-        ),
+        "ours, one-cycle, 12 px, batch 128": _with(large, resolution=12),
+        "ours, one-cycle, 8 px, batch 128": _with(large, resolution=8),
         "ours, first rung: 16 px, 2/5 of the images": _with(
             annealed, resolution=16, images=images * 2 // 5
         ),
