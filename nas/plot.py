@@ -173,8 +173,9 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
     _confirmed(axes, picture)
     if picture.limit is not None:
         left, right = axes.get_xlim()
+        unit = " ms" if picture.cost == "latency_ms" else ""
         axes.axvline(picture.limit, color=RED, linestyle=(0, (5, 3)), linewidth=1.6, zorder=3,
-                     label=f"budget {figure_text(picture.limit)}")  # fmt: skip
+                     label=f"budget {figure_text(picture.limit)}{unit}")  # fmt: skip
         right = max(right, picture.limit * 1.15)
         axes.axvspan(picture.limit, right, facecolor="none", edgecolor=RED, alpha=0.25, hatch="//",
                      linewidth=0)  # fmt: skip
