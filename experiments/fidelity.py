@@ -233,7 +233,7 @@ class _Measured:
         place = FIELDS.index(field)
         return np.array([self._rows[recipe, seed][name][place] for name in names], dtype=float)
 
-    def curve(self, recipe: str, name: str) -> list[float]:
+    def losses(self, recipe: str, name: str) -> list[float]:
         """Return the training losses of one training by epoch."""
         losses: list[float] = self._rows[recipe, 0][name][FIELDS.index("train_losses")]
         return losses
@@ -264,12 +264,12 @@ def _scores(measured: _Measured) -> Iterator[_Score]:
         if rule.zero_cost is not None:
             yield _Score(f"{recipe} (control)", names, signal, seconds)
             continue
-        accuracy, flops = measured.column(recipe, "accuracy", names), measured.flops(names)
+        accuracy = measured.column(recipe, "accuracy", names)
         mean = f"{100 * accuracy.mean():.1f} % on average"
         yield _Score(f"{recipe}: accuracy ({mean})", names, accuracy, seconds)
         yield _Score(f"{recipe}: training losses", names, signal, seconds)
-        both = _z(signal) + _z(flops)
-        yield _Score(f"{recipe}: training losses + log FLOPs", names, both, seconds)
+        last = -np.array([measured.losses(recipe, name)[-1] for name in names])
+        yield _Score(f"{recipe}: last training loss", names, last, seconds)
         again = [name for name in measured.known(recipe, 1) if name in names]
         if len(again) >= 2 * CLASSES:
             one, two = (measured.column(recipe, "signal", again, seed) for seed in (0, 1))
@@ -277,16 +277,14 @@ def _scores(measured: _Measured) -> Iterator[_Score]:
     names = measured.known(LONGEST)
     if len(names) < 2 * CLASSES:
         return
-    losses = np.array([measured.curve(LONGEST, name) for name in names])
+    losses = np.array([measured.losses(LONGEST, name) for name in names])
     seconds = float(measured.column(LONGEST, "cpu_seconds", names).mean())
     for epochs in BEGINNINGS:
-        values, share = -losses[:, :epochs].sum(axis=1), epochs / RECIPES[LONGEST].epochs
-        name = f"its first {epochs} epochs: training losses"
-        yield _Score(name, names, values, share * seconds)
-
-
-def _z(values: Array) -> Array:
-    return (values - values.mean()) / values.std()
+        share, name = epochs / RECIPES[LONGEST].epochs, f"{LONGEST}, after {epochs} epochs"
+        summed = -losses[:, :epochs].sum(axis=1)
+        yield _Score(f"{name}: training losses", names, summed, share * seconds)
+        last = -losses[:, epochs - 1]
+        yield _Score(f"{name}: last training loss", names, last, share * seconds)
 
 
 def _line(score: _Score, measured: _Measured) -> str:
@@ -299,7 +297,8 @@ def _line(score: _Score, measured: _Measured) -> str:
 
     def within(i: NDArray[np.int64]) -> float:
         groups = [i[classes[i] == k] for k in range(CLASSES)]
-        return float(np.nanmean([tau(score.values, group) for group in groups if len(group) > 2]))
+        taus = [tau(score.values, group) for group in groups if len(group) > 2]
+        return float(np.nanmean(taus)) if taus else np.nan
 
     cells = [
         _interval(lambda i: tau(score.values, i), len(names)),

@@ -132,13 +132,21 @@ def _check(
             f"{prepared.dataset.name} keeps no test images, and a confirmation is scored on images "
             "that the search has never seen; give `data` a test part"
         )
-    if before is not None and before != msgspec.to_builtins(recipe):
+    if before is not None and not _is(before, recipe):
         folder = paths(view.run.path)[0].parent
         raise ConfirmError(
             f"{folder} holds trainings of another recipe ({before.get('epochs')} epochs, now "
             f"{recipe.epochs}), which cannot be compared; give --epochs {before.get('epochs')}, "
             f"or move {folder} away. --show shows them as they are"
         )
+
+
+def _is(stated: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether a recipe as recorded, perhaps by a plugnas that knew fewer settings, is this one."""
+    try:
+        return msgspec.convert(stated, Recipe) == recipe
+    except msgspec.ValidationError:
+        return False
 
 
 def random_control(view: RunView, prepared: Prepared, count: int) -> list[Architecture]:

@@ -27,8 +27,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     beginning, so that a promoted training goes on where the lower rung began to fall. ``shift`` is
     the largest random shift in pixels at the training resolution (None: an eighth of the side);
     ``mirror`` allows random mirroring (None: as the data set says). ``clip`` bounds the norm of the
-    gradient. ``validation_images`` scores on that many; None on all. ``zero_cost`` names a score of
-    the untrained network; such a rung does not train.
+    gradient. ``validation_images`` scores on that many; None on all. ``signal_epochs`` says of how
+    many last epochs the training losses are summed to rank architectures within a rung (TSE-E; Ru
+    et al., 2021, "Speedy performance estimation for neural architecture search"); None: of all.
+    ``zero_cost`` names a score of the untrained network; such a rung does not train.
     """
 
     epochs: int = 3
@@ -47,6 +49,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mirror: bool | None = None
     validation_images: int | None = None
     validate_every_epoch: bool = False
+    signal_epochs: int | None = None
     zero_cost: str | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +67,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "learning_rate": self.learning_rate,
             "clip": self.clip,
             "validation_images": self.validation_images,
+            "signal_epochs": self.signal_epochs,
         }
         for name, value in positive.items():
             if value is not None and not value > 0:
@@ -110,7 +114,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def beginning(self) -> str:
         """Return a digest of all that decides the steps before the rate falls."""
-        later = ("epochs", "cooldown", "validation_images", "validate_every_epoch")
+        later = ("epochs", "cooldown", "validation_images", "validate_every_epoch", "signal_epochs")
         known: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(self).items()}
         text = json.dumps({k: v for k, v in known.items() if k not in later}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -37,7 +37,8 @@ class Training:
 
     ``accuracy`` (0..1) and ``loss`` are on the scored part, NaN if the training diverged, of which
     ``reason`` tells. ``curve`` has one entry per epoch (epoch, train_loss, train_accuracy, and
-    where it was scored accuracy and loss); ``signal`` is minus the sum of its training losses.
+    where it was scored accuracy and loss); ``signal`` is minus the sum of its training losses, of
+    all epochs or of the recipe's last ``signal_epochs``.
     ``epochs_reused`` were taken from a saved state.
     """
 
@@ -98,7 +99,7 @@ def train(
         accuracy=scored.get("accuracy", math.nan),
         loss=scored.get("loss", math.nan),
         curve=tuple(course.curve),
-        signal=-sum(point["train_loss"] for point in course.curve),
+        signal=_signal(course.curve, recipe.signal_epochs),
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
         epochs_reused=reused,
@@ -256,6 +257,12 @@ class _Course:
             "sums": self.sums,
             "curve": [dict(point) for point in self.curve],
         }
+
+
+def _signal(curve: Sequence[Mapping[str, float]], epochs: int | None) -> float:
+    """Return minus the sum of the training losses of the last epochs; of all if None."""
+    last = curve if epochs is None else curve[-epochs:]
+    return -sum(point["train_loss"] for point in last)
 
 
 def _some(dataset: Dataset, parts: Sequence[str], count: int | None, seed: int) -> Tensor:

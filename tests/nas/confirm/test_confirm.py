@@ -110,6 +110,20 @@ def test_what_is_confirmed_is_kept_and_more_seeds_add_to_it(run, found):
     assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
 
 
+def test_a_recipe_recorded_before_a_setting_was_known_is_the_same(run, found):
+    path = run.path / "confirm" / "confirm.jsonl"
+    whole = path.read_text()
+    try:
+        path.write_text(whole.replace('"signal_epochs":null,', ""))
+        assert "signal_epochs" not in path.read_text() != whole
+        assert confirm(front_report.RunView.open(run)).to_dict()["members"]
+        path.write_text(whole.replace('"signal_epochs"', '"of_tomorrow"'))
+        with pytest.raises(ConfirmError, match="another recipe"):
+            confirm(front_report.RunView.open(run))
+    finally:
+        path.write_text(whole)
+
+
 def test_another_recipe_is_refused(run, found):
     with pytest.raises(ConfirmError, match="another recipe"):
         confirm(front_report.RunView.open(run), epochs=2)

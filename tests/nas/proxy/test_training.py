@@ -61,6 +61,18 @@ def test_the_grad_mode_of_the_caller_is_kept(digits, network):
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
+@pytest.mark.parametrize(("epochs", "counted"), [(1, 1), (2, 2), (3, 3), (9, 3)])
+def test_the_signal_counts_the_last_epochs(digits, network, epochs, counted):
+    result = train(network, digits, _changed(TRAPEZOID, signal_epochs=epochs))
+    losses = [point["train_loss"] for point in result.curve]
+    assert len(losses) == 3 and result.signal == -sum(losses[-counted:])
+
+
+def test_the_signal_decides_nothing_of_the_training():
+    other = _changed(TRAPEZOID, signal_epochs=1)
+    assert other.beginning() == TRAPEZOID.beginning() and other.begins_like(TRAPEZOID)
+
+
 @pytest.mark.parametrize("longer", [4, 9])
 def test_going_on_from_a_state_equals_an_undisturbed_training(digits, network, tmp_path, longer):
     def build():
