@@ -65,9 +65,9 @@ def ways(images: int, epochs: int, validation: int) -> dict[str, Recipe]:
         "ours, rival's recipe, 32 px": _with(same, **CONSTANT),
         "ours, one-cycle, 32 px": annealed,
         "ours, one-cycle, 16 px": _with(annealed, resolution=16),
-        "ours, one-cycle, 12 px, batch 128": _with(large, resolution=12),
+        "ours, first rung: 12 px, batch 128": _with(large, resolution=12),
         "ours, one-cycle, 8 px, batch 128": _with(large, resolution=8),
-        "ours, first rung: 16 px, 2/5 of the images": _with(
+        "ours, one-cycle, 16 px, 2/5 of the images": _with(
             annealed, resolution=16, images=images * 2 // 5
         ),
     }

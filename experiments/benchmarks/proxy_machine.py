@@ -8,7 +8,7 @@ For an idle machine of four cores (the load is printed first), about six minutes
 1. ours with one worker, then with all, then with one again, so that a drift of the machine shows;
 2. the script (``rivals/optuna_script.py``) as people run it: trial after trial, torch's default
    threads, DataLoader with two workers; 3 epochs over 5,000 images at 32 px;
-3. ours by the first rung of the default recipe (16 px, 2/5 of the images), in the same way as 1.
+3. ours by 2/5 of the images at 16 px, in the same way as 1.
 
 Ours is the local executor, as ``nas search`` runs it. In 1 it takes as many samples as the script,
 at 16 px. All train the same architectures. A turn is the time from one result of a worker to its
@@ -67,12 +67,12 @@ def main() -> None:
     setting = prepare(args.archive.resolve(), args.work, args.architectures, images, epochs)
     load = os.getloadavg()[0]
     print(f"{processor()}, {os.cpu_count()} cores; load {load:.1f} before the start")
-    _, _, same, *_, first = ways(images, epochs, setting["validation"]).items()
+    _, _, same, *_, fewer = ways(images, epochs, setting["validation"]).items()
     rates = scaling(setting, *same, args.workers)
     trained = rival(setting, setting["architectures"], threads=None)
     seconds = statistics.mean(row["seconds"] for row in trained)
     script = Rate("the script, default threads", 1, 3600 / seconds)
-    rates = [script, *rates, *scaling(setting, *first, args.workers)]
+    rates = [script, *rates, *scaling(setting, *fewer, args.workers)]
     table(rates)
     if args.out:
         with open(args.out, "a") as out:

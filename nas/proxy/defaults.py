@@ -15,17 +15,24 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
     """Return the recipes of the search, cheapest first.
 
     Images up to 12 pixels get one rung: trainings are so short that a lower one ranks too poorly
-    to save any (experiments/benchmarks/search.py rungs). Larger images are averaged down to half
-    their side, and each rung sees more of them.
+    to save any (experiments/benchmarks/search.py rungs). Larger images get two, chosen by how well
+    they rank per second (experiments/records/fidelity_cifar10.md): averaged down to 3/8 of their
+    side in large batches, then to half of it with more images and epochs.
     """
     if min(dataset.input_shape[1:]) <= _SMALL:
         return (_with(_TINY_IMAGES, schedule="trapezoid", cooldown=0.5, epochs=9),)
-    recipe = Recipe(resolution=_averaged(dataset), validation_images=2000)
-    return (
-        _with(recipe, epochs=3, images=2000),
-        _with(recipe, epochs=3, images=5000),
-        _with(recipe, epochs=9, images=10000, validation_images=5000),
+    first = Recipe(
+        resolution=_averaged(dataset, 3 / 8),
+        images=5000,
+        batch_size=128,
+        learning_rate=0.15,
+        validation_images=2000,
+        signal_epochs=1,
     )
+    last = Recipe(
+        resolution=_averaged(dataset, 1 / 2), epochs=9, images=10000, validation_images=5000
+    )
+    return first, last
 
 
 def default_confirmation(dataset: Dataset) -> Recipe:
@@ -35,10 +42,10 @@ def default_confirmation(dataset: Dataset) -> Recipe:
     return Recipe(epochs=30)
 
 
-def _averaged(dataset: Dataset) -> int | None:
-    """Return the height at which the search trains: half that of images of 24 pixels and more."""
+def _averaged(dataset: Dataset, share: float) -> int | None:
+    """Return this share of the height of images of 24 pixels and more; smaller ones stay."""
     height = dataset.input_shape[1]
-    return height // 2 if height >= 24 else None
+    return round(share * height) if height >= 24 else None
 
 
 def _with(recipe: Recipe, **changes: object) -> Recipe:

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,16 @@ def test_defaults_fit_their_images(digits):
     rungs = default_rungs(digits)
     assert all(a.begins_like(b) for a, b in itertools.pairwise(rungs))
     assert default_confirmation(digits).epochs > rungs[-1].epochs
+
+
+@pytest.mark.parametrize(
+    ("side", "resolutions"), [(32, (12, 16)), (64, (24, 32)), (24, (9, 12)), (20, (None, None))]
+)
+def test_default_rungs_average_larger_images_down(digits, side, resolutions):
+    images = torch.zeros(len(digits.images), side, side, 1, dtype=torch.uint8)
+    first, last = default_rungs(replace(digits, images=images))
+    assert (first.resolution, last.resolution) == resolutions
+    assert first.images * first.epochs * 4 <= last.images * last.epochs
 
 
 def test_nothing_is_left_of_a_training(tmp_path, space):
