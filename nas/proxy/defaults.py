@@ -17,7 +17,7 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
     Images up to 12 pixels get one rung: trainings are so short that a lower one ranks too poorly
     to save any (experiments/benchmarks/search.py rungs). Larger images get two, chosen by how well
     they rank per second (experiments/records/fidelity_cifar10.md): averaged down to 3/8 of their
-    side in large batches, then to half of it with more images and epochs.
+    side in large batches, then to half of it with twice the images.
     """
     if min(dataset.input_shape[1:]) <= _SMALL:
         return (_with(_TINY_IMAGES, schedule="trapezoid", cooldown=0.5, epochs=9),)
@@ -30,7 +30,7 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
         signal_epochs=1,
     )
     last = Recipe(
-        resolution=_averaged(dataset, 1 / 2), epochs=9, images=10000, validation_images=5000
+        resolution=_averaged(dataset, 1 / 2), epochs=3, images=10000, validation_images=5000
     )
     return first, last
 

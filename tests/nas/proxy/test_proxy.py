@@ -156,7 +156,7 @@ def test_default_rungs_average_larger_images_down(digits, side, resolutions):
     images = torch.zeros(len(digits.images), side, side, 1, dtype=torch.uint8)
     first, last = default_rungs(replace(digits, images=images))
     assert (first.resolution, last.resolution) == resolutions
-    assert first.images * first.epochs * 4 <= last.images * last.epochs
+    assert first.images * first.epochs * 2 <= last.images * last.epochs
 
 
 def test_nothing_is_left_of_a_training(tmp_path, space):
