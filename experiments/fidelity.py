@@ -280,7 +280,7 @@ def _scores(measured: _Measured) -> Iterator[_Score]:
     losses = np.array([measured.losses(LONGEST, name) for name in names])
     seconds = float(measured.column(LONGEST, "cpu_seconds", names).mean())
     for epochs in BEGINNINGS:
-        share, name = epochs / RECIPES[LONGEST].epochs, f"{LONGEST}, after {epochs} epochs"
+        share, name = epochs / RECIPES[LONGEST].epochs, f"{LONGEST}, at epoch {epochs}"
         summed = -losses[:, :epochs].sum(axis=1)
         yield _Score(f"{name}: training losses", names, summed, share * seconds)
         last = -losses[:, epochs - 1]
