@@ -20,11 +20,11 @@ from typing import Any
 
 import torch
 
-from nas.cost import NetworkCost
-from nas.proxy import Proxy, Recipe
-from nas.proxy.zero_cost import SCORES
-from nas.records import Task
-from space import SearchSpace
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.proxy import Proxy, Recipe
+from plugnas.nas.proxy.zero_cost import SCORES
+from plugnas.nas.records import Task
+from plugnas.space import SearchSpace
 
 SPACE: dict[str, Any] = {
     "stem": {"width": 8},

@@ -23,14 +23,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas.cost import NetworkCost
-from nas.data import DataSpec
-from nas.job import Job, load
-from nas.latency.statistics import kendall_tau
-from nas.preparation import prepare
-from nas.proxy import Proxy, Recipe
-from nas.records import Task
-from space import Architecture, SearchSpace
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.data import DataSpec
+from plugnas.nas.job import Job, load
+from plugnas.nas.latency.statistics import kendall_tau
+from plugnas.nas.preparation import prepare
+from plugnas.nas.proxy import Proxy, Recipe
+from plugnas.nas.records import Task
+from plugnas.space import Architecture, SearchSpace
 
 Array = NDArray[np.float64]
 TRUTH = "long: 32 px, 10,000 images x 6"

@@ -25,17 +25,17 @@ from torch import nn
 from torchvision.models import MobileNetV2, ShuffleNetV2
 from torchvision.models.resnet import BasicBlock
 
-import modules
-from nas.confirm.outcome import read
-from nas.confirm.training import LEARN_FROM, SCORE_ON
-from nas.cost import count
-from nas.data import load, parse
-from nas.front_report import RunView
-from nas.job import LatencyConfig
-from nas.latency import Settings, measure_networks
-from nas.proxy import Recipe, train
-from nas.proxy.machine import keep_memory
-from nas.run_directory import RunDirectory
+from plugnas import modules
+from plugnas.nas.confirm.outcome import read
+from plugnas.nas.confirm.training import LEARN_FROM, SCORE_ON
+from plugnas.nas.cost import count
+from plugnas.nas.data import load, parse
+from plugnas.nas.front_report import RunView
+from plugnas.nas.job import LatencyConfig
+from plugnas.nas.latency import Settings, measure_networks
+from plugnas.nas.proxy import Recipe, train
+from plugnas.nas.proxy.machine import keep_memory
+from plugnas.nas.run_directory import RunDirectory
 
 SHAPE, CLASSES, SCALES = (3, 32, 32), 10, range(1, 33)
 INVERTED = (

@@ -7,10 +7,10 @@ so that a module is never missing because nobody imported it.
 import importlib
 import pkgutil
 
-from modules._fuse import fuse
-from modules._registry import Entry, entries, get, register, token
-from modules._slots import SLOTS, Site
-from modules.errors import (
+from plugnas.modules._fuse import fuse
+from plugnas.modules._registry import Entry, entries, get, register, token
+from plugnas.modules._slots import SLOTS, Site
+from plugnas.modules.errors import (
     DeclarationError,
     PlugnasError,
     RefusedError,
@@ -34,6 +34,6 @@ __all__ = [
     "token",
 ]
 
-for _module in pkgutil.walk_packages(__path__, prefix="modules."):
+for _module in pkgutil.walk_packages(__path__, prefix="plugnas.modules."):
     if not _module.name.rsplit(".", 1)[-1].startswith("_"):
         importlib.import_module(_module.name)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.errors import RefusedError, did_you_mean
+from plugnas.modules.errors import RefusedError, did_you_mean
 
 
 class BatchNorm2d(nn.BatchNorm2d):

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from modules._slots import SLOTS, Site
-from modules.errors import DeclarationError, RefusedError, UnknownModuleError, did_you_mean
+from plugnas.modules._slots import SLOTS, Site
+from plugnas.modules.errors import DeclarationError, RefusedError, UnknownModuleError, did_you_mean
 
 Value = int | float | str | bool | tuple[Any, ...]
 Setting = Mapping[str, Value]

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "search": "nas.api",
-    "Result": "nas.result",
-    "Measurement": "nas.records",
-    "load": "nas.export.tensors",
-    "Task": "nas.records",
+    "search": "plugnas.nas.api",
+    "Result": "plugnas.nas.result",
+    "Measurement": "plugnas.nas.records",
+    "load": "plugnas.nas.export.tensors",
+    "Task": "plugnas.nas.records",
 }
 
 __all__ = sorted(_HOMES)

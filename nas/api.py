@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules import PlugnasError
-from nas.cost import CostModel
-from nas.drive import Event, Listener, drive
-from nas.executors import Executor, create
-from nas.feasibility import check_budget
-from nas.ledger import Ledger
-from nas.lock import RunLock
-from nas.records import Task
-from nas.result import Result
-from nas.samplers import Problem, Sampler
-from nas.samplers import create as create_sampler
-from nas.study import Study, about
-from space import Architecture, SearchSpace
+from plugnas.modules import PlugnasError
+from plugnas.nas.cost import CostModel
+from plugnas.nas.drive import Event, Listener, drive
+from plugnas.nas.executors import Executor, create
+from plugnas.nas.feasibility import check_budget
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.lock import RunLock
+from plugnas.nas.records import Task
+from plugnas.nas.result import Result
+from plugnas.nas.samplers import Problem, Sampler
+from plugnas.nas.samplers import create as create_sampler
+from plugnas.nas.study import Study, about
+from plugnas.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
-    from nas.rungs import Promotion
+    from plugnas.nas.rungs import Promotion
 
 Evaluate = Callable[[Architecture, int, int], Mapping[str, float]]
 
@@ -145,7 +145,7 @@ def run_plan(
 def _promoter(plan: Plan, sampler: Sampler) -> Any:
     if plan.rungs == 1:
         return None
-    from nas.rungs import Rungs
+    from plugnas.nas.rungs import Rungs
 
     return Rungs(
         plan.problem,
@@ -158,14 +158,14 @@ def _promoter(plan: Plan, sampler: Sampler) -> Any:
 
 def _cost_model(space: SearchSpace, cost: Any) -> CostModel | None:
     if cost is None:
-        from nas.cost import NetworkCost
+        from plugnas.nas.cost import NetworkCost
 
         return NetworkCost(space) if space.has_network else None
     if hasattr(cost, "costs_of"):
         return cost
     import numpy as np
 
-    from nas.cost import FunctionCost
+    from plugnas.nas.cost import FunctionCost
 
     sample = space.sample(np.random.default_rng(0))
     returned = cost(sample)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas import pareto
+from plugnas.nas import pareto
 
 Array = NDArray[np.float64]
 

@@ -8,11 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.errors import PlugnasError, did_you_mean
-from nas.records import Measurement
+from plugnas.modules.errors import PlugnasError, did_you_mean
+from plugnas.nas.records import Measurement
 
 if TYPE_CHECKING:
-    from nas.drive import Event, Listener
+    from plugnas.nas.drive import Event, Listener
 
 OF_RAY = {
     "tensorboard": ("tensorboardX", "ray.tune.logger", "TBXLoggerCallback"),

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from modules import PlugnasError
-from nas.ledger import Contents, read
-from nas.samplers import optuna_backend
-from nas.status import LEDGER, StatusError
+from plugnas.modules import PlugnasError
+from plugnas.nas.ledger import Contents, read
+from plugnas.nas.samplers import optuna_backend
+from plugnas.nas.status import LEDGER, StatusError
 
 optuna = optuna_backend.optuna
 _DIRECTION: dict[str, Any] = {"max": "maximize", "min": "minimize"}

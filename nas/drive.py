@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
-from nas.executors.base import Executor
-from nas.records import Measurement
-from nas.study import Study, StudyError
+from plugnas.nas.executors.base import Executor
+from plugnas.nas.records import Measurement
+from plugnas.nas.study import Study, StudyError
 
 TICK = 0.5
 """Seconds between two looks at the clock while evaluations run."""

@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nas.latency.quiet import training
-from nas.records import Measurement, Task
+from plugnas.nas.latency.quiet import training
+from plugnas.nas.records import Measurement, Task
 
 Evaluate = Callable[[Task], Mapping[str, Any]]
 Evaluator = Callable[[], Evaluate]

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from modules import PlugnasError, did_you_mean
-from nas.cost.model import CostModel
-from space import Architecture, SearchSpace
+from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.cost.model import CostModel
+from plugnas.space import Architecture, SearchSpace
 
 Height = Callable[[NDArray[np.int16]], NDArray[np.float64]]
 _SAMPLES = 512

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modules import PlugnasError
-from nas import pareto
-from nas.job import quantity
-from nas.records import Measurement
-from space import Architecture
+from plugnas.modules import PlugnasError
+from plugnas.nas import pareto
+from plugnas.nas.job import quantity
+from plugnas.nas.records import Measurement
+from plugnas.space import Architecture
 
 
 class PickError(PlugnasError):

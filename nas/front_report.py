@@ -11,19 +11,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas import front as fronts
-from nas.box import Box
-from nas.front import Member
-from nas.latency_note import LatencyNote, latency_note
-from nas.ledger import read
-from nas.records import Measurement
-from nas.run_directory import RunDirectory
-from nas.summary import kinds
-from nas.zoo_report import short
-from space import SearchSpace, SpaceError
+from plugnas.nas import front as fronts
+from plugnas.nas.box import Box
+from plugnas.nas.front import Member
+from plugnas.nas.latency_note import LatencyNote, latency_note
+from plugnas.nas.ledger import read
+from plugnas.nas.records import Measurement
+from plugnas.nas.run_directory import RunDirectory
+from plugnas.nas.summary import kinds
+from plugnas.nas.zoo_report import short
+from plugnas.space import SearchSpace, SpaceError
 
 if TYPE_CHECKING:
-    from nas.confirm.outcome import Confirmation, Confirmed
+    from plugnas.nas.confirm.outcome import Confirmation, Confirmed
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class RunView:
     @cached_property
     def confirmation(self) -> Confirmation | None:
         """What ``nas confirm`` found, if it was run."""
-        from nas.confirm.outcome import read as read_confirmation
+        from plugnas.nas.confirm.outcome import read as read_confirmation
 
         return read_confirmation(self)
 
@@ -111,7 +111,7 @@ def write(view: RunView, control: RunView | None = None) -> list[Path]:
 
     ``control`` is a random search of the same job, shown beside this one.
     """
-    from nas.report.files import write_files
+    from plugnas.nas.report.files import write_files
 
     return write_files(view, control)
 

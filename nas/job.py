@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from nas import callbacks
-from nas.proxy.recipe import Recipe
-from space.config import SpaceConfig
-from space.typed import ConfigError, convert, read_yaml
+from plugnas.nas import callbacks
+from plugnas.nas.proxy.recipe import Recipe
+from plugnas.space.config import SpaceConfig
+from plugnas.space.typed import ConfigError, convert, read_yaml
 
 COSTS = ("params", "macs", "flops", "elementwise", "memory", "latency_ms")
 _SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}

@@ -10,24 +10,24 @@ from pathlib import Path
 
 import msgspec
 
-from modules import PlugnasError
-from nas.api import Plan, run_plan
-from nas.callbacks import listeners
-from nas.cost import NetworkCost
-from nas.cost.network import Unmeasured
-from nas.drive import Listener
-from nas.feasibility import check_budget
-from nas.job import Job, LatencyConfig
-from nas.job_workers import device_of, evaluator, executor, worker_count
-from nas.ledger import Ledger
-from nas.lock import RunLock
-from nas.preparation import Prepared, prepare
-from nas.proxy import default_rungs
-from nas.result import Result
-from nas.run_directory import RunDirectory, facts_of
-from nas.samplers import Problem, Sampler
-from nas.samplers import create as create_sampler
-from nas.study import about
+from plugnas.modules import PlugnasError
+from plugnas.nas.api import Plan, run_plan
+from plugnas.nas.callbacks import listeners
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.cost.network import Unmeasured
+from plugnas.nas.drive import Listener
+from plugnas.nas.feasibility import check_budget
+from plugnas.nas.job import Job, LatencyConfig
+from plugnas.nas.job_workers import device_of, evaluator, executor, worker_count
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.lock import RunLock
+from plugnas.nas.preparation import Prepared, prepare
+from plugnas.nas.proxy import default_rungs
+from plugnas.nas.result import Result
+from plugnas.nas.run_directory import RunDirectory, facts_of
+from plugnas.nas.samplers import Problem, Sampler
+from plugnas.nas.samplers import create as create_sampler
+from plugnas.nas.study import about
 
 Notify = Callable[[str], None]
 
@@ -82,8 +82,8 @@ def run_job(
         if job.needs_latency and result.front and result.reason != "interrupted":
             _measure_front(job, cost, result, run_dir / "latency_front.json", notify)
         if job.confirm is not None and result.front and result.reason in ("done", "exhausted"):
-            from nas.confirm import confirm
-            from nas.front_report import RunView
+            from plugnas.nas.confirm import confirm
+            from plugnas.nas.front_report import RunView
 
             first = on_event[0] if on_event else None
             confirm(RunView.open(run), on_event=first, notify=notify)
@@ -131,7 +131,7 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notif
     """Return the cost model, with a table of latencies where the job asks for them."""
     if not job.needs_latency:
         return prepared.cost
-    from nas.latency import provide_table
+    from plugnas.nas.latency import provide_table
 
     wishes = job.latency or LatencyConfig()
     if wishes.table is None:
@@ -154,7 +154,7 @@ def _measure_front(job: Job, cost: NetworkCost, result: Result, file: Path, noti
 
     The search went by sums over pieces; what is kept here is the network's own latency.
     """
-    from nas.latency import LatencyTable, Settings, measure_architectures
+    from plugnas.nas.latency import LatencyTable, Settings, measure_architectures
 
     table = cost.latency
     if not isinstance(table, LatencyTable) or not table.is_of_this_machine:

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import torch
 
-from nas.data import parse
-from nas.evaluation import Evaluator
-from nas.executors import Executor, create
-from nas.job import Job
-from nas.preparation import Prepared
-from nas.proxy import Proxy, resolve_device
-from space.typed import ConfigError
+from plugnas.nas.data import parse
+from plugnas.nas.evaluation import Evaluator
+from plugnas.nas.executors import Executor, create
+from plugnas.nas.job import Job
+from plugnas.nas.preparation import Prepared
+from plugnas.nas.proxy import Proxy, resolve_device
+from plugnas.space.typed import ConfigError
 
 PER_PROCESSOR = 16
 """Local workers per processor above which a number is taken for a slip of the keyboard."""

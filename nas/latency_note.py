@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from nas.run_directory import RunDirectory
+from plugnas.nas.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ def latency_note(run: RunDirectory) -> LatencyNote | None:
     whole at its end (RUN/latency_front.json); where that could not be ranked, no figure of the run
     may decide between two networks.
     """
-    from nas.latency import LatencyTable
-    from nas.latency.errors import LatencyError
+    from plugnas.nas.latency import LatencyTable
+    from plugnas.nas.latency.errors import LatencyError
 
     wishes = run.job.latency
     given = None if wishes is None else wishes.table

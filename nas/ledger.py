@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.errors import PlugnasError
-from nas.ledger_lines import VERSION, Contents, LedgerError, read
-from nas.records import Measurement
+from plugnas.modules.errors import PlugnasError
+from plugnas.nas.ledger_lines import VERSION, Contents, LedgerError, read
+from plugnas.nas.records import Measurement
 
 if TYPE_CHECKING:
-    from nas.cost import CostModel
-    from space import Architecture, SearchSpace
+    from plugnas.nas.cost import CostModel
+    from plugnas.space import Architecture, SearchSpace
 
 
 class LedgerWarning(UserWarning):

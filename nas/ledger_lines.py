@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.errors import PlugnasError
+from plugnas.modules.errors import PlugnasError
 
 VERSION = 1
 

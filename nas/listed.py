@@ -9,18 +9,18 @@ from typing import Any
 
 import msgspec
 
-from modules import PlugnasError
-from nas.cost import CostModel, NetworkCost
-from nas.drive import Listener, Outcome, drive
-from nas.executors import Executor
-from nas.ledger import Ledger
-from nas.lock import RunLock
-from nas.preparation import Prepared
-from nas.records import Measurement
-from nas.run_directory import RunDirectory
-from nas.samplers import Problem, SpaceExhausted
-from nas.study import Study
-from space import Architecture, SearchSpace
+from plugnas.modules import PlugnasError
+from plugnas.nas.cost import CostModel, NetworkCost
+from plugnas.nas.drive import Listener, Outcome, drive
+from plugnas.nas.executors import Executor
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.lock import RunLock
+from plugnas.nas.preparation import Prepared
+from plugnas.nas.records import Measurement
+from plugnas.nas.run_directory import RunDirectory
+from plugnas.nas.samplers import Problem, SpaceExhausted
+from plugnas.nas.study import Study
+from plugnas.space import Architecture, SearchSpace
 
 
 class Listed:
@@ -82,8 +82,8 @@ def measure_all(
 
 def read_all(path: Path, space: SearchSpace) -> list[Measurement]:
     """Return the measurements of such a ledger that fit the space; none where there is no file."""
-    from nas.ledger import read
-    from space import SpaceError
+    from plugnas.nas.ledger import read
+    from plugnas.space import SpaceError
 
     found: list[Measurement] = []
     if path.exists():
@@ -100,7 +100,7 @@ def costs_of(run: RunDirectory, prepared: Prepared) -> NetworkCost:
     """Return a run's cost model, with the latencies by which it searched if it did."""
     if not run.job.needs_latency:
         return prepared.cost
-    from nas.latency import LatencyTable
+    from plugnas.nas.latency import LatencyTable
 
     wishes = run.job.latency
     given = wishes.table if wishes is not None else None

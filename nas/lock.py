@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from modules.errors import PlugnasError
+from plugnas.modules.errors import PlugnasError
 
 NAME = "driver.lock"
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from modules import PlugnasError
+from plugnas.modules import PlugnasError
 
 DIRECTIONS = ("max", "min")
 

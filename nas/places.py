@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from modules import PlugnasError
+from plugnas.modules import PlugnasError
 
 
 class PlaceError(PlugnasError):

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from nas.labels import Box, around, places
+from plugnas.nas.labels import Box, around, places
 
 # Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
 # same again, for print without colour.

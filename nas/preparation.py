@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules import PlugnasError
-from nas.cost import NetworkCost
-from nas.cost.table import CostTable
-from nas.data import Dataset, load
-from nas.job import Job
-from space import SearchSpace
+from plugnas.modules import PlugnasError
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.cost.table import CostTable
+from plugnas.nas.data import Dataset, load
+from plugnas.nas.job import Job
+from plugnas.space import SearchSpace
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import shutil
 import time
 from typing import TextIO
 
-from nas.drive import Event
-from nas.front import front, members
-from nas.study import Study
-from nas.summary import share_of_box
+from plugnas.nas.drive import Event
+from plugnas.nas.front import front, members
+from plugnas.nas.study import Study
+from plugnas.nas.summary import share_of_box
 
 LINES = 20
 """Plain lines for a whole run; a minute without one brings another."""

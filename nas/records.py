@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from space import Architecture
+from plugnas.space import Architecture
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nas import front as fronts
-from nas import pareto
-from nas.front import Member
-from nas.records import Measurement
+from plugnas.nas import front as fronts
+from plugnas.nas import pareto
+from plugnas.nas.front import Member
+from plugnas.nas.records import Measurement
 
 
 @dataclass(frozen=True)

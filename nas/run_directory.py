@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import yaml
 
-from modules import PlugnasError, did_you_mean
-from nas.job import Job, parse
-from nas.ledger import versions
-from space import SearchSpace
-from space.typed import convert
+from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.job import Job, parse
+from plugnas.nas.ledger import versions
+from plugnas.space import SearchSpace
+from plugnas.space.typed import convert
 
 
 class RunError(PlugnasError):

@@ -22,12 +22,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from modules import PlugnasError
-from nas.pareto import crowding, ranks
-from nas.records import Measurement, Task
-from nas.samplers.predictor import Predictor
-from nas.samplers.problem import Problem, Sampler
-from space import Architecture
+from plugnas.modules import PlugnasError
+from plugnas.nas.pareto import crowding, ranks
+from plugnas.nas.records import Measurement, Task
+from plugnas.nas.samplers.predictor import Predictor
+from plugnas.nas.samplers.problem import Problem, Sampler
+from plugnas.space import Architecture
 
 Promotion = Literal["rank", "promise"]
 

@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.errors import PlugnasError
-from nas.evaluation import failed
-from nas.records import Task
+from plugnas.modules.errors import PlugnasError
+from plugnas.nas.evaluation import failed
+from plugnas.nas.records import Task
 
 if TYPE_CHECKING:
-    from nas.samplers import Problem, Sampler
-    from space import Architecture
+    from plugnas.nas.samplers import Problem, Sampler
+    from plugnas.space import Architecture
 
 SUFFIX = ".running.json"
 VERSION = 1

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.cost import NetworkCost
-from nas.cost.table import CostTable
-from nas.feasibility import cheapest, exceeded, least
-from nas.samplers import Problem
-from nas.target import Target
-from nas.zoo_report import short
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.cost.table import CostTable
+from plugnas.nas.feasibility import cheapest, exceeded, least
+from plugnas.nas.samplers import Problem
+from plugnas.nas.target import Target
+from plugnas.nas.zoo_report import short
 
 Codes = NDArray[np.int16]
 

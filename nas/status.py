@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules import PlugnasError, did_you_mean
-from nas.ledger import Contents, read
-from nas.lock import holder
-from nas.records import Measurement
-from nas.summary import Summary, summarise
-from space import Architecture
+from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.ledger import Contents, read
+from plugnas.nas.lock import holder
+from plugnas.nas.records import Measurement
+from plugnas.nas.summary import Summary, summarise
+from plugnas.space import Architecture
 
 LEDGER = "ledger.jsonl"
 

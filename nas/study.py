@@ -8,15 +8,15 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modules.errors import PlugnasError, did_you_mean
-from nas import running
-from nas.evaluation import DIVERGED, has_diverged
-from nas.records import Measurement, Task
+from plugnas.modules.errors import PlugnasError, did_you_mean
+from plugnas.nas import running
+from plugnas.nas.evaluation import DIVERGED, has_diverged
+from plugnas.nas.records import Measurement, Task
 
 if TYPE_CHECKING:
-    from nas.ledger import Ledger
-    from nas.samplers import Problem, Sampler
-    from space import Architecture
+    from plugnas.nas.ledger import Ledger
+    from plugnas.nas.samplers import Problem, Sampler
+    from plugnas.space import Architecture
 
 STRIKES = 3
 """Failures after which an architecture is not tried again."""
@@ -174,7 +174,7 @@ class Study:
         return self._first_of(self._numbers[architecture.id], architecture, rung)
 
     def _fresh(self) -> Task | None:
-        from nas.samplers import SpaceExhausted
+        from plugnas.nas.samplers import SpaceExhausted
 
         if self.exhausted or self.started >= self.trials:
             return None

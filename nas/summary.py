@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.box import Box
-from nas.front import Member, front, members, table
-from nas.records import Measurement
+from plugnas.nas.box import Box
+from plugnas.nas.front import Member, front, members, table
+from plugnas.nas.records import Measurement
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from modules import PlugnasError, did_you_mean
-from nas.cost import NetworkCost
-from nas.front import Member, pick
-from nas.front_report import RunView
-from nas.job import Job, load
-from nas.latency.table import LatencyTable
-from nas.preparation import prepare
-from nas.run_directory import RunDirectory
-from space import Architecture, SearchSpace
+from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.front import Member, pick
+from plugnas.nas.front_report import RunView
+from plugnas.nas.job import Job, load
+from plugnas.nas.latency.table import LatencyTable
+from plugnas.nas.preparation import prepare
+from plugnas.nas.run_directory import RunDirectory
+from plugnas.space import Architecture, SearchSpace
 
 _STARTS = 1024
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import modules
-from modules import Entry, PlugnasError, RefusedError, Site
-from modules._registry import FORMATS, Setting
-from nas.cost.counter import Counts, count
-from space import adapters
+from plugnas import modules
+from plugnas.modules import Entry, PlugnasError, RefusedError, Site
+from plugnas.modules._registry import FORMATS, Setting
+from plugnas.nas.cost.counter import Counts, count
+from plugnas.space import adapters
 
 DEFAULT_SITE = Site(64, 32, 32)
 

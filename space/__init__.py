@@ -1,14 +1,14 @@
 """What can be chosen: slots, choices, architectures, and the network an architecture builds."""
 
-from space.architecture import Architecture
-from space.blueprint import Position
-from space.config import SpaceConfig
-from space.errors import SpaceError
-from space.network import Network, Part
-from space.parameter import Parameter
-from space.parts import parts_of
-from space.search_space import SearchSpace
-from space.typed import ConfigError
+from plugnas.space.architecture import Architecture
+from plugnas.space.blueprint import Position
+from plugnas.space.config import SpaceConfig
+from plugnas.space.errors import SpaceError
+from plugnas.space.network import Network, Part
+from plugnas.space.parameter import Parameter
+from plugnas.space.parts import parts_of
+from plugnas.space.search_space import SearchSpace
+from plugnas.space.typed import ConfigError
 
 __all__ = [
     "Architecture",

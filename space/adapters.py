@@ -13,9 +13,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-import modules
-from modules import Entry, Site
-from modules._registry import Setting
+from plugnas import modules
+from plugnas.modules import Entry, Site
+from plugnas.modules._registry import Setting
 
 # For each slot of a skeleton: the registry slots whose modules can stand there; the first group is
 # what `all` selects (modules with no other home among them), the second needs naming.

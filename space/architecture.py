@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from space.parameter import Token
+from plugnas.space.parameter import Token
 
 if TYPE_CHECKING:
-    from space.search_space import SearchSpace
+    from plugnas.space.search_space import SearchSpace
 
 
 class Architecture:

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-import modules
-from modules import Site
-from space import adapters
-from space.codes import Rule
-from space.config import Choices, SlotConfig, SpaceConfig
-from space.errors import SpaceError
-from space.network import Shape
-from space.options import Choice, Option, resolve
-from space.parameter import Parameter, Token
-from space.parts import BLOCK_SLOTS, scoped_name
+from plugnas import modules
+from plugnas.modules import Site
+from plugnas.space import adapters
+from plugnas.space.codes import Rule
+from plugnas.space.config import Choices, SlotConfig, SpaceConfig
+from plugnas.space.errors import SpaceError
+from plugnas.space.network import Shape
+from plugnas.space.options import Choice, Option, resolve
+from plugnas.space.parameter import Parameter, Token
+from plugnas.space.parts import BLOCK_SLOTS, scoped_name
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from space.errors import SpaceError
-from space.parameter import Parameter
+from plugnas.space.errors import SpaceError
+from plugnas.space.parameter import Parameter
 
 Codes = NDArray[np.int16]
 _TRIES = 200

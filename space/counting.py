@@ -6,11 +6,11 @@ import itertools
 import math
 from functools import cache
 
-import modules
-from modules import Site
-from space import adapters
-from space.blueprint import Blueprint, Slot, _halve, _ints
-from space.options import Choice
+from plugnas import modules
+from plugnas.modules import Site
+from plugnas.space import adapters
+from plugnas.space.blueprint import Blueprint, Slot, _halve, _ints
+from plugnas.space.options import Choice
 
 
 def count(blueprint: Blueprint) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from space.codes import Codes
-from space.parameter import Parameter
+from plugnas.space.codes import Codes
+from plugnas.space.parameter import Parameter
 
 
 class Encoder:

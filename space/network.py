@@ -10,12 +10,12 @@ from functools import partial
 
 from torch import Tensor, nn
 
-import modules
-from modules import Site
-from modules._fuse import can_fold, fold
-from modules._parts import BatchNorm2d
-from space import adapters
-from space.options import Choice
+from plugnas import modules
+from plugnas.modules import Site
+from plugnas.modules._fuse import can_fold, fold
+from plugnas.modules._parts import BatchNorm2d
+from plugnas.space import adapters
+from plugnas.space.options import Choice
 
 Shape = tuple[int, int, int]  # (C, H, W)
 

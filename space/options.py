@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import modules
-from modules import Entry, PlugnasError, did_you_mean
-from modules._registry import Value
-from space import adapters
-from space.config import Choices
-from space.errors import SpaceError
-from space.parameter import Token
+from plugnas import modules
+from plugnas.modules import Entry, PlugnasError, did_you_mean
+from plugnas.modules._registry import Value
+from plugnas.space import adapters
+from plugnas.space.config import Choices
+from plugnas.space.errors import SpaceError
+from plugnas.space.parameter import Token
 
 
 @dataclass(frozen=True)

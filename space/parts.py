@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import modules
-from space.errors import SpaceError
-from space.network import BlockSpec, ContextSpec, HeadSpec, Part, Shape, StemSpec
-from space.options import Choice
-from space.parameter import Token
+from plugnas import modules
+from plugnas.space.errors import SpaceError
+from plugnas.space.network import BlockSpec, ContextSpec, HeadSpec, Part, Shape, StemSpec
+from plugnas.space.options import Choice
+from plugnas.space.parameter import Token
 
 BLOCK_SLOTS = ("operator", "attention", "fusion", "activation")
 Values = Mapping[str, Token]

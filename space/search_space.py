@@ -11,18 +11,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from modules import did_you_mean
-from space.architecture import Architecture
-from space.blueprint import Blueprint, Position
-from space.codes import Codes, CodeTree, Rule
-from space.config import SpaceConfig
-from space.counting import count
-from space.encoding import Encoder
-from space.errors import SpaceError
-from space.network import Network, Part, Shape
-from space.parameter import Parameter, Token
-from space.parts import default_of, part_at, parts_of
-from space.typed import convert
+from plugnas.modules import did_you_mean
+from plugnas.space.architecture import Architecture
+from plugnas.space.blueprint import Blueprint, Position
+from plugnas.space.codes import Codes, CodeTree, Rule
+from plugnas.space.config import SpaceConfig
+from plugnas.space.counting import count
+from plugnas.space.encoding import Encoder
+from plugnas.space.errors import SpaceError
+from plugnas.space.network import Network, Part, Shape
+from plugnas.space.parameter import Parameter, Token
+from plugnas.space.parts import default_of, part_at, parts_of
+from plugnas.space.typed import convert
 
 
 class Trial(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from modules import PlugnasError, did_you_mean
+from plugnas.modules import PlugnasError, did_you_mean
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import modules
-import nas
-import space
+from plugnas import modules
+from plugnas import nas
+from plugnas import space
 
 ROOT = Path(modules.__file__).parent.parent
 ROOMS = {"modules": set(), "space": {"modules"}, "nas": {"modules", "space"}}
@@ -75,7 +75,7 @@ def test_heavy_libraries_have_one_home():
 def test_help_imports_nothing_heavy():
     code = (
         "import sys\n"
-        "from nas.cli import main\n"
+        "from plugnas.nas.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = ('torch', 'optuna', 'ray', 'matplotlib', 'sklearn')\n"

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-import modules
-from modules import _registry
-from nas.cli import COMMANDS
-from space import SearchSpace
+from plugnas import modules
+from plugnas.modules import _registry
+from plugnas.nas.cli import COMMANDS
+from plugnas.space import SearchSpace
 from tests.modules import conformance as c
 
 README = (Path(__file__).parents[1] / "README.md").read_text()

@@ -27,10 +27,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-import modules
-from modules import Entry, Site
-from nas.cost import NetworkCost, count
-from space import SearchSpace
+from plugnas import modules
+from plugnas.modules import Entry, Site
+from plugnas.nas.cost import NetworkCost, count
+from plugnas.space import SearchSpace
 
 Counter = Callable[[nn.Module, tuple[int, ...]], float]
 SITE = Site(16, 14, 14, 1, 24)

@@ -31,10 +31,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import nas.data
-from nas.proxy import Recipe, train
-from nas.proxy.machine import keep_memory
-from space import SearchSpace
+import plugnas.nas.data
+from plugnas.nas.proxy import Recipe, train
+from plugnas.nas.proxy.machine import keep_memory
+from plugnas.space import SearchSpace
 
 SPACE = {
     "stem": {"width": 16},

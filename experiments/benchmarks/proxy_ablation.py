@@ -46,9 +46,9 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.benchmarks.proxy import SPACE
-from nas.proxy.machine import keep_memory
-from nas.proxy.sgd import FusedSGD
-from space import SearchSpace
+from plugnas.nas.proxy.machine import keep_memory
+from plugnas.nas.proxy.sgd import FusedSGD
+from plugnas.space import SearchSpace
 
 VARIANTS = (
     "as it is",

@@ -36,10 +36,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.benchmarks.proxy import prepare, processor, rival, ways
 from experiments.benchmarks.proxy_memory import fields
-from nas.executors import Executor, create
-from nas.proxy import Proxy, Recipe
-from nas.records import Task
-from space import SearchSpace
+from plugnas.nas.executors import Executor, create
+from plugnas.nas.proxy import Proxy, Recipe
+from plugnas.nas.records import Task
+from plugnas.space import SearchSpace
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,11 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import nas.data
-from nas.executors import Executor, create
-from nas.proxy import Proxy, Recipe
-from nas.records import Measurement, Task
-from space import Architecture, SearchSpace
+import plugnas.nas.data
+from plugnas.nas.executors import Executor, create
+from plugnas.nas.proxy import Proxy, Recipe
+from plugnas.nas.records import Measurement, Task
+from plugnas.space import Architecture, SearchSpace
 
 JOB = Path(__file__).parents[1] / "cifar10.yaml"
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 def members(space: SearchSpace, flops: float) -> Iterator[Architecture]:
     """Yield random architectures of at most so many FLOPs."""
-    from nas.cost import NetworkCost  # workers, which import this file too, need none of it
+    from plugnas.nas.cost import NetworkCost  # workers, which import this file too, need none of it
 
     rng, cost = np.random.default_rng(1), NetworkCost(space)
     while True:

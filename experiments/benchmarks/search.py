@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from experiments.benchmarks import search_tables
 from experiments.benchmarks.search_rungs import compare_rungs
 from experiments.benchmarks.search_tables import Table
-from nas.records import Measurement
-from nas.samplers import Problem, create
-from space import Architecture, SearchSpace
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers import Problem, create
+from plugnas.space import Architecture, SearchSpace
 
 OURS = ("predictor", "evolution")
 OPTUNA: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {

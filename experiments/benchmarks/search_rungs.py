@@ -15,10 +15,10 @@ from typing import get_args
 import numpy as np
 
 from experiments.benchmarks.search_tables import Table
-from nas.pareto import non_dominated
-from nas.records import Measurement
-from nas.rungs import Promotion, Rungs
-from nas.samplers import Problem, create
+from plugnas.nas.pareto import non_dominated
+from plugnas.nas.records import Measurement
+from plugnas.nas.rungs import Promotion, Rungs
+from plugnas.nas.samplers import Problem, create
 
 Ladder = Sequence[int | str]
 """Epochs of each rung, or the name of a zero-cost score."""

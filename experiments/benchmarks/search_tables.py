@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.pareto import hypervolume
-from space import Architecture, SearchSpace
+from plugnas.nas.pareto import hypervolume
+from plugnas.space import Architecture, SearchSpace
 
 Doubles = NDArray[np.float64]
 

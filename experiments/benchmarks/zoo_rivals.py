@@ -28,8 +28,8 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 from torchvision.models.shufflenetv2 import channel_shuffle
 from torchvision.ops import Conv2dNormActivation, deform_conv2d
 
-import modules
-from modules.stage.hrnet import HighResolutionModule
+from plugnas import modules
+from plugnas.modules.stage.hrnet import HighResolutionModule
 
 
 @dataclass

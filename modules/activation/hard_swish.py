@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._registry import register
+from plugnas.modules._registry import register
 
 
 @register(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor
-from modules._registry import register
+from plugnas.modules._parts import common_divisor
+from plugnas.modules._registry import register
 
 
 class _AlongAxis(nn.Module):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._parts import ConvBN, conv2d, hidden_width, one_of
-from modules._registry import register
+from plugnas.modules._parts import ConvBN, conv2d, hidden_width, one_of
+from plugnas.modules._registry import register
 
 _MODES = ("sum", "product")
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor, conv2d
-from modules._registry import Setting, register
-from modules._slots import Site
-from modules.errors import RefusedError
+from plugnas.modules._parts import common_divisor, conv2d
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+from plugnas.modules.errors import RefusedError
 
 _HEADS = 8
 

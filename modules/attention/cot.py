@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import (
+from plugnas.modules._parts import (
     BatchNorm2d,
     ConvBN,
     GroupNorm,
@@ -17,7 +17,7 @@ from modules._parts import (
     sum_of_products,
     window_taps,
 )
-from modules._registry import register
+from plugnas.modules._registry import register
 
 _FORMS = ("paper", "circulating")
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor, one_of, pad_to_multiple
-from modules._registry import register
+from plugnas.modules._parts import common_divisor, one_of, pad_to_multiple
+from plugnas.modules._registry import register
 
 _MODES = ("short", "long")
 

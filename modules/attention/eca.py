@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from modules._registry import register
+from plugnas.modules._registry import register
 
 
 def adaptive_kernel(channels: int) -> int:

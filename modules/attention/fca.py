@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor, hidden_width, one_of
-from modules._registry import register
-from modules.errors import RefusedError
+from plugnas.modules._parts import common_divisor, hidden_width, one_of
+from plugnas.modules._registry import register
+from plugnas.modules.errors import RefusedError
 
 _SPACE = 7  # frequencies are numbered 0 ... 6 along either side
 # (u, v), vertical and horizontal, by the accuracy that each alone gave in the paper.

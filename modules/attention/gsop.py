@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, ConvBN, conv2d, one_of, resize_like
-from modules._registry import register
+from plugnas.modules._parts import BatchNorm2d, ConvBN, conv2d, one_of, resize_like
+from plugnas.modules._registry import register
 
 _MODES = ("channel", "position", "both")
 

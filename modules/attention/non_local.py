@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, conv2d, hidden_width, one_of
-from modules._registry import register
+from plugnas.modules._parts import BatchNorm2d, conv2d, hidden_width, one_of
+from plugnas.modules._registry import register
 
 _MODES = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._registry import register
+from plugnas.modules._registry import register
 
 
 @register("none", slot="attention", family="identity", name="No module", also=("context",))

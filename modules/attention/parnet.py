@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._fuse import can_fold, fold
-from modules._parts import BatchNorm2d, ConvBN, one_of
-from modules._registry import register
+from plugnas.modules._fuse import can_fold, fold
+from plugnas.modules._parts import BatchNorm2d, ConvBN, one_of
+from plugnas.modules._registry import register
 
 _ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU}
 

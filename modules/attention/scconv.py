@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import GroupNorm, common_divisor, conv2d, hidden_width, one_of
-from modules._registry import Setting, register
-from modules._slots import Site
-from modules.errors import RefusedError
+from plugnas.modules._parts import GroupNorm, common_divisor, conv2d, hidden_width, one_of
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+from plugnas.modules.errors import RefusedError
 
 _PAPER = "CVPR 2023 (Li, Wen, He)"
 _SRU_FORMS = ("paper", "hard")

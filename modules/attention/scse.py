@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import conv2d, hidden_width, one_of
-from modules._registry import register
+from plugnas.modules._parts import conv2d, hidden_width, one_of
+from plugnas.modules._registry import register
 
 _MODES = ("add", "max", "channel", "spatial")
 

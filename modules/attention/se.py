@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import hidden_width
-from modules._registry import register
+from plugnas.modules._parts import hidden_width
+from plugnas.modules._registry import register
 
 
 @register(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, ConvBN, conv2d
-from modules._registry import register
+from plugnas.modules._parts import BatchNorm2d, ConvBN, conv2d
+from plugnas.modules._registry import register
 
 
 def _from_zero(in_channels: int, out_channels: int) -> nn.Sequential:

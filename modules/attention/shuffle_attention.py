@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import GroupNorm, channel_shuffle, common_divisor
-from modules._registry import Setting, register
-from modules._slots import Site
-from modules.errors import RefusedError
+from plugnas.modules._parts import GroupNorm, channel_shuffle, common_divisor
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+from plugnas.modules.errors import RefusedError
 
 
 def _refuses(site: Site, setting: Setting) -> str | None:

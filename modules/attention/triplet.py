@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import BatchNorm2d, conv2d
-from modules._registry import register
+from plugnas.modules._parts import BatchNorm2d, conv2d
+from plugnas.modules._registry import register
 
 # For each branch: the axis that is pooled away, and the order that brings the pooled (B, 1, ...)
 # plane back to its place in (B, C, H, W).

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._parts import one_of, resize_like
-from modules._registry import register
-from modules.attention.ms_cam import MultiScaleChannelLogits
+from plugnas.modules._parts import one_of, resize_like
+from plugnas.modules._registry import register
+from plugnas.modules.attention.ms_cam import MultiScaleChannelLogits
 
 _SCALES = {"paper": 1.0, "doubled": 2.0}
 

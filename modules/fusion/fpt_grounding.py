@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from modules._parts import one_of
-from modules._registry import register
-from modules.fusion.fpt_self import PyramidAttention
+from plugnas.modules._parts import one_of
+from plugnas.modules._registry import register
+from plugnas.modules.fusion.fpt_self import PyramidAttention
 
 _MODES = ("mos_euclidean", "embedded", "dot")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._parts import conv2d, resize_like
-from modules._registry import register
+from plugnas.modules._parts import conv2d, resize_like
+from plugnas.modules._registry import register
 
 
 @register(

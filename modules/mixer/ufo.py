@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import one_of
-from modules._registry import register
+from plugnas.modules._parts import one_of
+from plugnas.modules._registry import register
 
 _AXES = {"paper": -2, "last_axis": -1}
 

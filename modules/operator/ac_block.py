@@ -7,9 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from modules._fuse import can_fold, fold
-from modules._parts import ConvBN, common_divisor
-from modules._registry import register
+from plugnas.modules._fuse import can_fold, fold
+from plugnas.modules._parts import ConvBN, common_divisor
+from plugnas.modules._registry import register
 
 
 @register(

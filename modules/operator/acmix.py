@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor, sum_of_products, window_taps
-from modules._registry import register
+from plugnas.modules._parts import common_divisor, sum_of_products, window_taps
+from plugnas.modules._registry import register
 
 
 @register(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import conv2d
-from modules._registry import register
+from plugnas.modules._parts import conv2d
+from plugnas.modules._registry import register
 
 # Shares of Cout, in eighths, of the dilations 2, 3, ...; dilation 1 takes what is left.
 _EIGHTHS = {1: (), 2: (4,), 3: (2, 2), 4: (2, 2, 2), 5: (2, 2, 1, 1)}

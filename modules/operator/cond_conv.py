@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._registry import register
-from modules.operator.dynamic_conv import MixedKernels
+from plugnas.modules._registry import register
+from plugnas.modules.operator.dynamic_conv import MixedKernels
 
 
 @register(

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor
-from modules._registry import register
-from modules.operator._sampling import deformed_taps, sample
+from plugnas.modules._parts import common_divisor
+from plugnas.modules._registry import register
+from plugnas.modules.operator._sampling import deformed_taps, sample
 
 
 @register(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._parts import BatchNorm2d, conv2d, one_of
-from modules._registry import register
+from plugnas.modules._parts import BatchNorm2d, conv2d, one_of
+from plugnas.modules._registry import register
 
 _FORMS = ("bn_relu", "bn_leaky", "plain")
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import common_divisor, hidden_width
-from modules._registry import register
+from plugnas.modules._parts import common_divisor, hidden_width
+from plugnas.modules._registry import register
 
 
 class MixedKernels(nn.Module):

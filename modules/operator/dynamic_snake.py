@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import ConvBN, GroupNorm, common_divisor, conv2d, one_of
-from modules._registry import register
-from modules.operator._sampling import centres, coordinates, sample
+from plugnas.modules._parts import ConvBN, GroupNorm, common_divisor, conv2d, one_of
+from plugnas.modules._registry import register
+from plugnas.modules.operator._sampling import centres, coordinates, sample
 
 _AXES = ("horizontal", "vertical", "both")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import ConvBN
-from modules._registry import register
+from plugnas.modules._parts import ConvBN
+from plugnas.modules._registry import register
 
 
 @register(

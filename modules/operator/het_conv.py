@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import channel_shuffle, common_divisor, conv2d
-from modules._registry import register
+from plugnas.modules._parts import channel_shuffle, common_divisor, conv2d
+from plugnas.modules._registry import register
 
 
 @register(

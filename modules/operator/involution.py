@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import (
+from plugnas.modules._parts import (
     ConvBN,
     common_divisor,
     conv2d,
@@ -13,7 +13,7 @@ from modules._parts import (
     sum_of_products,
     window_taps,
 )
-from modules._registry import register
+from plugnas.modules._registry import register
 
 
 @register(

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import BatchNorm2d, ConvBN, common_divisor, conv2d, drop_path
-from modules._registry import register
-from modules.attention.se import SqueezeExcitation
+from plugnas.modules._parts import BatchNorm2d, ConvBN, common_divisor, conv2d, drop_path
+from plugnas.modules._registry import register
+from plugnas.modules.attention.se import SqueezeExcitation
 
 
 @register(

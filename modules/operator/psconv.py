@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import conv2d
-from modules._registry import register
-from modules.errors import RefusedError
+from plugnas.modules._parts import conv2d
+from plugnas.modules._registry import register
+from plugnas.modules.errors import RefusedError
 
 
 @register(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._parts import common_divisor, conv2d
-from modules._registry import register
+from plugnas.modules._parts import common_divisor, conv2d
+from plugnas.modules._registry import register
 
 _KERNELS = (3, 5, 7, 9)
 _GROUPS = (1, 4, 8, 16)

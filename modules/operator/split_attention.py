@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from modules._parts import ConvBN, common_divisor
-from modules._registry import register
+from plugnas.modules._parts import ConvBN, common_divisor
+from plugnas.modules._registry import register
 
 
 @register(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules._registry import register
+from plugnas.modules._registry import register
 
 
 @register(

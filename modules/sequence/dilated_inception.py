@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._registry import register
+from plugnas.modules._registry import register
 
 
 class DilatedInception(nn.Module):

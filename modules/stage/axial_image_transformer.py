@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import conv2d, hidden_width
-from modules._registry import register
+from plugnas.modules._parts import conv2d, hidden_width
+from plugnas.modules._registry import register
 
 
 class _ChannelNorm(nn.LayerNorm):

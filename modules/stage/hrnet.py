@@ -8,8 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules._parts import ConvBN, one_of, resize_like
-from modules._registry import register
+from plugnas.modules._parts import ConvBN, one_of, resize_like
+from plugnas.modules._registry import register
 
 _BLOCKS = ("basic", "bottleneck")
 

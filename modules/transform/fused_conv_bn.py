@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from modules._fuse import can_fold, fold
-from modules._parts import BatchNorm2d, conv2d
-from modules._registry import register
+from plugnas.modules._fuse import can_fold, fold
+from plugnas.modules._parts import BatchNorm2d, conv2d
+from plugnas.modules._registry import register
 
 
 @register(

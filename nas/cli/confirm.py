@@ -32,13 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Confirm, and say what it shows."""
-    from modules import PlugnasError
-    from nas import front_report
-    from nas.confirm import confirm
-    from nas.confirm.text import to_text
-    from nas.listed import with_workers
-    from nas.progress import Progress
-    from nas.run_directory import RunDirectory
+    from plugnas.modules import PlugnasError
+    from plugnas.nas import front_report
+    from plugnas.nas.confirm import confirm
+    from plugnas.nas.confirm.text import to_text
+    from plugnas.nas.listed import with_workers
+    from plugnas.nas.progress import Progress
+    from plugnas.nas.run_directory import RunDirectory
 
     view = front_report.RunView.open(RunDirectory.read(args.run_dir))
     if args.show:

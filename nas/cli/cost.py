@@ -29,9 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the breakdown."""
-    from nas.cost import NetworkCost
-    from nas.cost.breakdown import breakdown, breakdown_text
-    from nas.target import open_target
+    from plugnas.nas.cost import NetworkCost
+    from plugnas.nas.cost.breakdown import breakdown, breakdown_text
+    from plugnas.nas.target import open_target
 
     target = open_target(args.target)
     architecture = target.choose(args.architecture)

@@ -30,13 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain, after the controlled experiment if one is asked for."""
-    from modules import PlugnasError
-    from nas.explain.report import explain_run, slot_named
-    from nas.explain.settle import settle
-    from nas.front_report import RunView
-    from nas.listed import with_workers
-    from nas.progress import Progress
-    from nas.run_directory import RunDirectory
+    from plugnas.modules import PlugnasError
+    from plugnas.nas.explain.report import explain_run, slot_named
+    from plugnas.nas.explain.settle import settle
+    from plugnas.nas.front_report import RunView
+    from plugnas.nas.listed import with_workers
+    from plugnas.nas.progress import Progress
+    from plugnas.nas.run_directory import RunDirectory
 
     for name in ("seeds", "trials", "workers"):
         if (value := getattr(args, name)) is not None and value < 1:

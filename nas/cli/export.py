@@ -45,11 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write and check the exports, and say where they lie."""
-    from modules import PlugnasError
-    from nas.export import Options, export_members
-    from nas.front import nothing_within
-    from nas.front_report import RunView
-    from nas.run_directory import RunDirectory
+    from plugnas.modules import PlugnasError
+    from plugnas.nas.export import Options, export_members
+    from plugnas.nas.front import nothing_within
+    from plugnas.nas.front_report import RunView
+    from plugnas.nas.run_directory import RunDirectory
 
     view = RunView.open(RunDirectory.read(args.run_dir))
     if args.all_front and not view.front:

@@ -43,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the front and, without --json or --csv, write its files."""
-    from nas import front_report
-    from nas.run_directory import RunDirectory
+    from plugnas.nas import front_report
+    from plugnas.nas.run_directory import RunDirectory
 
     run_directory = RunDirectory.read(args.run_dir)
     objectives = dict(run_directory.job.objectives)
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _recorded(name: str | None, view: Any) -> None:
     """Refuse a cost that the run did not record, rather than show an empty front."""
-    from modules import PlugnasError
+    from plugnas.modules import PlugnasError
 
     known = view.members[0].costs if view.members else {}
     if name and known and name not in known:
@@ -77,10 +77,10 @@ def _recorded(name: str | None, view: Any) -> None:
 
 def _control(args: argparse.Namespace, view: Any) -> Any:
     """Open and check the control before anything is printed or written."""
-    from modules import PlugnasError
-    from nas.front_report import RunView
-    from nas.report.control import check_control
-    from nas.run_directory import RunDirectory
+    from plugnas.modules import PlugnasError
+    from plugnas.nas.front_report import RunView
+    from plugnas.nas.report.control import check_control
+    from plugnas.nas.run_directory import RunDirectory
 
     if args.control is None:
         return None
@@ -92,8 +92,8 @@ def _control(args: argparse.Namespace, view: Any) -> Any:
 
 
 def _cost(name: str, what: str) -> str:
-    from modules import PlugnasError, did_you_mean
-    from nas.job import COSTS
+    from plugnas.modules import PlugnasError, did_you_mean
+    from plugnas.nas.job import COSTS
 
     if name not in COSTS:
         raise PlugnasError(
@@ -103,8 +103,8 @@ def _cost(name: str, what: str) -> str:
 
 
 def _budget(pairs: list[str]) -> dict[str, float]:
-    from modules import PlugnasError
-    from nas.job import quantity
+    from plugnas.modules import PlugnasError
+    from plugnas.nas.job import quantity
 
     budget: dict[str, float] = {}
     for pair in pairs:

@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify the files, load the network and describe it."""
-    from nas.export import hashes, load
-    from nas.export.tensors import describe
+    from plugnas.nas.export import hashes, load
+    from plugnas.nas.export.tensors import describe
 
     files = hashes.verify(args.directory)
     print(f"{args.directory}: {len(files)} files, each with the checksum it was exported with")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # torch is slow to import, and `nas --help` needs none of it
-    from nas.latency import Settings
+    from plugnas.nas.latency import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,9 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; 2 where the machine is too busy to rank."""
-    from modules import PlugnasError
-    from nas.places import check_file
-    from nas.target import open_target
+    from plugnas.modules import PlugnasError
+    from plugnas.nas.places import check_file
+    from plugnas.nas.target import open_target
 
     if args.sample is not None and args.sample < 1:
         raise PlugnasError(f"--sample is at least 1 architecture, not {args.sample}")
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace, job: Any) -> Settings:
     """The flags over the job's ``latency:`` section over the defaults."""
-    from nas.job import LatencyConfig
-    from nas.latency import Settings
+    from plugnas.nas.job import LatencyConfig
+    from plugnas.nas.latency import Settings
 
     wishes = job.latency or LatencyConfig()
     conditions: dict[str, Any] = {
@@ -92,7 +92,7 @@ def _settings(args: argparse.Namespace, job: Any) -> Settings:
 
 
 def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:
-    from nas.latency import LatencyError, LatencyTable, measure_table
+    from plugnas.nas.latency import LatencyError, LatencyTable, measure_table
 
     if args.output is None:
         raise LatencyError("a table is a file: say where to, with -o FILE")
@@ -105,8 +105,8 @@ def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:
 
 
 def _architectures(args: argparse.Namespace, target: Any, settings: Settings) -> int:
-    from nas.latency import measure_architectures
-    from nas.target import TargetError
+    from plugnas.nas.latency import measure_architectures
+    from plugnas.nas.target import TargetError
 
     if args.architecture:
         chosen = [target.choose(text) for text in args.architecture]

@@ -28,8 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the listing or one module."""
-    import modules
-    from nas import zoo_report
+    from plugnas import modules
+    from plugnas.nas import zoo_report
 
     site = zoo_report.parse_site(args.site)
     narrowed = args.slot or args.family
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(word: str, value: str | None, known: list[str]) -> None:
-    from modules import PlugnasError, did_you_mean
+    from plugnas.modules import PlugnasError, did_you_mean
 
     if value is not None and value not in known:
         hint = did_you_mean(value, known)
@@ -61,7 +61,7 @@ def _check(word: str, value: str | None, known: list[str]) -> None:
 
 
 def _listing(rows: list[dict[str, Any]]) -> str:
-    from nas.zoo_report import choices_text
+    from plugnas.nas.zoo_report import choices_text
 
     lines: list[str] = []
     slot = family = None
@@ -84,7 +84,7 @@ def _listing(rows: list[dict[str, Any]]) -> str:
 
 
 def _costs(cost: dict[str, Any]) -> list[str]:
-    from nas.zoo_report import short
+    from plugnas.nas.zoo_report import short
 
     if "refused" in cost:
         return ["refused", "", ""]

@@ -30,12 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the search and say what came of it."""
-    from nas import job as jobs
-    from nas.front_report import RunView, to_text
-    from nas.job_run import run_job
-    from nas.progress import Progress
-    from nas.run_directory import RunDirectory
-    from nas.summary import kinds
+    from plugnas.nas import job as jobs
+    from plugnas.nas.front_report import RunView, to_text
+    from plugnas.nas.job_run import run_job
+    from plugnas.nas.progress import Progress
+    from plugnas.nas.run_directory import RunDirectory
+    from plugnas.nas.summary import kinds
 
     _not_a_run(args.job)
     job = _changed(jobs.load(args.job), args)
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _not_a_run(path: Path) -> None:
     """Refuse a run's directory or record in a job's place."""
-    from modules import PlugnasError
+    from plugnas.modules import PlugnasError
 
     run = path if path.is_dir() else path.parent
     if path.is_dir() or path.name == "job.yaml":
@@ -104,7 +104,7 @@ def _changed(job: Any, args: argparse.Namespace) -> Any:
     """Return the job with what the command line says instead."""
     import msgspec
 
-    from nas.job import parse
+    from plugnas.nas.job import parse
 
     data = msgspec.to_builtins(job)
     for name in ("trials", "timeout", "workers", "seed"):

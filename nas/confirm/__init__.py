@@ -1,6 +1,6 @@
 """Whether the front deserves its figures: long trainings, several seeds, images never seen."""
 
-from nas.confirm.outcome import Confirmation, Confirmed, read
-from nas.confirm.run import ConfirmError, confirm
+from plugnas.nas.confirm.outcome import Confirmation, Confirmed, read
+from plugnas.nas.confirm.run import ConfirmError, confirm
 
 __all__ = ["ConfirmError", "Confirmation", "Confirmed", "confirm", "read"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.box import Box
-from nas.confirm.statistics import Estimate, mean_of
+from plugnas.nas.box import Box
+from plugnas.nas.confirm.statistics import Estimate, mean_of
 
 if TYPE_CHECKING:
-    from nas.confirm.outcome import Confirmed
+    from plugnas.nas.confirm.outcome import Confirmed
 
 
 @dataclass(frozen=True)

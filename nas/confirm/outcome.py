@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nas import ledger
-from nas.confirm.luck import Luck, luck_of
-from nas.confirm.statistics import Estimate, Pair, kendall, pairs
-from nas.listed import read_all
-from nas.records import Measurement
-from space import Architecture
+from plugnas.nas import ledger
+from plugnas.nas.confirm.luck import Luck, luck_of
+from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
+from plugnas.nas.listed import read_all
+from plugnas.nas.records import Measurement
+from plugnas.space import Architecture
 
 if TYPE_CHECKING:
-    from nas.front_report import RunView
+    from plugnas.nas.front_report import RunView
 
 FRONT, CONTROL = "front", "control"
 

@@ -9,19 +9,19 @@ from typing import Any
 
 import msgspec
 
-from modules import PlugnasError
-from nas import ledger
-from nas.confirm.outcome import Confirmation, paths, read
-from nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
-from nas.drive import Listener
-from nas.front import nothing_within
-from nas.front_report import RunView
-from nas.listed import costs_of, measure_all
-from nas.preparation import Prepared, prepare
-from nas.proxy import Recipe, default_confirmation
-from nas.samplers import Problem, SpaceExhausted
-from nas.samplers import create as create_sampler
-from space import Architecture
+from plugnas.modules import PlugnasError
+from plugnas.nas import ledger
+from plugnas.nas.confirm.outcome import Confirmation, paths, read
+from plugnas.nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
+from plugnas.nas.drive import Listener
+from plugnas.nas.front import nothing_within
+from plugnas.nas.front_report import RunView
+from plugnas.nas.listed import costs_of, measure_all
+from plugnas.nas.preparation import Prepared, prepare
+from plugnas.nas.proxy import Recipe, default_confirmation
+from plugnas.nas.samplers import Problem, SpaceExhausted
+from plugnas.nas.samplers import create as create_sampler
+from plugnas.space import Architecture
 
 Notify = Callable[[str], None]
 
@@ -48,7 +48,7 @@ def confirm(
     Raises:
         ConfirmError: there is nothing to confirm, or not so.
     """
-    from nas.job_workers import evaluator, executor
+    from plugnas.nas.job_workers import evaluator, executor
 
     job, run = view.run.job, view.run
     wanted = (job.confirm.seeds if job.confirm else 3) if seeds is None else seeds

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
-from nas.confirm.statistics import Estimate
-from nas.zoo_report import short
+from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
+from plugnas.nas.confirm.statistics import Estimate
+from plugnas.nas.zoo_report import short
 
 
 def to_text(found: Confirmation) -> str:

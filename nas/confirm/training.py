@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from nas.data import Dataset, load
-from nas.proxy import Proxy, Recipe, train
-from nas.proxy.machine import keep_memory
-from nas.records import Task
-from space import Network, parts_of
+from plugnas.nas.data import Dataset, load
+from plugnas.nas.proxy import Proxy, Recipe, train
+from plugnas.nas.proxy.machine import keep_memory
+from plugnas.nas.records import Task
+from plugnas.space import Network, parts_of
 
 LEARN_FROM, SCORE_ON = ("train", "validation"), "test"
 

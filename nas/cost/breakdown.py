@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas.cost.network import NetworkCost, PartCost
-from space import Architecture
+from plugnas.nas.cost.network import NetworkCost, PartCost
+from plugnas.space import Architecture
 
 CONVENTION = (
     "deploy form, batch 1, float32; 1 MAC = 1 multiply-accumulate, FLOPs = 2 MACs; biases, norms "

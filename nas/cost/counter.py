@@ -15,8 +15,8 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nas.cost.errors import UncountedOperatorError
-from nas.cost.rules import Work, aten, attention_output, is_known, work_of
+from plugnas.nas.cost.errors import UncountedOperatorError
+from plugnas.nas.cost.rules import Work, aten, attention_output, is_known, work_of
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.cost.errors import CostError
-from space import Architecture, SearchSpace
+from plugnas.nas.cost.errors import CostError
+from plugnas.space import Architecture, SearchSpace
 
 _KEPT = 100_000
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from space import Architecture
+from plugnas.space import Architecture
 
 
 class CostModel(Protocol):

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.cost.errors import CostError
-from nas.cost.table import CostTable
-from space import Architecture, Part, Position, SearchSpace
+from plugnas.nas.cost.errors import CostError
+from plugnas.nas.cost.table import CostTable
+from plugnas.space import Architecture, Part, Position, SearchSpace
 
 Codes = NDArray[np.int16]
 SUMS = ("params", "macs", "flops", "elementwise")  # over the parts; memory is their maximum

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 from torch.utils.flop_counter import flop_registry
 
-from nas.cost.tables import MOVES, PER_INPUT, PER_OUTPUT, aten, packets
+from plugnas.nas.cost.tables import MOVES, PER_INPUT, PER_OUTPUT, aten, packets
 
 
 class Work(NamedTuple):

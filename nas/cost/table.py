@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-import modules
-import space as space_room
-from nas.cost.counter import Counts, count
-from nas.cost.errors import CostError, UncountedOperatorError
-from nas.threads import threads
-from space import Part
-from space.network import Piece, Shape
+from plugnas import modules
+from plugnas import space as space_room
+from plugnas.nas.cost.counter import Counts, count
+from plugnas.nas.cost.errors import CostError, UncountedOperatorError
+from plugnas.nas.threads import threads
+from plugnas.space import Part
+from plugnas.space.network import Piece, Shape
 
 # Below so many input elements arithmetic is cheaper than the meta device's bookkeeping in Python.
 _SMALL = 2**16

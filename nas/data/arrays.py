@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from nas.data.errors import DataError
-from nas.data.memory import check_memory
-from nas.data.source import PARTS, Listing, Opener
+from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.memory import check_memory
+from plugnas.nas.data.source import PARTS, Listing, Opener
 
 # Part -> the names under which npz files keep (images, labels): Keras', MedMNIST's, and plain.
 _NAMES = {

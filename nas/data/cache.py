@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from nas.data.errors import DataError
-from nas.data.memory import check_room
-from nas.data.pixels import is_grey, to_bytes, upright_size
-from nas.data.source import PARTS, Listing, Opener, Source
-from nas.data.spec import DataSpec
-from nas.data.split import stratified
+from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.memory import check_room
+from plugnas.nas.data.pixels import is_grey, to_bytes, upright_size
+from plugnas.nas.data.source import PARTS, Listing, Opener, Source
+from plugnas.nas.data.spec import DataSpec
+from plugnas.nas.data.split import stratified
 
 _FORMAT = 1  # part of the key: raise it when the decoding changes
 _BATCH = 256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modules import PlugnasError
+from plugnas.modules import PlugnasError
 
 
 class DataError(PlugnasError):

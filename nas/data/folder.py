@@ -14,9 +14,9 @@ from pathlib import Path
 
 import PIL.Image
 
-from nas.data.errors import DataError
-from nas.data.layout import is_image, read_layout
-from nas.data.source import Listing, Opener
+from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.layout import is_image, read_layout
+from plugnas.nas.data.source import Listing, Opener
 
 ARCHIVES = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".zip")
 _BROKEN = (

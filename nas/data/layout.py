@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.data.errors import DataError
-from nas.data.source import PARTS, Listing
+from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.source import PARTS, Listing
 
 SUFFIXES = frozenset(
     [

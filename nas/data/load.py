@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from modules import did_you_mean
-from nas.data.arrays import DigitsSource, NpzSource
-from nas.data.cache import cache_folder, prepared
-from nas.data.dataset import Dataset
-from nas.data.errors import DataError
-from nas.data.folder import ARCHIVES, ArchiveSource, FolderSource
-from nas.data.source import Source
-from nas.data.spec import DataSpec, looks_like_path, parse
-from nas.data.split import split
-from nas.data.torchvision_source import TorchvisionSource, known_sets
+from plugnas.modules import did_you_mean
+from plugnas.nas.data.arrays import DigitsSource, NpzSource
+from plugnas.nas.data.cache import cache_folder, prepared
+from plugnas.nas.data.dataset import Dataset
+from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.folder import ARCHIVES, ArchiveSource, FolderSource
+from plugnas.nas.data.source import Source
+from plugnas.nas.data.spec import DataSpec, looks_like_path, parse
+from plugnas.nas.data.split import split
+from plugnas.nas.data.torchvision_source import TorchvisionSource, known_sets
 
 
 def load(

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from nas.data.errors import DataError
-from space.typed import convert
+from plugnas.nas.data.errors import DataError
+from plugnas.space.typed import convert
 
 
 class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.data.source import PARTS
-from nas.data.spec import DataSpec
+from plugnas.nas.data.source import PARTS
+from plugnas.nas.data.spec import DataSpec
 
 Indices = dict[str, np.ndarray]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from modules import did_you_mean
-from nas.data.errors import DataError
-from nas.data.source import PARTS, Listing, Opener
+from plugnas.modules import did_you_mean
+from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.source import PARTS, Listing, Opener
 
 _SPLITS = {"train": ("train", "trainval"), "validation": ("val", "valid"), "test": ("test",)}
 # Sets of written signs, of which a mirrored one is another or none.

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from modules.errors import did_you_mean
-from nas.evaluation import Evaluator
-from nas.executors.base import Executor, ExecutorError
-from nas.executors.local import LocalExecutor
-from nas.executors.serial import SerialExecutor
+from plugnas.modules.errors import did_you_mean
+from plugnas.nas.evaluation import Evaluator
+from plugnas.nas.executors.base import Executor, ExecutorError
+from plugnas.nas.executors.local import LocalExecutor
+from plugnas.nas.executors.serial import SerialExecutor
 
 KINDS = ("serial", "local", "ray")
 
@@ -26,7 +26,7 @@ def create(kind: str, evaluator: Evaluator, **options: Any) -> Executor:
     if kind == "local":
         return LocalExecutor(evaluator, **options)
     if kind == "ray":
-        from nas.executors.cluster import RayExecutor
+        from plugnas.nas.executors.cluster import RayExecutor
 
         return RayExecutor(evaluator, **options)
     raise ExecutorError(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from modules.errors import PlugnasError
-from nas.records import Measurement, Task
+from plugnas.modules.errors import PlugnasError
+from plugnas.nas.records import Measurement, Task
 
 
 class ExecutorError(PlugnasError):

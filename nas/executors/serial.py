@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 
-from nas.evaluation import Evaluate, Evaluator, measure
-from nas.records import Measurement, Task
+from plugnas.nas.evaluation import Evaluate, Evaluator, measure
+from plugnas.nas.records import Measurement, Task
 
 
 class SerialExecutor:

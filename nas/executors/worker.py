@@ -11,8 +11,8 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
-from nas.evaluation import measure
-from nas.records import Measurement
+from plugnas.nas.evaluation import measure
+from plugnas.nas.records import Measurement
 
 READY = "ready"
 BEGUN = "begun"

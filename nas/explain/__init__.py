@@ -1,5 +1,5 @@
 """Which module pays, in which slot, at what cost, how sure."""
 
-from nas.explain.effects import Effect, ExplainError, Explanation, explain
+from plugnas.nas.explain.effects import Effect, ExplainError, Explanation, explain
 
 __all__ = ["Effect", "ExplainError", "Explanation", "explain"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from space import Architecture, SearchSpace
-from space.parameter import Parameter, Token
+from plugnas.space import Architecture, SearchSpace
+from plugnas.space.parameter import Parameter, Token
 
 PLAIN = ("none", "add", "gap", "conv", "relu", "id")
 """Choices that stand for doing without: what the others of a slot are held against."""

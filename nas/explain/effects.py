@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from modules import PlugnasError
-from nas.explain.design import Slot, distances, shares, slots_of
-from nas.explain.model import LARGEST, Data, Fit, fit
-from nas.explain.verdicts import UNSETTLED, WORTH, further, judge
-from nas.records import Measurement
-from space import SearchSpace
+from plugnas.modules import PlugnasError
+from plugnas.nas.explain.design import Slot, distances, shares, slots_of
+from plugnas.nas.explain.model import LARGEST, Data, Fit, fit
+from plugnas.nas.explain.verdicts import UNSETTLED, WORTH, further, judge
+from plugnas.nas.records import Measurement
+from plugnas.space import SearchSpace
 
 Array = NDArray[np.float64]
 FEWEST = 8

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from nas.explain.design import Slot, content, without
-from nas.explain.verdicts import UNSETTLED, WORTH, further, judge
-from nas.records import Measurement
-from space import SearchSpace
-from space.parameter import Token
+from plugnas.nas.explain.design import Slot, content, without
+from plugnas.nas.explain.verdicts import UNSETTLED, WORTH, further, judge
+from plugnas.nas.records import Measurement
+from plugnas.space import SearchSpace
+from plugnas.space.parameter import Token
 
 Trained = dict[tuple[Any, int], Measurement]
 """What stands beside the choice, and the seed -> the training."""

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from modules import PlugnasError, did_you_mean
-from nas.explain.design import Slot, slots_of
-from nas.explain.effects import ExplainError, Explanation, costs_of_job, explain
-from nas.explain.pairs import Comparison, comparisons
-from nas.explain.settle import settled
-from nas.explain.text import effects_text, pairs_text
-from nas.front_report import RunView
-from nas.latency_note import LatencyNote, latency_note
-from nas.records import Measurement
+from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.explain.design import Slot, slots_of
+from plugnas.nas.explain.effects import ExplainError, Explanation, costs_of_job, explain
+from plugnas.nas.explain.pairs import Comparison, comparisons
+from plugnas.nas.explain.settle import settled
+from plugnas.nas.explain.text import effects_text, pairs_text
+from plugnas.nas.front_report import RunView
+from plugnas.nas.latency_note import LatencyNote, latency_note
+from plugnas.nas.records import Measurement
 
 
 @dataclass(frozen=True)

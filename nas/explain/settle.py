@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from nas.drive import Listener, Outcome
-from nas.explain.design import Slot, filled, slots_of
-from nas.explain.effects import ExplainError
-from nas.front import within
-from nas.front_report import RunView
-from nas.listed import costs_of, measure_all, read_all
-from nas.records import Measurement
-from space import Architecture, SearchSpace, SpaceError
+from plugnas.nas.drive import Listener, Outcome
+from plugnas.nas.explain.design import Slot, filled, slots_of
+from plugnas.nas.explain.effects import ExplainError
+from plugnas.nas.front import within
+from plugnas.nas.front_report import RunView
+from plugnas.nas.listed import costs_of, measure_all, read_all
+from plugnas.nas.records import Measurement
+from plugnas.space import Architecture, SearchSpace, SpaceError
 
 
 def settle(
@@ -34,8 +34,8 @@ def settle(
     Raises:
         ExplainError: too few trials are left for one pair.
     """
-    from nas.job_workers import evaluator, executor
-    from nas.preparation import prepare
+    from plugnas.nas.job_workers import evaluator, executor
+    from plugnas.nas.preparation import prepare
 
     path = view.run.path / "settle" / f"{slot.name}.jsonl"
     job = view.run.job

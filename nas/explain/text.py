@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nas.explain.effects import Effect, Explanation
-from nas.explain.pairs import Comparison
-from nas.explain.verdicts import UNSETTLED
-from nas.latency_note import LatencyNote
-from nas.zoo_report import short
+from plugnas.nas.explain.effects import Effect, Explanation
+from plugnas.nas.explain.pairs import Comparison
+from plugnas.nas.explain.verdicts import UNSETTLED
+from plugnas.nas.latency_note import LatencyNote
+from plugnas.nas.zoo_report import short
 
 
 def effects_text(found: Explanation) -> str:

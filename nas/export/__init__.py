@@ -1,10 +1,10 @@
 """Leaving: a model in every form that somebody without plugnas can use, checked before it goes."""
 
-from nas.export.delivery import FORMATS, Delivery, Options, deliver, deliver_all
-from nas.export.errors import ExportError
-from nas.export.run_export import export_members
-from nas.export.subject import Provenance, Subject
-from nas.export.tensors import load
+from plugnas.nas.export.delivery import FORMATS, Delivery, Options, deliver, deliver_all
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.run_export import export_members
+from plugnas.nas.export.subject import Provenance, Subject
+from plugnas.nas.export.tensors import load
 
 __all__ = [
     "FORMATS",

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.export.errors import ExportError
+from plugnas.nas.export.errors import ExportError
 
 TOLERANCE = 1e-4  # float32, relative to the largest output
 # What a model must do without: plugnas, and what plugnas itself needs beside torch.

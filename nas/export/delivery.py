@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-import modules
-from nas.export import (
+from plugnas import modules
+from plugnas.nas.export import (
     check,
     directory,
     hashes,
@@ -24,11 +24,11 @@ from nas.export import (
     tensors,
     train_py,
 )
-from nas.export.errors import ExportError
-from nas.export.subject import Subject, module_keys
-from nas.ledger import versions
-from space import parts_of
-from space.parameter import Token
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.subject import Subject, module_keys
+from plugnas.nas.ledger import versions
+from plugnas.space import parts_of
+from plugnas.space.parameter import Token
 
 FORMATS = ("pt2", "onnx", "safetensors", "source")
 _SECONDS = 0.3  # for the latency of each file

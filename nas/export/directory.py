@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from nas.export import hashes
-from nas.export.errors import ExportError
-from nas.places import unwritable
+from plugnas.nas.export import hashes
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.places import unwritable
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from nas.export.errors import ExportError
+from plugnas.nas.export.errors import ExportError
 
 NAME = "SHA256SUMS"
 

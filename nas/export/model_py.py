@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import modules
-from nas.export.classifier import Classifier
-from nas.export.errors import ExportError
-from nas.export.expressions import Call, constant
-from nas.export.source import Collector, check_names
-from nas.export.standalone.reading import read_safetensors
-from nas.export.subject import Subject
-from nas.export.written import Writer, dotted
-from space import Network
-from space.network import Block
+from plugnas import modules
+from plugnas.nas.export.classifier import Classifier
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.expressions import Call, constant
+from plugnas.nas.export.source import Collector, check_names
+from plugnas.nas.export.standalone.reading import read_safetensors
+from plugnas.nas.export.subject import Subject
+from plugnas.nas.export.written import Writer, dotted
+from plugnas.space import Network
+from plugnas.space.network import Block
 
 FILE = "model.py"
 
@@ -66,7 +66,7 @@ def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
         collector.need(dotted(Classifier))
     collector.need(f"{read_safetensors.__module__}.read_safetensors")
     if deploy:
-        collector.need("modules._fuse.fuse")
+        collector.need("plugnas.modules._fuse.fuse")
     own = {
         "import sys", "from collections import OrderedDict", "from pathlib import Path",
         "import torch", "from torch import Tensor", "from torch import nn",
@@ -89,7 +89,7 @@ def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
 
 def _block(collector: Collector) -> str:
     """Return space's Block with a constructor that takes the modules themselves."""
-    from nas.export.source import class_text
+    from plugnas.nas.export.source import class_text
 
     return class_text(dotted(Block), without=collector.without, init=_BLOCK_INIT)
 

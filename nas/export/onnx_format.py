@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from nas.export.errors import ExportError
-from nas.export.pt2 import Program
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.pt2 import Program
 
 FILE = "model.onnx"
 OPSET = 20

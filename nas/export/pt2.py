@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.export.errors import ExportError
+from plugnas.nas.export.errors import ExportError
 
 FILE = "model.pt2"
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.export.errors import ExportError
-from nas.export.subject import Subject
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.subject import Subject
 
 FILE = "model_int8.pt2"
 TOLERANCE = 0.02  # of the largest output: the last bit of a rounding may fall either way

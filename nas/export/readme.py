@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from nas.export import quantize
-from nas.export.subject import Subject
-from nas.zoo_report import short
-from space import Part
-from space.network import BlockSpec, StemSpec
-from space.options import Choice
+from plugnas.nas.export import quantize
+from plugnas.nas.export.subject import Subject
+from plugnas.nas.zoo_report import short
+from plugnas.space import Part
+from plugnas.space.network import BlockSpec, StemSpec
+from plugnas.space.options import Choice
 
 FILE = "README.md"
 _COSTS = {

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
 
-from nas.export.errors import ExportError
+from plugnas.nas.export.errors import ExportError
 
-_ROOMS = ("modules", "space", "nas")
 # An error of the registry's is, where there is no registry, one of Python's own.
-_STANDS_FOR = {"modules.errors.RefusedError": "ValueError"}
+_STANDS_FOR = {"plugnas.modules.errors.RefusedError": "ValueError"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Collector:
     taken: set[str] = field(default_factory=set)
 
     def need(self, dotted: str) -> str:
-        """Collect a definition (``modules.attention.se.SqueezeExcitation``); return its name."""
+        """Collect a definition (``plugnas.modules.attention.se.SqueezeExcitation``); return its name."""
         if dotted in _STANDS_FOR:
             return _STANDS_FOR[dotted]
         if dotted in self.names:
@@ -116,7 +115,7 @@ class Collector:
 
 
 def _is_ours(dotted: str) -> bool:
-    return dotted.split(".")[0] in _ROOMS
+    return dotted.split(".")[0] == "plugnas"
 
 
 @cache

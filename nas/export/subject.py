@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import modules
-from nas.export.classifier import Classifier
-from space import Part, parts_of
-from space.options import Choice
-from space.parameter import Token
+from plugnas import modules
+from plugnas.nas.export.classifier import Classifier
+from plugnas.space import Part, parts_of
+from plugnas.space.options import Choice
+from plugnas.space.parameter import Token
 
 
 @dataclass(frozen=True)

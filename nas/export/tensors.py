@@ -11,14 +11,14 @@ import safetensors
 import safetensors.torch
 from torch import nn
 
-import modules
-from modules import PlugnasError
-from nas.export import hashes
-from nas.export.classifier import Classifier
-from nas.export.errors import ExportError
-from nas.export.subject import Subject
-from space import Network, parts_of
-from space.typed import convert
+from plugnas import modules
+from plugnas.modules import PlugnasError
+from plugnas.nas.export import hashes
+from plugnas.nas.export.classifier import Classifier
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.subject import Subject
+from plugnas.space import Network, parts_of
+from plugnas.space.typed import convert
 
 WEIGHTS, ARCHITECTURE = "model.safetensors", "architecture.json"
 _VERSION = 1

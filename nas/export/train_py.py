@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nas.export.expressions import literal
-from nas.export.subject import Subject
+from plugnas.nas.export.expressions import literal
+from plugnas.nas.export.subject import Subject
 
 FILE = "train.py"
 _CONSTANTS = {

@@ -13,15 +13,15 @@ import msgspec
 import torch
 from torch import nn
 
-from nas.data import Dataset
-from nas.export.errors import ExportError
-from nas.export.subject import Provenance
-from nas.export.tensors import read_weights
-from nas.front import Member
-from nas.front_report import RunView
-from nas.proxy import Recipe, default_confirmation, default_rungs, train
-from space import Network, parts_of
-from space.parameter import Token
+from plugnas.nas.data import Dataset
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.subject import Provenance
+from plugnas.nas.export.tensors import read_weights
+from plugnas.nas.front import Member
+from plugnas.nas.front_report import RunView
+from plugnas.nas.proxy import Recipe, default_confirmation, default_rungs, train
+from plugnas.space import Network, parts_of
+from plugnas.space.parameter import Token
 
 Notify = Callable[[str], None]
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from torch import nn
 
-import modules
-from modules import Entry, Site
-from modules._parts import BatchNorm2d
-from modules._registry import Setting
-from nas.export.errors import ExportError
-from nas.export.expressions import Call
-from space import Network, Part, adapters
-from space.network import Block, BlockSpec, ContextSpec, HeadSpec
-from space.options import Choice
+from plugnas import modules
+from plugnas.modules import Entry, Site
+from plugnas.modules._parts import BatchNorm2d
+from plugnas.modules._registry import Setting
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.expressions import Call
+from plugnas.space import Network, Part, adapters
+from plugnas.space.network import Block, BlockSpec, ContextSpec, HeadSpec
+from plugnas.space.options import Choice
 
 Need = Callable[[str], str]  # collects a definition by its dotted name, returns its name
 

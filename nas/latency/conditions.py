@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nas.latency.errors import LatencyError
+from plugnas.nas.latency.errors import LatencyError
 
 DTYPES = ("float32", "float16", "bfloat16")
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from nas.latency.anchors import NAMES
-from nas.latency.conditions import Conditions
-from nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
-from nas.latency.pieces import pieces_of_architectures, pieces_of_space
-from nas.latency.quiet import quiet
-from nas.latency.report import LatencyReport, report
-from nas.latency.rounds import anchor_timers, clocks_at_work, load, run_rounds, threads_set
-from nas.latency.session import Session, deploy_timer
-from nas.latency.settings import Settings
-from nas.latency.table import LatencyTable
-from space import Architecture, SearchSpace
+from plugnas.nas.latency.anchors import NAMES
+from plugnas.nas.latency.conditions import Conditions
+from plugnas.nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
+from plugnas.nas.latency.pieces import pieces_of_architectures, pieces_of_space
+from plugnas.nas.latency.quiet import quiet
+from plugnas.nas.latency.report import LatencyReport, report
+from plugnas.nas.latency.rounds import anchor_timers, clocks_at_work, load, run_rounds, threads_set
+from plugnas.nas.latency.session import Session, deploy_timer
+from plugnas.nas.latency.settings import Settings
+from plugnas.nas.latency.table import LatencyTable
+from plugnas.space import Architecture, SearchSpace
 
 CHECKS = 24  # whole networks that show what a table's predictions are worth
 FITTED = 12  # others, on which its scale is fitted

@@ -6,11 +6,11 @@ from collections.abc import Container, Iterator, Sequence
 
 import torch
 
-from modules import RefusedError
-from nas.latency.errors import LatencyError
-from space import Architecture, Parameter, Position, SearchSpace
-from space.network import Piece, Shape
-from space.parts import BLOCK_SLOTS
+from plugnas.modules import RefusedError
+from plugnas.nas.latency.errors import LatencyError
+from plugnas.space import Architecture, Parameter, Position, SearchSpace
+from plugnas.space.network import Piece, Shape
+from plugnas.space.parts import BLOCK_SLOTS
 
 Key = tuple[str, tuple[Shape, ...]]
 Pieces = dict[Key, Piece]

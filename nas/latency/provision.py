@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nas.job import LatencyConfig
-from nas.latency.measure import MAX_PIECES, measure_table
-from nas.latency.pieces import is_buildable, pieces_of_space
-from nas.latency.rounds import Progress
-from nas.latency.settings import Settings
-from nas.latency.table import LatencyTable
-from space import SearchSpace
-from space.network import Piece
+from plugnas.nas.job import LatencyConfig
+from plugnas.nas.latency.measure import MAX_PIECES, measure_table
+from plugnas.nas.latency.pieces import is_buildable, pieces_of_space
+from plugnas.nas.latency.rounds import Progress
+from plugnas.nas.latency.settings import Settings
+from plugnas.nas.latency.table import LatencyTable
+from plugnas.space import SearchSpace
+from plugnas.space.network import Piece
 
 
 def provide_table(

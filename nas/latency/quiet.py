@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nas.latency.errors import BusyMachineError, LatencyError
+from plugnas.nas.latency.errors import BusyMachineError, LatencyError
 
 _trainings = 0  # held by this process
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas.latency.anchors import SHAPE, anchors
-from nas.latency.conditions import Conditions, clocks
-from nas.latency.timers import Timer, timer
+from plugnas.nas.latency.anchors import SHAPE, anchors
+from plugnas.nas.latency.conditions import Conditions, clocks
+from plugnas.nas.latency.timers import Timer, timer
 
 WARM_UP = 3
 BLOCK = 16  # candidates that share one reading of the anchors

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-import modules
-from nas.latency.anchors import NAMES
-from nas.latency.conditions import Conditions
-from nas.latency.pieces import Key, Pieces
-from nas.latency.report import busy_reason, starved_reason
-from nas.latency.rounds import Progress, Samples, anchor_timers, run_rounds
-from nas.latency.statistics import kendall_tau, medians, relative_errors
-from nas.latency.table import LatencyTable
-from nas.latency.timers import Timer, clock_timer, timer
-from space import Architecture, SearchSpace
+from plugnas import modules
+from plugnas.nas.latency.anchors import NAMES
+from plugnas.nas.latency.conditions import Conditions
+from plugnas.nas.latency.pieces import Key, Pieces
+from plugnas.nas.latency.report import busy_reason, starved_reason
+from plugnas.nas.latency.rounds import Progress, Samples, anchor_timers, run_rounds
+from plugnas.nas.latency.statistics import kendall_tau, medians, relative_errors
+from plugnas.nas.latency.table import LatencyTable
+from plugnas.nas.latency.timers import Timer, clock_timer, timer
+from plugnas.space import Architecture, SearchSpace
 
 GROUP = 512  # pieces alive at a time
 GROUP_WEIGHTS = 2**27  # and parameters

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nas.latency.conditions import Conditions
-from nas.latency.errors import LatencyError
-from nas.latency.rounds import Progress
+from plugnas.nas.latency.conditions import Conditions
+from plugnas.nas.latency.errors import LatencyError
+from plugnas.nas.latency.rounds import Progress
 
 LIMIT = 0.05  # relative standard error above which nothing is ranked
 

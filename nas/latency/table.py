@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from nas.latency.conditions import Conditions
-from nas.latency.errors import ForeignTableError, LatencyError
-from nas.latency.pieces import Key, key_of
-from space import Part
-from space.network import Piece
+from plugnas.nas.latency.conditions import Conditions
+from plugnas.nas.latency.errors import ForeignTableError, LatencyError
+from plugnas.nas.latency.pieces import Key, key_of
+from plugnas.space import Part
+from plugnas.space.network import Piece
 
 VERSION = 2  # 1 held whole parts
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nas.latency.conditions import FORMATS, Conditions
+from plugnas.nas.latency.conditions import FORMATS, Conditions
 
 Forward = Callable[..., Any]
 

@@ -1,10 +1,10 @@
 """The cheap training that stands in for the real one."""
 
-from nas.proxy.defaults import default_confirmation, default_rungs
-from nas.proxy.evaluator import Proxy
-from nas.proxy.machine import DeviceError, resolve_device, seeded
-from nas.proxy.recipe import Recipe, RecipeError
-from nas.proxy.training import Training, train
+from plugnas.nas.proxy.defaults import default_confirmation, default_rungs
+from plugnas.nas.proxy.evaluator import Proxy
+from plugnas.nas.proxy.machine import DeviceError, resolve_device, seeded
+from plugnas.nas.proxy.recipe import Recipe, RecipeError
+from plugnas.nas.proxy.training import Training, train
 
 __all__ = [
     "DeviceError",

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nas.data import Dataset
-from nas.proxy.recipe import Recipe, RecipeError
+from plugnas.nas.data import Dataset
+from plugnas.nas.proxy.recipe import Recipe, RecipeError
 
 
 @dataclass(frozen=True)

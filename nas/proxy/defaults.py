@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from nas.data import Dataset
-from nas.proxy.recipe import Recipe
+from plugnas.nas.data import Dataset
+from plugnas.nas.proxy.recipe import Recipe
 
 _SMALL = 12  # pixels: below this, averaging or shifting an image loses what it shows
 _TINY_IMAGES = Recipe(batch_size=32, shift=0, label_smoothing=0.1, validation_images=2000)

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas.data import Dataset, DataSpec, load, parse
-from nas.proxy.batches import Batches
-from nas.proxy.defaults import default_rungs
-from nas.proxy.machine import (
+from plugnas.nas.data import Dataset, DataSpec, load, parse
+from plugnas.nas.proxy.batches import Batches
+from plugnas.nas.proxy.defaults import default_rungs
+from plugnas.nas.proxy.machine import (
     give_memory_back,
     keep_memory,
     resolve_device,
@@ -24,12 +24,12 @@ from nas.proxy.machine import (
     seeded,
     threads,
 )
-from nas.proxy.recipe import Recipe, RecipeError
-from nas.proxy.states import StateFile
-from nas.proxy.training import train
-from nas.proxy.zero_cost import zero_cost
-from nas.records import Task
-from space import Architecture, SearchSpace
+from plugnas.nas.proxy.recipe import Recipe, RecipeError
+from plugnas.nas.proxy.states import StateFile
+from plugnas.nas.proxy.training import train
+from plugnas.nas.proxy.zero_cost import zero_cost
+from plugnas.nas.records import Task
+from plugnas.space import Architecture, SearchSpace
 
 Build = Callable[[Architecture], nn.Module]
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from modules import PlugnasError
-from nas.threads import threads
+from plugnas.modules import PlugnasError
+from plugnas.nas.threads import threads
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _GAIN = 1.25  # bf16 must be this much faster, so that noise does not decide

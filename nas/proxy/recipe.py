@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from modules import PlugnasError, did_you_mean
-from nas.proxy.zero_cost import SCORES
+from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.proxy.zero_cost import SCORES
 
 
 class RecipeError(PlugnasError, ValueError):

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas.data import DataError, Dataset
-from nas.data.split import stratified
-from nas.proxy.batches import Batches, steps_per_epoch
-from nas.proxy.machine import (
+from plugnas.nas.data import DataError, Dataset
+from plugnas.nas.data.split import stratified
+from plugnas.nas.proxy.batches import Batches, steps_per_epoch
+from plugnas.nas.proxy.machine import (
     deterministic,
     random_state,
     resolve_device,
@@ -24,9 +24,9 @@ from nas.proxy.machine import (
     seeded,
     threads,
 )
-from nas.proxy.recipe import Recipe
-from nas.proxy.sgd import FusedSGD
-from nas.proxy.states import StateFile
+from plugnas.nas.proxy.recipe import Recipe
+from plugnas.nas.proxy.sgd import FusedSGD
+from plugnas.nas.proxy.states import StateFile
 
 _SCORE_BATCH = 128  # as fast as any more, and no more memory than a training step of 64
 

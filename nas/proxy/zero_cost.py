@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from modules import PlugnasError, did_you_mean
+from plugnas.modules import PlugnasError, did_you_mean
 
 _aten = torch.ops.aten
 _RECTIFIERS = (

@@ -1,5 +1,5 @@
 """The report of a run: one HTML file that holds everything and asks nobody for anything."""
 
-from nas.report.page import page
+from plugnas.nas.report.page import page
 
 __all__ = ["page"]

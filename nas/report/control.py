@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from modules import PlugnasError
-from nas.box import Box
-from nas.confirm.outcome import paths
-from nas.front_report import RunView
-from nas.ledger import read
-from nas.listed import read_all
-from nas.records import Measurement
-from nas.report.history import points_of, shuffled, trace
+from plugnas.modules import PlugnasError
+from plugnas.nas.box import Box
+from plugnas.nas.confirm.outcome import paths
+from plugnas.nas.front_report import RunView
+from plugnas.nas.ledger import read
+from plugnas.nas.listed import read_all
+from plugnas.nas.records import Measurement
+from plugnas.nas.report.history import points_of, shuffled, trace
 
 NONE = (
     "No random search to compare with yet. Either run the same job with `sampler: random` and give "

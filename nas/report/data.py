@@ -9,19 +9,19 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from modules import PlugnasError
-from nas import confirm
-from nas import front as fronts
-from nas.explain.report import explain_run
-from nas.front import Member
-from nas.front_report import RunView, modules_of
-from nas.latency_note import latency_note
-from nas.ledger import read
-from nas.preparation import cost_model
-from nas.records import Measurement
-from nas.report.control import history
-from nas.summary import culprits, kinds
-from space.options import Choice
+from plugnas.modules import PlugnasError
+from plugnas.nas import confirm
+from plugnas.nas import front as fronts
+from plugnas.nas.explain.report import explain_run
+from plugnas.nas.front import Member
+from plugnas.nas.front_report import RunView, modules_of
+from plugnas.nas.latency_note import latency_note
+from plugnas.nas.ledger import read
+from plugnas.nas.preparation import cost_model
+from plugnas.nas.records import Measurement
+from plugnas.nas.report.control import history
+from plugnas.nas.summary import culprits, kinds
+from plugnas.space.options import Choice
 
 SHOWN = ("flops", "params", "latency_ms", "memory", "macs", "elementwise")
 
@@ -140,7 +140,7 @@ def _add_confirmation(networks: list[dict[str, Any]], found: confirm.Confirmatio
 
 
 def _confirmation(found: confirm.Confirmation) -> dict[str, Any]:
-    from nas.confirm.text import verdicts
+    from plugnas.nas.confirm.text import verdicts
 
     return {**found.to_dict(), "verdicts": verdicts(found)}
 

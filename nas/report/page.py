@@ -6,8 +6,8 @@ import html
 import json
 from importlib import resources
 
-from nas.front_report import RunView
-from nas.report.data import gather
+from plugnas.nas.front_report import RunView
+from plugnas.nas.report.data import gather
 
 SCRIPTS = ("chart.js", "front.js", "network.js", "evidence.js", "record.js", "main.js")
 
@@ -32,7 +32,7 @@ def embedded(data: object) -> str:
 
 
 def _text(name: str) -> str:
-    return resources.files("nas.report").joinpath("assets", name).read_text(encoding="utf-8")
+    return resources.files("plugnas.nas.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 __all__ = ["embedded", "page"]

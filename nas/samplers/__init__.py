@@ -7,16 +7,16 @@ import re
 from importlib import import_module
 from typing import Any
 
-from modules import did_you_mean
-from nas.samplers.problem import Problem, ProblemError, Sampler, SpaceExhausted
+from plugnas.modules import did_you_mean
+from plugnas.nas.samplers.problem import Problem, ProblemError, Sampler, SpaceExhausted
 
 NAMES = ("predictor", "evolution", "random", "tpe", "nsga2", "nsga3", "gp", "grid")
 """Samplers by name; ``predictor`` is the default."""
 
 _OWN = {
-    "predictor": ("nas.samplers.predictor", "Predictor"),
-    "evolution": ("nas.samplers.evolution", "Evolution"),
-    "random": ("nas.samplers.random_search", "RandomSearch"),
+    "predictor": ("plugnas.nas.samplers.predictor", "Predictor"),
+    "evolution": ("plugnas.nas.samplers.evolution", "Evolution"),
+    "random": ("plugnas.nas.samplers.random_search", "RandomSearch"),
 }
 
 __all__ = [
@@ -39,7 +39,7 @@ def create(name: str, problem: Problem, **options: Any) -> Sampler:
         raise ProblemError(
             f"no sampler `{name}`{did_you_mean(name, NAMES)} (there are: {', '.join(NAMES)})"
         )
-    module, kind = _OWN.get(name, ("nas.samplers.optuna_backend", "OptunaBackend"))
+    module, kind = _OWN.get(name, ("plugnas.nas.samplers.optuna_backend", "OptunaBackend"))
     make = getattr(import_module(module), kind)
     try:
         return make(problem, **options) if name in _OWN else make(name, problem, **options)
@@ -57,5 +57,5 @@ def create(name: str, problem: Problem, **options: Any) -> Sampler:
 
 def __getattr__(name: str) -> Any:
     if name == "PredictorSampler":  # imports Optuna
-        return import_module("nas.samplers.optuna_backend").PredictorSampler
-    raise AttributeError(f"module 'nas.samplers' has no attribute {name!r}")
+        return import_module("plugnas.nas.samplers.optuna_backend").PredictorSampler
+    raise AttributeError(f"module 'plugnas.nas.samplers' has no attribute {name!r}")

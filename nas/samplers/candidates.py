@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.samplers.problem import Problem
-from nas.samplers.supply import Supply
+from plugnas.nas.samplers.problem import Problem
+from plugnas.nas.samplers.supply import Supply
 
 Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]

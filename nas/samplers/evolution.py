@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.pareto import crowding, non_dominated
-from nas.records import Measurement
-from nas.samplers.problem import Problem, ProblemError
-from nas.samplers.supply import Supply
-from space import Architecture
+from plugnas.nas.pareto import crowding, non_dominated
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers.problem import Problem, ProblemError
+from plugnas.nas.samplers.supply import Supply
+from plugnas.space import Architecture
 
 Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from nas.samplers.problem import Problem
+from plugnas.nas.samplers.problem import Problem
 
 Codes = NDArray[np.int16]
 Floats = NDArray[np.float32]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from nas.cost import FunctionCost
-from nas.records import Measurement
-from nas.samplers.predictor import Predictor
-from nas.samplers.problem import Problem
-from space import Architecture, SearchSpace, SpaceError
+from plugnas.nas.cost import FunctionCost
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers.predictor import Predictor
+from plugnas.nas.samplers.problem import Problem
+from plugnas.space import Architecture, SearchSpace, SpaceError
 
 Cost = Callable[[Mapping[str, Any]], float]
 

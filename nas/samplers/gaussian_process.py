@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from nas.samplers.features import Embedding, Features, Floats, Rows, affinity, embed
+from plugnas.nas.samplers.features import Embedding, Features, Floats, Rows, affinity, embed
 
 Doubles = NDArray[np.float64]
 

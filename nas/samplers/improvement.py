@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.pareto import non_dominated
-from nas.samplers.warp import Warp
+from plugnas.nas.pareto import non_dominated
+from plugnas.nas.samplers.warp import Warp
 
 Doubles = NDArray[np.float64]
 

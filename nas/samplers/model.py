@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.records import Measurement
-from nas.samplers.features import Features, Rows
-from nas.samplers.gaussian_process import Hyperparameters, Posterior
-from nas.samplers.observations import Observations
-from nas.samplers.problem import Problem
-from nas.samplers.warp import SLACKS, Warp
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers.features import Features, Rows
+from plugnas.nas.samplers.gaussian_process import Hyperparameters, Posterior
+from plugnas.nas.samplers.observations import Observations
+from plugnas.nas.samplers.problem import Problem
+from plugnas.nas.samplers.warp import SLACKS, Warp
 
 Doubles = NDArray[np.float64]
 

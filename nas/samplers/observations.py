@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.records import Measurement
-from nas.samplers.features import Features, Rows
-from nas.samplers.problem import Problem
-from nas.samplers.warp import Warp
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers.features import Features, Rows
+from plugnas.nas.samplers.problem import Problem
+from plugnas.nas.samplers.warp import Warp
 
 Doubles = NDArray[np.float64]
 

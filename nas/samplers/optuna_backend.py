@@ -19,13 +19,13 @@ from optuna.samplers import BaseSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas.records import Measurement
-from nas.samplers.ability import check_ability
-from nas.samplers.follower import Follower
-from nas.samplers.optuna_kinds import KINDS, Grid
-from nas.samplers.problem import Problem, ProblemError, SpaceExhausted
-from nas.samplers.supply import Supply
-from space import Architecture, SearchSpace
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers.ability import check_ability
+from plugnas.nas.samplers.follower import Follower
+from plugnas.nas.samplers.optuna_kinds import KINDS, Grid
+from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
+from plugnas.nas.samplers.supply import Supply
+from plugnas.space import Architecture, SearchSpace
 
 _TRIES = 20  # suggestions that may fall outside the budget at one ask
 _INTS = 64  # values up to which an int parameter counts as a list of choices

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.records import Measurement
-from nas.samplers.candidates import first_round, next_round, spread
-from nas.samplers.model import PENDING, Model
-from nas.samplers.problem import Problem, ProblemError, SpaceExhausted
-from nas.samplers.question import Question
-from nas.samplers.supply import Supply
-from nas.samplers.table import Table
-from space import Architecture
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers.candidates import first_round, next_round, spread
+from plugnas.nas.samplers.model import PENDING, Model
+from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
+from plugnas.nas.samplers.question import Question
+from plugnas.nas.samplers.supply import Supply
+from plugnas.nas.samplers.table import Table
+from plugnas.space import Architecture
 
 Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from modules import PlugnasError, did_you_mean
-from nas.pareto import DIRECTIONS
-from space import Architecture, SearchSpace
+from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.pareto import DIRECTIONS
+from plugnas.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
-    from nas.cost import CostModel
-    from nas.records import Measurement
+    from plugnas.nas.cost import CostModel
+    from plugnas.nas.records import Measurement
 
 
 class ProblemError(PlugnasError):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.pareto import non_dominated
-from nas.samplers.features import Rows
-from nas.samplers.improvement import Belief, expected_improvement
-from nas.samplers.model import Model, posterior_of
-from nas.samplers.warp import Warp
+from plugnas.nas.pareto import non_dominated
+from plugnas.nas.samplers.features import Rows
+from plugnas.nas.samplers.improvement import Belief, expected_improvement
+from plugnas.nas.samplers.model import Model, posterior_of
+from plugnas.nas.samplers.warp import Warp
 
 Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]

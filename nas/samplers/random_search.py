@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from nas.records import Measurement
-from nas.samplers.problem import Problem
-from nas.samplers.supply import Supply
-from space import Architecture
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers.problem import Problem
+from plugnas.nas.samplers.supply import Supply
+from plugnas.space import Architecture
 
 
 class RandomSearch:

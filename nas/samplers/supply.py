@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.samplers.problem import Problem, ProblemError, SpaceExhausted
-from space import Architecture
+from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
+from plugnas.space import Architecture
 
 Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]

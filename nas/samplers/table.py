@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.samplers.features import Embedding, Floats
-from nas.samplers.gaussian_process import Posterior
-from nas.samplers.model import posterior_of
-from nas.samplers.question import Question
-from nas.samplers.supply import Supply
+from plugnas.nas.samplers.features import Embedding, Floats
+from plugnas.nas.samplers.gaussian_process import Posterior
+from plugnas.nas.samplers.model import posterior_of
+from plugnas.nas.samplers.question import Question
+from plugnas.nas.samplers.supply import Supply
 
 Doubles = NDArray[np.float64]
 

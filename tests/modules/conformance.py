@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modules import Entry, Site
+from plugnas.modules import Entry, Site
 
 _MAPS = [Site(16, 7, 9), Site(12, 1, 1), Site(32, 16, 16), Site(10, 5, 2)]
 _OPERATORS = [

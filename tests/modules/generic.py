@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-import modules
+from plugnas import modules
 
 
 def generic(module: nn.Module, seed: int = 0) -> nn.Module:

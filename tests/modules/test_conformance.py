@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import modules
+from plugnas import modules
 from tests.modules import conformance as c
 
 ENTRIES = modules.entries()

@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 import torch
 
-import modules
+from plugnas import modules
 import tests.modules.examples
 
 EXAMPLES = [

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-import modules
-from modules import _parts
-from modules._fuse import can_fold, fold
+from plugnas import modules
+from plugnas.modules import _parts
+from plugnas.modules._fuse import can_fold, fold
 
 RTOL = 1e-9
 NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}

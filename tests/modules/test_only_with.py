@@ -7,8 +7,8 @@ import itertools
 import pytest
 import torch
 
-import modules
-from modules import Entry, Site
+from plugnas import modules
+from plugnas.modules import Entry, Site
 from tests.modules import conformance as c
 
 ENTRIES = [entry for entry in modules.entries() if entry.choices]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-import modules
-from modules import DeclarationError, Site, UnknownModuleError
+from plugnas import modules
+from plugnas.modules import DeclarationError, Site, UnknownModuleError
 
 
 def _declare(key="fresh_key", cls=None, **changes):

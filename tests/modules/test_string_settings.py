@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import modules
+from plugnas import modules
 from tests.modules import conformance as c
 
 STRINGS = [
@@ -27,7 +27,7 @@ def test_unknown_string_is_refused_with_what_is_known(entry, name):
 
 
 def test_the_closest_is_suggested():
-    from modules.attention.scse import SCSE
+    from plugnas.modules.attention.scse import SCSE
 
     with pytest.raises(modules.RefusedError, match="did you mean `spatial`"):
         SCSE(8, mode="spacial")

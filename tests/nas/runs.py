@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from nas.ledger import Ledger
-from nas.records import Measurement, Task
-from nas.samplers import Problem, SpaceExhausted
-from nas.study import Study, about
-from space import Architecture, SearchSpace
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.records import Measurement, Task
+from plugnas.nas.samplers import Problem, SpaceExhausted
+from plugnas.nas.study import Study, about
+from plugnas.space import Architecture, SearchSpace
 
 CHOICES = {f"layer{i}": ["id", "conv", "mb3", "mb6"] for i in range(4)}
 SPACE = SearchSpace(CHOICES)

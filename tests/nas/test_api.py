@@ -7,9 +7,9 @@ import math
 
 import pytest
 
-import nas
-from modules import PlugnasError
-from space import SearchSpace
+from plugnas import nas
+from plugnas.modules import PlugnasError
+from plugnas.space import SearchSpace
 
 CHOICES = {f"layer{i}": ["id", "mb3", "mb6"] for i in range(4)}
 VALUE = {"id": 0.0, "mb3": 0.1, "mb6": 0.15}

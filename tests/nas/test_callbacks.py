@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nas.callbacks import CallbackError, listeners, parse, scalars
-from nas.drive import drive
-from nas.evaluation import measure
-from nas.executors import SerialExecutor
+from plugnas.nas.callbacks import CallbackError, listeners, parse, scalars
+from plugnas.nas.drive import drive
+from plugnas.nas.evaluation import measure
+from plugnas.nas.executors import SerialExecutor
 from tests.nas.runs import Table, study
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from nas.dashboard import DashboardError, optuna, serve, storage_of
-from nas.drive import drive
-from nas.executors import SerialExecutor
-from nas.ledger import Ledger
-from nas.records import Measurement
-from nas.status import StatusError
-from space import SearchSpace
+from plugnas.nas.dashboard import DashboardError, optuna, serve, storage_of
+from plugnas.nas.drive import drive
+from plugnas.nas.executors import SerialExecutor
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.records import Measurement
+from plugnas.nas.status import StatusError
+from plugnas.space import SearchSpace
 from tests.nas.runs import CHOICES, Table, found, study
 from tests.nas.test_executors import ids
 

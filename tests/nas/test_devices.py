@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from modules import PlugnasError
-from nas.drive import drive
-from nas.executors import LocalExecutor
-from nas.job import parse
-from nas.job_workers import device_of
-from nas.records import Task
+from plugnas.modules import PlugnasError
+from plugnas.nas.drive import drive
+from plugnas.nas.executors import LocalExecutor
+from plugnas.nas.job import parse
+from plugnas.nas.job_workers import device_of
+from plugnas.nas.records import Task
 from tests.nas.runs import study
 
 SPACE = {"space": {"stages": [{"width": [4, 8]}]}}

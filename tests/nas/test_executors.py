@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from nas import executors
-from nas.drive import drive
-from nas.executors import ExecutorError, LocalExecutor, SerialExecutor
-from nas.records import Task
-from nas.study import Study
+from plugnas.nas import executors
+from plugnas.nas.drive import drive
+from plugnas.nas.executors import ExecutorError, LocalExecutor, SerialExecutor
+from plugnas.nas.records import Task
+from plugnas.nas.study import Study
 from tests.nas.runs import Table, broken_factory, found, study
 
 
@@ -174,8 +174,8 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script.write_text(
         "from pathlib import Path\n"
-        "from nas.drive import drive\n"
-        "from nas.executors import LocalExecutor\n"
+        "from plugnas.nas.drive import drive\n"
+        "from plugnas.nas.executors import LocalExecutor\n"
         "from tests.nas.runs import Table, study\n"
         "if __name__ == '__main__':\n"
         f"    table = Table(seconds=600, log=Path({str(log)!r}))\n"

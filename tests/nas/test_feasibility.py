@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nas.cost import FunctionCost, NetworkCost
-from nas.feasibility import BudgetError, cheapest, check_budget, least
-from space import SearchSpace
+from plugnas.nas.cost import FunctionCost, NetworkCost
+from plugnas.nas.feasibility import BudgetError, cheapest, check_budget, least
+from plugnas.space import SearchSpace
 
 PLAIN = SearchSpace({f"x{i}": [5, 3, 9, 7] for i in range(12)})
 COST = FunctionCost(lambda a: {"flops": float(sum(a.values.values()))}, ("flops",), PLAIN)

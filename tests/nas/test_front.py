@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from modules import PlugnasError
-from nas import front as fronts
-from nas.front import PickError
-from nas.records import Measurement
-from space import SearchSpace
+from plugnas.modules import PlugnasError
+from plugnas.nas import front as fronts
+from plugnas.nas.front import PickError
+from plugnas.nas.records import Measurement
+from plugnas.space import SearchSpace
 
 SPACE = SearchSpace({"a": [str(i) for i in range(30)]})
 OBJECTIVES = {"accuracy": "max", "flops": "min"}

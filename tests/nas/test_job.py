@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nas import job as jobs
-from space import ConfigError, SearchSpace
+from plugnas.nas import job as jobs
+from plugnas.space import ConfigError, SearchSpace
 
 MINIMAL = {"space": {"stages": [{"width": 8}]}}
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

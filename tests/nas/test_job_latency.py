@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from nas import job as jobs
-from nas.job_run import run_job
-from nas.latency import LatencyTable, Settings, measure_table
-from space import SearchSpace
+from plugnas.nas import job as jobs
+from plugnas.nas.job_run import run_job
+from plugnas.nas.latency import LatencyTable, Settings, measure_table
+from plugnas.space import SearchSpace
 
 SPACE = {
     "stem": {"width": 4},
@@ -45,7 +45,7 @@ def _run(tmp_path, changes):
 
 
 def test_the_table_stays_with_the_run_and_the_front_is_measured_whole(table, tmp_path, monkeypatch):
-    monkeypatch.setattr("nas.latency.provision.measure_table", lambda *_, **__: table)
+    monkeypatch.setattr("plugnas.nas.latency.provision.measure_table", lambda *_, **__: table)
     result, said = _run(tmp_path, {})
     assert LatencyTable.load(tmp_path / "run" / "latency.json") == table
     space = SearchSpace.from_config(jobs.parse(JOB).space, (1, 8, 8), 10)

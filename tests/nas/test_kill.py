@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from nas.drive import drive
-from nas.executors import SerialExecutor
-from nas.ledger import read
-from nas.lock import LockError, RunLock
+from plugnas.nas.drive import drive
+from plugnas.nas.executors import SerialExecutor
+from plugnas.nas.ledger import read
+from plugnas.nas.lock import LockError, RunLock
 from tests.nas.runs import Table, found, lines_in, open_gate, study
 from tests.nas.test_executors import environment
 
 DRIVER = """
 import sys, warnings
 from pathlib import Path
-from nas.drive import drive
-from nas.executors import LocalExecutor, SerialExecutor
-from nas.ledger import LedgerWarning
-from nas.lock import RunLock
+from plugnas.nas.drive import drive
+from plugnas.nas.executors import LocalExecutor, SerialExecutor
+from plugnas.nas.ledger import LedgerWarning
+from plugnas.nas.lock import RunLock
 from tests.nas.runs import Table, study
 
 def main(run_dir, kind, trials):
@@ -104,13 +104,13 @@ import sys
 from pathlib import Path
 
 def main(run_dir, trials):  # what it imports, the workers need not
-    from nas.cost import FunctionCost
-    from nas.drive import drive
-    from nas.executors import LocalExecutor
-    from nas.ledger import Ledger
-    from nas.samplers import create
-    from nas.study import Study
-    from space import SearchSpace
+    from plugnas.nas.cost import FunctionCost
+    from plugnas.nas.drive import drive
+    from plugnas.nas.executors import LocalExecutor
+    from plugnas.nas.ledger import Ledger
+    from plugnas.nas.samplers import create
+    from plugnas.nas.study import Study
+    from plugnas.space import SearchSpace
     from tests.nas.runs import CountCost, Table, problem
 
     space = SearchSpace({f"layer{i}": ["id", "conv", "mb3", "mb6"] for i in range(6)})

@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from nas import plot
-from nas.labels import around, places
-from nas.plot import Picture, Point, draw
+from plugnas.nas import plot
+from plugnas.nas.labels import around, places
+from plugnas.nas.plot import Picture, Point, draw
 
 AREA = (0.0, 0.0, 1000.0, 1000.0)
 

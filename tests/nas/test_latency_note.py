@@ -6,18 +6,18 @@ import json
 
 import pytest
 
-from nas.cost import NetworkCost
-from nas.explain.report import explain_run
-from nas.front_report import RunView, to_text
-from nas.latency import LatencyTable
-from nas.latency.conditions import Conditions
-from nas.latency.pieces import pieces_of_architectures
-from nas.latency_note import latency_note
-from nas.ledger import Ledger
-from nas.records import Measurement
-from nas.report.data import gather
-from nas.report.files import picture
-from nas.run_directory import RunDirectory
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.explain.report import explain_run
+from plugnas.nas.front_report import RunView, to_text
+from plugnas.nas.latency import LatencyTable
+from plugnas.nas.latency.conditions import Conditions
+from plugnas.nas.latency.pieces import pieces_of_architectures
+from plugnas.nas.latency_note import latency_note
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.records import Measurement
+from plugnas.nas.report.data import gather
+from plugnas.nas.report.files import picture
+from plugnas.nas.run_directory import RunDirectory
 from tests.nas.report.synthetic_run import make_run
 
 SPACE = {

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.drive import drive
-from nas.executors import SerialExecutor
-from nas.ledger import Ledger, LedgerError, LedgerWarning, read
-from nas.records import Measurement
-from space import SearchSpace
+from plugnas.nas.drive import drive
+from plugnas.nas.executors import SerialExecutor
+from plugnas.nas.ledger import Ledger, LedgerError, LedgerWarning, read
+from plugnas.nas.records import Measurement
+from plugnas.space import SearchSpace
 from tests.nas.runs import CHOICES, SPACE, CountCost, Table, found, study
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from nas.lock import LockError, RunLock, holder
+from plugnas.nas.lock import LockError, RunLock, holder
 
 HOLD = """
 import sys, time
-from nas.lock import RunLock
+from plugnas.nas.lock import RunLock
 lock = RunLock(sys.argv[1])
 print("held", flush=True)
 time.sleep(600)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas import pareto
+from plugnas.nas import pareto
 
 MAX_MIN = ("max", "min")
 

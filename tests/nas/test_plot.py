@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas import plot
-from nas.plot import BLUE, ORANGE, RED, Picture, Point, draw, error_floor, figure_text
+from plugnas.nas import plot
+from plugnas.nas.plot import BLUE, ORANGE, RED, Picture, Point, draw, error_floor, figure_text
 
 
 def points(accuracies, low=1e4, high=1e6):

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.cli import status as command
-from nas.drive import drive
-from nas.executors import SerialExecutor
-from nas.lock import RunLock
-from nas.progress import Progress, _clock
-from nas.records import Measurement
-from nas.status import StatusError, as_dict, as_text, status
-from nas.summary import kind, kinds, summarise
+from plugnas.nas.cli import status as command
+from plugnas.nas.drive import drive
+from plugnas.nas.executors import SerialExecutor
+from plugnas.nas.lock import RunLock
+from plugnas.nas.progress import Progress, _clock
+from plugnas.nas.records import Measurement
+from plugnas.nas.status import StatusError, as_dict, as_text, status
+from plugnas.nas.summary import kind, kinds, summarise
 from tests.nas.runs import SPACE, Table, accuracy, study
 from tests.nas.test_executors import ids
 

@@ -14,20 +14,20 @@ from typing import Any
 
 import pytest
 
-from nas import executors
-from nas.callbacks import CallbackError
-from nas.drive import Event, drive
-from nas.executors import Executor, ExecutorError, SerialExecutor
-from nas.job import parse
-from nas.job_run import run_job
-from nas.records import Measurement, Task
-from nas.study import Study
+from plugnas.nas import executors
+from plugnas.nas.callbacks import CallbackError
+from plugnas.nas.drive import Event, drive
+from plugnas.nas.executors import Executor, ExecutorError, SerialExecutor
+from plugnas.nas.job import parse
+from plugnas.nas.job_run import run_job
+from plugnas.nas.records import Measurement, Task
+from plugnas.nas.study import Study
 from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, study
 from tests.nas.test_executors import ids
 
 ray = pytest.importorskip("ray")
-_require_listener = pytest.importorskip("nas.executors.ray_executor")._require_listener
-cluster_executor = pytest.importorskip("nas.executors.cluster")
+_require_listener = pytest.importorskip("plugnas.nas.executors.ray_executor")._require_listener
+cluster_executor = pytest.importorskip("plugnas.nas.executors.cluster")
 
 # Ray 2.60 leaves sockets, files and processes to the garbage collector and warns about its own
 # future; none of it is ours to mend.
@@ -285,8 +285,8 @@ def test_unknown_callback_and_missing_library(monkeypatch: pytest.MonkeyPatch) -
 def test_ray_is_imported_only_when_asked_for_and_its_absence_is_explained() -> None:
     code = (
         "import sys\n"
-        "import nas.callbacks, nas.drive\n"
-        "from nas import executors\n"
+        "import plugnas.nas.callbacks, plugnas.nas.drive\n"
+        "from plugnas.nas import executors\n"
         "print('ray' in sys.modules)\n"
         "sys.modules['ray'] = None\n"
         "try: executors.create('ray', None)\n"

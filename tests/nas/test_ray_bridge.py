@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nas.executors import bridge as bridges
-from nas.executors.bridge import FALSE_STARTS, PATIENCE, Bridge
-from nas.executors.deaths import Death, death_of, is_of_ray, reason_of
-from nas.records import Task
+from plugnas.nas.executors import bridge as bridges
+from plugnas.nas.executors.bridge import FALSE_STARTS, PATIENCE, Bridge
+from plugnas.nas.executors.deaths import Death, death_of, is_of_ray, reason_of
+from plugnas.nas.records import Task
 from tests.nas.runs import study
 
 

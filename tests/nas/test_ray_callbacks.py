@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from nas import executors
-from nas.callbacks import CallbackError, of_ray
-from nas.drive import drive
-from nas.study import Study
+from plugnas.nas import executors
+from plugnas.nas.callbacks import CallbackError, of_ray
+from plugnas.nas.drive import drive
+from plugnas.nas.study import Study
 from tests.nas.runs import CountCost, Table, study
 
 ray = pytest.importorskip("ray")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from nas.cost import FunctionCost
-from nas.ledger import Ledger
-from nas.records import Measurement, Task
-from nas.rungs import RungError, Rungs
-from nas.samplers import Problem, create
-from nas.study import Study
-from space import SearchSpace
+from plugnas.nas.cost import FunctionCost
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.records import Measurement, Task
+from plugnas.nas.rungs import RungError, Rungs
+from plugnas.nas.samplers import Problem, create
+from plugnas.nas.study import Study
+from plugnas.space import SearchSpace
 
 SPACE = SearchSpace({"size": list(range(1, 28))})
 PROBLEM = Problem(

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.cost import FunctionCost
-from nas.drive import drive
-from nas.evaluation import failed, measure
-from nas.executors import SerialExecutor
-from nas.ledger import Ledger, LedgerWarning
-from nas.listed import Listed
-from nas.records import Measurement, Task
-from nas.samplers import create
-from nas.study import Study, StudyError
-from space import Architecture, SearchSpace
+from plugnas.nas.cost import FunctionCost
+from plugnas.nas.drive import drive
+from plugnas.nas.evaluation import failed, measure
+from plugnas.nas.executors import SerialExecutor
+from plugnas.nas.ledger import Ledger, LedgerWarning
+from plugnas.nas.listed import Listed
+from plugnas.nas.records import Measurement, Task
+from plugnas.nas.samplers import create
+from plugnas.nas.study import Study, StudyError
+from plugnas.space import Architecture, SearchSpace
 from tests.nas.runs import SPACE, CountCost, Draws, Table, accuracy, found, problem, study
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import modules
-from modules import PlugnasError, Site
-from nas import zoo_report
+from plugnas import modules
+from plugnas.modules import PlugnasError, Site
+from plugnas.nas import zoo_report
 
 PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-import modules
-from modules import Site
-from space import SearchSpace, adapters
+from plugnas import modules
+from plugnas.modules import Site
+from plugnas.space import SearchSpace, adapters
 
 
 def test_tokens_are_the_pixels_row_by_row():

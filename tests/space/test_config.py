@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from modules import PlugnasError
-from space import SearchSpace
+from plugnas.modules import PlugnasError
+from plugnas.space import SearchSpace
 
 STAGES = [{"width": 8}]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-import modules
-from space import SearchSpace, SpaceError, parts_of
+from plugnas import modules
+from plugnas.space import SearchSpace, SpaceError, parts_of
 
 JOB = {
     "stem": {"width": [8, 16]},

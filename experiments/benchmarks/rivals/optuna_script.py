@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from space import SearchSpace
+from plugnas.space import SearchSpace
 
 MEAN, STD = (0.491, 0.482, 0.446), (0.247, 0.243, 0.262)
 

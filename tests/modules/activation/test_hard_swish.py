@@ -2,8 +2,8 @@
 
 import torch
 
-import modules
-from modules.activation.hard_swish import HardSigmoid, HardSwish
+from plugnas import modules
+from plugnas.modules.activation.hard_swish import HardSigmoid, HardSwish
 
 VALUES = [-5.0, -3.0, -1.5, 0.0, 1.5, 3.0, 7.0]
 

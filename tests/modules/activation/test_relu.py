@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.activation.relu import ReLU
+from plugnas.modules.activation.relu import ReLU
 
 
 def test_values():

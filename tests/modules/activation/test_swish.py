@@ -4,8 +4,8 @@ import math
 
 import torch
 
-import modules
-from modules.activation.swish import Swish
+from plugnas import modules
+from plugnas.modules.activation.swish import Swish
 
 
 def test_equals_silu():

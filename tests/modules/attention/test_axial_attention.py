@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from modules.attention.axial_attention import AxialAttention
+from plugnas.modules.attention.axial_attention import AxialAttention
 from tests.modules.generic import generic, rand
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
-import modules
-from modules.attention.bam import BAM
+from plugnas import modules
+from plugnas.modules.attention.bam import BAM
 from tests.modules.generic import batch_norm, conv_bn, generic, pointwise, rand
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.biformer import BiLevelRoutingAttention
+from plugnas.modules.attention.biformer import BiLevelRoutingAttention
 from tests.modules.attention.reference import conv, pointwise
 from tests.modules.generic import generic, rand
 

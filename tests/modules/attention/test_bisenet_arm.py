@@ -2,8 +2,8 @@
 
 import torch
 
-import modules
-from modules.attention.bisenet_arm import BiSeNetARM
+from plugnas import modules
+from plugnas.modules.attention.bisenet_arm import BiSeNetARM
 from tests.modules.generic import batch_norm, conv_bn, generic, pointwise, rand
 
 

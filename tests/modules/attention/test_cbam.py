@@ -4,7 +4,7 @@ import pytest
 import torch
 from timm.layers.cbam import CbamModule
 
-from modules.attention.cbam import CBAM
+from plugnas.modules.attention.cbam import CBAM
 
 
 @pytest.mark.parametrize(("reduction", "kernel_size"), [(4, 3), (8, 7)])

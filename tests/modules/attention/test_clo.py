@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from modules.attention.clo import CloAttention
-from modules.errors import RefusedError
+from plugnas.modules.attention.clo import CloAttention
+from plugnas.modules.errors import RefusedError
 from tests.modules.attention.reference import conv, pointwise
 from tests.modules.generic import generic, rand
 

@@ -5,7 +5,7 @@ import torch
 from timm.layers.coord_attn import CoordAttn
 from torch.nn import functional as F
 
-from modules.attention.coord_attention import CoordinateAttention
+from plugnas.modules.attention.coord_attention import CoordinateAttention
 
 
 def _generic(module):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.attention.cot import ContextualTransformer
+from plugnas.modules.attention.cot import ContextualTransformer
 from tests.modules.attention.reference import bn, conv, pixel, pointwise
 from tests.modules.generic import generic, rand
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.criss_cross import CrissCrossAttention
+from plugnas.modules.attention.criss_cross import CrissCrossAttention
 from tests.modules.attention.reference import pointwise
 from tests.modules.generic import generic, rand
 

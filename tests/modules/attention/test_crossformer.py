@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.attention.crossformer import ShortLongDistanceAttention
+from plugnas.modules.attention.crossformer import ShortLongDistanceAttention
 from tests.modules.attention.reference import pointwise
 from tests.modules.generic import generic, rand
 

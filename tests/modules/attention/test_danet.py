@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.danet import ChannelAttention, DualAttention, PositionAttention
+from plugnas.modules.attention.danet import ChannelAttention, DualAttention, PositionAttention
 from tests.modules.attention.reference import pointwise
 from tests.modules.generic import generic, rand
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.attention.dca import DCA, ConnectedSE
+from plugnas.modules.attention.dca import DCA, ConnectedSE
 from tests.modules.generic import generic, rand
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.double_attention import DoubleAttention
+from plugnas.modules.attention.double_attention import DoubleAttention
 from tests.modules.attention.reference import bn, pointwise
 from tests.modules.generic import generic, rand
 

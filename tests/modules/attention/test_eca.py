@@ -4,7 +4,7 @@ import pytest
 import torch
 from timm.layers import EcaModule
 
-from modules.attention.eca import EfficientChannelAttention
+from plugnas.modules.attention.eca import EfficientChannelAttention
 
 
 @pytest.mark.parametrize(("channels", "kernel_size"), [(16, 5), (16, 0), (64, 0), (256, 0)])

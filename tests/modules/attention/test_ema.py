@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.ema import EfficientMultiScaleAttention
+from plugnas.modules.attention.ema import EfficientMultiScaleAttention
 from tests.modules.attention.reference import conv, pointwise
 from tests.modules.generic import generic, rand
 

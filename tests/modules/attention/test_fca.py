@@ -6,8 +6,8 @@ import pytest
 import scipy.fft
 import torch
 
-from modules.attention.fca import FCA
-from modules.errors import RefusedError
+from plugnas.modules.attention.fca import FCA
+from plugnas.modules.errors import RefusedError
 from tests.modules.generic import generic, rand
 
 TOP = [(0, 0), (0, 1), (6, 0), (0, 5), (0, 2), (1, 0), (1, 2), (4, 0)]

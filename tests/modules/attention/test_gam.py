@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.gam import GlobalAttentionMechanism
+from plugnas.modules.attention.gam import GlobalAttentionMechanism
 from tests.modules.attention.reference import bn, conv, pointwise
 from tests.modules.generic import generic, rand
 

@@ -3,7 +3,7 @@
 import timm.layers
 import torch
 
-from modules.attention.global_context import GlobalContext
+from plugnas.modules.attention.global_context import GlobalContext
 from tests.modules.generic import generic, rand
 
 

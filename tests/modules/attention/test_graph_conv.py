@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.attention.graph_conv import GraphConv
+from plugnas.modules.attention.graph_conv import GraphConv
 from tests.modules.generic import batch_norm, generic, pointwise, rand
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-import modules
-from modules.attention.gsop import GSoP
+from plugnas import modules
+from plugnas.modules.attention.gsop import GSoP
 from tests.modules.generic import batch_norm, conv_bn, generic, rand
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.halo import HaloAttention
+from plugnas.modules.attention.halo import HaloAttention
 from tests.modules.attention.reference import pixel, pointwise
 from tests.modules.generic import generic, rand
 

@@ -2,8 +2,8 @@
 
 import torch
 
-import modules
-from modules.attention.ms_cam import MSCAM
+from plugnas import modules
+from plugnas.modules.attention.ms_cam import MSCAM
 from tests.modules.generic import batch_norm, generic, pointwise, rand
 
 

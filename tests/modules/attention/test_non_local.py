@@ -3,8 +3,8 @@
 import timm.layers
 import torch
 
-import modules
-from modules.attention.non_local import NonLocal
+from plugnas import modules
+from plugnas.modules.attention.non_local import NonLocal
 from tests.modules.generic import batch_norm, generic, pointwise, rand
 
 

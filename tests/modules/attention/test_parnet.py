@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-import modules
-from modules.attention.parnet import ParNetBlock
+from plugnas import modules
+from plugnas.modules.attention.parnet import ParNetBlock
 from tests.modules.attention.reference import bn, conv, pointwise
 from tests.modules.generic import generic, rand
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from modules.attention.safm import SpatiallyAdaptiveModulation
+from plugnas.modules.attention.safm import SpatiallyAdaptiveModulation
 from tests.modules.attention.reference import conv, pointwise
 from tests.modules.generic import generic, rand
 

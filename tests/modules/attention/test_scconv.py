@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-import modules
-from modules.attention.scconv import CRU, SRU, SCConv
+from plugnas import modules
+from plugnas.modules.attention.scconv import CRU, SRU, SCConv
 from tests.modules.generic import generic, pointwise, rand
 
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from modules.attention.scse import SCSE
+from plugnas.modules.attention.scse import SCSE
 from tests.modules.generic import generic, rand
 
 

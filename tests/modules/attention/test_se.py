@@ -3,7 +3,7 @@
 import timm.layers
 import torch
 
-from modules.attention.se import SqueezeExcitation
+from plugnas.modules.attention.se import SqueezeExcitation
 
 
 def test_equals_timm():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.sea import SqueezeEnhancedAxialAttention
+from plugnas.modules.attention.sea import SqueezeEnhancedAxialAttention
 from tests.modules.attention.reference import bn, conv, pointwise
 from tests.modules.generic import generic, rand
 

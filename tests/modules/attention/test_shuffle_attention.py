@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from modules.attention.shuffle_attention import ShuffleAttention
-from modules.errors import RefusedError
+from plugnas.modules.attention.shuffle_attention import ShuffleAttention
+from plugnas.modules.errors import RefusedError
 from tests.modules.generic import generic, rand
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.attention.simam import SimAM
+from plugnas.modules.attention.simam import SimAM
 
 
 def test_exact_value():

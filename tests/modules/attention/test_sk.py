@@ -3,7 +3,7 @@
 import torch
 from timm.layers import SelectiveKernel as TimmSelectiveKernel
 
-from modules.attention.sk import SelectiveKernel
+from plugnas.modules.attention.sk import SelectiveKernel
 from tests.modules.attention.reference import bn, conv, pointwise
 from tests.modules.generic import generic, rand
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.super_token import SuperTokenAttention
+from plugnas.modules.attention.super_token import SuperTokenAttention
 from tests.modules.attention.reference import pointwise
 from tests.modules.generic import generic, rand
 

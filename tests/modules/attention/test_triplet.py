@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.attention.triplet import TripletAttention
+from plugnas.modules.attention.triplet import TripletAttention
 from tests.modules.generic import generic, rand
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
-import modules
-from modules.attention.ulsam import ULSAM
+from plugnas import modules
+from plugnas.modules.attention.ulsam import ULSAM
 from tests.modules.generic import batch_norm, generic, rand
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.attention.vip import PermuteMLP
+from plugnas.modules.attention.vip import PermuteMLP
 from tests.modules.attention.reference import pointwise
 from tests.modules.generic import generic, rand
 

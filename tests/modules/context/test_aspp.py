@@ -4,8 +4,8 @@ import torch
 from torch.nn import functional as F
 from torchvision.models.segmentation.deeplabv3 import ASPP as TorchvisionASPP
 
-import modules
-from modules.context.aspp import ASPP
+from plugnas import modules
+from plugnas.modules.context.aspp import ASPP
 from tests.modules.generic import generic, rand
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
-import modules
-from modules.context.ocr import OCR
+from plugnas import modules
+from plugnas.modules.context.ocr import OCR
 from tests.modules.generic import batch_norm, generic, pointwise, rand
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch.nn import functional as F
 
-import modules
-from modules.context.psp import PSP
+from plugnas import modules
+from plugnas.modules.context.psp import PSP
 from tests.modules.generic import conv_bn, generic, rand
 
 

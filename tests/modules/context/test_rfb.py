@@ -2,8 +2,8 @@
 
 import torch
 
-import modules
-from modules.context.rfb import RFB
+from plugnas import modules
+from plugnas.modules.context.rfb import RFB
 from tests.modules.generic import conv_bn, generic, rand
 
 

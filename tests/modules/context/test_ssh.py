@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-import modules
-from modules.context.ssh import SSHContext
+from plugnas import modules
+from plugnas.modules.context.ssh import SSHContext
 from tests.modules.generic import conv_bn, generic, rand
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch.nn import functional as F
 
-import modules
-from modules.context.strip_pooling import StripPooling
+from plugnas import modules
+from plugnas.modules.context.strip_pooling import StripPooling
 from tests.modules.generic import batch_norm, conv_bn, generic, pointwise, rand
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.fusion.add import Add
+from plugnas.modules.fusion.add import Add
 
 
 def test_sum():

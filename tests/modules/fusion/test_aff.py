@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from modules.fusion.aff import AttentionalFusion, IterativeAttentionalFusion
+from plugnas.modules.fusion.aff import AttentionalFusion, IterativeAttentionalFusion
 from tests.modules.test_fuse import close, scrambled
 
 

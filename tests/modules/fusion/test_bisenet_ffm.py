@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.fusion.bisenet_ffm import BiSeNetFusion
+from plugnas.modules.fusion.bisenet_ffm import BiSeNetFusion
 from tests.modules.test_fuse import close, scrambled
 
 

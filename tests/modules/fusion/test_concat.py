@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from modules.fusion.concat import ConcatFusion
+from plugnas.modules.fusion.concat import ConcatFusion
 from tests.modules.test_fuse import close, scrambled
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.fusion.fpt_grounding import FPTGrounding
+from plugnas.modules.fusion.fpt_grounding import FPTGrounding
 from tests.modules.fusion.test_fpt_self import affine, batch_norm
 from tests.modules.test_fuse import scrambled
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.fusion.fpt_rendering import FPTRendering
+from plugnas.modules.fusion.fpt_rendering import FPTRendering
 from tests.modules.test_fuse import close, scrambled
 
 GATES = {

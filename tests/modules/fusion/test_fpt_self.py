@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modules.fusion.fpt_self import FPTSelf
+from plugnas.modules.fusion.fpt_self import FPTSelf
 from tests.modules.test_fuse import close, scrambled
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.fusion.semantic_embedding import SemanticEmbedding
+from plugnas.modules.fusion.semantic_embedding import SemanticEmbedding
 from tests.modules.test_fuse import close, scrambled
 
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from modules.fusion.weighted_fusion import WeightedFusion
+from plugnas.modules.fusion.weighted_fusion import WeightedFusion
 
 
 def run(mode, w1, w2, x, y):

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.mixer.aft import AFT
+from plugnas.modules.mixer.aft import AFT
 from tests.modules.generic import generic, rand
 
 

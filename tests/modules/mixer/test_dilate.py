@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.mixer.dilate import DilateAttention
+from plugnas.modules.mixer.dilate import DilateAttention
 from tests.modules.generic import generic, rand
 
 

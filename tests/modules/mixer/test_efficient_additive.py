@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.mixer.efficient_additive import EfficientAdditive
+from plugnas.modules.mixer.efficient_additive import EfficientAdditive
 from tests.modules.generic import generic, rand
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from modules.mixer.emsa import EMSA
+from plugnas.modules.mixer.emsa import EMSA
 from tests.modules.generic import generic, rand
 
 

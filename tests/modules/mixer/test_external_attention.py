@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from modules.mixer.external_attention import ExternalAttention
+from plugnas.modules.mixer.external_attention import ExternalAttention
 from tests.modules.generic import generic, rand
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from modules.mixer.self_attention import SelfAttention, SimplifiedSelfAttention
+from plugnas.modules.mixer.self_attention import SelfAttention, SimplifiedSelfAttention
 from tests.modules.generic import generic, rand
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.mixer.ufo import UFOAttention
+from plugnas.modules.mixer.ufo import UFOAttention
 from tests.modules.generic import generic, rand
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.ac_block import AsymmetricConvolutionBlock as Block
+from plugnas.modules.operator.ac_block import AsymmetricConvolutionBlock as Block
 from tests.modules.generic import check_deploy, generic, rand, same
 
 CASES = [(3, 1, 1, 1), (5, 2, 1, 2), (3, 1, 2, 1), (7, 2, 1, 1)]

@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.operator.acmix import ACmix
+from plugnas.modules.operator.acmix import ACmix
 from tests.modules.generic import generic, rand, same
 
 

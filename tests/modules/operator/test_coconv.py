@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.operator.coconv import CoConv
+from plugnas.modules.operator.coconv import CoConv
 from tests.modules.generic import generic, rand, same
 
 SHARES = [

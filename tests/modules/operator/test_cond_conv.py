@@ -4,7 +4,7 @@ import torch
 from timm.layers import CondConv2d
 from torch.nn import functional as F
 
-from modules.operator.cond_conv import CondConv
+from plugnas.modules.operator.cond_conv import CondConv
 from tests.modules.generic import generic, rand, same
 
 

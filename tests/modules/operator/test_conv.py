@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from modules.operator.conv import (
+from plugnas.modules.operator.conv import (
     Convolution,
     DilatedConvolution,
     GroupedConvolution,

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
-from modules.operator.dcnv3 import DCNv3
+from plugnas.modules.operator.dcnv3 import DCNv3
 from tests.modules.generic import bilinear, generic, rand, same
 
 

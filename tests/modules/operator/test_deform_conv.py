@@ -3,7 +3,7 @@
 import torch
 from torchvision.ops import deform_conv2d
 
-from modules.operator.deform_conv import DeformableConvolution
+from plugnas.modules.operator.deform_conv import DeformableConvolution
 from tests.modules.generic import generic, rand, same
 
 

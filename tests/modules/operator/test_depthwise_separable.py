@@ -6,8 +6,8 @@ from timm.models._efficientnet_blocks import DepthwiseSeparableConv
 from torch import nn
 from torch.nn import functional as F
 
-from modules import RefusedError
-from modules.operator.depthwise_separable import DepthwiseSeparable
+from plugnas.modules import RefusedError
+from plugnas.modules.operator.depthwise_separable import DepthwiseSeparable
 from tests.modules.generic import generic, rand, same
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.operator.dgc import DynamicGroupConvolution
+from plugnas.modules.operator.dgc import DynamicGroupConvolution
 from tests.modules.generic import generic, rand, same
 
 

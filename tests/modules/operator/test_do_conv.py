@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.do_conv import DOConv
+from plugnas.modules.operator.do_conv import DOConv
 from tests.modules.generic import check_deploy, generic, rand, same
 
 

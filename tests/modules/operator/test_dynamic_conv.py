@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.dynamic_conv import DynamicConvolution
+from plugnas.modules.operator.dynamic_conv import DynamicConvolution
 from tests.modules.generic import generic, rand, same
 
 

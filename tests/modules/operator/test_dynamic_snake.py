@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.dynamic_snake import DynamicSnake
+from plugnas.modules.operator.dynamic_snake import DynamicSnake
 from tests.modules.generic import bilinear, generic, rand, same
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.effnet import EffNetBlock
+from plugnas.modules.operator.effnet import EffNetBlock
 from tests.modules.generic import generic, rand, same
 
 

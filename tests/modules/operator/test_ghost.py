@@ -4,7 +4,7 @@ import torch
 from timm.models.ghostnet import GhostModule
 from torch import nn
 
-from modules.operator.ghost import Ghost
+from plugnas.modules.operator.ghost import Ghost
 from tests.modules.generic import copy_in_order, generic, rand, same
 
 

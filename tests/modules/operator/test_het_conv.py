@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.het_conv import HetConvolution
+from plugnas.modules.operator.het_conv import HetConvolution
 from tests.modules.generic import check_deploy, generic, rand, same
 
 

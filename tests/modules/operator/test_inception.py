@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models.googlenet import Inception as Theirs
 
-from modules.operator.inception import Inception
+from plugnas.modules.operator.inception import Inception
 from tests.modules.generic import generic, rand, same
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.operator.involution import Involution
+from plugnas.modules.operator.involution import Involution
 from tests.modules.generic import generic, rand, same
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.irmb import InvertedResidualMobileBlock as Block
+from plugnas.modules.operator.irmb import InvertedResidualMobileBlock as Block
 from tests.modules.generic import generic, rand, same
 
 

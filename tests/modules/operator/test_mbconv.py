@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torchvision.models import efficientnet as tv
 
-from modules.operator.mbconv import MBConv
+from plugnas.modules.operator.mbconv import MBConv
 from tests.modules.generic import check_deploy, copy_in_order, generic, rand, same
 
 

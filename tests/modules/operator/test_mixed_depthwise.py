@@ -5,7 +5,7 @@ import torch
 from timm.layers import MixedConv2d
 from torch.nn import functional as F
 
-from modules.operator.mixed_depthwise import MixedDepthwise
+from plugnas.modules.operator.mixed_depthwise import MixedDepthwise
 from tests.modules.generic import copy_in_order, generic, rand, same
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.operator.octave_conv import OctaveConv, OctaveExchange
+from plugnas.modules.operator.octave_conv import OctaveConv, OctaveExchange
 from tests.modules.generic import generic, rand, same
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.pconv import PartialConvolution
+from plugnas.modules.operator.pconv import PartialConvolution
 from tests.modules.generic import generic, rand, same
 
 

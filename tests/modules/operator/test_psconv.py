@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules import RefusedError
-from modules.operator.psconv import PolyScaleConvolution
+from plugnas.modules import RefusedError
+from plugnas.modules.operator.psconv import PolyScaleConvolution
 from tests.modules.generic import generic, rand, same
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.operator.pyconv import PyramidalConvolution
+from plugnas.modules.operator.pyconv import PyramidalConvolution
 from tests.modules.generic import generic, rand, same
 
 

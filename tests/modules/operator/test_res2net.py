@@ -6,7 +6,7 @@ from timm.models.res2net import Bottle2neck
 from torch import nn
 from torch.nn import functional as F
 
-from modules.operator.res2net import Res2Net
+from plugnas.modules.operator.res2net import Res2Net
 from tests.modules.generic import generic, rand, same
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.operator.self_calibrated import SelfCalibratedConv
+from plugnas.modules.operator.self_calibrated import SelfCalibratedConv
 from tests.modules.generic import generic, rand, same
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.slim_conv import SlimConvolution
+from plugnas.modules.operator.slim_conv import SlimConvolution
 from tests.modules.generic import generic, rand, same
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.operator.spatially_separable import SpatiallySeparable
+from plugnas.modules.operator.spatially_separable import SpatiallySeparable
 from tests.modules.generic import generic, rand, same
 
 

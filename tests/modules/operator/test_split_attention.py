@@ -4,7 +4,7 @@ import torch
 from timm.layers import SplitAttn
 from torch import nn
 
-from modules.operator.split_attention import SplitAttention
+from plugnas.modules.operator.split_attention import SplitAttention
 from tests.modules.generic import generic, rand, same
 
 

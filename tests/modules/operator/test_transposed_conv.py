@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from modules.operator.transposed_conv import TransposedConvolution
+from plugnas.modules.operator.transposed_conv import TransposedConvolution
 from tests.modules.generic import generic, rand, same
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-import modules
-from modules.pooling.context_gating import ContextGating
+from plugnas import modules
+from plugnas.modules.pooling.context_gating import ContextGating
 from tests.modules.test_fuse import close, scrambled
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.pooling.flatten import FlattenedGrid
+from plugnas.modules.pooling.flatten import FlattenedGrid
 
 
 def test_plain_is_torchs():

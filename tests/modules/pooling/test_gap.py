@@ -2,7 +2,7 @@
 
 import torch
 
-from modules.pooling.gap import GeneralisedMeanPooling, GlobalAveragePooling
+from plugnas.modules.pooling.gap import GeneralisedMeanPooling, GlobalAveragePooling
 
 
 def test_mean():

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-import modules
-from modules.pooling.spp import SpatialPyramidBlock, SpatialPyramidPooling
+from plugnas import modules
+from plugnas.modules.pooling.spp import SpatialPyramidBlock, SpatialPyramidPooling
 from tests.modules.test_fuse import close, scrambled
 
 

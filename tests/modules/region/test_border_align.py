@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from modules.region.border_align import BorderAlign
+from plugnas.modules.region.border_align import BorderAlign
 
 
 def sample(plane, x, y):

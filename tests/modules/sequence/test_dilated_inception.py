@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.sequence.dilated_inception import DilatedInception, GatedTemporalConv
+from plugnas.modules.sequence.dilated_inception import DilatedInception, GatedTemporalConv
 from tests.modules.generic import generic, rand, same
 
 SETTINGS = [((2, 3, 6, 7), 1), ((2, 3, 5, 7), 2), ((3, 5, 7), 4)]

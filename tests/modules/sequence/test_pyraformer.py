@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modules.sequence.pyraformer import PyramidalAttention, pyramid_mask
+from plugnas.modules.sequence.pyraformer import PyramidalAttention, pyramid_mask
 from tests.modules.generic import generic, rand, same
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from modules.stage.axial_image_transformer import AxialImageTransformer
+from plugnas.modules.stage.axial_image_transformer import AxialImageTransformer
 from tests.modules.generic import generic, rand, same
 
 

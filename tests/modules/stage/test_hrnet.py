@@ -7,8 +7,8 @@ from timm.models.resnet import BasicBlock, Bottleneck
 from torch import nn
 from torch.nn import functional as F
 
-import modules
-from modules.stage.hrnet import HighResolutionModule, HighResolutionStage
+from plugnas import modules
+from plugnas.modules.stage.hrnet import HighResolutionModule, HighResolutionStage
 from tests.modules.generic import copy_in_order, generic, rand, same
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-import modules
-from modules.transform.fused_conv_bn import FusedConvBN
+from plugnas import modules
+from plugnas.modules.transform.fused_conv_bn import FusedConvBN
 from tests.modules.test_fuse import close, scrambled
 
 

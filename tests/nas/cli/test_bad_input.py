@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 import yaml
 
-from nas.cli import main
+from plugnas.nas.cli import main
 
 JOB = {
     "data": "digits",
@@ -306,7 +306,7 @@ def test_places_that_cannot_be_written_are_refused_before_anything_is_measured(f
 
 def test_a_run_that_belongs_to_somebody_else(folder, capsys, monkeypatch):
     assert main(["search", write({}), "--run-dir", "mine"]) == 0
-    monkeypatch.setattr("nas.report.files.unwritable", lambda path: f"{path} allows no writing")
+    monkeypatch.setattr("plugnas.nas.report.files.unwritable", lambda path: f"{path} allows no writing")
     assert "--json and --csv print the front" in refused(capsys, "front", "mine")
     assert not Path("mine/front.csv").exists()
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from nas.cli import main
-from nas.latency import LatencyTable
+from plugnas.nas.cli import main
+from plugnas.nas.latency import LatencyTable
 
 JOB = """
 data: digits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nas.cli import main
+from plugnas.nas.cli import main
 
 JOB = {
     "data": "digits",

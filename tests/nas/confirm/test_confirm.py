@@ -10,21 +10,21 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from nas import front_report
-from nas.cli import confirm as command
-from nas.cli import main
-from nas.confirm import ConfirmError, confirm, read
-from nas.confirm.text import to_text
-from nas.confirm.training import LongTraining
-from nas.data import load
-from nas.job import parse
-from nas.job_run import run_job
-from nas.ledger import read as read_ledger
-from nas.proxy import Proxy, Recipe, train
-from nas.records import Task
-from nas.report.data import gather
-from nas.run_directory import RunDirectory
-from space import Network, parts_of
+from plugnas.nas import front_report
+from plugnas.nas.cli import confirm as command
+from plugnas.nas.cli import main
+from plugnas.nas.confirm import ConfirmError, confirm, read
+from plugnas.nas.confirm.text import to_text
+from plugnas.nas.confirm.training import LongTraining
+from plugnas.nas.data import load
+from plugnas.nas.job import parse
+from plugnas.nas.job_run import run_job
+from plugnas.nas.ledger import read as read_ledger
+from plugnas.nas.proxy import Proxy, Recipe, train
+from plugnas.nas.records import Task
+from plugnas.nas.report.data import gather
+from plugnas.nas.run_directory import RunDirectory
+from plugnas.space import Network, parts_of
 from tests.nas.report.synthetic_run import make_run
 
 SPACE = {
@@ -168,7 +168,7 @@ def test_what_was_confirmed_is_shown_without_settings(run, found, capsys, monkey
         again = confirm(front_report.RunView.open(RunDirectory.read(run.path)), seeds=2)
         assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
         assert (run.path / "confirm" / "confirm.jsonl").read_text().count('"number"') == lines
-        monkeypatch.setattr("nas.confirm.confirm", None)  # nothing is trained
+        monkeypatch.setattr("plugnas.nas.confirm.confirm", None)  # nothing is trained
         assert main(["confirm", str(run.path), "--show", "--json"]) == 0
         told = json.loads(capsys.readouterr().out)
         assert told["members"] == json.loads(json.dumps(found.to_dict()))["members"]

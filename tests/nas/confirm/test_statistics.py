@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nas.confirm.outcome import CONTROL, FRONT, Confirmed, summarise
-from nas.confirm.statistics import kendall, mean_of, pairs
-from nas.confirm.text import to_text
-from space import SearchSpace
+from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmed, summarise
+from plugnas.nas.confirm.statistics import kendall, mean_of, pairs
+from plugnas.nas.confirm.text import to_text
+from plugnas.space import SearchSpace
 
 SPACE = SearchSpace({"a": [str(i) for i in range(40)]})
 OBJECTIVES = {"accuracy": "max", "flops": "min"}

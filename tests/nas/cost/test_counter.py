@@ -8,8 +8,8 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from nas.cost import UncountedOperatorError, Work, count, rule
-from nas.cost.rules import RULES
+from plugnas.nas.cost import UncountedOperatorError, Work, count, rule
+from plugnas.nas.cost.rules import RULES
 
 
 class Call(nn.Module):

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from nas.cost import CostError, CostTable, FunctionCost, NetworkCost
-from space import SearchSpace
+from plugnas.nas.cost import CostError, CostTable, FunctionCost, NetworkCost
+from plugnas.space import SearchSpace
 
 CONFIG = {
     "stem": {"width": 8},
@@ -77,7 +77,7 @@ def test_a_table_is_kept_and_reused(space, tmp_path, monkeypatch):
     table = CostTable.load(path)
     assert table.pieces == model.table.pieces
     assert list(tmp_path.iterdir()) == [path]
-    monkeypatch.setattr("nas.cost.table._count_piece", lambda part: pytest.fail("counted again"))
+    monkeypatch.setattr("plugnas.nas.cost.table._count_piece", lambda part: pytest.fail("counted again"))
     again = NetworkCost(space, table).costs_of(codes)
     assert all(np.array_equal(again[name], expected[name]) for name in expected)
 

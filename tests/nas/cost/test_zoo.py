@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-import modules
-from modules import Site
-from nas.cost import NetworkCost, count
-from space import SearchSpace
+from plugnas import modules
+from plugnas.modules import Site
+from plugnas.nas.cost import NetworkCost, count
+from plugnas.space import SearchSpace
 
 SITE = Site(16, 7, 9, 2, 24)
 ENTRIES = modules.entries()

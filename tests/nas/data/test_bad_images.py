@@ -11,8 +11,8 @@ import PIL.Image
 import pytest
 import torch
 
-from modules import PlugnasError
-from nas.data import DataError, load
+from plugnas.modules import PlugnasError
+from plugnas.nas.data import DataError, load
 from tests.nas.data.pictures import folder_of
 
 
@@ -270,11 +270,11 @@ def test_classes_too_small_to_validate_are_noted(tmp_path):
 def test_too_little_room_is_said_before_decoding(tmp_path, monkeypatch, what, text):
     root = folder_of(tmp_path / "images")
     if what == "memory":
-        monkeypatch.setattr("nas.data.memory.available_bytes", lambda: 1000)
+        monkeypatch.setattr("plugnas.nas.data.memory.available_bytes", lambda: 1000)
     else:
         usage = shutil.disk_usage(tmp_path)._replace(free=100)
-        monkeypatch.setattr("nas.data.memory.shutil.disk_usage", lambda _: usage)
-    monkeypatch.setattr("nas.data.cache._decode", lambda *_: pytest.fail("it has started"))
+        monkeypatch.setattr("plugnas.nas.data.memory.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("plugnas.nas.data.cache._decode", lambda *_: pytest.fail("it has started"))
     with pytest.raises(DataError, match=f"20 images of 8x8x3 .*{text}"):
         load(str(root))
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
@@ -282,7 +282,7 @@ def test_too_little_room_is_said_before_decoding(tmp_path, monkeypatch, what, te
 
 def test_arrays_larger_than_memory_are_said_before_they_are_read(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "large.npz", images=np.zeros((1000, 8, 8)), labels=np.arange(9))
-    monkeypatch.setattr("nas.data.memory.available_bytes", lambda: 2**18)
+    monkeypatch.setattr("plugnas.nas.data.memory.available_bytes", lambda: 2**18)
     monkeypatch.setattr("numpy.load", lambda *_, **__: pytest.fail("it has started"))
     with pytest.raises(
         DataError, match=r"take 0.5 MiB of memory and 0.2 MiB are free; store .*uint8"
@@ -291,7 +291,7 @@ def test_arrays_larger_than_memory_are_said_before_they_are_read(tmp_path, monke
 
 
 def test_memory_is_read_from_this_machine():
-    from nas.data.memory import available_bytes
+    from plugnas.nas.data.memory import available_bytes
 
     assert available_bytes() is None or 2**20 < available_bytes() < 2**50
 

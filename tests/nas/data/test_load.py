@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-import nas.data
-from nas.data import DataError, load
+import plugnas.nas.data
+from plugnas.nas.data import DataError, load
 from tests.nas.data.pictures import folder_of
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nas.data.spec import DataSpec
-from nas.data.split import split, stratified
+from plugnas.nas.data.spec import DataSpec
+from plugnas.nas.data.split import split, stratified
 
 SPEC = DataSpec(source="x", validation=0.2, test=0.1, seed=3)
 

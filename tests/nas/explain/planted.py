@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.cost import NetworkCost
-from nas.explain.design import distances, shares, slots_of
-from nas.explain.model import Data
-from space import SearchSpace
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.explain.design import distances, shares, slots_of
+from plugnas.nas.explain.model import Data
+from plugnas.space import SearchSpace
 
 SPACE = SearchSpace.from_config(
     {

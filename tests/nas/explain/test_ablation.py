@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import modules
-import nas
-from nas.cost import NetworkCost
-from nas.explain.report import explain_run
-from nas.front_report import RunView
-from nas.job import load
-from nas.ledger import Ledger
-from nas.records import Measurement
-from nas.report.data import gather
-from nas.run_directory import RunDirectory
+from plugnas import modules
+from plugnas import nas
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.explain.report import explain_run
+from plugnas.nas.front_report import RunView
+from plugnas.nas.job import load
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.records import Measurement
+from plugnas.nas.report.data import gather
+from plugnas.nas.run_directory import RunDirectory
 from tests.nas.report.synthetic_run import make_run
 
 JOB = Path(nas.__file__).parent.parent / "experiments" / "ablation_attention.yaml"
@@ -41,7 +41,7 @@ def test_the_job_asks_for_every_attention_three_times():
 
 
 def _facts():
-    from nas.run_directory import Facts
+    from plugnas.nas.run_directory import Facts
 
     return Facts(
         base=".", input_shape=(1, 8, 8), classes=[str(i) for i in range(10)], mean=[0.3],

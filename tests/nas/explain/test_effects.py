@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nas.explain import ExplainError, explain
-from nas.explain.design import content, filled, shares, slots_of, without
-from nas.explain.effects import _explanation, _points
-from nas.explain.verdicts import WORTH, further, judge
-from nas.front_report import RunView
-from space import SearchSpace
+from plugnas.nas.explain import ExplainError, explain
+from plugnas.nas.explain.design import content, filled, shares, slots_of, without
+from plugnas.nas.explain.effects import _explanation, _points
+from plugnas.nas.explain.verdicts import WORTH, further, judge
+from plugnas.nas.front_report import RunView
+from plugnas.space import SearchSpace
 from tests.nas.explain.planted import SLOTS, SPACE, Planted, rows
 from tests.nas.report.synthetic_run import EFFECTS, make_run
 

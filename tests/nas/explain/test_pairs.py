@@ -8,17 +8,17 @@ import math
 import numpy as np
 import pytest
 
-from nas.cli import explain as command
-from nas.explain import ExplainError
-from nas.explain.design import slots_of
-from nas.explain.pairs import comparisons
-from nas.explain.report import explain_run, slot_named
-from nas.explain.settle import settle, settled
-from nas.explain.text import pairs_text
-from nas.front_report import RunView
-from nas.records import Measurement
-from nas.run_directory import RunDirectory
-from space import SearchSpace
+from plugnas.nas.cli import explain as command
+from plugnas.nas.explain import ExplainError
+from plugnas.nas.explain.design import slots_of
+from plugnas.nas.explain.pairs import comparisons
+from plugnas.nas.explain.report import explain_run, slot_named
+from plugnas.nas.explain.settle import settle, settled
+from plugnas.nas.explain.text import pairs_text
+from plugnas.nas.front_report import RunView
+from plugnas.nas.records import Measurement
+from plugnas.nas.run_directory import RunDirectory
+from plugnas.space import SearchSpace
 from tests.nas.report.synthetic_run import make_run
 
 PLAIN = SearchSpace({"attention": ["none", "se", "eca"], "width": [8, 16]})

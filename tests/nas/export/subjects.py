@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.export import Provenance, Subject
-from space import Network, SearchSpace, parts_of
+from plugnas.nas.export import Provenance, Subject
+from plugnas.space import Network, SearchSpace, parts_of
 
 CLASSES = tuple("0123456789")
 MEAN, STD = (0.305,), (0.376,)

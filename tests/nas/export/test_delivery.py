@@ -10,9 +10,9 @@ import sys
 import pytest
 import torch
 
-import nas
-from modules import PlugnasError
-from nas.export import ExportError, Options, check, deliver, delivery, hashes
+from plugnas import nas
+from plugnas.modules import PlugnasError
+from plugnas.nas.export import ExportError, Options, check, deliver, delivery, hashes
 from tests.nas.export import subjects
 
 FAST = Options(formats=("pt2", "safetensors"), measure=False)
@@ -184,9 +184,9 @@ def test_a_mismatch_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_source_that_needs_plugnas_fails_its_check(tmp_path):
     """The process that checks cannot import what this one can."""
-    (tmp_path / "model.py").write_text("import modules\n")
+    (tmp_path / "model.py").write_text("import plugnas\n")
     item = check.Item(tmp_path, ("model.py",), (torch.zeros(1),), (torch.zeros(1),))
-    with pytest.raises(ExportError, match="No module named 'modules'"):
+    with pytest.raises(ExportError, match="No module named 'plugnas'"):
         check.check([item])
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from nas.export import ExportError, Options, deliver
+from plugnas.nas.export import ExportError, Options, deliver
 from tests.nas.export import subjects
 
 INT8 = Options(formats=("safetensors",), quantize="int8")

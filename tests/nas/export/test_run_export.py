@@ -8,10 +8,10 @@ import pytest
 import safetensors.torch
 import torch
 
-import nas
-from nas.cli import main
-from nas.export.weights import build
-from nas.front_report import RunView
+from plugnas import nas
+from plugnas.nas.cli import main
+from plugnas.nas.export.weights import build
+from plugnas.nas.front_report import RunView
 from tests.nas.report.synthetic_run import make_run
 
 

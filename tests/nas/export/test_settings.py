@@ -8,10 +8,10 @@ import types
 import pytest
 import torch
 
-import modules
-from modules import token
-from nas.export import model_py
-from space import SpaceError, adapters
+from plugnas import modules
+from plugnas.modules import token
+from plugnas.nas.export import model_py
+from plugnas.space import SpaceError, adapters
 from tests.nas.export import subjects
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas.export import Options, deliver, model_py, source
+from plugnas.nas.export import Options, deliver, model_py, source
 from tests.nas.export import subjects
 
 # What `pip install torch` brings; everything else in site-packages is not on the path.
@@ -72,7 +72,7 @@ def test_runs_in_an_empty_directory_with_torch_alone(exported, torch_alone, tmp_
         shutil.copy(path / name, tmp_path)
     code = (
         "import runpy; runpy.run_path('model.py', run_name='__main__'); "
-        "theirs = {'modules', 'space', 'nas', 'safetensors', 'torchvision'}; "
+        "theirs = {'plugnas', 'modules', 'space', 'nas', 'safetensors', 'torchvision'}; "
         "assert not theirs & set(sys.modules)"
     )
     done = isolated(code, torch_alone, tmp_path)
@@ -166,7 +166,7 @@ def test_every_class_that_is_written_is_used(exported):
 
 def test_two_definitions_of_one_name_are_told_apart():
     collector = source.Collector(taken={"SqueezeExcitation", "hidden_width"})
-    assert collector.need("modules.attention.se.SqueezeExcitation") == "SqueezeExcitationSe"
+    assert collector.need("plugnas.modules.attention.se.SqueezeExcitation") == "SqueezeExcitationSe"
     text = "\n\n\n".join(collector.bodies)
     assert "class SqueezeExcitationSe(nn.Module):" in text
     assert "hidden = hidden_width_parts(channels, reduction)" in text

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-import modules
-from nas.export import ExportError, Options, check, delivery
-from space import adapters
+from plugnas import modules
+from plugnas.nas.export import ExportError, Options, check, delivery
+from plugnas.space import adapters
 from tests.nas.export import subjects
 
 KEYS = [entry.key for entry in modules.entries()]

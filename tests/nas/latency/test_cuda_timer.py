@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.latency import conditions, timers
+from plugnas.nas.latency import conditions, timers
 
 
 class Recorder:

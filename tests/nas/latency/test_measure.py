@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from nas.cost import NetworkCost
-from nas.job import LatencyConfig
-from nas.latency import (
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.job import LatencyConfig
+from plugnas.nas.latency import (
     BusyMachineError,
     Conditions,
     ForeignTableError,
@@ -21,8 +21,8 @@ from nas.latency import (
     measure_table,
     provide_table,
 )
-from nas.latency.pieces import is_buildable, pieces_of_architectures, pieces_of_space
-from space import SearchSpace
+from plugnas.nas.latency.pieces import is_buildable, pieces_of_architectures, pieces_of_space
+from plugnas.space import SearchSpace
 
 ANY = 1e9  # a limit that a busy machine meets too
 
@@ -215,10 +215,10 @@ def test_a_table_is_extended_by_what_it_lacks(table, space):
 def test_a_run_keeps_its_table(space, tmp_path, monkeypatch):
     keep = tmp_path / "latency.json"
     wishes = LatencyConfig(rounds=2)
-    monkeypatch.setattr("nas.latency.provision.measure_table", _patient)
+    monkeypatch.setattr("plugnas.nas.latency.provision.measure_table", _patient)
     made = provide_table(wishes, space, tmp_path, keep)
     monkeypatch.setattr(
-        "nas.latency.provision.measure_table", lambda *_, **__: pytest.fail("measured again")
+        "plugnas.nas.latency.provision.measure_table", lambda *_, **__: pytest.fail("measured again")
     )
     assert provide_table(wishes, space, tmp_path, keep) == made == LatencyTable.load(keep)
 

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from nas.latency import BusyMachineError, LatencyError
-from nas.latency.quiet import quiet, training
+from plugnas.nas.latency import BusyMachineError, LatencyError
+from plugnas.nas.latency.quiet import quiet, training
 
 HOLD = """
 import sys
-from nas.latency.quiet import quiet, training
+from plugnas.nas.latency.quiet import quiet, training
 say = lambda word: print(word, flush=True)
 with {kind}:
     say("held")

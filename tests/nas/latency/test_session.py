@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-import modules
-from nas.latency import Conditions, session
-from nas.latency.pieces import is_buildable, pieces_of_space
-from nas.latency.session import Session
-from nas.latency.timers import Sample
-from space import SearchSpace
-from space.network import Network
+from plugnas import modules
+from plugnas.nas.latency import Conditions, session
+from plugnas.nas.latency.pieces import is_buildable, pieces_of_space
+from plugnas.nas.latency.session import Session
+from plugnas.nas.latency.timers import Sample
+from plugnas.space import SearchSpace
+from plugnas.space.network import Network
 
 CLOCK, EMPTY = 0.5, 0.7  # ms: what the clocks take, and an empty module with them
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nas.latency import BusyMachineError, Conditions
-from nas.latency.report import report
-from nas.latency.rounds import BLOCK, Samples, run_rounds
-from nas.latency.statistics import are_tied, kendall_tau, medians, relative_errors, tie_groups
-from nas.latency.timers import Sample
+from plugnas.nas.latency import BusyMachineError, Conditions
+from plugnas.nas.latency.report import report
+from plugnas.nas.latency.rounds import BLOCK, Samples, run_rounds
+from plugnas.nas.latency.statistics import are_tied, kendall_tau, medians, relative_errors, tie_groups
+from plugnas.nas.latency.timers import Sample
 
 
 def _rounds(true, rounds=60, noise=0.03, seed=0):

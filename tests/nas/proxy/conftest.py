@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-import nas.data
+import plugnas.nas.data
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from nas.proxy import Recipe, RecipeError
-from nas.proxy.batches import Batches, Moves, steps_per_epoch
+from plugnas.nas.proxy import Recipe, RecipeError
+from plugnas.nas.proxy.batches import Batches, Moves, steps_per_epoch
 
 CPU = torch.device("cpu")
 

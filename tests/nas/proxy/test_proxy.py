@@ -16,12 +16,12 @@ import pytest
 import torch
 from torch import nn
 
-from nas.data import DataSpec
-from nas.evaluation import measure
-from nas.proxy import Proxy, Recipe, RecipeError, default_confirmation, default_rungs
-from nas.proxy.machine import give_memory_back, keep_memory
-from nas.records import Task
-from space import SearchSpace
+from plugnas.nas.data import DataSpec
+from plugnas.nas.evaluation import measure
+from plugnas.nas.proxy import Proxy, Recipe, RecipeError, default_confirmation, default_rungs
+from plugnas.nas.proxy.machine import give_memory_back, keep_memory
+from plugnas.nas.records import Task
+from plugnas.space import SearchSpace
 
 SPACE = {
     "stem": {"width": 8},

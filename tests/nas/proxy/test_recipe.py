@@ -5,9 +5,9 @@ import itertools
 import msgspec
 import pytest
 
-from modules import PlugnasError
-from nas.proxy import Recipe, RecipeError
-from space.typed import ConfigError, convert
+from plugnas.modules import PlugnasError
+from plugnas.nas.proxy import Recipe, RecipeError
+from plugnas.space.typed import ConfigError, convert
 
 
 def _course(recipe, steps=10):

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from nas.proxy.sgd import FusedSGD
+from plugnas.nas.proxy.sgd import FusedSGD
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -47,7 +47,7 @@ def test_a_parameter_without_gradient_stays(network):
 
 def test_a_training_does_not_load_the_compiler():
     code = (
-        "import sys, torch; from nas.proxy.sgd import FusedSGD\n"
+        "import sys, torch; from plugnas.nas.proxy.sgd import FusedSGD\n"
         "p = torch.nn.Parameter(torch.ones(2, 2)); p.grad = torch.ones(2, 2)\n"
         "FusedSGD([p], 0.9, 0.1).step(0.1); assert 'torch._dynamo' not in sys.modules"
     )

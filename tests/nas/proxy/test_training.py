@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from nas.data import DataError
-from nas.proxy import DeviceError, Recipe, resolve_device, train
-from nas.proxy.machine import keep_memory, resolve_precision
-from nas.proxy.states import StateFile
+from plugnas.nas.data import DataError
+from plugnas.nas.proxy import DeviceError, Recipe, resolve_device, train
+from plugnas.nas.proxy.machine import keep_memory, resolve_precision
+from plugnas.nas.proxy.states import StateFile
 
 TRAPEZOID = Recipe(epochs=3, images=200, schedule="trapezoid")
 

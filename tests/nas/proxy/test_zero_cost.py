@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nas.proxy.zero_cost import (
+from plugnas.nas.proxy.zero_cost import (
     SCORES,
     ZeroCostError,
     grad_norm,

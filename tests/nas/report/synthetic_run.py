@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from nas.cost import NetworkCost
-from nas.job import Job, parse
-from nas.ledger import Ledger
-from nas.records import Measurement
-from nas.run_directory import Facts, RunDirectory
-from space import Architecture, SearchSpace
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.job import Job, parse
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.records import Measurement
+from plugnas.nas.run_directory import Facts, RunDirectory
+from plugnas.space import Architecture, SearchSpace
 
 SPACE = {
     "stem": {"width": [8, 16]},

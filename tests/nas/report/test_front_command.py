@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from modules import PlugnasError
-from nas.cli import front as command
+from plugnas.modules import PlugnasError
+from plugnas.nas.cli import front as command
 from tests.nas.report.synthetic_run import make_run
 
 

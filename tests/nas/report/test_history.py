@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modules import PlugnasError
-from nas.box import Box
-from nas.front_report import RunView
-from nas.records import Measurement
-from nas.report.control import check_control, history
-from nas.report.history import shuffled, trace
-from space import SearchSpace
+from plugnas.modules import PlugnasError
+from plugnas.nas.box import Box
+from plugnas.nas.front_report import RunView
+from plugnas.nas.records import Measurement
+from plugnas.nas.report.control import check_control, history
+from plugnas.nas.report.history import shuffled, trace
+from plugnas.space import SearchSpace
 from tests.nas.report.synthetic_run import make_run
 
 SPACE = SearchSpace({"a": [str(i) for i in range(9)]})

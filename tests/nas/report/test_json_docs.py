@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-import nas
-from nas.cli import main
-from nas.explain.report import explain_run
-from nas.front_report import RunView, to_json
-from nas.report.data import gather
-from nas.result import tidy
+from plugnas import nas
+from plugnas.nas.cli import main
+from plugnas.nas.explain.report import explain_run
+from plugnas.nas.front_report import RunView, to_json
+from plugnas.nas.report.data import gather
+from plugnas.nas.result import tidy
 
 TEXT = (Path(nas.__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([a-z_]+)`", TEXT))
@@ -89,8 +89,8 @@ def test_the_other_commands(view, capsys):
 def test_tables_name_only_what_exists(title, view):
     known = json.dumps([to_json(view), explain_run(view).to_dict()])
     if title == "`nas confirm":
-        pytest.importorskip("nas.confirm")
-        from nas.confirm.outcome import Confirmation
+        pytest.importorskip("plugnas.nas.confirm")
+        from plugnas.nas.confirm.outcome import Confirmation
 
         known = json.dumps(["recipe", "test_images", *Confirmation.__dataclass_fields__])
     rows = re.findall(r"^\| (`[^|]*) \|", section(title), re.MULTILINE)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas.cli import main
-from nas.front_report import RunView
-from nas.ledger import Ledger
-from nas.records import Measurement
-from nas.report.files import picture
-from nas.report.page import page
+from plugnas.nas.cli import main
+from plugnas.nas.front_report import RunView
+from plugnas.nas.ledger import Ledger
+from plugnas.nas.records import Measurement
+from plugnas.nas.report.files import picture
+from plugnas.nas.report.page import page
 from tests.nas.report.browser import needs_browser, probe
 from tests.nas.report.synthetic_run import make_run
 

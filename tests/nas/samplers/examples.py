@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from nas.cost import FunctionCost
-from nas.records import Measurement
-from nas.samplers import Problem, Sampler
-from space import Architecture, SearchSpace
+from plugnas.nas.cost import FunctionCost
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers import Problem, Sampler
+from plugnas.space import Architecture, SearchSpace
 
 MACRO = {f"layer{i}": ["id", "mb3", "mb6"] for i in range(8)}
 GAIN = {"id": 0.0, "mb3": 2.0, "mb6": 3.0}

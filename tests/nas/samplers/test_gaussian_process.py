@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.cost import FunctionCost
-from nas.pareto import hypervolume
-from nas.samplers import Problem
-from nas.samplers.features import Features, affinity, embed
-from nas.samplers.gaussian_process import Hyperparameters, Posterior
-from nas.samplers.improvement import Belief, expected_improvement
-from nas.samplers.warp import Warp
-from space import SearchSpace
+from plugnas.nas.cost import FunctionCost
+from plugnas.nas.pareto import hypervolume
+from plugnas.nas.samplers import Problem
+from plugnas.nas.samplers.features import Features, affinity, embed
+from plugnas.nas.samplers.gaussian_process import Hyperparameters, Posterior
+from plugnas.nas.samplers.improvement import Belief, expected_improvement
+from plugnas.nas.samplers.warp import Warp
+from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import conditional_space, macro_problem
 
 RNG = np.random.default_rng

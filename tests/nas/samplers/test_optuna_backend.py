@@ -8,9 +8,9 @@ import sys
 import optuna
 import pytest
 
-from nas.records import Measurement
-from nas.samplers import PredictorSampler, Problem, ProblemError, create
-from space import SearchSpace
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers import PredictorSampler, Problem, ProblemError, create
+from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import (
     MACRO,
     accuracy,

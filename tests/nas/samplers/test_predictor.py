@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.cost import FunctionCost, NetworkCost
-from nas.pareto import hypervolume
-from nas.records import Measurement
-from nas.samplers import Problem, create
-from nas.samplers.model import ACTIVE, Model
-from nas.samplers.supply import Supply
-from space import SearchSpace
+from plugnas.nas.cost import FunctionCost, NetworkCost
+from plugnas.nas.pareto import hypervolume
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers import Problem, create
+from plugnas.nas.samplers.model import ACTIVE, Model
+from plugnas.nas.samplers.supply import Supply
+from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import (
     MACRO,
     accuracy,

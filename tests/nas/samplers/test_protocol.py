@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.cost import FunctionCost
-from nas.records import Measurement
-from nas.samplers import NAMES, Problem, ProblemError, SpaceExhausted, create
-from space import SearchSpace
+from plugnas.nas.cost import FunctionCost
+from plugnas.nas.records import Measurement
+from plugnas.nas.samplers import NAMES, Problem, ProblemError, SpaceExhausted, create
+from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import accuracy, flops, macro_problem, measured, run
 
 CHEAP = [n for n in NAMES if n != "gp"]  # Optuna's GP takes seconds per proposal
