@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from plugnas.nas.box import Box
 from plugnas.nas.confirm.outcome import read
-from plugnas.nas.front_report import RunView
-from plugnas.nas.run_directory import RunDirectory
+from plugnas.nas.front.box import Box
+from plugnas.nas.report.front import RunView
+from plugnas.nas.run.directory import RunDirectory
 
 COSTS = {"flops": (1e6, "MFLOPs"), "latency_ms": (1.0, "ms")}  # what a unit holds, and its name
 

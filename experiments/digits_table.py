@@ -21,9 +21,9 @@ from typing import Any
 import torch
 
 from plugnas.nas.cost import NetworkCost
+from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.proxy import Proxy, Recipe
 from plugnas.nas.proxy.zero_cost import SCORES
-from plugnas.nas.records import Task
 from plugnas.space import SearchSpace
 
 SPACE: dict[str, Any] = {

@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.data import DataSpec
-from plugnas.nas.job import Job, load
+from plugnas.nas.job.config import Job, load
+from plugnas.nas.job.prepared import prepare
 from plugnas.nas.latency.statistics import kendall_tau
-from plugnas.nas.preparation import prepare
+from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.proxy import Proxy, Recipe
-from plugnas.nas.records import Task
 from plugnas.space import Architecture, SearchSpace
 
 Array = NDArray[np.float64]

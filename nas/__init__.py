@@ -10,10 +10,10 @@ from typing import Any
 
 _HOMES = {
     "search": "plugnas.nas.api",
-    "Result": "plugnas.nas.result",
-    "Measurement": "plugnas.nas.records",
+    "Result": "plugnas.nas.run.result",
+    "Measurement": "plugnas.nas.ledger.measurement",
     "load": "plugnas.nas.export.tensors",
-    "Task": "plugnas.nas.records",
+    "Task": "plugnas.nas.ledger.measurement",
 }
 
 __all__ = sorted(_HOMES)

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.cost import CostModel
-from plugnas.nas.drive import Event, Listener, drive
+from plugnas.nas.cost.budget import check_budget
 from plugnas.nas.executors import Executor, create
-from plugnas.nas.feasibility import check_budget
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.lock import RunLock
-from plugnas.nas.records import Task
-from plugnas.nas.result import Result
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.lock import RunLock
+from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.run.result import Result
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
-from plugnas.nas.study import Study, about
+from plugnas.nas.study.drive import Event, Listener, drive
+from plugnas.nas.study.study import Study, about
 from plugnas.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
-    from plugnas.nas.rungs import Promotion
+    from plugnas.nas.study.rungs import Promotion
 
 Evaluate = Callable[[Architecture, int, int], Mapping[str, float]]
 
@@ -145,7 +145,7 @@ def run_plan(
 def _promoter(plan: Plan, sampler: Sampler) -> Any:
     if plan.rungs == 1:
         return None
-    from plugnas.nas.rungs import Rungs
+    from plugnas.nas.study.rungs import Rungs
 
     return Rungs(
         plan.problem,

@@ -12,22 +12,22 @@ import msgspec
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.api import Plan, run_plan
-from plugnas.nas.callbacks import listeners
 from plugnas.nas.cost import NetworkCost
+from plugnas.nas.cost.budget import check_budget
 from plugnas.nas.cost.network import Unmeasured
-from plugnas.nas.drive import Listener
-from plugnas.nas.feasibility import check_budget
-from plugnas.nas.job import Job, LatencyConfig
-from plugnas.nas.job_workers import device_of, evaluator, executor, worker_count
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.lock import RunLock
-from plugnas.nas.preparation import Prepared, prepare
+from plugnas.nas.executors.callbacks import listeners
+from plugnas.nas.job.config import Job, LatencyConfig
+from plugnas.nas.job.prepared import Prepared, prepare
+from plugnas.nas.job.workers import device_of, evaluator, executor, worker_count
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.proxy import default_rungs
-from plugnas.nas.result import Result
-from plugnas.nas.run_directory import RunDirectory, facts_of
+from plugnas.nas.run.directory import RunDirectory, facts_of
+from plugnas.nas.run.result import Result
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
-from plugnas.nas.study import about
+from plugnas.nas.study.drive import Listener
+from plugnas.nas.study.study import about
 
 Notify = Callable[[str], None]
 
@@ -83,7 +83,7 @@ def run_job(
             _measure_front(job, cost, result, run_dir / "latency_front.json", notify)
         if job.confirm is not None and result.front and result.reason in ("done", "exhausted"):
             from plugnas.nas.confirm import confirm
-            from plugnas.nas.front_report import RunView
+            from plugnas.nas.report.front import RunView
 
             first = on_event[0] if on_event else None
             confirm(RunView.open(run), on_event=first, notify=notify)

@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from plugnas import modules
-from plugnas import nas
-from plugnas import space
+from plugnas import modules, nas, space
 
 ROOT = Path(modules.__file__).parent.parent
 ROOMS = {"modules": set(), "space": {"modules"}, "nas": {"modules", "space"}}

@@ -31,9 +31,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import plugnas.nas.data
+from plugnas.nas.data import load as load_data
+from plugnas.nas.machine.device import keep_memory
 from plugnas.nas.proxy import Recipe, train
-from plugnas.nas.proxy.machine import keep_memory
 from plugnas.space import SearchSpace
 
 SPACE = {
@@ -114,7 +114,7 @@ def prepare(archive: Path, work: Path, count: int, images: int, epochs: int) -> 
         inner = next(path.parent for path in (work / "unpacking").rglob("train"))
         inner.rename(folder)
     data = {"source": str(archive)}
-    dataset = nas.data.load(data, cache=work / "cache")
+    dataset = load_data(data, cache=work / "cache")
     space = SearchSpace.from_config(SPACE, dataset.input_shape, len(dataset.classes))
     rng = np.random.default_rng(0)
     architectures = [dict(space.sample(rng).values) for _ in range(count)]
@@ -200,7 +200,7 @@ def _lines(command: list[str], environment: dict[str, str]) -> list[dict[str, An
 def one_training(job: dict[str, Any]) -> dict[str, Any]:
     """Train one architecture as a worker does; called in a fresh process."""
     keep_memory()
-    dataset = nas.data.load(job["data"], cache=Path(job["work"]) / "cache")
+    dataset = load_data(job["data"], cache=Path(job["work"]) / "cache")
     space = SearchSpace.from_config(SPACE, dataset.input_shape, len(dataset.classes))
     architecture = space.architecture(job["architecture"])
     recipe = msgspec.convert(job["recipe"], Recipe)

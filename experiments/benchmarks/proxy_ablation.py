@@ -46,7 +46,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.benchmarks.proxy import SPACE
-from plugnas.nas.proxy.machine import keep_memory
+from plugnas.nas.machine.device import keep_memory
 from plugnas.nas.proxy.sgd import FusedSGD
 from plugnas.space import SearchSpace
 

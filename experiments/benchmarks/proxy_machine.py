@@ -37,8 +37,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from experiments.benchmarks.proxy import prepare, processor, rival, ways
 from experiments.benchmarks.proxy_memory import fields
 from plugnas.nas.executors import Executor, create
+from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.proxy import Proxy, Recipe
-from plugnas.nas.records import Task
 from plugnas.space import SearchSpace
 
 

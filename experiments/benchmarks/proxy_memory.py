@@ -27,10 +27,10 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import plugnas.nas.data
+from plugnas.nas.data import load as load_data
 from plugnas.nas.executors import Executor, create
+from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.proxy import Proxy, Recipe
-from plugnas.nas.records import Measurement, Task
 from plugnas.space import Architecture, SearchSpace
 
 JOB = Path(__file__).parents[1] / "cifar10.yaml"
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     args = parser.parse_args()
     config = yaml.safe_load(args.job.read_text())["space"]
-    dataset = nas.data.load(str(args.archive.resolve()), cache=args.cache)
+    dataset = load_data(str(args.archive.resolve()), cache=args.cache)
     space = SearchSpace.from_config(config, dataset.input_shape, len(dataset.classes))
     recipe = Recipe(
         epochs=1, images=args.images, resolution=args.side, validation_images=args.images

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from experiments.benchmarks import search_tables
 from experiments.benchmarks.search_rungs import compare_rungs
 from experiments.benchmarks.search_tables import Table
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import Problem, create
 from plugnas.space import Architecture, SearchSpace
 

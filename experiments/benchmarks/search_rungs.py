@@ -15,10 +15,10 @@ from typing import get_args
 import numpy as np
 
 from experiments.benchmarks.search_tables import Table
-from plugnas.nas.pareto import non_dominated
-from plugnas.nas.records import Measurement
-from plugnas.nas.rungs import Promotion, Rungs
+from plugnas.nas.front.pareto import non_dominated
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import Problem, create
+from plugnas.nas.study.rungs import Promotion, Rungs
 
 Ladder = Sequence[int | str]
 """Epochs of each rung, or the name of a zero-cost score."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas.pareto import hypervolume
+from plugnas.nas.front.pareto import hypervolume
 from plugnas.space import Architecture, SearchSpace
 
 Doubles = NDArray[np.float64]

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from plugnas import modules
 from experiments.benchmarks.zoo_rivals import RIVALS
+from plugnas import modules
 from plugnas.modules import Site
-from plugnas.nas import zoo_report
+from plugnas.nas.report import zoo as zoo_report
 
 MODES = ("forward", "both")
 SAMPLE_SECONDS = 0.02  # CPU time of one sample: repetitions are chosen so that it takes this

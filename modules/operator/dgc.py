@@ -5,7 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import BatchNorm2d, channel_shuffle, common_divisor, conv2d, hidden_width
+from plugnas.modules._parts import (
+    BatchNorm2d,
+    channel_shuffle,
+    common_divisor,
+    conv2d,
+    hidden_width,
+)
 from plugnas.modules._registry import register
 
 

@@ -33,7 +33,7 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *ignored: object) -> None:
-        from plugnas.nas.ledger import versions
+        from plugnas.nas.ledger.ledger import versions
 
         found = versions()
         found = {"plugnas": found.pop("plugnas"), **found}
@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 2 for an error in the input, 130 after Ctrl-C."""
     args = _parser().parse_args(argv)
-    from plugnas.modules.errors import PlugnasError  # brings torch, which `nas --help` does not need
+    from plugnas.modules.errors import (
+        PlugnasError,  # brings torch, which `nas --help` does not need
+    )
 
     try:
         return args.run(args)

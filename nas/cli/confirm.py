@@ -33,12 +33,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Confirm, and say what it shows."""
     from plugnas.modules import PlugnasError
-    from plugnas.nas import front_report
+    from plugnas.nas.cli.progress import Progress
     from plugnas.nas.confirm import confirm
     from plugnas.nas.confirm.text import to_text
-    from plugnas.nas.listed import with_workers
-    from plugnas.nas.progress import Progress
-    from plugnas.nas.run_directory import RunDirectory
+    from plugnas.nas.report import front as front_report
+    from plugnas.nas.run.directory import RunDirectory
+    from plugnas.nas.study.fixed import with_workers
 
     view = front_report.RunView.open(RunDirectory.read(args.run_dir))
     if args.show:

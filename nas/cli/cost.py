@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the breakdown."""
     from plugnas.nas.cost import NetworkCost
     from plugnas.nas.cost.breakdown import breakdown, breakdown_text
-    from plugnas.nas.target import open_target
+    from plugnas.nas.run.target import open_target
 
     target = open_target(args.target)
     architecture = target.choose(args.architecture)

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the dashboard until Ctrl-C."""
-    from plugnas.nas.dashboard import serve
+    from plugnas.nas.report.dashboard import serve
 
     serve(args.run_dir, args.host, args.port)
     return 0

@@ -31,12 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explain, after the controlled experiment if one is asked for."""
     from plugnas.modules import PlugnasError
+    from plugnas.nas.cli.progress import Progress
     from plugnas.nas.explain.report import explain_run, slot_named
     from plugnas.nas.explain.settle import settle
-    from plugnas.nas.front_report import RunView
-    from plugnas.nas.listed import with_workers
-    from plugnas.nas.progress import Progress
-    from plugnas.nas.run_directory import RunDirectory
+    from plugnas.nas.report.front import RunView
+    from plugnas.nas.run.directory import RunDirectory
+    from plugnas.nas.study.fixed import with_workers
 
     for name in ("seeds", "trials", "workers"):
         if (value := getattr(args, name)) is not None and value < 1:

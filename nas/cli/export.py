@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     """Write and check the exports, and say where they lie."""
     from plugnas.modules import PlugnasError
     from plugnas.nas.export import Options, export_members
-    from plugnas.nas.front import nothing_within
-    from plugnas.nas.front_report import RunView
-    from plugnas.nas.run_directory import RunDirectory
+    from plugnas.nas.front.member import nothing_within
+    from plugnas.nas.report.front import RunView
+    from plugnas.nas.run.directory import RunDirectory
 
     view = RunView.open(RunDirectory.read(args.run_dir))
     if args.all_front and not view.front:

@@ -43,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the front and, without --json or --csv, write its files."""
-    from plugnas.nas import front_report
-    from plugnas.nas.run_directory import RunDirectory
+    from plugnas.nas.report import front as front_report
+    from plugnas.nas.run.directory import RunDirectory
 
     run_directory = RunDirectory.read(args.run_dir)
     objectives = dict(run_directory.job.objectives)
@@ -78,9 +78,9 @@ def _recorded(name: str | None, view: Any) -> None:
 def _control(args: argparse.Namespace, view: Any) -> Any:
     """Open and check the control before anything is printed or written."""
     from plugnas.modules import PlugnasError
-    from plugnas.nas.front_report import RunView
     from plugnas.nas.report.control import check_control
-    from plugnas.nas.run_directory import RunDirectory
+    from plugnas.nas.report.front import RunView
+    from plugnas.nas.run.directory import RunDirectory
 
     if args.control is None:
         return None
@@ -93,7 +93,7 @@ def _control(args: argparse.Namespace, view: Any) -> Any:
 
 def _cost(name: str, what: str) -> str:
     from plugnas.modules import PlugnasError, did_you_mean
-    from plugnas.nas.job import COSTS
+    from plugnas.nas.job.config import COSTS
 
     if name not in COSTS:
         raise PlugnasError(
@@ -104,7 +104,7 @@ def _cost(name: str, what: str) -> str:
 
 def _budget(pairs: list[str]) -> dict[str, float]:
     from plugnas.modules import PlugnasError
-    from plugnas.nas.job import quantity
+    from plugnas.nas.job.config import quantity
 
     budget: dict[str, float] = {}
     for pair in pairs:

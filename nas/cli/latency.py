@@ -54,8 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print; 2 where the machine is too busy to rank."""
     from plugnas.modules import PlugnasError
-    from plugnas.nas.places import check_file
-    from plugnas.nas.target import open_target
+    from plugnas.nas.machine.writable import check_file
+    from plugnas.nas.run.target import open_target
 
     if args.sample is not None and args.sample < 1:
         raise PlugnasError(f"--sample is at least 1 architecture, not {args.sample}")
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace, job: Any) -> Settings:
     """The flags over the job's ``latency:`` section over the defaults."""
-    from plugnas.nas.job import LatencyConfig
+    from plugnas.nas.job.config import LatencyConfig
     from plugnas.nas.latency import Settings
 
     wishes = job.latency or LatencyConfig()
@@ -106,7 +106,7 @@ def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:
 
 def _architectures(args: argparse.Namespace, target: Any, settings: Settings) -> int:
     from plugnas.nas.latency import measure_architectures
-    from plugnas.nas.target import TargetError
+    from plugnas.nas.run.target import TargetError
 
     if args.architecture:
         chosen = [target.choose(text) for text in args.architecture]

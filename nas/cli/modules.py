@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the listing or one module."""
     from plugnas import modules
-    from plugnas.nas import zoo_report
+    from plugnas.nas.report import zoo as zoo_report
 
     site = zoo_report.parse_site(args.site)
     narrowed = args.slot or args.family
@@ -61,7 +61,7 @@ def _check(word: str, value: str | None, known: list[str]) -> None:
 
 
 def _listing(rows: list[dict[str, Any]]) -> str:
-    from plugnas.nas.zoo_report import choices_text
+    from plugnas.nas.report.zoo import choices_text
 
     lines: list[str] = []
     slot = family = None
@@ -84,7 +84,7 @@ def _listing(rows: list[dict[str, Any]]) -> str:
 
 
 def _costs(cost: dict[str, Any]) -> list[str]:
-    from plugnas.nas.zoo_report import short
+    from plugnas.nas.report.zoo import short
 
     if "refused" in cost:
         return ["refused", "", ""]

@@ -30,12 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the search and say what came of it."""
-    from plugnas.nas import job as jobs
-    from plugnas.nas.front_report import RunView, to_text
+    from plugnas.nas.cli.progress import Progress
+    from plugnas.nas.job import config as jobs
     from plugnas.nas.job_run import run_job
-    from plugnas.nas.progress import Progress
-    from plugnas.nas.run_directory import RunDirectory
-    from plugnas.nas.summary import kinds
+    from plugnas.nas.report.front import RunView, to_text
+    from plugnas.nas.run.directory import RunDirectory
+    from plugnas.nas.run.summary import kinds
 
     _not_a_run(args.job)
     job = _changed(jobs.load(args.job), args)
@@ -104,7 +104,7 @@ def _changed(job: Any, args: argparse.Namespace) -> Any:
     """Return the job with what the command line says instead."""
     import msgspec
 
-    from plugnas.nas.job import parse
+    from plugnas.nas.job.config import parse
 
     data = msgspec.to_builtins(job)
     for name in ("trials", "timeout", "workers", "seed"):

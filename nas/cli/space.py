@@ -26,8 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what the space holds; 2 where its budget is out of reach."""
     from plugnas.modules import PlugnasError
-    from plugnas.nas.space_report import describe, text
-    from plugnas.nas.target import open_target
+    from plugnas.nas.report.space import describe, text
+    from plugnas.nas.run.target import open_target
 
     if args.samples < 1:
         raise PlugnasError(f"--samples must be at least 1, but got {args.samples}")

@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the state of the run; works while it is driven and afterwards."""
-    from plugnas.nas.status import as_dict, as_text, status
+    from plugnas.nas.run.status import as_dict, as_text, status
 
     state = status(args.run_dir)
     print(json.dumps(as_dict(state), indent=2) if args.json else as_text(state))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas.box import Box
 from plugnas.nas.confirm.statistics import Estimate, mean_of
+from plugnas.nas.front.box import Box
 
 if TYPE_CHECKING:
     from plugnas.nas.confirm.outcome import Confirmed

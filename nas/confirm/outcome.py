@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plugnas.nas import ledger
 from plugnas.nas.confirm.luck import Luck, luck_of
 from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
-from plugnas.nas.listed import read_all
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger import ledger
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.study.fixed import read_all
 from plugnas.space import Architecture
 
 if TYPE_CHECKING:
-    from plugnas.nas.front_report import RunView
+    from plugnas.nas.report.front import RunView
 
 FRONT, CONTROL = "front", "control"
 

@@ -10,17 +10,17 @@ from typing import Any
 import msgspec
 
 from plugnas.modules import PlugnasError
-from plugnas.nas import ledger
 from plugnas.nas.confirm.outcome import Confirmation, paths, read
 from plugnas.nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
-from plugnas.nas.drive import Listener
-from plugnas.nas.front import nothing_within
-from plugnas.nas.front_report import RunView
-from plugnas.nas.listed import costs_of, measure_all
-from plugnas.nas.preparation import Prepared, prepare
+from plugnas.nas.front.member import nothing_within
+from plugnas.nas.job.prepared import Prepared, prepare
+from plugnas.nas.ledger import ledger
 from plugnas.nas.proxy import Recipe, default_confirmation
+from plugnas.nas.report.front import RunView
 from plugnas.nas.samplers import Problem, SpaceExhausted
 from plugnas.nas.samplers import create as create_sampler
+from plugnas.nas.study.drive import Listener
+from plugnas.nas.study.fixed import costs_of, measure_all
 from plugnas.space import Architecture
 
 Notify = Callable[[str], None]
@@ -48,7 +48,7 @@ def confirm(
     Raises:
         ConfirmError: there is nothing to confirm, or not so.
     """
-    from plugnas.nas.job_workers import evaluator, executor
+    from plugnas.nas.job.workers import evaluator, executor
 
     job, run = view.run.job, view.run
     wanted = (job.confirm.seeds if job.confirm else 3) if seeds is None else seeds

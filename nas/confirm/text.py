@@ -6,7 +6,7 @@ import math
 
 from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
 from plugnas.nas.confirm.statistics import Estimate
-from plugnas.nas.zoo_report import short
+from plugnas.nas.report.zoo import short
 
 
 def to_text(found: Confirmation) -> str:

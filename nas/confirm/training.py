@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save_file
 
 from plugnas.nas.data import Dataset, load
+from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.machine.device import keep_memory
 from plugnas.nas.proxy import Proxy, Recipe, train
-from plugnas.nas.proxy.machine import keep_memory
-from plugnas.nas.records import Task
 from plugnas.space import Network, parts_of
 
 LEARN_FROM, SCORE_ON = ("train", "validation"), "test"

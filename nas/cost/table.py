@@ -15,7 +15,7 @@ from plugnas import modules
 from plugnas import space as space_room
 from plugnas.nas.cost.counter import Counts, count
 from plugnas.nas.cost.errors import CostError, UncountedOperatorError
-from plugnas.nas.threads import threads
+from plugnas.nas.machine.threads import threads
 from plugnas.space import Part
 from plugnas.space.network import Piece, Shape
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from plugnas.modules.errors import did_you_mean
-from plugnas.nas.evaluation import Evaluator
 from plugnas.nas.executors.base import Executor, ExecutorError
 from plugnas.nas.executors.local import LocalExecutor
+from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.executors.serial import SerialExecutor
 
 KINDS = ("serial", "local", "ray")

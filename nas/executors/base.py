@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from plugnas.modules.errors import PlugnasError
-from plugnas.nas.records import Measurement, Task
+from plugnas.nas.ledger.measurement import Measurement, Task
 
 
 class ExecutorError(PlugnasError):

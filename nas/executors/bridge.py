@@ -14,9 +14,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from plugnas.nas.evaluation import failed
 from plugnas.nas.executors.deaths import NODE_DIED, Death
-from plugnas.nas.records import Measurement, Task
+from plugnas.nas.executors.measure import failed
+from plugnas.nas.ledger.measurement import Measurement, Task
 
 PATIENCE = 8
 """Deaths that were not an evaluation's own doing after which its task is given up all the same."""

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from plugnas.nas.callbacks import of_ray
-from plugnas.nas.evaluation import Evaluator
 from plugnas.nas.executors import ray_executor
 from plugnas.nas.executors.base import ExecutorError
 from plugnas.nas.executors.bridge import Bridge
-from plugnas.nas.records import Measurement, Task
+from plugnas.nas.executors.callbacks import of_ray
+from plugnas.nas.executors.measure import Evaluator
+from plugnas.nas.ledger.measurement import Measurement, Task
 
 WRITING = 300.0
 """Seconds that callbacks get at the end to write, or to send, what they were told."""

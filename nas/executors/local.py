@@ -14,12 +14,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from plugnas.nas.evaluation import OUT_OF_MEMORY, Evaluator, failed, spoils_worker
 from plugnas.nas.executors.base import ExecutorError
 from plugnas.nas.executors.environment import environment, worker_variables
+from plugnas.nas.executors.measure import OUT_OF_MEMORY, Evaluator, failed, spoils_worker
 from plugnas.nas.executors.memory import kills_for_memory
 from plugnas.nas.executors.worker import BEGUN, BROKEN, READY, work
-from plugnas.nas.records import Measurement, Task
+from plugnas.nas.ledger.measurement import Measurement, Task
 
 FALSE_STARTS = 3
 

@@ -20,13 +20,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from plugnas.nas.callbacks import scalars
-from plugnas.nas.evaluation import Evaluator, measure, spoils_worker
 from plugnas.nas.executors.base import ExecutorError
 from plugnas.nas.executors.bridge import Bridge, Errand, Parcel
+from plugnas.nas.executors.callbacks import scalars
 from plugnas.nas.executors.deaths import Death, death_of, error_of, is_of_ray, reason_of
 from plugnas.nas.executors.environment import environment, worker_variables
-from plugnas.nas.records import Task
+from plugnas.nas.executors.measure import Evaluator, measure, spoils_worker
+from plugnas.nas.ledger.measurement import Task
 
 try:
     import ray

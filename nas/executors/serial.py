@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 
-from plugnas.nas.evaluation import Evaluate, Evaluator, measure
-from plugnas.nas.records import Measurement, Task
+from plugnas.nas.executors.measure import Evaluate, Evaluator, measure
+from plugnas.nas.ledger.measurement import Measurement, Task
 
 
 class SerialExecutor:

@@ -11,8 +11,8 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
-from plugnas.nas.evaluation import measure
-from plugnas.nas.records import Measurement
+from plugnas.nas.executors.measure import measure
+from plugnas.nas.ledger.measurement import Measurement
 
 READY = "ready"
 BEGUN = "begun"

@@ -15,7 +15,7 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.explain.design import Slot, distances, shares, slots_of
 from plugnas.nas.explain.model import LARGEST, Data, Fit, fit
 from plugnas.nas.explain.verdicts import UNSETTLED, WORTH, further, judge
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import SearchSpace
 
 Array = NDArray[np.float64]

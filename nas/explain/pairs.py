@@ -13,7 +13,7 @@ from scipy import stats
 
 from plugnas.nas.explain.design import Slot, content, without
 from plugnas.nas.explain.verdicts import UNSETTLED, WORTH, further, judge
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import SearchSpace
 from plugnas.space.parameter import Token
 

@@ -12,9 +12,9 @@ from plugnas.nas.explain.effects import ExplainError, Explanation, costs_of_job,
 from plugnas.nas.explain.pairs import Comparison, comparisons
 from plugnas.nas.explain.settle import settled
 from plugnas.nas.explain.text import effects_text, pairs_text
-from plugnas.nas.front_report import RunView
-from plugnas.nas.latency_note import LatencyNote, latency_note
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.report.front import RunView
+from plugnas.nas.run.latency import LatencyNote, latency_note
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from plugnas.nas.drive import Listener, Outcome
 from plugnas.nas.explain.design import Slot, filled, slots_of
 from plugnas.nas.explain.effects import ExplainError
-from plugnas.nas.front import within
-from plugnas.nas.front_report import RunView
-from plugnas.nas.listed import costs_of, measure_all, read_all
-from plugnas.nas.records import Measurement
+from plugnas.nas.front.member import within
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.report.front import RunView
+from plugnas.nas.study.drive import Listener, Outcome
+from plugnas.nas.study.fixed import costs_of, measure_all, read_all
 from plugnas.space import Architecture, SearchSpace, SpaceError
 
 
@@ -34,8 +34,8 @@ def settle(
     Raises:
         ExplainError: too few trials are left for one pair.
     """
-    from plugnas.nas.job_workers import evaluator, executor
-    from plugnas.nas.preparation import prepare
+    from plugnas.nas.job.prepared import prepare
+    from plugnas.nas.job.workers import evaluator, executor
 
     path = view.run.path / "settle" / f"{slot.name}.jsonl"
     job = view.run.job

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from plugnas.nas.explain.effects import Effect, Explanation
 from plugnas.nas.explain.pairs import Comparison
 from plugnas.nas.explain.verdicts import UNSETTLED
-from plugnas.nas.latency_note import LatencyNote
-from plugnas.nas.zoo_report import short
+from plugnas.nas.report.zoo import short
+from plugnas.nas.run.latency import LatencyNote
 
 
 def effects_text(found: Explanation) -> str:

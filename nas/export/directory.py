@@ -11,7 +11,7 @@ from pathlib import Path
 
 from plugnas.nas.export import hashes
 from plugnas.nas.export.errors import ExportError
-from plugnas.nas.places import unwritable
+from plugnas.nas.machine.writable import unwritable
 
 
 @contextlib.contextmanager

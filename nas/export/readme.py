@@ -11,7 +11,7 @@ from pathlib import Path
 
 from plugnas.nas.export import quantize
 from plugnas.nas.export.subject import Subject
-from plugnas.nas.zoo_report import short
+from plugnas.nas.report.zoo import short
 from plugnas.space import Part
 from plugnas.space.network import BlockSpec, StemSpec
 from plugnas.space.options import Choice

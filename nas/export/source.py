@@ -47,7 +47,7 @@ class Collector:
     taken: set[str] = field(default_factory=set)
 
     def need(self, dotted: str) -> str:
-        """Collect a definition (``plugnas.modules.attention.se.SqueezeExcitation``); return its name."""
+        """Collect a definition (such as ``plugnas.modules.attention.se.SE``); return its name."""
         if dotted in _STANDS_FOR:
             return _STANDS_FOR[dotted]
         if dotted in self.names:

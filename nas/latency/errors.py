@@ -9,9 +9,5 @@ class LatencyError(PlugnasError):
     """A latency that cannot be measured or predicted as asked."""
 
 
-class BusyMachineError(LatencyError):
-    """The machine is too busy for a latency that could be trusted."""
-
-
 class ForeignTableError(LatencyError):
     """A latency table of another space, torch version, device or setting; or no table at all."""

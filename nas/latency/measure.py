@@ -12,14 +12,14 @@ from torch import nn
 
 from plugnas.nas.latency.anchors import NAMES
 from plugnas.nas.latency.conditions import Conditions
-from plugnas.nas.latency.errors import BusyMachineError, ForeignTableError, LatencyError
+from plugnas.nas.latency.errors import ForeignTableError, LatencyError
 from plugnas.nas.latency.pieces import pieces_of_architectures, pieces_of_space
-from plugnas.nas.latency.quiet import quiet
 from plugnas.nas.latency.report import LatencyReport, report
 from plugnas.nas.latency.rounds import anchor_timers, clocks_at_work, load, run_rounds, threads_set
 from plugnas.nas.latency.session import Session, deploy_timer
 from plugnas.nas.latency.settings import Settings
 from plugnas.nas.latency.table import LatencyTable
+from plugnas.nas.machine.quiet import BusyMachineError, quiet
 from plugnas.space import Architecture, SearchSpace
 
 CHECKS = 24  # whole networks that show what a table's predictions are worth

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from plugnas.nas.latency.conditions import Conditions
-from plugnas.nas.latency.errors import BusyMachineError
 from plugnas.nas.latency.rounds import Samples
 from plugnas.nas.latency.statistics import medians, relative_errors, tie_groups
+from plugnas.nas.machine.quiet import BusyMachineError
 
 SHARE = 0.9  # of a core that every candidate must have had, in the median round
 

@@ -1,8 +1,8 @@
 """The cheap training that stands in for the real one."""
 
+from plugnas.nas.machine.device import DeviceError, resolve_device, seeded
 from plugnas.nas.proxy.defaults import default_confirmation, default_rungs
 from plugnas.nas.proxy.evaluator import Proxy
-from plugnas.nas.proxy.machine import DeviceError, resolve_device, seeded
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 from plugnas.nas.proxy.training import Training, train
 

@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from plugnas.nas.data import Dataset, DataSpec, load, parse
-from plugnas.nas.proxy.batches import Batches
-from plugnas.nas.proxy.defaults import default_rungs
-from plugnas.nas.proxy.machine import (
+from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.machine.device import (
     give_memory_back,
     keep_memory,
     resolve_device,
@@ -24,11 +23,12 @@ from plugnas.nas.proxy.machine import (
     seeded,
     threads,
 )
+from plugnas.nas.proxy.batches import Batches
+from plugnas.nas.proxy.defaults import default_rungs
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 from plugnas.nas.proxy.states import StateFile
 from plugnas.nas.proxy.training import train
 from plugnas.nas.proxy.zero_cost import zero_cost
-from plugnas.nas.records import Task
 from plugnas.space import Architecture, SearchSpace
 
 Build = Callable[[Architecture], nn.Module]

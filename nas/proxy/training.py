@@ -14,8 +14,7 @@ from torch.nn import functional as F
 
 from plugnas.nas.data import DataError, Dataset
 from plugnas.nas.data.split import stratified
-from plugnas.nas.proxy.batches import Batches, steps_per_epoch
-from plugnas.nas.proxy.machine import (
+from plugnas.nas.machine.device import (
     deterministic,
     random_state,
     resolve_device,
@@ -24,6 +23,7 @@ from plugnas.nas.proxy.machine import (
     seeded,
     threads,
 )
+from plugnas.nas.proxy.batches import Batches, steps_per_epoch
 from plugnas.nas.proxy.recipe import Recipe
 from plugnas.nas.proxy.sgd import FusedSGD
 from plugnas.nas.proxy.states import StateFile

@@ -11,16 +11,16 @@ from typing import Any
 
 from plugnas.modules import PlugnasError
 from plugnas.nas import confirm
-from plugnas.nas import front as fronts
 from plugnas.nas.explain.report import explain_run
-from plugnas.nas.front import Member
-from plugnas.nas.front_report import RunView, modules_of
-from plugnas.nas.latency_note import latency_note
-from plugnas.nas.ledger import read
-from plugnas.nas.preparation import cost_model
-from plugnas.nas.records import Measurement
+from plugnas.nas.front import member as fronts
+from plugnas.nas.front.member import Member
+from plugnas.nas.job.prepared import cost_model
+from plugnas.nas.ledger.ledger import read
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.control import history
-from plugnas.nas.summary import culprits, kinds
+from plugnas.nas.report.front import RunView, modules_of
+from plugnas.nas.run.latency import latency_note
+from plugnas.nas.run.summary import culprits, kinds
 from plugnas.space.options import Choice
 
 SHOWN = ("flops", "params", "latency_ms", "memory", "macs", "elementwise")

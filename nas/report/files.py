@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from plugnas.nas import front as fronts
-from plugnas.nas.front import Member
-from plugnas.nas.front_report import RunView, to_csv
-from plugnas.nas.latency_note import latency_note
-from plugnas.nas.places import PlaceError, unwritable
-from plugnas.nas.plot import Picture, Point, draw
+from plugnas.nas.front import member as fronts
+from plugnas.nas.front.member import Member
+from plugnas.nas.machine.writable import PlaceError, unwritable
 from plugnas.nas.report.data import first_cost
+from plugnas.nas.report.front import RunView, to_csv
 from plugnas.nas.report.page import page
+from plugnas.nas.report.picture import Picture, Point, draw
+from plugnas.nas.run.latency import latency_note
 
 
 def write_files(view: RunView, control: RunView | None = None) -> list[Path]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas import pareto
-from plugnas.nas.box import Box
-from plugnas.nas.records import Measurement
+from plugnas.nas.front import pareto
+from plugnas.nas.front.box import Box
+from plugnas.nas.ledger.measurement import Measurement
 
 Array = NDArray[np.float64]
 ORDERS = 40

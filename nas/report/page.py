@@ -6,8 +6,8 @@ import html
 import json
 from importlib import resources
 
-from plugnas.nas.front_report import RunView
 from plugnas.nas.report.data import gather
+from plugnas.nas.report.front import RunView
 
 SCRIPTS = ("chart.js", "front.js", "network.js", "evidence.js", "record.js", "main.js")
 
@@ -32,7 +32,9 @@ def embedded(data: object) -> str:
 
 
 def _text(name: str) -> str:
-    return resources.files("plugnas.nas.report").joinpath("assets", name).read_text(encoding="utf-8")
+    return (
+        resources.files("plugnas.nas.report").joinpath("assets", name).read_text(encoding="utf-8")
+    )
 
 
 __all__ = ["embedded", "page"]

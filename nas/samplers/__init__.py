@@ -14,7 +14,7 @@ NAMES = ("predictor", "evolution", "random", "tpe", "nsga2", "nsga3", "gp", "gri
 """Samplers by name; ``predictor`` is the default."""
 
 _OWN = {
-    "predictor": ("plugnas.nas.samplers.predictor", "Predictor"),
+    "predictor": ("plugnas.nas.samplers.predictor.predictor", "Predictor"),
     "evolution": ("plugnas.nas.samplers.evolution", "Evolution"),
     "random": ("plugnas.nas.samplers.random_search", "RandomSearch"),
 }
@@ -39,7 +39,7 @@ def create(name: str, problem: Problem, **options: Any) -> Sampler:
         raise ProblemError(
             f"no sampler `{name}`{did_you_mean(name, NAMES)} (there are: {', '.join(NAMES)})"
         )
-    module, kind = _OWN.get(name, ("plugnas.nas.samplers.optuna_backend", "OptunaBackend"))
+    module, kind = _OWN.get(name, ("plugnas.nas.samplers.optuna.backend", "OptunaBackend"))
     make = getattr(import_module(module), kind)
     try:
         return make(problem, **options) if name in _OWN else make(name, problem, **options)
@@ -57,5 +57,5 @@ def create(name: str, problem: Problem, **options: Any) -> Sampler:
 
 def __getattr__(name: str) -> Any:
     if name == "PredictorSampler":  # imports Optuna
-        return import_module("plugnas.nas.samplers.optuna_backend").PredictorSampler
+        return import_module("plugnas.nas.samplers.optuna.backend").PredictorSampler
     raise AttributeError(f"module 'plugnas.nas.samplers' has no attribute {name!r}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from plugnas.nas.samplers.candidate_pool import TABLE
 from plugnas.nas.samplers.problem import Problem, ProblemError
-from plugnas.nas.samplers.supply import TABLE
 
 
 def check_ability(name: str, problem: Problem) -> None:

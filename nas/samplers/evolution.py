@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas.pareto import crowding, non_dominated
-from plugnas.nas.records import Measurement
+from plugnas.nas.front.pareto import crowding, non_dominated
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.samplers.candidate_pool import Supply
 from plugnas.nas.samplers.problem import Problem, ProblemError
-from plugnas.nas.samplers.supply import Supply
 from plugnas.space import Architecture
 
 Codes = NDArray[np.int16]

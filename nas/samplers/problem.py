@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plugnas.modules import PlugnasError, did_you_mean
-from plugnas.nas.pareto import DIRECTIONS
+from plugnas.nas.front.pareto import DIRECTIONS
 from plugnas.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from plugnas.nas.cost import CostModel
-    from plugnas.nas.records import Measurement
+    from plugnas.nas.ledger.measurement import Measurement
 
 
 class ProblemError(PlugnasError):

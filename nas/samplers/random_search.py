@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.samplers.candidate_pool import Supply
 from plugnas.nas.samplers.problem import Problem
-from plugnas.nas.samplers.supply import Supply
 from plugnas.space import Architecture
 
 

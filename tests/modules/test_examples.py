@@ -8,8 +8,8 @@ import pkgutil
 import pytest
 import torch
 
-from plugnas import modules
 import tests.modules.examples
+from plugnas import modules
 
 EXAMPLES = [
     example

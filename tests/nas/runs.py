@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.records import Measurement, Task
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers import Problem, SpaceExhausted
-from plugnas.nas.study import Study, about
+from plugnas.nas.study.study import Study, about
 from plugnas.space import Architecture, SearchSpace
 
 CHOICES = {f"layer{i}": ["id", "conv", "mb3", "mb6"] for i in range(4)}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from plugnas.nas.callbacks import CallbackError, listeners, parse, scalars
-from plugnas.nas.drive import drive
-from plugnas.nas.evaluation import measure
 from plugnas.nas.executors import SerialExecutor
+from plugnas.nas.executors.callbacks import CallbackError, listeners, parse, scalars
+from plugnas.nas.executors.measure import measure
+from plugnas.nas.study.drive import drive
 from tests.nas.runs import Table, study
 
 

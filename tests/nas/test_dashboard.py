@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from plugnas.nas.dashboard import DashboardError, optuna, serve, storage_of
-from plugnas.nas.drive import drive
 from plugnas.nas.executors import SerialExecutor
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.records import Measurement
-from plugnas.nas.status import StatusError
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.report.dashboard import DashboardError, optuna, serve, storage_of
+from plugnas.nas.run.status import StatusError
+from plugnas.nas.study.drive import drive
 from plugnas.space import SearchSpace
 from tests.nas.runs import CHOICES, Table, found, study
 from tests.nas.test_executors import ids

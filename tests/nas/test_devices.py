@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from plugnas.modules import PlugnasError
-from plugnas.nas.drive import drive
 from plugnas.nas.executors import LocalExecutor
-from plugnas.nas.job import parse
-from plugnas.nas.job_workers import device_of
-from plugnas.nas.records import Task
+from plugnas.nas.job.config import parse
+from plugnas.nas.job.workers import device_of
+from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.study.drive import drive
 from tests.nas.runs import study
 
 SPACE = {"space": {"stages": [{"width": [4, 8]}]}}

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from plugnas.nas import executors
-from plugnas.nas.drive import drive
 from plugnas.nas.executors import ExecutorError, LocalExecutor, SerialExecutor
-from plugnas.nas.records import Task
-from plugnas.nas.study import Study
+from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.study.drive import drive
+from plugnas.nas.study.study import Study
 from tests.nas.runs import Table, broken_factory, found, study
 
 
@@ -174,7 +174,7 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script.write_text(
         "from pathlib import Path\n"
-        "from plugnas.nas.drive import drive\n"
+        "from plugnas.nas.study.drive import drive\n"
         "from plugnas.nas.executors import LocalExecutor\n"
         "from tests.nas.runs import Table, study\n"
         "if __name__ == '__main__':\n"

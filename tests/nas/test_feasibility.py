@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugnas.nas.cost import FunctionCost, NetworkCost
-from plugnas.nas.feasibility import BudgetError, cheapest, check_budget, least
+from plugnas.nas.cost.budget import BudgetError, cheapest, check_budget, least
 from plugnas.space import SearchSpace
 
 PLAIN = SearchSpace({f"x{i}": [5, 3, 9, 7] for i in range(12)})

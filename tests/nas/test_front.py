@@ -7,9 +7,9 @@ import math
 import pytest
 
 from plugnas.modules import PlugnasError
-from plugnas.nas import front as fronts
-from plugnas.nas.front import PickError
-from plugnas.nas.records import Measurement
+from plugnas.nas.front import member as fronts
+from plugnas.nas.front.member import PickError
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import SearchSpace
 
 SPACE = SearchSpace({"a": [str(i) for i in range(30)]})

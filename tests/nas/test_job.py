@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plugnas.nas import job as jobs
+from plugnas.nas.job import config as jobs
 from plugnas.space import ConfigError, SearchSpace
 
 MINIMAL = {"space": {"stages": [{"width": 8}]}}

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from plugnas.nas import job as jobs
+from plugnas.nas.job import config as jobs
 from plugnas.nas.job_run import run_job
 from plugnas.nas.latency import LatencyTable, Settings, measure_table
 from plugnas.space import SearchSpace

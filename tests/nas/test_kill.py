@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from plugnas.nas.drive import drive
 from plugnas.nas.executors import SerialExecutor
-from plugnas.nas.ledger import read
-from plugnas.nas.lock import LockError, RunLock
+from plugnas.nas.ledger.ledger import read
+from plugnas.nas.ledger.lock import LockError, RunLock
+from plugnas.nas.study.drive import drive
 from tests.nas.runs import Table, found, lines_in, open_gate, study
 from tests.nas.test_executors import environment
 
 DRIVER = """
 import sys, warnings
 from pathlib import Path
-from plugnas.nas.drive import drive
+from plugnas.nas.study.drive import drive
 from plugnas.nas.executors import LocalExecutor, SerialExecutor
-from plugnas.nas.ledger import LedgerWarning
-from plugnas.nas.lock import RunLock
+from plugnas.nas.ledger.ledger import LedgerWarning
+from plugnas.nas.ledger.lock import RunLock
 from tests.nas.runs import Table, study
 
 def main(run_dir, kind, trials):
@@ -105,11 +105,11 @@ from pathlib import Path
 
 def main(run_dir, trials):  # what it imports, the workers need not
     from plugnas.nas.cost import FunctionCost
-    from plugnas.nas.drive import drive
+    from plugnas.nas.study.drive import drive
     from plugnas.nas.executors import LocalExecutor
-    from plugnas.nas.ledger import Ledger
+    from plugnas.nas.ledger.ledger import Ledger
     from plugnas.nas.samplers import create
-    from plugnas.nas.study import Study
+    from plugnas.nas.study.study import Study
     from plugnas.space import SearchSpace
     from tests.nas.runs import CountCost, Table, problem
 

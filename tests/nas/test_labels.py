@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from plugnas.nas import plot
-from plugnas.nas.labels import around, places
-from plugnas.nas.plot import Picture, Point, draw
+from plugnas.nas.report import picture as plot
+from plugnas.nas.report.labels import around, places
+from plugnas.nas.report.picture import Picture, Point, draw
 
 AREA = (0.0, 0.0, 1000.0, 1000.0)
 

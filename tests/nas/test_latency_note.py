@@ -8,16 +8,16 @@ import pytest
 
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.explain.report import explain_run
-from plugnas.nas.front_report import RunView, to_text
 from plugnas.nas.latency import LatencyTable
 from plugnas.nas.latency.conditions import Conditions
 from plugnas.nas.latency.pieces import pieces_of_architectures
-from plugnas.nas.latency_note import latency_note
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.data import gather
 from plugnas.nas.report.files import picture
-from plugnas.nas.run_directory import RunDirectory
+from plugnas.nas.report.front import RunView, to_text
+from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.latency import latency_note
 from tests.nas.report.synthetic_run import make_run
 
 SPACE = {

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plugnas.nas.drive import drive
 from plugnas.nas.executors import SerialExecutor
-from plugnas.nas.ledger import Ledger, LedgerError, LedgerWarning, read
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.ledger import Ledger, LedgerError, LedgerWarning, read
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.study.drive import drive
 from plugnas.space import SearchSpace
 from tests.nas.runs import CHOICES, SPACE, CountCost, Table, found, study
 

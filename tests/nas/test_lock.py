@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from plugnas.nas.lock import LockError, RunLock, holder
+from plugnas.nas.ledger.lock import LockError, RunLock, holder
 
 HOLD = """
 import sys, time
-from plugnas.nas.lock import RunLock
+from plugnas.nas.ledger.lock import RunLock
 lock = RunLock(sys.argv[1])
 print("held", flush=True)
 time.sleep(600)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from plugnas.nas.drive import drive
 from plugnas.nas.executors import LocalExecutor
 from plugnas.nas.executors.memory import kills_for_memory
-from plugnas.nas.records import Task
+from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.study.drive import drive
 from tests.nas.runs import Table, found, study
 from tests.nas.test_executors import ids, undisturbed
 

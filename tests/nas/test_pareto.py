@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plugnas.nas import pareto
+from plugnas.nas.front import pareto
 
 MAX_MIN = ("max", "min")
 

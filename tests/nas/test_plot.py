@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plugnas.nas import plot
-from plugnas.nas.plot import BLUE, ORANGE, RED, Picture, Point, draw, error_floor, figure_text
+from plugnas.nas.report import picture as plot
+from plugnas.nas.report.picture import (
+    BLUE,
+    ORANGE,
+    RED,
+    Picture,
+    Point,
+    draw,
+    error_floor,
+    figure_text,
+)
 
 
 def points(accuracies, low=1e4, high=1e6):

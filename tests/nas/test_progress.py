@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from plugnas.nas.cli import status as command
-from plugnas.nas.drive import drive
+from plugnas.nas.cli.progress import Progress, _clock
 from plugnas.nas.executors import SerialExecutor
-from plugnas.nas.lock import RunLock
-from plugnas.nas.progress import Progress, _clock
-from plugnas.nas.records import Measurement
-from plugnas.nas.status import StatusError, as_dict, as_text, status
-from plugnas.nas.summary import kind, kinds, summarise
+from plugnas.nas.ledger.lock import RunLock
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.run.status import StatusError, as_dict, as_text, status
+from plugnas.nas.run.summary import kind, kinds, summarise
+from plugnas.nas.study.drive import drive
 from tests.nas.runs import SPACE, Table, accuracy, study
 from tests.nas.test_executors import ids
 

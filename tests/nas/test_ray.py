@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from plugnas.nas import executors
-from plugnas.nas.callbacks import CallbackError
-from plugnas.nas.drive import Event, drive
 from plugnas.nas.executors import Executor, ExecutorError, SerialExecutor
-from plugnas.nas.job import parse
+from plugnas.nas.executors.callbacks import CallbackError
+from plugnas.nas.job.config import parse
 from plugnas.nas.job_run import run_job
-from plugnas.nas.records import Measurement, Task
-from plugnas.nas.study import Study
+from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.study.drive import Event, drive
+from plugnas.nas.study.study import Study
 from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, study
 from tests.nas.test_executors import ids
 
@@ -285,7 +285,7 @@ def test_unknown_callback_and_missing_library(monkeypatch: pytest.MonkeyPatch) -
 def test_ray_is_imported_only_when_asked_for_and_its_absence_is_explained() -> None:
     code = (
         "import sys\n"
-        "import plugnas.nas.callbacks, plugnas.nas.drive\n"
+        "import plugnas.nas.executors.callbacks, plugnas.nas.study.drive\n"
         "from plugnas.nas import executors\n"
         "print('ray' in sys.modules)\n"
         "sys.modules['ray'] = None\n"

@@ -7,7 +7,7 @@ import pytest
 from plugnas.nas.executors import bridge as bridges
 from plugnas.nas.executors.bridge import FALSE_STARTS, PATIENCE, Bridge
 from plugnas.nas.executors.deaths import Death, death_of, is_of_ray, reason_of
-from plugnas.nas.records import Task
+from plugnas.nas.ledger.measurement import Task
 from tests.nas.runs import study
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from plugnas.nas import executors
-from plugnas.nas.callbacks import CallbackError, of_ray
-from plugnas.nas.drive import drive
-from plugnas.nas.study import Study
+from plugnas.nas.executors.callbacks import CallbackError, of_ray
+from plugnas.nas.study.drive import drive
+from plugnas.nas.study.study import Study
 from tests.nas.runs import CountCost, Table, study
 
 ray = pytest.importorskip("ray")

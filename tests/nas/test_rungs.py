@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from plugnas.nas.cost import FunctionCost
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.records import Measurement, Task
-from plugnas.nas.rungs import RungError, Rungs
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers import Problem, create
-from plugnas.nas.study import Study
+from plugnas.nas.study.rungs import RungError, Rungs
+from plugnas.nas.study.study import Study
 from plugnas.space import SearchSpace
 
 SPACE = SearchSpace({"size": list(range(1, 28))})

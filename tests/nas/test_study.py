@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from plugnas.nas.cost import FunctionCost
-from plugnas.nas.drive import drive
-from plugnas.nas.evaluation import failed, measure
 from plugnas.nas.executors import SerialExecutor
-from plugnas.nas.ledger import Ledger, LedgerWarning
-from plugnas.nas.listed import Listed
-from plugnas.nas.records import Measurement, Task
+from plugnas.nas.executors.measure import failed, measure
+from plugnas.nas.ledger.ledger import Ledger, LedgerWarning
+from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers import create
-from plugnas.nas.study import Study, StudyError
+from plugnas.nas.study.drive import drive
+from plugnas.nas.study.fixed import Listed
+from plugnas.nas.study.study import Study, StudyError
 from plugnas.space import Architecture, SearchSpace
 from tests.nas.runs import SPACE, CountCost, Draws, Table, accuracy, found, problem, study
 

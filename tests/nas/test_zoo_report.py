@@ -10,7 +10,7 @@ import torch
 
 from plugnas import modules
 from plugnas.modules import PlugnasError, Site
-from plugnas.nas import zoo_report
+from plugnas.nas.report import zoo as zoo_report
 
 PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
 

@@ -10,7 +10,7 @@ import pytest
 from plugnas import modules
 from plugnas.modules import PlugnasError
 from plugnas.nas.cli import modules as command
-from plugnas.nas.zoo_report import markdown
+from plugnas.nas.report.zoo import markdown
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_json(nas_modules):
 
 
 def test_markdown_is_the_page_at_the_site(nas_modules):
-    from plugnas.nas.zoo_report import parse_site
+    from plugnas.nas.report.zoo import parse_site
 
     assert nas_modules("--markdown", "--site", "8x4x4") == markdown(parse_site("8x4x4"))
 

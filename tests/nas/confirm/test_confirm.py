@@ -10,20 +10,20 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from plugnas.nas import front_report
 from plugnas.nas.cli import confirm as command
 from plugnas.nas.cli import main
 from plugnas.nas.confirm import ConfirmError, confirm, read
 from plugnas.nas.confirm.text import to_text
 from plugnas.nas.confirm.training import LongTraining
 from plugnas.nas.data import load
-from plugnas.nas.job import parse
+from plugnas.nas.job.config import parse
 from plugnas.nas.job_run import run_job
-from plugnas.nas.ledger import read as read_ledger
+from plugnas.nas.ledger.ledger import read as read_ledger
+from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.proxy import Proxy, Recipe, train
-from plugnas.nas.records import Task
+from plugnas.nas.report import front as front_report
 from plugnas.nas.report.data import gather
-from plugnas.nas.run_directory import RunDirectory
+from plugnas.nas.run.directory import RunDirectory
 from plugnas.space import Network, parts_of
 from tests.nas.report.synthetic_run import make_run
 

@@ -77,7 +77,9 @@ def test_a_table_is_kept_and_reused(space, tmp_path, monkeypatch):
     table = CostTable.load(path)
     assert table.pieces == model.table.pieces
     assert list(tmp_path.iterdir()) == [path]
-    monkeypatch.setattr("plugnas.nas.cost.table._count_piece", lambda part: pytest.fail("counted again"))
+    monkeypatch.setattr(
+        "plugnas.nas.cost.table._count_piece", lambda part: pytest.fail("counted again")
+    )
     again = NetworkCost(space, table).costs_of(codes)
     assert all(np.array_equal(again[name], expected[name]) for name in expected)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-import plugnas.nas.data
+from plugnas.nas import data as data_room
 from plugnas.nas.data import DataError, load
 from tests.nas.data.pictures import folder_of
 
@@ -166,7 +166,7 @@ def test_a_limit_reads_less(tmp_path):
 
 
 def test_public_names():
-    assert set(nas.data.__all__) == {"DataError", "DataSpec", "Dataset", "load", "parse"}
+    assert set(data_room.__all__) == {"DataError", "DataSpec", "Dataset", "load", "parse"}
 
 
 def test_digits_are_the_embedded_ones_beside_a_folder_of_that_name(tmp_path):

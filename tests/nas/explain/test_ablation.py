@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plugnas import modules
-from plugnas import nas
+from plugnas import modules, nas
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.explain.report import explain_run
-from plugnas.nas.front_report import RunView
-from plugnas.nas.job import load
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.records import Measurement
+from plugnas.nas.job.config import load
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.data import gather
-from plugnas.nas.run_directory import RunDirectory
+from plugnas.nas.report.front import RunView
+from plugnas.nas.run.directory import RunDirectory
 from tests.nas.report.synthetic_run import make_run
 
 JOB = Path(nas.__file__).parent.parent / "experiments" / "ablation_attention.yaml"
@@ -41,7 +40,7 @@ def test_the_job_asks_for_every_attention_three_times():
 
 
 def _facts():
-    from plugnas.nas.run_directory import Facts
+    from plugnas.nas.run.directory import Facts
 
     return Facts(
         base=".", input_shape=(1, 8, 8), classes=[str(i) for i in range(10)], mean=[0.3],

@@ -15,9 +15,9 @@ from plugnas.nas.explain.pairs import comparisons
 from plugnas.nas.explain.report import explain_run, slot_named
 from plugnas.nas.explain.settle import settle, settled
 from plugnas.nas.explain.text import pairs_text
-from plugnas.nas.front_report import RunView
-from plugnas.nas.records import Measurement
-from plugnas.nas.run_directory import RunDirectory
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.report.front import RunView
+from plugnas.nas.run.directory import RunDirectory
 from plugnas.space import SearchSpace
 from tests.nas.report.synthetic_run import make_run
 

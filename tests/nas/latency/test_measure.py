@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from plugnas.nas.cost import NetworkCost
-from plugnas.nas.job import LatencyConfig
+from plugnas.nas.job.config import LatencyConfig
 from plugnas.nas.latency import (
     BusyMachineError,
     Conditions,
@@ -218,7 +218,8 @@ def test_a_run_keeps_its_table(space, tmp_path, monkeypatch):
     monkeypatch.setattr("plugnas.nas.latency.provision.measure_table", _patient)
     made = provide_table(wishes, space, tmp_path, keep)
     monkeypatch.setattr(
-        "plugnas.nas.latency.provision.measure_table", lambda *_, **__: pytest.fail("measured again")
+        "plugnas.nas.latency.provision.measure_table",
+        lambda *_, **__: pytest.fail("measured again"),
     )
     assert provide_table(wishes, space, tmp_path, keep) == made == LatencyTable.load(keep)
 

@@ -7,11 +7,11 @@ import threading
 import pytest
 
 from plugnas.nas.latency import BusyMachineError, LatencyError
-from plugnas.nas.latency.quiet import quiet, training
+from plugnas.nas.machine.quiet import quiet, training
 
 HOLD = """
 import sys
-from plugnas.nas.latency.quiet import quiet, training
+from plugnas.nas.machine.quiet import quiet, training
 say = lambda word: print(word, flush=True)
 with {kind}:
     say("held")

@@ -9,7 +9,13 @@ from scipy import stats
 from plugnas.nas.latency import BusyMachineError, Conditions
 from plugnas.nas.latency.report import report
 from plugnas.nas.latency.rounds import BLOCK, Samples, run_rounds
-from plugnas.nas.latency.statistics import are_tied, kendall_tau, medians, relative_errors, tie_groups
+from plugnas.nas.latency.statistics import (
+    are_tied,
+    kendall_tau,
+    medians,
+    relative_errors,
+    tie_groups,
+)
 from plugnas.nas.latency.timers import Sample
 
 

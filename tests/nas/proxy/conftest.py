@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-import plugnas.nas.data
+from plugnas.nas.data import load as load_data
 
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
-    return nas.data.load("digits", cache=tmp_path_factory.mktemp("cache"))
+    return load_data("digits", cache=tmp_path_factory.mktemp("cache"))
 
 
 def small_network(width=16, dropout=0.0):

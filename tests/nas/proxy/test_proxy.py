@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from plugnas.nas.data import DataSpec
-from plugnas.nas.evaluation import measure
+from plugnas.nas.executors.measure import measure
+from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.machine.device import give_memory_back, keep_memory
 from plugnas.nas.proxy import Proxy, Recipe, RecipeError, default_confirmation, default_rungs
-from plugnas.nas.proxy.machine import give_memory_back, keep_memory
-from plugnas.nas.records import Task
 from plugnas.space import SearchSpace
 
 SPACE = {

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from plugnas.nas.data import DataError
+from plugnas.nas.machine.device import keep_memory, resolve_precision
 from plugnas.nas.proxy import DeviceError, Recipe, resolve_device, train
-from plugnas.nas.proxy.machine import keep_memory, resolve_precision
 from plugnas.nas.proxy.states import StateFile
 
 TRAPEZOID = Recipe(epochs=3, images=200, schedule="trapezoid")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from plugnas.nas.cost import NetworkCost
-from plugnas.nas.job import Job, parse
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.records import Measurement
-from plugnas.nas.run_directory import Facts, RunDirectory
+from plugnas.nas.job.config import Job, parse
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.run.directory import Facts, RunDirectory
 from plugnas.space import Architecture, SearchSpace
 
 SPACE = {

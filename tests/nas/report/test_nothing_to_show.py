@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from plugnas.nas.cli import main
-from plugnas.nas.front_report import RunView
-from plugnas.nas.ledger import Ledger
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.files import picture
+from plugnas.nas.report.front import RunView
 from plugnas.nas.report.page import page
 from tests.nas.report.browser import needs_browser, probe
 from tests.nas.report.synthetic_run import make_run

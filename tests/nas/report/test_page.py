@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from plugnas.nas.front_report import RunView, write
 from plugnas.nas.report import page
 from plugnas.nas.report.data import gather
+from plugnas.nas.report.front import RunView, write
 from plugnas.nas.report.page import embedded
-from plugnas.nas.run_directory import RunDirectory
+from plugnas.nas.run.directory import RunDirectory
 from tests.nas.report.browser import needs_browser, probe
 from tests.nas.report.synthetic_run import make_run
 

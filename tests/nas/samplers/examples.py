@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from plugnas.nas.cost import FunctionCost
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.space import Architecture, SearchSpace
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from plugnas.nas.cost import FunctionCost
-from plugnas.nas.pareto import hypervolume
+from plugnas.nas.front.pareto import hypervolume
 from plugnas.nas.samplers import Problem
-from plugnas.nas.samplers.features import Features, affinity, embed
-from plugnas.nas.samplers.gaussian_process import Hyperparameters, Posterior
-from plugnas.nas.samplers.improvement import Belief, expected_improvement
-from plugnas.nas.samplers.warp import Warp
+from plugnas.nas.samplers.predictor.expected_improvement import Belief, expected_improvement
+from plugnas.nas.samplers.predictor.features import Features, affinity, embed
+from plugnas.nas.samplers.predictor.gaussian_process import Hyperparameters, Posterior
+from plugnas.nas.samplers.predictor.warp import Warp
 from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import conditional_space, macro_problem
 

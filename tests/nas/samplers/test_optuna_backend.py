@@ -8,7 +8,7 @@ import sys
 import optuna
 import pytest
 
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import PredictorSampler, Problem, ProblemError, create
 from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from plugnas.nas.cost import FunctionCost, NetworkCost
-from plugnas.nas.pareto import hypervolume
-from plugnas.nas.records import Measurement
+from plugnas.nas.front.pareto import hypervolume
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import Problem, create
-from plugnas.nas.samplers.model import ACTIVE, Model
-from plugnas.nas.samplers.supply import Supply
+from plugnas.nas.samplers.candidate_pool import Supply
+from plugnas.nas.samplers.predictor.model import ACTIVE, Model
 from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import (
     MACRO,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plugnas.nas.cost import FunctionCost
-from plugnas.nas.records import Measurement
+from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import NAMES, Problem, ProblemError, SpaceExhausted, create
 from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import accuracy, flops, macro_problem, measured, run

@@ -1,0 +1,118 @@
+"""The progress display of a search: one live line on a terminal, sparse plain lines elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TextIO
+
+from plugnas.nas.front.member import front, members
+from plugnas.nas.run.summary import share_of_box
+from plugnas.nas.study.drive import Event
+from plugnas.nas.study.study import Study
+
+LINES = 20
+"""Plain lines for a whole run; a minute without one brings another."""
+
+
+class Progress:
+    """A listener for ``drive`` that writes to ``stream`` how far the search is."""
+
+    def __init__(self, stream: TextIO, *, live: bool | None = None) -> None:
+        self._stream = stream
+        self._live = stream.isatty() if live is None else live
+        self._at_start = 0
+        self._shown = -1
+        self._shown_at = float("-inf")
+        self._standing = ""
+        self._measured = -1
+
+    def __call__(self, event: Event) -> None:
+        """Show an event, if it is time to."""
+        if event.kind == "begin":
+            self._at_start = event.study.finished
+        if event.kind == "measured":
+            return  # the tick that follows says what runs by then
+        now = time.monotonic()
+        if self._live:
+            if event.kind == "end" or now - self._shown_at >= 0.1:
+                self._shown_at = now
+                self._overwrite(self.line(event))
+            if event.kind == "end":
+                self._stream.write("\n")
+                self._stream.flush()
+        elif self._due(event, now):
+            self._shown, self._shown_at = event.study.finished, now
+            self._stream.write(self.line(event) + "\n")
+            self._stream.flush()
+
+    def line(self, event: Event) -> str:
+        """Return the state of the search in one line."""
+        study = event.study
+        parts = [f"{study.finished}/{study.trials} trials", f"{event.running} running"]
+        refused = getattr(study.sampler, "refused", None)  # a user's own sampler may not count
+        if study.problem.budget and refused is not None:
+            parts.append(f"{refused} refused by budget")
+        failures = sum(not m.ok for m in study.measurements)
+        if failures:
+            parts.append(f"{failures} failed")
+        parts += self._quality(study)
+        if event.kind == "end":
+            parts.append(f"in {_clock(event.seconds)}")
+        elif (left := self._left(event)) is not None:
+            parts.append(f"{_clock(left)} left")
+        return "  ".join(parts)
+
+    def _quality(self, study: Study) -> list[str]:
+        """Return the best of the first objective and the hypervolume; worked out when it is new."""
+        if self._measured != len(study.measurements):
+            self._measured = len(study.measurements)
+            objectives, budget = study.problem.objectives, study.problem.budget
+            found = members(study.measurements)
+            on = front(found, objectives, budget)
+            texts = []
+            if on:
+                name, direction = next(iter(objectives.items()))
+                best = (max if direction == "max" else min)(member[name] for member in on)
+                texts.append(f"best {name} {best:.4g}")
+            volume = share_of_box(found, on, objectives, budget)
+            if volume is not None:
+                texts.append(f"hypervolume {volume:.3f}")
+            self._texts = texts
+        return self._texts
+
+    def _left(self, event: Event) -> float | None:
+        """Return the seconds left at this session's pace, or None before there is one."""
+        done = event.study.finished - self._at_start
+        by_clock = None if event.timeout is None else max(0.0, event.timeout - event.seconds)
+        if done <= 0:
+            return by_clock
+        by_pace = (event.study.trials - event.study.finished) * event.seconds / done
+        return by_pace if by_clock is None else min(by_pace, by_clock)
+
+    def _due(self, event: Event, now: float) -> bool:
+        if event.kind in ("begin", "end"):
+            return True
+        step = max(1, event.study.trials // LINES)
+        fresh = event.study.finished != self._shown
+        return fresh and (event.study.finished >= self._shown + step or now - self._shown_at >= 60)
+
+    def _overwrite(self, text: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        text = text if len(text) <= width else text[: width - 1] + "…"
+        self._stream.write("\r" + text.ljust(len(self._standing)))
+        self._stream.flush()
+        self._standing = text
+
+
+def _clock(seconds: float) -> str:
+    """Return seconds as 0:07, 12:30, 3:02:11 or 12 days."""
+    if seconds >= 100 * 3600:
+        days = round(seconds / 86400)
+        return f"{days} days" if days < 1000 else "years"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+__all__ = ["Progress"]

@@ -1,0 +1,135 @@
+"""From what an evaluator returns or raises to a measurement: the same in every executor."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.machine.quiet import training
+
+Evaluate = Callable[[Task], Mapping[str, Any]]
+Evaluator = Callable[[], Evaluate]
+"""A factory without arguments, picklable for executors with processes; called once per worker."""
+
+DIVERGED = "diverged"
+OUT_OF_MEMORY = "out of memory"
+
+
+def measure(
+    task: Task,
+    evaluate: Evaluate,
+    *,
+    worker: str = "",
+    on_begin: Callable[[], None] | None = None,
+) -> Measurement:
+    """Evaluate ``task`` and return a measurement, also where the evaluation raises.
+
+    ``evaluate`` returns a mapping with ``values`` and, if it likes, ``signal``, ``curve``,
+    ``extra`` and ``cpu_seconds``. Values that are not finite make the measurement ``failed`` with
+    reason ``diverged: ...``, or with the ``reason`` that the mapping gives; KeyboardInterrupt and
+    SystemExit pass through. While latency is being measured on this machine it waits; then it
+    calls ``on_begin`` and the clock starts.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    result: Mapping[str, Any] = {}
+    extra: dict[str, Any] = {}
+    try:
+        with training():
+            if on_begin is not None:
+                on_begin()
+            wall, cpu = time.perf_counter(), time.process_time()
+            result = evaluate(task)
+        reason = _fault(result)
+        if not isinstance(result, Mapping):
+            result = {}
+    except Exception as error:  # noqa: BLE001 - whatever a module raises is a result
+        reason = _reason(error)
+        extra["traceback"] = "".join(traceback.format_exception(error)[-6:])
+        result = {}
+    sound = reason is None or reason.startswith(DIVERGED)
+    values = result.get("values", {}) if sound else {}
+    signal = result.get("signal") if sound else None
+    return Measurement(
+        number=task.number,
+        architecture=task.architecture,
+        rung=task.rung,
+        seed=task.seed,
+        status="ok" if reason is None else "failed",
+        values={name: float(value) for name, value in values.items()},
+        signal=None if signal is None or not math.isfinite(signal) else float(signal),
+        curve=tuple(dict(point) for point in result.get("curve", ())) if sound else (),
+        seconds=time.perf_counter() - wall,
+        cpu_seconds=float(result.get("cpu_seconds", time.process_time() - cpu)),
+        reason=reason,
+        worker=worker,
+        attempt=task.attempt,
+        extra={**(result.get("extra", {}) if sound else {}), **extra},
+    )
+
+
+def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -> Measurement:
+    """Return the measurement of a task whose worker gave no answer."""
+    return Measurement(
+        number=task.number,
+        architecture=task.architecture,
+        rung=task.rung,
+        seed=task.seed,
+        status="failed",
+        seconds=seconds,
+        reason=reason,
+        worker=worker,
+        attempt=task.attempt,
+    )
+
+
+def has_diverged(measurement: Measurement) -> bool:
+    """Whether a training ended in values that are not finite: a result, not to be tried again."""
+    return (measurement.reason or "").startswith(DIVERGED)
+
+
+def spoils_worker(measurement: Measurement) -> bool:
+    """Whether a worker should evaluate nothing more: its memory or device is in doubt."""
+    reason = measurement.reason or ""
+    return any(sign in reason for sign in (OUT_OF_MEMORY, "CUDA error", "AcceleratorError"))
+
+
+def _fault(result: Any) -> str | None:
+    """Return what is wrong with an evaluator's result, or None."""
+    if not isinstance(result, Mapping) or not isinstance(result.get("values"), Mapping):
+        return f"raised: an evaluator returns a mapping with `values`, not {result!r:.80}"
+    if not result["values"]:
+        return "raised: an evaluator returns at least one value, but `values` is empty"
+    for name, value in result["values"].items():
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return f"raised: the value of {name} must be a number, not {value!r:.80}"
+        if not math.isfinite(number):
+            return str(result.get("reason", f"{DIVERGED}: {name} is {number}"))
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Return an exception in one line: its kind, its text, and the place that raised it."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"{OUT_OF_MEMORY}: {text}"
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f"raised: {text}{place}"
+
+
+__all__ = [
+    "DIVERGED",
+    "OUT_OF_MEMORY",
+    "Evaluate",
+    "Evaluator",
+    "failed",
+    "has_diverged",
+    "measure",
+    "spoils_worker",
+]

@@ -1,0 +1,217 @@
+"""The front of a run: what was measured, per architecture, and which of it nothing else beats."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from plugnas.modules import PlugnasError
+from plugnas.nas.front import pareto
+from plugnas.nas.job.config import quantity
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.space import Architecture
+
+
+class PickError(PlugnasError):
+    """A pick that names no architecture of the run."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One architecture at one rung: the mean of its measurements over seeds, and its costs.
+
+    ``values`` are means, ``spread`` standard deviations over the ``n`` seeds (NaN where n is 1);
+    ``numbers`` are the tasks, so that every figure can be traced to ledger lines.
+    """
+
+    architecture: Architecture
+    rung: int
+    values: Mapping[str, float]
+    costs: Mapping[str, float]
+    spread: Mapping[str, float]
+    n: int
+    numbers: tuple[int, ...]
+
+    @property
+    def id(self) -> str:
+        """The architecture's id."""
+        return self.architecture.id
+
+    def __getitem__(self, name: str) -> float:
+        """Return a value or a cost by name; NaN where there is none."""
+        return self.values.get(name, self.costs.get(name, math.nan))
+
+
+def members(measurements: Iterable[Measurement], rung: int | None = None) -> list[Member]:
+    """Return what was measured at one rung (the highest reached if None), in order of number.
+
+    Failed measurements are left out; a value of a lower rung never enters.
+    """
+    fine = [m for m in measurements if m.ok]
+    if not fine:
+        return []
+    top = max(m.rung for m in fine) if rung is None else rung
+    groups: dict[str, list[Measurement]] = defaultdict(list)
+    for m in fine:
+        if m.rung == top:
+            groups[m.architecture.id].append(m)
+    return [_member(group) for group in groups.values()]
+
+
+def _member(group: list[Measurement]) -> Member:
+    first = group[0]
+    values = {name: [m.values[name] for m in group if name in m.values] for name in first.values}
+    return Member(
+        architecture=first.architecture,
+        rung=first.rung,
+        values={name: float(np.mean(v)) for name, v in values.items()},
+        costs=dict(first.costs),
+        spread={
+            name: float(np.std(v, ddof=1)) if len(v) > 1 else math.nan for name, v in values.items()
+        },
+        n=len(group),
+        numbers=tuple(m.number for m in group),
+    )
+
+
+def table(found: Sequence[Member], objectives: Mapping[str, str]) -> np.ndarray:
+    """Return the objectives of members, float64 (n, m)."""
+    return np.array([[member[name] for name in objectives] for member in found]).reshape(
+        len(found), len(objectives)
+    )
+
+
+def within(found: Sequence[Member], budget: Mapping[str, float]) -> list[Member]:
+    """Return the members whose costs are within the budget.
+
+    Raises:
+        PlugnasError: the budget names a cost that was not recorded.
+    """
+    for name in budget:
+        if found and name not in found[0].costs:
+            known = ", ".join(found[0].costs)
+            raise PlugnasError(f"the run recorded no cost `{name}` (it has: {known})")
+    return [m for m in found if all(m.costs[name] <= limit for name, limit in budget.items())]
+
+
+def front(
+    found: Sequence[Member],
+    objectives: Mapping[str, str],
+    budget: Mapping[str, float] | None = None,
+) -> list[Member]:
+    """Return the non-dominated members within budget, cheapest first.
+
+    Of members equal in every objective the first measured stays; one with a NaN is never on it.
+    """
+    fitting = within(found, budget or {})
+    if not fitting:
+        return []
+    mask = pareto.non_dominated(
+        table(fitting, objectives), list(objectives.values()), keep_ties=False
+    )
+    on = [member for member, keep in zip(fitting, mask, strict=True) if keep]
+    costs = [name for name, direction in objectives.items() if direction == "min"]
+    first = costs[0] if costs else next(iter(objectives))
+    return sorted(on, key=lambda m: (m[first], -m["accuracy"]))
+
+
+def knee(on_front: Sequence[Member], objectives: Mapping[str, str]) -> Member:
+    """Return the knee: most accuracy for least cost, costs taken on a logarithmic scale."""
+    points = table(on_front, objectives)
+    for column, direction in enumerate(objectives.values()):
+        if direction == "min":
+            points[:, column] = np.log(np.maximum(points[:, column], 1e-12))
+    return on_front[pareto.knee(points, list(objectives.values()))]
+
+
+def best_within_steps(on_front: Sequence[Member], cost: str) -> list[tuple[float, Member]]:
+    """Return the best member within each budget step (1, 2, 5 times powers of ten) of a cost."""
+    costs = [m[cost] for m in on_front if m[cost] > 0]
+    if not costs:
+        return []
+    low, high = math.floor(math.log10(min(costs))), math.ceil(math.log10(max(costs)))
+    steps = [k * 10.0**e for e in range(low, high + 1) for k in (1, 2, 5)]
+    rows: list[tuple[float, Member]] = []
+    for step in steps:
+        fitting = [m for m in on_front if m[cost] <= step]
+        if fitting:
+            best = max(fitting, key=lambda m: m["accuracy"])
+            if not rows or rows[-1][1] is not best:
+                rows.append((step, best))
+    return rows
+
+
+def pick(
+    text: str, found: Sequence[Member], objectives: Mapping[str, str], budget: Mapping[str, float]
+) -> Member:
+    """Return the member that a pick names.
+
+    ``best``, ``knee``, ``smallest:0.98`` (the cheapest of at least that accuracy), ``flops<=2M``
+    (the best within), or an id or the beginning of one.
+
+    Raises:
+        PickError: nothing, or more than one thing, is named.
+    """
+    on = front(found, objectives, budget)
+    if not on:
+        raise PickError(f"{nothing_within(found, budget)}, so there is no pick")
+    if text == "best":
+        return max(on, key=lambda m: m["accuracy"])
+    if text == "knee":
+        return knee(on, objectives)
+    if match := re.fullmatch(r"smallest:(\d*\.?\d+|\d+\.)", text):
+        return _smallest(on, float(match[1]))
+    if match := re.fullmatch(r"\s*(\w+)\s*<=\s*(.+?)\s*", text):
+        return _best_within(found, match[1], quantity(match[2], "the limit"))
+    return _by_id(found, text)
+
+
+def nothing_within(found: Sequence[Member], budget: Mapping[str, float]) -> str:
+    """Return why a front is empty: nothing is finished, or nothing finished is within budget."""
+    if not found:
+        return "no architecture has finished the highest rung yet"
+    limits = ", ".join(f"{name} <= {limit:g}" for name, limit in budget.items())
+    if not limits or len(within(found, budget)):
+        return "no architecture at the highest rung has all its objectives"
+    least = ", ".join(f"{name} {min(m.costs[name] for m in found):g}" for name in budget)
+    return (
+        f"none of the {len(found)} architectures at the highest rung is within {limits} (the least "
+        f"there is: {least})"
+    )
+
+
+def _smallest(on: Sequence[Member], accuracy: float) -> Member:
+    good = [m for m in on if m["accuracy"] >= accuracy]
+    if not good:
+        best = max(m["accuracy"] for m in on)
+        hint = f" (accuracies are fractions: {accuracy / 100:g}?)" if 1 < accuracy <= 100 else ""
+        raise PickError(
+            f"nothing reaches an accuracy of {accuracy:g}; the best has {best:.4f}{hint}"
+        )
+    return good[0]
+
+
+def _best_within(found: Sequence[Member], cost: str, limit: float) -> Member:
+    sound = [m for m in found if math.isfinite(m["accuracy"])]
+    fitting = within(sound, {cost: limit})
+    if not fitting:
+        least = min(m[cost] for m in sound)
+        raise PickError(f"nothing has {cost} <= {limit:g}; the least is {least:g}")
+    return max(fitting, key=lambda m: m["accuracy"])
+
+
+def _by_id(found: Sequence[Member], text: str) -> Member:
+    matches = [m for m in found if m.id.startswith(text)] if text else []
+    if not matches:
+        raise PickError(
+            f"`{text}` is no pick: give best, knee, smallest:ACCURACY, COST<=LIMIT, or an id that "
+            "`nas front` shows"
+        )
+    if len(matches) > 1:
+        raise PickError(f"`{text}` begins {len(matches)} ids: {', '.join(m.id for m in matches)}")
+    return matches[0]

@@ -1,0 +1,211 @@
+"""A search job: the YAML that ``nas search`` reads, typed and strict."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from plugnas.nas.executors import callbacks
+from plugnas.nas.proxy.recipe import Recipe
+from plugnas.space.config import SpaceConfig
+from plugnas.space.typed import ConfigError, convert, read_yaml
+
+COSTS = ("params", "macs", "flops", "elementwise", "memory", "latency_ms")
+_SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+Quantity = int | float | str
+
+
+class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The cheap training and its rungs, cheapest first; none given: those that suit the images.
+
+    ``promotion`` says who reaches the next rung: the first of a rung by non-dominated ``rank``, or
+    by the ``promise`` of the last rung that the predictor's model sees in them.
+    """
+
+    rungs: list[Recipe] = []
+    promotion: Literal["rank", "promise"] = "rank"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class SamplerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sampler by name, with options of its own."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class ExecutorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where evaluations run; ``cpus`` and ``gpus`` are what one evaluation takes on a cluster."""
+
+    name: Literal["serial", "local", "ray"] = "local"
+    address: str | None = None
+    cpus: float = 1
+    gpus: float = 0
+    max_failures: int = 2  # three strikes, as without a cluster
+
+
+class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How latency is taken where it is an objective or a budget.
+
+    ``table`` is a file made by ``nas latency --table`` (on this machine or another); without one,
+    the pieces of the space are measured on ``device`` before the search.
+    """
+
+    device: str = "cpu"
+    table: str | None = None
+    batch: int = 1
+    threads: int = 1
+    rounds: int = 30
+
+
+class ConfirmConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Training the front again with the long recipe at the end of the search."""
+
+    seeds: int = 3
+    epochs: int | None = None
+    control: bool = True
+
+
+class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One search job. Paths in it are relative to the job's own folder."""
+
+    space: SpaceConfig
+    data: str | dict[str, Any] = "digits"
+    objectives: dict[str, Literal["max", "min"]] = msgspec.field(
+        default_factory=lambda: {"accuracy": "max", "flops": "min"}
+    )
+    budget: dict[str, Quantity] = {}
+    sampler: str | SamplerConfig = "predictor"
+    trials: int = 100
+    timeout: float | None = None
+    seed: int = 0
+    proxy: ProxyConfig = ProxyConfig()
+    seeds: int = 1
+    executor: str | ExecutorConfig = "local"
+    workers: int | Literal["auto"] = "auto"
+    device: str = "auto"
+    timeout_s: float | None = None
+    latency: LatencyConfig | None = None
+    confirm: ConfirmConfig | None = None
+    callbacks: list[str | dict[str, Any]] = []
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The budget as numbers."""
+        return {name: quantity(value, f"budget.{name}") for name, value in self.budget.items()}
+
+    @property
+    def sampler_config(self) -> SamplerConfig:
+        """The sampler with its options."""
+        return SamplerConfig(self.sampler) if isinstance(self.sampler, str) else self.sampler
+
+    @property
+    def executor_config(self) -> ExecutorConfig:
+        """The executor with its options."""
+        if isinstance(self.executor, str):
+            return convert({"name": self.executor}, ExecutorConfig, "executor")
+        return self.executor
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether latency is an objective or has a limit."""
+        return "latency_ms" in self.objectives or "latency_ms" in self.budget
+
+
+def load(path: Path) -> Job:
+    """Read and check a job file.
+
+    Raises:
+        ConfigError: the file is missing, or says something a job cannot say.
+    """
+    return parse(read_yaml(path), str(path))
+
+
+def parse(data: Any, where: str = "job") -> Job:
+    """Check plain data as a job; ``where`` names the file in errors."""
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where}: a job is a mapping of keys, but got {type(data).__name__}")
+    job = convert(data, Job, where)
+    try:
+        _check(job)
+    except (ConfigError, callbacks.CallbackError) as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return job
+
+
+def _check(job: Job) -> None:
+    if not job.objectives:
+        raise ConfigError("objectives: name at least one, such as {accuracy: max}")
+    if "accuracy" not in job.objectives:
+        raise ConfigError("objectives: `accuracy: max` is what a search buys; add it")
+    for name, direction in job.objectives.items():
+        wanted = "max" if name == "accuracy" else "min"
+        if name not in ("accuracy", *COSTS):
+            known = ", ".join(("accuracy", *COSTS))
+            raise ConfigError(f"objectives: `{name}` is none of {known}")
+        if direction != wanted:
+            raise ConfigError(f"objectives.{name} must be `{wanted}`, but got `{direction}`")
+    for name, limit in job.limits.items():
+        if name not in COSTS:
+            raise ConfigError(f"budget: `{name}` is no cost; costs are {', '.join(COSTS)}")
+        if not 0 < limit < math.inf:
+            raise ConfigError(f"budget.{name} must be a number above 0, but got {limit}")
+    for name, value in (("trials", job.trials), ("seeds", job.seeds)):
+        if value < 1:
+            raise ConfigError(f"{name} must be at least 1, but got {value}")
+    if isinstance(job.workers, int) and job.workers < 1:
+        raise ConfigError(f"workers must be at least 1 or `auto`, but got {job.workers}")
+    _check_ranges(job)
+    callbacks.parse(job.callbacks)
+
+
+def _check_ranges(job: Job) -> None:
+    """Refuse numbers that are typed right and mean nothing."""
+    executor, latency, confirm = job.executor_config, job.latency, job.confirm
+    positive: dict[str, float | None] = {"timeout": job.timeout, "timeout_s": job.timeout_s}
+    if latency is not None:
+        positive |= {f"latency.{n}": getattr(latency, n) for n in ("batch", "threads", "rounds")}
+    if confirm is not None:
+        positive |= {"confirm.seeds": confirm.seeds, "confirm.epochs": confirm.epochs}
+    for name, value in positive.items():
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} must be above 0, but got {value}")
+    least = {"seed": job.seed} | {
+        f"executor.{n}": getattr(executor, n) for n in ("cpus", "gpus", "max_failures")
+    }
+    for name, value in least.items():
+        if not value >= 0:
+            raise ConfigError(f"{name} must be at least 0, but got {value}")
+    if executor.address and executor.name != "ray":
+        raise ConfigError(
+            f"executor.address is that of a Ray cluster, but the executor is `{executor.name}`; "
+            "take `ray`, or leave the address out"
+        )
+
+
+def quantity(value: Quantity, name: str) -> float:
+    """Read ``2000000``, ``2e6``, ``2M`` or ``1.5G`` as a number.
+
+    Raises:
+        ConfigError: the text is no number with a suffix k, M, G or T.
+    """
+    if isinstance(value, int | float):
+        return float(value)
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kMGT]?)\s*", value)
+    try:
+        if match:
+            return float(match[1]) * _SUFFIXES[match[2]]
+    except ValueError:
+        pass
+    raise ConfigError(f"{name} must be a number such as 2e6, 500k, 2M or 1.5G, but got {value!r}")
+
+
+def to_yaml(job: Job) -> str:
+    """The job with defaults filled in, as YAML text that ``parse`` reads back."""
+    import yaml
+
+    return yaml.safe_dump(msgspec.to_builtins(job), sort_keys=False, allow_unicode=True)

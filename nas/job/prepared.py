@@ -1,0 +1,56 @@
+"""From a job to all that a search, a report or an export needs: images, space, costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from plugnas.modules import PlugnasError
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.cost.table import CostTable
+from plugnas.nas.data import Dataset, load
+from plugnas.nas.job.config import Job
+from plugnas.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job with its images, its compiled space and its cost model."""
+
+    job: Job
+    base: Path
+    dataset: Dataset
+    space: SearchSpace
+    cost: NetworkCost
+
+    def keep_costs(self, path: Path) -> None:
+        """Save the counts of all parts met so far, so that they are not counted again."""
+        self.cost.table.save(path)
+
+
+def prepare(
+    job: Job, base: Path, costs: Path | None = None, *, where: str | None = None
+) -> Prepared:
+    """Load the images of a job, compile its space and make its cost model.
+
+    ``base`` is where the job's paths start; ``costs`` a file of part costs kept from before;
+    ``where`` names the job's file in errors.
+
+    Raises:
+        PlugnasError: whatever is wrong with images or space.
+    """
+    try:
+        return _prepare(job, base, costs)
+    except PlugnasError as error:
+        raise error if where is None else PlugnasError(f"{where}: {error}") from None
+
+
+def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
+    dataset = load(job.data, base=base)
+    space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))
+    return Prepared(job, base, dataset, space, cost_model(space, costs))
+
+
+def cost_model(space: SearchSpace, costs: Path | None = None) -> NetworkCost:
+    """Return the exact costs of a space, from the counts kept in ``costs`` where there are any."""
+    return NetworkCost(space, CostTable() if costs is None else CostTable.load(costs))

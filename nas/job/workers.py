@@ -1,0 +1,109 @@
+"""A job's evaluations: what is evaluated, by how many workers, and where they run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from plugnas.nas.data import parse
+from plugnas.nas.executors import Executor, create
+from plugnas.nas.executors.measure import Evaluator
+from plugnas.nas.job.config import Job
+from plugnas.nas.job.prepared import Prepared
+from plugnas.nas.proxy import Proxy, resolve_device
+from plugnas.space.typed import ConfigError
+
+PER_PROCESSOR = 16
+"""Local workers per processor above which a number is taken for a slip of the keyboard."""
+
+
+def worker_count(job: Job) -> int:
+    """Return how many evaluations run at a time: one per processor that this process may use.
+
+    Raises:
+        ConfigError: more processes than this machine could serve.
+    """
+    name = job.executor_config.name
+    if name == "serial":
+        return 1
+    processors = _processors()
+    if not isinstance(job.workers, int):
+        return processors
+    if name == "local" and job.workers > max(64, PER_PROCESSOR * processors):
+        raise ConfigError(
+            f"workers are processes of this machine, a core each, and it has {processors}; "
+            f"{job.workers} are too many: take `auto`, or the executor `ray` and a cluster"
+        )
+    return job.workers
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device_of(job: Job) -> str:
+    """Return the device that a job trains on: of this machine, or of the cluster's nodes.
+
+    Raises:
+        DeviceError: no such device, or none of it here.
+        ConfigError: a GPU wanted on a cluster without a share of one for each evaluation.
+    """
+    config = job.executor_config
+    if config.name != "ray":
+        return str(resolve_device(job.device))
+    if job.device == "auto" and config.gpus > 0:
+        return "cuda"
+    if job.device.startswith("cuda"):
+        if config.gpus <= 0:
+            raise ConfigError(
+                f"on a cluster `device: {job.device}` needs a share of a GPU for each evaluation, "
+                f"such as `executor: {{name: ray, gpus: 0.25}}`, but gpus is {config.gpus:g}"
+            )
+        return "cuda"  # the one that Ray lets the worker see
+    return "cpu" if job.device == "auto" else str(resolve_device(job.device))
+
+
+def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) -> Proxy:
+    """Return the proxy of a job, ready for workers that start anywhere."""
+    return Proxy(
+        space=msgspec.to_builtins(job.space),
+        data=parse(job.data).at(prepared.base),
+        rungs=tuple(job.proxy.rungs),
+        device=device,
+        precision=job.proxy.precision,
+        states=None if states is None else str(states.resolve()),
+    )
+
+
+def executor(
+    job: Job,
+    evaluate: Evaluator,
+    timeout_s: float | None,
+    ray: Mapping[str, Any] | None = None,
+) -> Executor:
+    """Return the job's executor for an evaluator: the proxy, or a confirmation's training.
+
+    ``ray`` are further options that only the executor ``ray`` takes.
+    """
+    config, workers = job.executor_config, worker_count(job)
+    if config.name == "serial":
+        return create("serial", evaluate)
+    if config.name == "local":
+        gpus = torch.cuda.device_count() if device_of(job) == "cuda" else 0
+        return create("local", evaluate, workers=workers, timeout_s=timeout_s, gpus=gpus)
+    return create(
+        "ray",
+        evaluate,
+        workers=workers,
+        address=config.address,
+        cpus=config.cpus,
+        gpus=config.gpus,
+        max_failures=config.max_failures,
+        timeout_s=timeout_s,
+        **(ray or {}),
+    )

@@ -1,0 +1,284 @@
+"""The picture of a front. The only file that imports matplotlib."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from plugnas.nas.report.labels import Box, around, places
+
+# Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
+# same again, for print without colour.
+BLUE, ORANGE, RED, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#8A8F98", "#1B1F24"
+AXES = {
+    "flops": "FLOPs (2 per multiply-add)",
+    "macs": "multiply-adds",
+    "params": "parameters",
+    "memory": "peak activation memory (bytes)",
+    "latency_ms": "latency (ms)",
+    "elementwise": "elementwise operations",
+}
+LEVELS = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One architecture in the picture: cost, accuracy, and its name."""
+
+    id: str
+    cost: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a front's picture shows. ``confirmed`` maps an id to (mean, standard deviation) on
+    the test set; ``cost`` names the horizontal axis and ``limit`` its budget."""
+
+    title: str
+    caption: str
+    cost: str
+    evaluated: Sequence[Point]
+    front: Sequence[Point]
+    knee: Point | None = None
+    limit: float | None = None
+    confirmed: Mapping[str, tuple[float, float]] | None = None
+
+
+def draw(picture: Picture, path: Path) -> None:
+    """Write the picture as PNG (1760 x 1100 pixels)."""
+    style: dict[str, Any] = {"font.family": "DejaVu Sans", "font.size": 11}
+    with matplotlib.rc_context(style), warnings.catch_warnings():  # type: ignore[arg-type]
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a run may have any name
+        figure = Figure(figsize=(11, 6.875), dpi=160, facecolor="white")
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.085, 0.135, 0.895, 0.745))
+        write = partial(figure.text, 0.085, parse_math=False)  # a name may have dollars in it
+        write(0.94, picture.title, fontsize=15, fontweight="bold", color=INK)
+        write(0.022, picture.caption, fontsize=9, color="#5A6068")
+        if picture.evaluated:
+            _scales(axes, picture)
+            _labels(axes, picture, _points(axes, picture))
+            axes.legend(
+                loc="lower left", bbox_to_anchor=(-0.012, 1.0), ncols=6, frameon=False,
+                handletextpad=0.3, columnspacing=1.6, fontsize=10,
+            )  # fmt: skip
+        else:
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, "nothing has finished the highest rung yet", ha="center",
+                      fontsize=13, color="#5A6068", transform=axes.transAxes)  # fmt: skip
+        figure.savefig(path, format="png", metadata={"Software": "plugnas"})
+
+
+def _scales(axes: Axes, picture: Picture) -> None:
+    costs = [c for c in (picture.limit or 0, *(p.cost for p in picture.evaluated)) if c > 0]
+    if costs and max(costs) > 5 * min(costs):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: figure_text(value)))
+    axes.set_xlabel(AXES.get(picture.cost, picture.cost), color=INK)
+    axes.set_ylabel("accuracy", color=INK)
+    shown = [p.accuracy for p in picture.evaluated]
+    shown += [mean for mean, _ in (picture.confirmed or {}).values()]
+    helps = error_floor(shown) is not None
+    for mean, deviation in (picture.confirmed or {}).values():
+        reach = deviation if math.isfinite(deviation) else 0.0
+        # a bar that reaches 100 % has no end on an axis logarithmic in the error
+        shown += [mean - reach, min(mean + reach, mean + 0.75 * (1 - mean) if helps else 1.0)]
+    floor = error_floor(shown) if helps else None
+    low, high = _accuracy_range(picture, shown)
+    if floor is not None:
+        axes.set_yscale(
+            "function",
+            functions=(
+                lambda a: -np.log10(np.maximum(1 - np.asarray(a, float), floor)),
+                lambda t: 1 - 10.0 ** -np.asarray(t, float),
+            ),
+        )
+        top = 1 - (1 - high) / 1.5 if high < 1 - floor else 1 - floor
+        low = 1 - (1 - low) * 1.15
+        axes.set_ylim(low, top)
+        ticks = [level for level in LEVELS if low <= level < min(high + (1 - high) / 3, 1 - floor)]
+        axes.set_yticks([*ticks, 1 - floor] if max(shown) >= 1 - floor else ticks)
+        axes.set_yticks([], minor=True)
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda v, _: "100 %" if v >= 1 - floor else f"{100 * v:g} %")
+        )
+        axes.set_ylabel("accuracy (the axis is logarithmic in the error)", color=INK)
+    else:
+        margin = 0.05 * (high - low or 0.1)
+        axes.set_ylim(low - margin, high + 2 * margin)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
+    axes.grid(color="#E4E7EB", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def error_floor(accuracies: Sequence[float]) -> float | None:
+    """Return the least error a logarithmic axis shows, or None where a linear one serves better.
+
+    It helps where the best are right nine times in ten and errors differ by a factor of five.
+    """
+    errors = [1 - a for a in accuracies if math.isfinite(a)]
+    positive = [e for e in errors if e > 1e-9]
+    if not positive or min(errors) > 0.1 or max(positive) < 5 * min(positive):
+        return None
+    return min(positive) / 2 if min(errors) <= 1e-9 else min(positive) / 4
+
+
+def _accuracy_range(picture: Picture, shown: Sequence[float]) -> tuple[float, float]:
+    """From the lowest twentieth (a few wrecks shall not flatten the rest) to the best."""
+    finite = np.array([a for a in shown if math.isfinite(a)])
+    whole = [p.accuracy for p in picture.front]  # what must be seen to its end
+    for mean, deviation in (picture.confirmed or {}).values():
+        whole.append(mean - (deviation if math.isfinite(deviation) else 0.0))
+    low = min([float(np.quantile(finite, 0.05)), *whole])
+    return low, float(finite.max())
+
+
+def _points(axes: Axes, picture: Picture) -> list[Point]:
+    """Draw everything but words; return the corners of the front's staircase."""
+    on = {p.id for p in picture.front}
+    others = [p for p in picture.evaluated if p.id not in on]
+    low = axes.get_ylim()[0]
+    inside = [p for p in others if p.accuracy >= low]
+    below = [p for p in others if p.accuracy < low]
+    _scatter(axes, inside, "o", s=26, c="none", edgecolors=GREY, linewidths=1.1, zorder=2,
+             label=f"evaluated ({len(others)})")  # fmt: skip
+    if below:
+        clipped = [Point(p.id, p.cost, low) for p in below]
+        _scatter(axes, clipped, "v", s=26, c=GREY, clip_on=False, zorder=2,
+                 label=f"below the axis ({len(below)})")  # fmt: skip
+    stairs = _staircase(axes, picture)
+    _scatter(axes, picture.front, "o", s=62, c=BLUE, edgecolors="white", linewidths=1.2, zorder=5,
+             label=f"front ({len(picture.front)})")  # fmt: skip
+    if picture.knee is not None:
+        _scatter(axes, [picture.knee], "D", s=120, c=ORANGE, edgecolors=INK, linewidths=1.4,
+                 zorder=6, label="knee")  # fmt: skip
+    _confirmed(axes, picture)
+    if picture.limit is not None:
+        left, right = axes.get_xlim()
+        unit = " ms" if picture.cost == "latency_ms" else ""
+        axes.axvline(picture.limit, color=RED, linestyle=(0, (5, 3)), linewidth=1.6, zorder=3,
+                     label=f"budget {figure_text(picture.limit)}{unit}")  # fmt: skip
+        right = max(right, picture.limit * 1.15)
+        axes.axvspan(picture.limit, right, facecolor="none", edgecolor=RED, alpha=0.25, hatch="//",
+                     linewidth=0)  # fmt: skip
+        axes.set_xlim(left, right)
+    return stairs
+
+
+def _scatter(axes: Axes, points: Sequence[Point], marker: str, **style: Any) -> None:
+    if points:
+        axes.scatter([p.cost for p in points], [p.accuracy for p in points], marker=marker, **style)
+
+
+def _staircase(axes: Axes, picture: Picture) -> list[Point]:
+    """Draw the best accuracy within each cost, what the front promises; return its corners."""
+    steps: list[Point] = []
+    for point in sorted(picture.front, key=lambda p: (p.cost, -p.accuracy)):
+        if not steps or point.accuracy > steps[-1].accuracy:
+            steps.append(point)
+    if not steps:
+        return []
+    end = max(picture.limit or 0, *[p.cost for p in picture.evaluated])
+    steps.append(Point("", end, steps[-1].accuracy))
+    x, y = [p.cost for p in steps], [p.accuracy for p in steps]
+    axes.step(x, y, where="post", color=BLUE, linewidth=1.8, zorder=4)
+    return steps
+
+
+def _confirmed_rows(picture: Picture) -> list[tuple[float, float, float]]:
+    """Return (cost, mean, reach of the error bar) of what was confirmed and is in the picture."""
+    where = {p.id: p.cost for p in picture.evaluated}
+    found = (picture.confirmed or {}).items()
+    return [(where[i], m, d if math.isfinite(d) else 0.0) for i, (m, d) in found if i in where]
+
+
+def _confirmed(axes: Axes, picture: Picture) -> None:
+    rows = _confirmed_rows(picture)
+    if not rows:
+        return
+    cost, mean, bars = zip(*rows, strict=True)
+    above = [min(bar, 1 - m) for bar, m in zip(bars, mean, strict=True)]  # none is above 100 %
+    axes.errorbar(cost, mean, yerr=[bars, above], fmt="s", color=INK, markersize=5.5, capsize=4,
+                  linewidth=1.4, markerfacecolor="white", zorder=7,
+                  label=f"confirmed on test images, ± sd ({len(rows)})")  # fmt: skip
+
+
+def _labels(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> None:
+    """Write accuracy and id beside the knee, the ends, and whatever else leaves room."""
+    first = [picture.knee, *picture.front[-1:], *picture.front[:1]]
+    order = {p.id: p for p in (*first, *picture.front) if p is not None}
+    texts = [
+        axes.annotate(
+            f"{100 * p.accuracy:.2f} %\n{p.id[:6]}", (p.cost, p.accuracy),
+            xycoords="figure pixels", fontsize=8.5, linespacing=1.1, color=INK, zorder=8,
+            va="bottom", annotation_clip=False,
+        )
+        for p in order.values()
+    ]  # fmt: skip
+    sizes = [(box.width + 6, box.height + 2) for box in (t.get_window_extent() for t in texts)]
+    knee = picture.knee.id if picture.knee else None
+    markers = [around(*_pixel(axes, p), 15 if p.id == knee else 9) for p in order.values()]
+    left, bottom, right, top = map(float, axes.get_window_extent().extents)
+    area = (left, bottom, right, top)
+    found = places(markers, sizes, _obstacles(axes, picture, stairs), area)
+    for text, marker, box in zip(texts, markers, found, strict=True):
+        if box is None:
+            text.remove()
+            continue
+        beside = box[2] <= marker[0]
+        text.set_horizontalalignment("right" if beside else "left")
+        text.xy = (box[2] - 3 if beside else box[0] + 3, box[1] + 1)
+        text.set_position(text.xy)
+
+
+def _obstacles(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> list[Box]:
+    """Return the boxes of all that a label may not hide, in pixels."""
+    pixel = partial(_pixel, axes)
+    boxes = [around(*pixel(p), 7) for p in picture.evaluated]
+    for before, after in pairwise(stairs):
+        (x0, y0), (x1, y1) = pixel(before), pixel(after)
+        boxes += [(x0, y0 - 2, x1, y0 + 2), (x1 - 2, min(y0, y1), x1 + 2, max(y0, y1))]
+    for cost, mean, reach in _confirmed_rows(picture):
+        low, high = (pixel(Point("", cost, a)) for a in (mean - reach, mean + reach))
+        boxes.append((low[0] - 9, low[1] - 4, high[0] + 9, high[1] + 4))
+        boxes.append(around(*pixel(Point("", cost, mean)), 8))
+    if picture.limit is not None:
+        x, _ = pixel(Point("", picture.limit, picture.evaluated[0].accuracy))
+        boxes.append((x - 2, 0.0, x + 2, axes.get_window_extent().y1))
+    return boxes
+
+
+def _pixel(axes: Axes, point: Point) -> tuple[float, float]:
+    """Return where a point is drawn; what lies below the axis stands at its foot."""
+    accuracy = max(point.accuracy, axes.get_ylim()[0])
+    x, y = axes.transData.transform((point.cost, accuracy))
+    return float(x), float(y)
+
+
+def figure_text(value: float) -> str:
+    """Write 1200000 as ``1.2M``."""
+    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:g}{suffix}"
+    return f"{value:g}"
+
+
+__all__ = ["Picture", "Point", "draw", "error_floor", "figure_text"]

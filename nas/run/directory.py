@@ -1,0 +1,175 @@
+"""A run's directory: the job as run, the facts it rests on, and where everything lies."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.job.config import Job, parse
+from plugnas.nas.ledger.ledger import versions
+from plugnas.space import SearchSpace
+from plugnas.space.typed import convert
+
+
+class RunError(PlugnasError):
+    """A run directory that is not there, is another job's, or cannot be written."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run rests on besides the job: enough to read it without its data."""
+
+    base: str
+    input_shape: tuple[int, int, int]
+    classes: list[str]
+    mean: list[float]
+    std: list[float]
+    data: str
+    device: str
+    host: str = ""
+    versions: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """An opened run directory."""
+
+    path: Path
+    job: Job
+    facts: Facts
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self.path / "ledger.jsonl"
+
+    @property
+    def costs(self) -> Path:
+        """The file of part costs counted so far."""
+        return self.path / "costs.json"
+
+    @property
+    def base(self) -> Path:
+        """The folder from which the job's paths start."""
+        return Path(self.facts.base)
+
+    @property
+    def top_rung(self) -> int:
+        """The highest rung of the job's proxy; the front takes no other."""
+        return max(len(self.job.proxy.rungs), 1) - 1
+
+    def space(self) -> SearchSpace:
+        """Compile the job's space."""
+        return SearchSpace.from_config(
+            self.job.space, self.facts.input_shape, len(self.facts.classes)
+        )
+
+    @classmethod
+    def read(cls, path: Path | str) -> RunDirectory:
+        """Open the directory of an earlier run.
+
+        Raises:
+            RunError: no run there. ConfigError: its job.yaml is damaged.
+        """
+        path = Path(path)
+        file = path / "job.yaml"
+        if not file.exists():
+            near = [p.parent.name for p in path.parent.glob("*/job.yaml")]
+            hint = did_you_mean(path.name, near)
+            raise RunError(f"{path} is no run directory: it has no job.yaml{hint}")
+        try:
+            data = yaml.safe_load(file.read_text(encoding="utf-8"))
+            facts = data.pop("run", None)
+        except (OSError, yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError):
+            raise RunError(
+                f"{file} is damaged or cannot be read; restore it, or search into another --run-dir"
+            ) from None
+        if facts is None:
+            raise RunError(
+                f"{path} is no run directory: its job.yaml is a job, not the record of a run; "
+                "`nas search` makes one (see --run-dir)"
+            )
+        return cls(path, parse(data, str(file)), convert(facts, Facts, f"{file}: run"))
+
+    @classmethod
+    def claim(cls, path: Path | str, job: Job, facts: Facts) -> RunDirectory:
+        """Return the directory for a search: a new one, or the same job's. Writes nothing.
+
+        Raises:
+            RunError: it holds another job, or something else.
+        """
+        path = Path(path)
+        if (path / "job.yaml").exists():
+            _same_job(path, cls.read(path), job, facts)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(f"{path} exists and is no run directory; choose another --run-dir")
+        return cls(path, job, facts)
+
+    def write(self) -> None:
+        """Write job.yaml, whole or not at all; call it under the directory's lock.
+
+        Raises:
+            RunError: the directory cannot be written.
+        """
+        try:
+            temporary = self.path / "job.yaml.tmp"
+            temporary.write_text(_yaml(self.job, self.facts), encoding="utf-8")
+            os.replace(temporary, self.path / "job.yaml")
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be written ({error.strerror}); choose another --run-dir"
+            ) from None
+
+
+def facts_of(dataset: Any, base: Path, device: str) -> Facts:
+    """Gather the facts of a run from its dataset (``nas.data.Dataset``) and device."""
+    return Facts(
+        base=str(base.resolve()),
+        input_shape=dataset.input_shape,
+        classes=list(dataset.classes),
+        mean=[float(v) for v in dataset.mean],
+        std=[float(v) for v in dataset.std],
+        data=dataset.fingerprint,
+        device=device,
+        host=platform.node(),
+        versions=versions(),
+    )
+
+
+def _yaml(job: Job, facts: Facts) -> str:
+    data: Mapping[str, Any] = {**msgspec.to_builtins(job), "run": msgspec.to_builtins(facts)}
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+
+def _same_job(path: Path, before: RunDirectory, job: Job, facts: Facts) -> None:
+    """Trials, workers, sampler and choices may change; what a measurement means may not."""
+    for name in ("data", "proxy"):
+        old, new = getattr(before.job, name), getattr(job, name)
+        if old != new:
+            place, then, now = _difference(msgspec.to_builtins(old), msgspec.to_builtins(new), name)
+            raise RunError(
+                f"{path} holds another job: its `{place}` is {then!r}, this job's is {now!r}; "
+                "choose another --run-dir"
+            )
+    if before.facts.data != facts.data:
+        raise RunError(f"the images have changed since {path} was begun; choose another --run-dir")
+
+
+def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:
+    """Return the first place where two plain values differ, and what stands there."""
+    pairs: list[tuple[str, Any, Any]] = []
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        pairs = [(f"{place}.{key}", old[key], new[key]) for key in old]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(f"{place}[{i}]", *both) for i, both in enumerate(zip(old, new, strict=True))]
+    for inner, then, now in pairs:
+        if then != now:
+            return _difference(then, now, inner)
+    return place, old, new

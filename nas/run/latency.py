@@ -1,0 +1,66 @@
+"""What stands beside a run's latencies: how they were taken, and whether they may be ranked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from plugnas.nas.run.directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class LatencyNote:
+    """A sentence on the latencies of a run; not ``ranked`` where the machine was too busy."""
+
+    text: str
+    ranked: bool
+
+
+def latency_note(run: RunDirectory) -> LatencyNote | None:
+    """Return what is known of a run's latencies; None where it has none.
+
+    Those of a search are sums over pieces out of a table. The front's members are also measured
+    whole at its end (RUN/latency_front.json); where that could not be ranked, no figure of the run
+    may decide between two networks.
+    """
+    from plugnas.nas.latency import LatencyTable
+    from plugnas.nas.latency.errors import LatencyError
+
+    wishes = run.job.latency
+    given = None if wishes is None else wishes.table
+    path = run.path / "latency.json" if given is None else run.base / given
+    if not run.job.needs_latency or not path.exists():
+        return None
+    try:
+        table = LatencyTable.load(path)
+    except LatencyError:
+        return LatencyNote(f"latency: {path} cannot be read any more", ranked=False)
+    errors = sorted(error for _, error in table.entries.values())
+    text = f"latency: sums over pieces, measured on {table.conditions}"
+    if errors:
+        text += f"; error of the median piece {errors[len(errors) // 2]:.1%}"
+    if table.check:
+        text += f", of whole networks {table.check['mean_error']:.1%} on average"
+    whole = run.path / "latency_front.json"
+    reason = _busy(whole)
+    if reason is None:
+        return LatencyNote(text, ranked=True)
+    return LatencyNote(
+        f"~ latency NOT RANKED: {reason}. Measure again with `nas latency {run.path} -o {whole}`; "
+        f"until then: {text.removeprefix('latency: ')}",
+        ranked=False,
+    )
+
+
+def _busy(path: Any) -> str | None:
+    """Return why the front's networks, measured whole, could not be ranked; None if they could."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    reason = data.get("busy") if isinstance(data, dict) else None
+    return reason if isinstance(reason, str) else None
+
+
+__all__ = ["LatencyNote", "latency_note"]

@@ -1,0 +1,125 @@
+"""A run in figures: how far it is, what works, what fails and why, the front so far."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from plugnas.nas.front.box import Box
+from plugnas.nas.front.member import Member, front, members, table
+from plugnas.nas.ledger.measurement import Measurement
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the measurements of a run say together.
+
+    ``tried`` counts architectures and ``failed`` those of them without any good measurement;
+    ``reasons`` counts failed measurements by kind; ``culprits`` names the choices that failed in
+    every architecture they were in. ``best`` is the best value of the first objective;
+    ``hypervolume`` is a share of the box that ``objectives`` and budget span (0 to 1).
+    """
+
+    tried: int
+    failed: int
+    measurements: int
+    reasons: Mapping[str, int]
+    culprits: tuple[str, ...]
+    best: tuple[str, float] | None
+    hypervolume: float | None
+    front: tuple[Member, ...]
+
+
+def summarise(
+    measurements: Sequence[Measurement],
+    objectives: Mapping[str, str],
+    budget: Mapping[str, float],
+    slots: Mapping[str, str | None] | None = None,
+) -> Summary:
+    """Sum a run up; ``slots`` gives for each parameter's name the slot it chooses for."""
+    tried = {m.architecture.id for m in measurements}
+    good = {m.architecture.id for m in measurements if m.ok}
+    found = members(measurements)
+    on = front(
+        found, objectives, {n: v for n, v in budget.items() if found and n in found[0].costs}
+    )
+    first, direction = next(iter(objectives.items()))
+    values = [member[first] for member in on if np.isfinite(member[first])]
+    best = (max if direction == "max" else min)(values) if values else None
+    return Summary(
+        tried=len(tried),
+        failed=len(tried - good),
+        measurements=len(measurements),
+        reasons={name: count for name, count, _ in kinds(measurements)},
+        culprits=culprits(measurements, slots or {}),
+        best=None if best is None else (first, best),
+        hypervolume=share_of_box(found, on, objectives, budget),
+        front=tuple(on),
+    )
+
+
+def kinds(measurements: Iterable[Measurement]) -> list[tuple[str, int, str]]:
+    """Return each kind of failure: its name, how often, and the first reason in full."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for m in measurements:
+        if not m.ok:
+            found[kind(m.reason)].append(m.reason or "unknown")
+    rows = [(name, len(reasons), reasons[0]) for name, reasons in found.items()]
+    return sorted(rows, key=lambda row: -row[1])
+
+
+def kind(reason: str | None) -> str:
+    """Return a reason's kind: ``killed``, ``hung``, ``diverged``, ``raised ValueError``, ..."""
+    parts = [part.strip() for part in (reason or "unknown").split(":")]
+    if parts[0] == "raised" and len(parts) > 2:
+        return f"raised {parts[1]}"
+    return parts[0]
+
+
+def culprits(
+    measurements: Sequence[Measurement], slots: Mapping[str, str | None]
+) -> tuple[str, ...]:
+    """Name the choices that failed in each of the (two or more) architectures they were in.
+
+    A choice of a slot is taken together over all places of the network. Nothing is named while
+    everything fails, for then no choice is to blame more than another.
+    """
+    good = {m.architecture.id for m in measurements if m.ok}
+    if not good:
+        return ()
+    owners: dict[tuple[str, object], set[str]] = defaultdict(set)
+    for measurement in measurements:
+        for name, value in measurement.architecture.values.items():
+            owners[(_place(name, slots.get(name)), value)].add(measurement.architecture.id)
+    guilty = [(where, n) for where, n in owners.items() if len(n) > 1 and not n & good]
+    guilty.sort(key=lambda item: -len(item[1]))
+    return tuple(
+        f"{place} {value} (failed in {len(ids)} of {len(ids)})" for (place, value), ids in guilty
+    )
+
+
+def _place(name: str, slot: str | None) -> str:
+    """Return where a parameter chooses: its slot, and for a module's setting which one."""
+    if slot is None:
+        return name
+    tail = name.split(".")
+    return slot if slot in tail[-1:] or len(tail) < 2 else f"{slot} {'.'.join(tail[-2:])}"
+
+
+def share_of_box(
+    found: Sequence[Member],
+    on: Sequence[Member],
+    objectives: Mapping[str, str],
+    budget: Mapping[str, float],
+) -> float | None:
+    """Return the share of the box of what is allowed that the front dominates; None without one."""
+    if not on:
+        return None
+    box = Box.allowed(table(found, objectives), objectives, budget)
+    return box.fraction(table(on, objectives))
+
+
+__all__ = ["Summary", "culprits", "kind", "kinds", "share_of_box", "summarise"]

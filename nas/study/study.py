@@ -1,0 +1,299 @@
+"""Ask and tell: which evaluation is next, and what has been learnt. Knows nothing of processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from plugnas.modules.errors import PlugnasError, did_you_mean
+from plugnas.nas.executors.measure import DIVERGED, has_diverged
+from plugnas.nas.ledger import unfinished as running
+from plugnas.nas.ledger.measurement import Measurement, Task
+
+if TYPE_CHECKING:
+    from plugnas.nas.ledger.ledger import Ledger
+    from plugnas.nas.samplers import Problem, Sampler
+    from plugnas.space import Architecture
+
+STRIKES = 3
+"""Failures after which an architecture is not tried again."""
+
+HOPELESS = 10
+"""Architectures that fail, with none that succeeds, after which a search is given up."""
+
+Key = tuple[str, int, int]
+
+
+class StudyError(PlugnasError):
+    """A study that was asked or told something against its law."""
+
+
+class Promoter(Protocol):
+    """What a study asks before its sampler: which architecture deserves the next rung."""
+
+    def next(
+        self, measurements: Sequence[Measurement], running: Iterable[Task]
+    ) -> tuple[Architecture, int] | None:
+        """Return an architecture and the rung it is promoted to, or None if none is due."""
+
+
+class Study:
+    """Hands out tasks and takes measurements until ``trials`` architectures are measured.
+
+    A task's number belongs to its architecture: it counts the architectures asked of the sampler,
+    and retries (``attempt``), further ``seeds`` and promotions keep it. So the sampler's stream at
+    a number is the same however the work was interleaved or interrupted. What runs is noted beside
+    the ledger and comes first after an interruption; numbers still missing then are asked again.
+
+    A failed evaluation is tried again until its architecture has failed three times (an executor
+    that retries by itself says how often in ``extra["tries"]``); one that diverged (a value that
+    is not finite) is a result and is not tried again.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        sampler: Sampler,
+        ledger: Ledger | None = None,
+        *,
+        trials: int,
+        rungs: Promoter | None = None,
+        seeds: Sequence[int] = (0,),
+    ) -> None:
+        if trials < 1 or not seeds:
+            raise StudyError(
+                f"A study needs at least one trial and one seed, but got trials={trials}, "
+                f"seeds={list(seeds)}."
+            )
+        self.problem = problem
+        self.sampler = sampler
+        self.trials = trials
+        self.measurements: list[Measurement] = []
+        self.running: dict[tuple[int, int, int], Task] = {}
+        self.exhausted = False
+        self.done = False
+        self._ledger = ledger
+        self._note = None if ledger is None else ledger.path.with_suffix(running.SUFFIX)
+        self._rungs = rungs
+        self._seeds = tuple(seeds)
+        self._numbers: dict[str, int] = {}
+        self._failures: Counter[Key] = Counter()
+        self._strikes: Counter[str] = Counter()
+        self._settled: set[Key] = set()
+        self._queue: deque[Task] = deque()
+        self._failed_now: set[str] = set()
+        self._succeeded = False
+        self._next = 0
+        self._missing: deque[int] = deque()
+        if ledger is not None:
+            self._replay(ledger)
+
+    @property
+    def started(self) -> int:
+        """Architectures handed out so far, those of earlier sessions included."""
+        return len(self._numbers)
+
+    @property
+    def finished(self) -> int:
+        """Architectures handed out of which no evaluation is running or waiting."""
+        open_ids = {task.architecture.id for task in (*self.running.values(), *self._queue)}
+        return len(self._numbers) - len(open_ids)
+
+    @property
+    def hopeless(self) -> str | None:
+        """Why this session should end early: nothing it tried has worked. None if it should not."""
+        if self._succeeded or len(self._failed_now) < HOPELESS:
+            return None
+        reasons = Counter(m.reason for m in self.measurements if m.reason).most_common(3)
+        listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
+        return (
+            f"A search needs evaluations that succeed, but all of the first "
+            f"{len(self._failed_now)} architectures failed: {listed}."
+        )
+
+    def ask(self) -> Task | None:
+        """Return the next evaluation to run, or None if there is none to hand out now.
+
+        None while nothing is running means that the study is ``done``.
+        """
+        task = self._queued() or self._promoted() or self._fresh()
+        if task is not None:
+            self.running[(task.number, task.rung, task.seed)] = task
+        self.done = task is None and not self.running
+        if self._note is not None and (task is not None or self.done):
+            running.note(self._note, self.running.values())
+        return task
+
+    def tell(self, measurement: Measurement) -> Measurement:
+        """Record the measurement of a task that was asked for, and return it with its costs.
+
+        Raises StudyError for a task that is not running, and for values without an objective.
+        """
+        place = (measurement.number, measurement.rung, measurement.seed)
+        task = self.running.get(place)
+        if task is None:
+            raise StudyError(
+                f"A study is told what it asked for, but task {place[0]} (rung {place[1]}, seed "
+                f"{place[2]}) is not running."
+            )
+        # the executor's copy has been through a pickle; ours still knows its codes
+        measurement = self._complete(
+            dataclasses.replace(measurement, architecture=task.architecture)
+        )
+        if measurement.ok:
+            self._check_objectives(measurement)
+        if self._ledger is not None:
+            self._ledger.append(measurement)
+        del self.running[place]
+        self._learn(measurement)
+        if measurement.ok:
+            self._succeeded = True
+        elif not has_diverged(measurement):
+            self._failed_now.add(measurement.architecture.id)
+        if self._retryable(measurement.key):
+            self._queue.append(dataclasses.replace(task, attempt=self._failures[task.key]))
+        return measurement
+
+    def _queued(self) -> Task | None:
+        while self._queue:
+            task = self._queue.popleft()
+            if self._strikes[task.architecture.id] < STRIKES and task.key not in self._settled:
+                return task
+        return None
+
+    def _promoted(self) -> Task | None:
+        if self._rungs is None:
+            return None
+        due = self._rungs.next(self.measurements, list(self.running.values()))
+        if due is None:
+            return None
+        architecture, rung = due
+        return self._first_of(self._numbers[architecture.id], architecture, rung)
+
+    def _fresh(self) -> Task | None:
+        from plugnas.nas.samplers import SpaceExhausted
+
+        if self.exhausted or self.started >= self.trials:
+            return None
+        number = self._missing[0] if self._missing else self._next
+        try:
+            architecture = self.sampler.ask(number)
+        except SpaceExhausted:
+            self.exhausted = True
+            return None
+        if architecture.id in self._numbers:
+            raise StudyError(
+                f"A sampler proposes what was never proposed before, but "
+                f"{type(self.sampler).__name__} proposed {architecture.id} (task "
+                f"{self._numbers[architecture.id]}) again as task {number}."
+            )
+        if self._missing:
+            self._missing.popleft()
+        else:
+            self._next += 1
+        self._numbers[architecture.id] = number
+        return self._first_of(number, architecture, 0)
+
+    def _first_of(self, number: int, architecture: Architecture, rung: int) -> Task | None:
+        """Queue an architecture at a rung under every seed not yet settled; return the first."""
+        for seed in self._seeds:
+            task = self._task(number, architecture, rung, seed)
+            if (number, rung, seed) not in self.running and task not in self._queue:
+                self._queue.append(task)
+        return self._queued()
+
+    def _task(self, number: int, architecture: Architecture, rung: int, seed: int) -> Task:
+        attempt = self._failures[(architecture.id, rung, seed)]
+        return Task(number, architecture, rung, seed, attempt)
+
+    def _retryable(self, key: Key) -> bool:
+        return key not in self._settled and self._strikes[key[0]] < STRIKES
+
+    def _learn(self, measurement: Measurement) -> None:
+        """Take a measurement into memory: ours, the sampler's."""
+        self.measurements.append(measurement)
+        if measurement.ok or has_diverged(measurement):
+            self._settled.add(measurement.key)
+        else:
+            self._failures[measurement.key] += 1
+            self._strikes[measurement.architecture.id] += int(measurement.extra.get("tries", 1))
+        self.sampler.tell(measurement)
+
+    def _complete(self, measurement: Measurement) -> Measurement:
+        """Add the exact costs, and see that the objectives are finite."""
+        cost = self.problem.cost
+        known: Mapping[str, float] = {} if cost is None else cost.cost(measurement.architecture)
+        measurement = dataclasses.replace(measurement, costs={**measurement.costs, **known})
+        if not measurement.ok or self._only_ranks(measurement):
+            return measurement
+        told = {**measurement.costs, **measurement.values}
+        bad = [n for n in self.problem.objectives if not math.isfinite(told.get(n, 0.0))]
+        if not bad:
+            return measurement
+        reason = f"{DIVERGED}: {bad[0]} is {told[bad[0]]}"
+        return dataclasses.replace(measurement, status="failed", reason=reason)
+
+    def _only_ranks(self, measurement: Measurement) -> bool:
+        """Whether this comes of a rung below the last that scores without training."""
+        below = measurement.rung < getattr(self._rungs, "count", 1) - 1
+        bought = set(self.problem.bought) & set(measurement.values)
+        return below and not bought and measurement.signal is not None
+
+    def _check_objectives(self, measurement: Measurement) -> None:
+        if self._only_ranks(measurement):
+            return
+        for name in self.problem.objectives:
+            if name not in measurement.values and name not in measurement.costs:
+                returned = ", ".join(measurement.values)
+                raise StudyError(
+                    f"Every objective is a known cost or a value that the evaluation returns, but "
+                    f"`{name}` is neither: it returned {returned}"
+                    f"{did_you_mean(name, measurement.values)}"
+                )
+
+    def _replay(self, ledger: Ledger) -> None:
+        """Learn all that is recorded, and queue what was begun and is not settled."""
+        for measurement in ledger.measurements:
+            self._numbers.setdefault(measurement.architecture.id, measurement.number)
+            self._learn(self._complete(measurement))
+        begun = {(m.number, m.rung): m.architecture for m in self.measurements}
+        for task in running.noted(ledger.path.with_suffix(running.SUFFIX), self.problem):
+            if self._resumes(task, ledger.numbers):
+                begun[(task.number, task.rung)] = task.architecture
+        numbers = ledger.numbers | set(self._numbers.values())
+        self._next = max(numbers, default=-1) + 1
+        self._missing.extend(n for n in range(self._next) if n not in numbers)
+        for (number, rung), architecture in sorted(begun.items(), key=lambda item: item[0]):
+            for seed in self._seeds:
+                task = self._task(number, architecture, rung, seed)
+                if self._retryable(task.key):
+                    self._queue.append(task)
+
+    def _resumes(self, task: Task, recorded: Collection[int]) -> bool:
+        """Whether a task that was under way is still wanted; the sampler hears of a new one."""
+        if task.rung >= getattr(self._rungs, "count", 1):
+            return False
+        if task.architecture.id in self._numbers:
+            return self._numbers[task.architecture.id] == task.number
+        taken = task.number in recorded or task.number in self._numbers.values()
+        if taken or self.started >= self.trials or not running.expect(self.sampler, task):
+            return False
+        self._numbers[task.architecture.id] = task.number
+        return True
+
+
+def about(problem: Problem, *, trials: int, **more: Any) -> dict[str, Any]:
+    """Return what a ledger's header says of a search, so that it can be read without its job."""
+    return {
+        "objectives": dict(problem.objectives),
+        "budget": dict(problem.budget),
+        "seed": problem.seed,
+        "trials": trials,
+        **more,
+    }
+
+
+__all__ = ["Promoter", "Study", "StudyError", "about"]
