@@ -19,8 +19,8 @@ import numpy as np
 
 from plugnas.nas.confirm.outcome import read
 from plugnas.nas.front.box import Box
-from plugnas.nas.report.front import RunView
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.view import RunView
 
 COSTS = {"flops": (1e6, "MFLOPs"), "latency_ms": (1.0, "ms")}  # what a unit holds, and its name
 

@@ -30,12 +30,12 @@ from plugnas.nas.confirm.outcome import read
 from plugnas.nas.confirm.training import LEARN_FROM, SCORE_ON
 from plugnas.nas.cost import count
 from plugnas.nas.data import load, parse
-from plugnas.nas.job.config import LatencyConfig
 from plugnas.nas.latency import Settings, measure_networks
+from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.machine.device import keep_memory
 from plugnas.nas.proxy import Recipe, train
-from plugnas.nas.report.front import RunView
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.view import RunView
 
 SHAPE, CLASSES, SCALES = (3, 32, 32), 10, range(1, 33)
 INVERTED = (

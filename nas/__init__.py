@@ -12,8 +12,8 @@ _HOMES = {
     "search": "plugnas.nas.api",
     "Result": "plugnas.nas.run.result",
     "Measurement": "plugnas.nas.ledger.measurement",
-    "load": "plugnas.nas.export.tensors",
     "Task": "plugnas.nas.ledger.measurement",
+    "load": "plugnas.nas.export.tensors",
 }
 
 __all__ = sorted(_HOMES)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.cost import CostModel
 from plugnas.nas.cost.budget import check_budget
-from plugnas.nas.executors import Executor, create
+from plugnas.nas.executors import create
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.run.result import Result
-from plugnas.nas.samplers import Problem, Sampler
+from plugnas.nas.samplers import Problem
 from plugnas.nas.samplers import create as create_sampler
-from plugnas.nas.study.drive import Event, Listener, drive
-from plugnas.nas.study.study import Study, about
+from plugnas.nas.study.drive import Listener
+from plugnas.nas.study.plan import Plan, run_plan
+from plugnas.nas.study.study import about
 from plugnas.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
@@ -90,70 +90,13 @@ def search(
     proposer = create_sampler(sampler, problem, **options)
     heard = () if on_event is None else (on_event,)
     if run_dir is None:
-        return run_plan(plan, proposer, make, timeout=timeout, on_event=heard)
+        found, outcome = run_plan(plan, proposer, make, timeout=timeout, on_event=heard)
+        return Result.of(plan, found, outcome, None)
     file = Path(run_dir) / "ledger.jsonl"
     header = about(problem, trials=trials, sampler=sampler)
     with RunLock(run_dir), Ledger.open(file, space, cost=model, about=header) as ledger:
-        return run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=heard)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is searched, and how much of it."""
-
-    problem: Problem
-    trials: int
-    seeds: int = 1
-    rungs: int = 1
-    promotion: Promotion = "rank"
-
-
-def run_plan(
-    plan: Plan,
-    sampler: Sampler,
-    make_executor: Callable[[], Executor],
-    ledger: Ledger | None = None,
-    *,
-    timeout: float | None = None,
-    on_event: Sequence[Listener] = (),
-) -> Result:
-    """Drive a plan to its end, recording into the ledger if there is one."""
-    study = Study(
-        plan.problem,
-        sampler,
-        ledger,
-        trials=plan.trials,
-        rungs=_promoter(plan, sampler),
-        seeds=range(plan.seeds),
-    )
-
-    def tell_all(event: Event) -> None:
-        for listener in on_event:
-            listener(event)
-
-    outcome = drive(study, make_executor(), on_event=tell_all, timeout=timeout)
-    return Result(
-        measurements=list(study.measurements),
-        objectives=plan.problem.objectives,
-        budget=plan.problem.budget,
-        top_rung=plan.rungs - 1 if plan.rungs > 1 else None,
-        reason=outcome.reason,
-        run_dir=None if ledger is None else ledger.path.parent,
-    )
-
-
-def _promoter(plan: Plan, sampler: Sampler) -> Any:
-    if plan.rungs == 1:
-        return None
-    from plugnas.nas.study.rungs import Rungs
-
-    return Rungs(
-        plan.problem,
-        plan.rungs,
-        promotion=plan.promotion,
-        sampler=sampler,
-        trials=plan.trials,
-    )
+        found, outcome = run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=heard)
+    return Result.of(plan, found, outcome, Path(run_dir))
 
 
 def _cost_model(space: SearchSpace, cost: Any) -> CostModel | None:

@@ -11,14 +11,14 @@ from pathlib import Path
 import msgspec
 
 from plugnas.modules import PlugnasError
-from plugnas.nas.api import Plan, run_plan
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.budget import check_budget
 from plugnas.nas.cost.network import Unmeasured
 from plugnas.nas.executors.callbacks import listeners
-from plugnas.nas.job.config import Job, LatencyConfig
+from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
 from plugnas.nas.job.workers import device_of, evaluator, executor, worker_count
+from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.proxy import default_rungs
@@ -27,6 +27,7 @@ from plugnas.nas.run.result import Result
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
+from plugnas.nas.study.plan import Plan, run_plan
 from plugnas.nas.study.study import about
 
 Notify = Callable[[str], None]
@@ -75,15 +76,16 @@ def run_job(
         notify(_announcement(job, prepared, device))
         header = about(problem, trials=job.trials, sampler=job.sampler_config.name)
         with Ledger.open(run.ledger, prepared.space, cost=cost, about=header) as ledger:
-            result = run_plan(
+            found, outcome = run_plan(
                 plan, sampler, make, ledger, timeout=job.timeout, on_event=[*on_event, *heard]
             )
+        result = Result.of(plan, found, outcome, run_dir)
         prepared.keep_costs(run_dir / "costs.json")
         if job.needs_latency and result.front and result.reason != "interrupted":
             _measure_front(job, cost, result, run_dir / "latency_front.json", notify)
         if job.confirm is not None and result.front and result.reason in ("done", "exhausted"):
             from plugnas.nas.confirm import confirm
-            from plugnas.nas.report.front import RunView
+            from plugnas.nas.run.view import RunView
 
             first = on_event[0] if on_event else None
             confirm(RunView.open(run), on_event=first, notify=notify)

@@ -11,16 +11,39 @@ from plugnas import modules, nas, space
 
 ROOT = Path(modules.__file__).parent.parent
 ROOMS = {"modules": set(), "space": {"modules"}, "nas": {"modules", "space"}}
+# nas/ from the ground up: a folder imports from folders above it in this list, never from below
+LAYERS = (
+    "machine",
+    "data",
+    "cost",
+    "latency",
+    "ledger",
+    "front",
+    "proxy",
+    "executors",
+    "samplers",
+    "study",
+    "job",
+    "run",
+    "confirm",
+    "explain",
+    "export",
+    "report",
+    "api",  # the API and the job's run are loose files
+    "job_run",
+    "cli",
+    "__main__",
+)
 # library -> the only files that may import it
 ONLY = {
     "optuna": {
-        "nas/samplers/optuna_backend.py",
-        "nas/samplers/optuna_kinds.py",
+        "nas/samplers/optuna/backend.py",
+        "nas/samplers/optuna/kinds.py",
         "nas/cli/dashboard.py",
-        "nas/dashboard.py",
+        "nas/report/dashboard.py",
     },
     "ray": {"nas/executors/ray_executor.py"},
-    "matplotlib": {"nas/plot.py"},
+    "matplotlib": {"nas/report/picture.py"},
     "onnx": {"nas/export/onnx_format.py"},
     "onnxruntime": {"nas/export/standalone/check.py"},
     "timm": set(),
@@ -28,14 +51,24 @@ ONLY = {
 
 
 def imported(path: Path) -> set[str]:
-    """Top-level names of everything a file imports, inside functions too."""
+    """Dotted names of everything a file imports, inside functions too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            found.add(node.module.split(".")[0])
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def libraries(path: Path) -> set[str]:
+    """Top-level names of everything a file imports."""
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def rooms_of(path: Path) -> set[str]:
+    """The rooms of plugnas from which a file imports."""
+    return {n.split(".")[1] for n in imported(path) if n.startswith("plugnas.")}
 
 
 def files():
@@ -46,16 +79,50 @@ def test_the_arrow():
     wrong = []
     for path in files():
         room = path.relative_to(ROOT).parts[0]
-        upward = (imported(path) & set(ROOMS)) - ROOMS[room] - {room}
+        upward = (rooms_of(path) & set(ROOMS)) - ROOMS[room] - {room}
         wrong += [f"{path.relative_to(ROOT)} imports {name}" for name in upward]
     assert not wrong
     assert len(files()) > 100
 
 
+def layer(parts: tuple[str, ...]) -> str:
+    """The folder of nas/ in which something lies, or the name of a loose file."""
+    return parts[0].removesuffix(".py")
+
+
+def test_nas_has_no_circle_and_no_arrow_upward():
+    wrong = []
+    for path in sorted((ROOT / "nas").rglob("*.py")):
+        own = layer(path.relative_to(ROOT / "nas").parts)
+        if own == "__init__":
+            continue  # the package's face names what lies below it
+        for name in imported(path):
+            if not name.startswith("plugnas.nas."):
+                continue
+            other = layer(tuple(name.split(".")[2:]))
+            if LAYERS.index(other) > LAYERS.index(own):
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong
+
+
+def test_nas_has_a_handful_of_loose_files():
+    loose = {path.name for path in (ROOT / "nas").glob("*.py")}
+    assert loose == {"__init__.py", "__main__.py", "api.py", "job_run.py"}
+
+
+def test_no_file_is_over_300_lines():
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in files()
+        if (count := len(path.read_text().splitlines())) > 300
+    }
+    assert {name for name in long if name.startswith("nas/")} == set()
+
+
 def test_modules_know_only_torch():
-    allowed = {"torch", "torchvision", "modules", *sys.stdlib_module_names}
+    allowed = {"torch", "torchvision", "plugnas", *sys.stdlib_module_names}
     wrong = {
-        str(p.relative_to(ROOT)): imported(p) - allowed for p in (ROOT / "modules").rglob("*.py")
+        str(p.relative_to(ROOT)): libraries(p) - allowed for p in (ROOT / "modules").rglob("*.py")
     }
     assert {path: names for path, names in wrong.items() if names} == {}
 
@@ -64,7 +131,7 @@ def test_heavy_libraries_have_one_home():
     wrong = []
     for path in files():
         own = str(path.relative_to(ROOT))
-        for name in imported(path) & set(ONLY):
+        for name in libraries(path) & set(ONLY):
             if own not in ONLY[name]:
                 wrong.append(f"{own} imports {name}")
     assert not wrong

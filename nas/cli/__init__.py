@@ -33,7 +33,7 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *ignored: object) -> None:
-        from plugnas.nas.ledger.ledger import versions
+        from plugnas.nas.machine.versions import versions
 
         found = versions()
         found = {"plugnas": found.pop("plugnas"), **found}

@@ -34,21 +34,21 @@ def run(args: argparse.Namespace) -> int:
     """Confirm, and say what it shows."""
     from plugnas.modules import PlugnasError
     from plugnas.nas.cli.progress import Progress
-    from plugnas.nas.confirm import confirm
+    from plugnas.nas.confirm import confirm, read
     from plugnas.nas.confirm.text import to_text
-    from plugnas.nas.report import front as front_report
+    from plugnas.nas.run.costs import with_workers
     from plugnas.nas.run.directory import RunDirectory
-    from plugnas.nas.study.fixed import with_workers
+    from plugnas.nas.run.view import RunView
 
-    view = front_report.RunView.open(RunDirectory.read(args.run_dir))
+    view = RunView.open(RunDirectory.read(args.run_dir))
     if args.show:
         if (args.seeds, args.epochs, args.workers) != (None, None, None):
             raise PlugnasError("--show trains nothing: leave out --seeds, --epochs and --workers")
-        if view.confirmation is None:
+        kept = read(view)
+        if kept is None:
             raise PlugnasError(
                 f"nothing of {args.run_dir} is confirmed yet; `nas confirm {args.run_dir}` does it"
             )
-        kept = view.confirmation
         print(json.dumps(kept.to_dict(), indent=2) if args.json else to_text(kept))
         return 0
     found = confirm(

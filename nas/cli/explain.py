@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.cli.progress import Progress
     from plugnas.nas.explain.report import explain_run, slot_named
     from plugnas.nas.explain.settle import settle
-    from plugnas.nas.report.front import RunView
+    from plugnas.nas.run.costs import with_workers
     from plugnas.nas.run.directory import RunDirectory
-    from plugnas.nas.study.fixed import with_workers
+    from plugnas.nas.run.view import RunView
 
     for name in ("seeds", "trials", "workers"):
         if (value := getattr(args, name)) is not None and value < 1:

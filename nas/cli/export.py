@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.modules import PlugnasError
     from plugnas.nas.export import Options, export_members
     from plugnas.nas.front.member import nothing_within
-    from plugnas.nas.report.front import RunView
     from plugnas.nas.run.directory import RunDirectory
+    from plugnas.nas.run.view import RunView
 
     view = RunView.open(RunDirectory.read(args.run_dir))
     if args.all_front and not view.front:

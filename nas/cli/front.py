@@ -45,13 +45,14 @@ def run(args: argparse.Namespace) -> int:
     """Print the front and, without --json or --csv, write its files."""
     from plugnas.nas.report import front as front_report
     from plugnas.nas.run.directory import RunDirectory
+    from plugnas.nas.run.view import RunView
 
     run_directory = RunDirectory.read(args.run_dir)
     objectives = dict(run_directory.job.objectives)
     if args.x:
         objectives = {"accuracy": "max", _cost(args.x, "--x is"): "min"}
     budget = _budget(args.budget) if args.budget else None
-    view = front_report.RunView.open(run_directory, objectives, budget)
+    view = RunView.open(run_directory, objectives, budget)
     _recorded(args.x, view)
     control = _control(args, view)
     if args.json:
@@ -79,8 +80,8 @@ def _control(args: argparse.Namespace, view: Any) -> Any:
     """Open and check the control before anything is printed or written."""
     from plugnas.modules import PlugnasError
     from plugnas.nas.report.control import check_control
-    from plugnas.nas.report.front import RunView
     from plugnas.nas.run.directory import RunDirectory
+    from plugnas.nas.run.view import RunView
 
     if args.control is None:
         return None
@@ -104,7 +105,7 @@ def _cost(name: str, what: str) -> str:
 
 def _budget(pairs: list[str]) -> dict[str, float]:
     from plugnas.modules import PlugnasError
-    from plugnas.nas.job.config import quantity
+    from plugnas.nas.cost.quantity import quantity
 
     budget: dict[str, float] = {}
     for pair in pairs:

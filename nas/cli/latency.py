@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace, job: Any) -> Settings:
     """The flags over the job's ``latency:`` section over the defaults."""
-    from plugnas.nas.job.config import LatencyConfig
     from plugnas.nas.latency import Settings
+    from plugnas.nas.latency.config import LatencyConfig
 
     wishes = job.latency or LatencyConfig()
     conditions: dict[str, Any] = {

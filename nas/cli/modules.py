@@ -84,7 +84,7 @@ def _listing(rows: list[dict[str, Any]]) -> str:
 
 
 def _costs(cost: dict[str, Any]) -> list[str]:
-    from plugnas.nas.report.zoo import short
+    from plugnas.nas.cost.quantity import short
 
     if "refused" in cost:
         return ["refused", "", ""]

@@ -50,7 +50,7 @@ class Progress:
         """Return the state of the search in one line."""
         study = event.study
         parts = [f"{study.finished}/{study.trials} trials", f"{event.running} running"]
-        refused = getattr(study.sampler, "refused", None)  # a user's own sampler may not count
+        refused = study.sampler.refused
         if study.problem.budget and refused is not None:
             parts.append(f"{refused} refused by budget")
         failures = sum(not m.ok for m in study.measurements)

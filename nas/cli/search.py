@@ -33,9 +33,10 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.cli.progress import Progress
     from plugnas.nas.job import config as jobs
     from plugnas.nas.job_run import run_job
-    from plugnas.nas.report.front import RunView, to_text
+    from plugnas.nas.report.front import to_text
     from plugnas.nas.run.directory import RunDirectory
     from plugnas.nas.run.summary import kinds
+    from plugnas.nas.run.view import RunView
 
     _not_a_run(args.job)
     job = _changed(jobs.load(args.job), args)

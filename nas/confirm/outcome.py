@@ -14,12 +14,12 @@ import numpy as np
 from plugnas.nas.confirm.luck import Luck, luck_of
 from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
 from plugnas.nas.ledger import ledger
+from plugnas.nas.ledger.fitting import read_all
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.study.fixed import read_all
 from plugnas.space import Architecture
 
 if TYPE_CHECKING:
-    from plugnas.nas.report.front import RunView
+    from plugnas.nas.run.view import RunView
 
 FRONT, CONTROL = "front", "control"
 

@@ -16,11 +16,12 @@ from plugnas.nas.front.member import nothing_within
 from plugnas.nas.job.prepared import Prepared, prepare
 from plugnas.nas.ledger import ledger
 from plugnas.nas.proxy import Recipe, default_confirmation
-from plugnas.nas.report.front import RunView
+from plugnas.nas.run.costs import costs_of
+from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, SpaceExhausted
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
-from plugnas.nas.study.fixed import costs_of, measure_all
+from plugnas.nas.study.fixed import measure_all
 from plugnas.space import Architecture
 
 Notify = Callable[[str], None]

@@ -6,7 +6,7 @@ import math
 
 from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
 from plugnas.nas.confirm.statistics import Estimate
-from plugnas.nas.report.zoo import short
+from plugnas.nas.cost.quantity import short
 
 
 def to_text(found: Confirmation) -> str:

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plugnas.nas.executors.deaths import NODE_DIED, Death
-from plugnas.nas.executors.measure import failed
-from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.ledger.measurement import Measurement, Task, failed
 
 PATIENCE = 8
 """Deaths that were not an evaluation's own doing after which its task is given up all the same."""

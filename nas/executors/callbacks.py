@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from plugnas.modules.errors import PlugnasError, did_you_mean
 from plugnas.nas.ledger.measurement import Measurement
-
-if TYPE_CHECKING:
-    from plugnas.nas.study.drive import Event, Listener
 
 OF_RAY = {
     "tensorboard": ("tensorboardX", "ray.tune.logger", "TBXLoggerCallback"),
@@ -22,6 +19,21 @@ OF_RAY = {
 """Ray Tune's callback of each name: the library that it needs, its module, its class."""
 
 NAMES = tuple(OF_RAY)
+
+
+class Event(Protocol):
+    """What a callback hears of a run (``study.drive.Event``): its kind, and what was measured."""
+
+    @property
+    def kind(self) -> str:
+        """``begin``, ``measured``, ``tick`` or ``end``."""
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """The new measurement where the kind is ``measured``."""
+
+
+Listener = Callable[[Event], None]
 
 
 class CallbackError(PlugnasError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plugnas.nas.executors.measure import OUT_OF_MEMORY
+from plugnas.nas.ledger.measurement import OUT_OF_MEMORY
 
 NODE_DIED = "its node has died"
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from plugnas.nas.executors.base import ExecutorError
 from plugnas.nas.executors.environment import environment, worker_variables
-from plugnas.nas.executors.measure import OUT_OF_MEMORY, Evaluator, failed, spoils_worker
+from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.executors.memory import kills_for_memory
 from plugnas.nas.executors.worker import BEGUN, BROKEN, READY, work
-from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.ledger.measurement import OUT_OF_MEMORY, Measurement, Task, failed, spoils_worker
 
 FALSE_STARTS = 3
 

@@ -8,15 +8,12 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.ledger.measurement import DIVERGED, OUT_OF_MEMORY, Measurement, Task
 from plugnas.nas.machine.quiet import training
 
 Evaluate = Callable[[Task], Mapping[str, Any]]
 Evaluator = Callable[[], Evaluate]
 """A factory without arguments, picklable for executors with processes; called once per worker."""
-
-DIVERGED = "diverged"
-OUT_OF_MEMORY = "out of memory"
 
 
 def measure(
@@ -71,32 +68,6 @@ def measure(
     )
 
 
-def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -> Measurement:
-    """Return the measurement of a task whose worker gave no answer."""
-    return Measurement(
-        number=task.number,
-        architecture=task.architecture,
-        rung=task.rung,
-        seed=task.seed,
-        status="failed",
-        seconds=seconds,
-        reason=reason,
-        worker=worker,
-        attempt=task.attempt,
-    )
-
-
-def has_diverged(measurement: Measurement) -> bool:
-    """Whether a training ended in values that are not finite: a result, not to be tried again."""
-    return (measurement.reason or "").startswith(DIVERGED)
-
-
-def spoils_worker(measurement: Measurement) -> bool:
-    """Whether a worker should evaluate nothing more: its memory or device is in doubt."""
-    reason = measurement.reason or ""
-    return any(sign in reason for sign in (OUT_OF_MEMORY, "CUDA error", "AcceleratorError"))
-
-
 def _fault(result: Any) -> str | None:
     """Return what is wrong with an evaluator's result, or None."""
     if not isinstance(result, Mapping) or not isinstance(result.get("values"), Mapping):
@@ -123,13 +94,4 @@ def _reason(error: Exception) -> str:
     return f"raised: {text}{place}"
 
 
-__all__ = [
-    "DIVERGED",
-    "OUT_OF_MEMORY",
-    "Evaluate",
-    "Evaluator",
-    "failed",
-    "has_diverged",
-    "measure",
-    "spoils_worker",
-]
+__all__ = ["Evaluate", "Evaluator", "measure"]

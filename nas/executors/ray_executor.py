@@ -25,8 +25,8 @@ from plugnas.nas.executors.bridge import Bridge, Errand, Parcel
 from plugnas.nas.executors.callbacks import scalars
 from plugnas.nas.executors.deaths import Death, death_of, error_of, is_of_ray, reason_of
 from plugnas.nas.executors.environment import environment, worker_variables
-from plugnas.nas.executors.measure import Evaluator, measure, spoils_worker
-from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.executors.measure import Evaluator, measure
+from plugnas.nas.ledger.measurement import Task, spoils_worker
 
 try:
     import ray

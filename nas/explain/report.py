@@ -13,8 +13,8 @@ from plugnas.nas.explain.pairs import Comparison, comparisons
 from plugnas.nas.explain.settle import settled
 from plugnas.nas.explain.text import effects_text, pairs_text
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.report.front import RunView
 from plugnas.nas.run.latency import LatencyNote, latency_note
+from plugnas.nas.run.view import RunView
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ import numpy as np
 from plugnas.nas.explain.design import Slot, filled, slots_of
 from plugnas.nas.explain.effects import ExplainError
 from plugnas.nas.front.member import within
+from plugnas.nas.ledger.fitting import read_all
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.report.front import RunView
+from plugnas.nas.run.costs import costs_of
+from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import Listener, Outcome
-from plugnas.nas.study.fixed import costs_of, measure_all, read_all
+from plugnas.nas.study.fixed import measure_all
 from plugnas.space import Architecture, SearchSpace, SpaceError
 
 

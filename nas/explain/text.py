@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from plugnas.nas.cost.quantity import short
 from plugnas.nas.explain.effects import Effect, Explanation
 from plugnas.nas.explain.pairs import Comparison
 from plugnas.nas.explain.verdicts import UNSETTLED
-from plugnas.nas.report.zoo import short
 from plugnas.nas.run.latency import LatencyNote
 
 

@@ -26,7 +26,7 @@ from plugnas.nas.export import (
 )
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.subject import Subject, module_keys
-from plugnas.nas.ledger.ledger import versions
+from plugnas.nas.machine.versions import versions
 from plugnas.space import parts_of
 from plugnas.space.parameter import Token
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from plugnas.nas.cost.quantity import short
 from plugnas.nas.export import quantize
 from plugnas.nas.export.subject import Subject
-from plugnas.nas.report.zoo import short
 from plugnas.space import Part
 from plugnas.space.network import BlockSpec, StemSpec
 from plugnas.space.options import Choice

@@ -15,7 +15,7 @@ from plugnas.nas.export.delivery import Delivery, Options, deliver_all, formats_
 from plugnas.nas.export.subject import Provenance, Subject
 from plugnas.nas.export.weights import Notify, trained_size, weights_of
 from plugnas.nas.front.member import Member
-from plugnas.nas.report.front import RunView
+from plugnas.nas.run.view import RunView
 
 _CALIBRATION = 256  # training images by which int8 ranges are found
 _HELD_OUT = 2000  # on which int8 is compared with float

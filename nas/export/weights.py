@@ -19,7 +19,7 @@ from plugnas.nas.export.subject import Provenance
 from plugnas.nas.export.tensors import read_weights
 from plugnas.nas.front.member import Member
 from plugnas.nas.proxy import Recipe, default_confirmation, default_rungs, train
-from plugnas.nas.report.front import RunView
+from plugnas.nas.run.view import RunView
 from plugnas.space import Network, parts_of
 from plugnas.space.parameter import Token
 

@@ -1,0 +1,1 @@
+"""Non-dominated sets: dominance, hypervolume, members, picks."""

@@ -1,0 +1,1 @@
+"""A job: its file, what is prepared from it, and its workers."""

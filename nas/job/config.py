@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from plugnas.nas.cost.quantity import Quantity, quantity
 from plugnas.nas.executors import callbacks
+from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.proxy.recipe import Recipe
 from plugnas.space.config import SpaceConfig
 from plugnas.space.typed import ConfigError, convert, read_yaml
 
 COSTS = ("params", "macs", "flops", "elementwise", "memory", "latency_ms")
-_SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-Quantity = int | float | str
 
 
 class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,20 +45,6 @@ class ExecutorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cpus: float = 1
     gpus: float = 0
     max_failures: int = 2  # three strikes, as without a cluster
-
-
-class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How latency is taken where it is an objective or a budget.
-
-    ``table`` is a file made by ``nas latency --table`` (on this machine or another); without one,
-    the pieces of the space are measured on ``device`` before the search.
-    """
-
-    device: str = "cpu"
-    table: str | None = None
-    batch: int = 1
-    threads: int = 1
-    rounds: int = 30
 
 
 class ConfirmConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,23 +170,6 @@ def _check_ranges(job: Job) -> None:
             f"executor.address is that of a Ray cluster, but the executor is `{executor.name}`; "
             "take `ray`, or leave the address out"
         )
-
-
-def quantity(value: Quantity, name: str) -> float:
-    """Read ``2000000``, ``2e6``, ``2M`` or ``1.5G`` as a number.
-
-    Raises:
-        ConfigError: the text is no number with a suffix k, M, G or T.
-    """
-    if isinstance(value, int | float):
-        return float(value)
-    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kMGT]?)\s*", value)
-    try:
-        if match:
-            return float(match[1]) * _SUFFIXES[match[2]]
-    except ValueError:
-        pass
-    raise ConfigError(f"{name} must be a number such as 2e6, 500k, 2M or 1.5G, but got {value!r}")
 
 
 def to_yaml(job: Job) -> str:

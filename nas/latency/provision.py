@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from plugnas.nas.job.config import LatencyConfig
+from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.latency.measure import MAX_PIECES, measure_table
 from plugnas.nas.latency.pieces import is_buildable, pieces_of_space
 from plugnas.nas.latency.rounds import Progress

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from plugnas.modules.errors import PlugnasError
 from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, read
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.machine.versions import versions
 
 if TYPE_CHECKING:
     from plugnas.nas.cost import CostModel
@@ -211,18 +212,4 @@ def _header(space: SearchSpace, contents: Contents, about: Mapping[str, Any]) ->
     return header
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the software that decides what a measurement is."""
-    import platform
-    from importlib import metadata
-
-    found = {"python": platform.python_version()}
-    for name in ("plugnas", "torch", "torchvision", "numpy", "optuna", "ray"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-__all__ = ["Contents", "Ledger", "LedgerError", "LedgerWarning", "read", "versions"]
+__all__ = ["Contents", "Ledger", "LedgerError", "LedgerWarning", "read"]

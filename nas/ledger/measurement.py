@@ -9,6 +9,9 @@ from typing import Any
 
 from plugnas.space import Architecture
 
+DIVERGED = "diverged"
+OUT_OF_MEMORY = "out of memory"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -82,6 +85,32 @@ class Measurement:
         return cls(**fields)
 
 
+def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -> Measurement:
+    """Return the measurement of a task whose worker gave no answer."""
+    return Measurement(
+        number=task.number,
+        architecture=task.architecture,
+        rung=task.rung,
+        seed=task.seed,
+        status="failed",
+        seconds=seconds,
+        reason=reason,
+        worker=worker,
+        attempt=task.attempt,
+    )
+
+
+def has_diverged(measurement: Measurement) -> bool:
+    """Whether a training ended in values that are not finite: a result, not to be tried again."""
+    return (measurement.reason or "").startswith(DIVERGED)
+
+
+def spoils_worker(measurement: Measurement) -> bool:
+    """Whether a worker should evaluate nothing more: its memory or device is in doubt."""
+    reason = measurement.reason or ""
+    return any(sign in reason for sign in (OUT_OF_MEMORY, "CUDA error", "AcceleratorError"))
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
@@ -92,4 +121,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-__all__ = ["Measurement", "Task"]
+__all__ = [
+    "DIVERGED",
+    "OUT_OF_MEMORY",
+    "Measurement",
+    "Task",
+    "failed",
+    "has_diverged",
+    "spoils_worker",
+]

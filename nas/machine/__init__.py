@@ -1,0 +1,1 @@
+"""The machine: device, threads, quiet hours, versions, whole files. Knows nothing else of us."""

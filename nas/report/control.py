@@ -11,11 +11,11 @@ import numpy as np
 from plugnas.modules import PlugnasError
 from plugnas.nas.confirm.outcome import paths
 from plugnas.nas.front.box import Box
+from plugnas.nas.ledger.fitting import read_all
 from plugnas.nas.ledger.ledger import read
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.report.front import RunView
 from plugnas.nas.report.history import points_of, shuffled, trace
-from plugnas.nas.study.fixed import read_all
+from plugnas.nas.run.view import RunView
 
 NONE = (
     "No random search to compare with yet. Either run the same job with `sampler: random` and give "

@@ -12,15 +12,16 @@ from typing import Any
 from plugnas.modules import PlugnasError
 from plugnas.nas import confirm
 from plugnas.nas.explain.report import explain_run
-from plugnas.nas.front import member as fronts
+from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
 from plugnas.nas.job.prepared import cost_model
 from plugnas.nas.ledger.ledger import read
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.control import history
-from plugnas.nas.report.front import RunView, modules_of
+from plugnas.nas.report.front import modules_of
 from plugnas.nas.run.latency import latency_note
 from plugnas.nas.run.summary import culprits, kinds
+from plugnas.nas.run.view import RunView
 from plugnas.space.options import Choice
 
 SHOWN = ("flops", "params", "latency_ms", "memory", "macs", "elementwise")
@@ -30,7 +31,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     """Return the page's data; documented in docs/json.md."""
     members = [m for m in view.members if math.isfinite(m["accuracy"])]
     known = members[0].costs if members else {}
-    confirmation = view.confirmation
+    confirmation = confirm.read(view)
     parts, latency = _Parts(view), latency_note(view.run)
     on = {m.id for m in view.front}
     history_of: dict[str, list[Measurement]] = defaultdict(list)
@@ -51,7 +52,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "costs": [n for n in SHOWN if n in known] + [n for n in known if n not in SHOWN],
             "cost": first_cost(view),
             "networks": networks,
-            "knee": fronts.knee(view.front, view.objectives).id if view.front else None,
+            "knee": picks.knee(view.front, view.objectives).id if view.front else None,
             "hypervolume": view.hypervolume if view.front else None,
             "parts": parts.table,
             "history": history(view, control),

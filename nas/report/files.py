@@ -7,14 +7,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from plugnas.nas.front import member as fronts
+from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
 from plugnas.nas.machine.writable import PlaceError, unwritable
 from plugnas.nas.report.data import first_cost
-from plugnas.nas.report.front import RunView, to_csv
+from plugnas.nas.report.front import confirmed_of, to_csv
 from plugnas.nas.report.page import page
 from plugnas.nas.report.picture import Picture, Point, draw
 from plugnas.nas.run.latency import latency_note
+from plugnas.nas.run.view import RunView
 
 
 def write_files(view: RunView, control: RunView | None = None) -> list[Path]:
@@ -54,7 +55,7 @@ def picture(view: RunView) -> Picture:
         return Point(member.id, member[cost], member["accuracy"])
 
     sound = [m for m in view.members if math.isfinite(m["accuracy"]) and math.isfinite(m[cost])]
-    knee = point(fronts.knee(view.front, view.objectives)) if view.front else None
+    knee = point(picks.knee(view.front, view.objectives)) if view.front else None
     return Picture(
         title=f"{view.run.path.resolve().name}: {_headline(view)}",
         caption="accuracy: the proxy's, on validation images"
@@ -85,8 +86,7 @@ def _doubt(view: RunView, cost: str) -> str:
 
 def _confirmed(view: RunView, shown: set[str]) -> dict[str, tuple[float, float]]:
     """Test accuracies of what is in the picture; the random control is not."""
-    members = view.confirmation.members if view.confirmation else ()
-    return {m.id: (m.mean, m.std) for m in members if m.id in shown}
+    return {m.id: (m.mean, m.std) for m in confirmed_of(view).values() if m.id in shown}
 
 
 __all__ = ["picture", "write_files"]

@@ -6,104 +6,18 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from plugnas.nas.confirm.outcome import Confirmed
+from plugnas.nas.confirm.outcome import read as read_confirmation
+from plugnas.nas.cost.quantity import short
 from plugnas.nas.front import member as fronts
-from plugnas.nas.front.box import Box
+from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
-from plugnas.nas.ledger.ledger import read
-from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.report.zoo import short
-from plugnas.nas.run.directory import RunDirectory
 from plugnas.nas.run.latency import LatencyNote, latency_note
 from plugnas.nas.run.summary import kinds
-from plugnas.space import SearchSpace, SpaceError
-
-if TYPE_CHECKING:
-    from plugnas.nas.confirm.outcome import Confirmation, Confirmed
-
-
-@dataclass(frozen=True)
-class RunView:
-    """A run as its ledger tells it: measurements that fit the space, members, front."""
-
-    run: RunDirectory
-    space: SearchSpace
-    measurements: tuple[Measurement, ...]
-    misfits: int
-    objectives: Mapping[str, str]
-    budget: Mapping[str, float]
-
-    @classmethod
-    def open(
-        cls,
-        run: RunDirectory,
-        objectives: Mapping[str, str] | None = None,
-        budget: Mapping[str, float] | None = None,
-    ) -> RunView:
-        """Read a run, also one that is under way; objectives and budget are the job's if None.
-
-        Raises:
-            PlugnasError: no ledger, or a damaged one.
-        """
-        space = run.space()
-        found, misfits = [], 0
-        records = read(run.ledger).records if run.ledger.exists() else ()
-        for record in records:
-            try:
-                architecture = space.adopt(record["architecture"]["values"])
-            except SpaceError:
-                misfits += 1
-                continue
-            found.append(Measurement.from_dict(record, architecture))
-        return cls(
-            run,
-            space,
-            tuple(found),
-            misfits,
-            run.job.objectives if objectives is None else objectives,
-            run.job.limits if budget is None else budget,
-        )
-
-    @cached_property
-    def members(self) -> list[Member]:
-        """What was measured at the highest rung."""
-        return fronts.members(self.measurements, self.run.top_rung)
-
-    @cached_property
-    def front(self) -> list[Member]:
-        """The front within budget, cheapest first."""
-        return fronts.front(self.members, self.objectives, self.budget)
-
-    def pick(self, text: str) -> Member:
-        """Return the member that a pick names."""
-        return fronts.pick(text, self.members, self.objectives, self.budget)
-
-    @cached_property
-    def confirmation(self) -> Confirmation | None:
-        """What ``nas confirm`` found, if it was run."""
-        from plugnas.nas.confirm.outcome import read as read_confirmation
-
-        return read_confirmation(self)
-
-    @cached_property
-    def box(self) -> Box:
-        """The box of what is allowed, in which hypervolumes are shares."""
-        points = fronts.table(self.members, self.objectives)
-        return Box.allowed(points, self.objectives, self.budget)
-
-    @property
-    def reference(self) -> list[float]:
-        """The hypervolume's reference point, in the order of the objectives."""
-        return [float(value) for value in self.box.reference]
-
-    @cached_property
-    def hypervolume(self) -> float:
-        """The share of the box that the front dominates."""
-        return self.box.fraction(fronts.table(self.front, self.objectives))
+from plugnas.nas.run.view import RunView
 
 
 def write(view: RunView, control: RunView | None = None) -> list[Path]:
@@ -137,13 +51,19 @@ def row(member: Member, confirmed: Confirmed | None = None) -> dict[str, Any]:
     }
 
 
+def confirmed_of(view: RunView) -> Mapping[str, Confirmed]:
+    """Return what `nas confirm` found of each architecture, by id; nothing where it was not run."""
+    confirmation = read_confirmation(view)
+    return {} if confirmation is None else confirmation.by_id
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
 def to_json(view: RunView) -> dict[str, Any]:
     """Return the front as JSON data; documented in docs/json.md."""
-    confirmed = view.confirmation.by_id if view.confirmation else {}
+    confirmed = confirmed_of(view)
     data: dict[str, Any] = {
         "run": str(view.run.path),
         "objectives": dict(view.objectives),
@@ -160,7 +80,7 @@ def to_json(view: RunView) -> dict[str, Any]:
         ],
     }
     if view.front:
-        data["knee"] = fronts.knee(view.front, view.objectives).id
+        data["knee"] = picks.knee(view.front, view.objectives).id
         data["hypervolume"] = view.hypervolume
         data["reference"] = dict(zip(view.objectives, view.reference, strict=True))
     return data
@@ -168,7 +88,7 @@ def to_json(view: RunView) -> dict[str, Any]:
 
 def to_csv(view: RunView) -> str:
     """Return the front as CSV, one member a line."""
-    confirmed = view.confirmation.by_id if view.confirmation else {}
+    confirmed = confirmed_of(view)
     rows = [row(member, confirmed.get(member.id)) for member in view.front]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["id"], lineterminator="\n")
@@ -184,9 +104,9 @@ def to_text(view: RunView) -> str:
         return f"{view.run.path}: {fronts.nothing_within(view.members, view.budget)}" + (
             f"; failed evaluations: {failed}" if failed else ""
         )
-    knee = fronts.knee(view.front, view.objectives).id
+    knee = picks.knee(view.front, view.objectives).id
     costs = [n for n in ("flops", "params", "memory", "latency_ms") if n in view.front[0].costs]
-    confirmed = view.confirmation.by_id if view.confirmation else {}
+    confirmed = confirmed_of(view)
     latency = latency_note(view.run)
     head = f"  {'id':<13} {'accuracy':>9}" + (f"{'test':>17}" if confirmed else "")
     head += "".join(f"{name:>11}" for name in costs)
@@ -204,7 +124,7 @@ def to_text(view: RunView) -> str:
         lines.append(latency.text)
     cost = next((n for n, d in view.objectives.items() if d == "min"), None)
     if cost is not None:
-        steps = fronts.best_within_steps(view.front, cost)
+        steps = picks.best_within_steps(view.front, cost)
         words = [f"{short(s)}: {100 * m['accuracy']:.2f} % ({m.id[:6]})" for s, m in steps]
         lines.append(f"best within {cost} of " + ", ".join(words))
     return "\n".join(lines)

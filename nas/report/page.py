@@ -7,7 +7,7 @@ import json
 from importlib import resources
 
 from plugnas.nas.report.data import gather
-from plugnas.nas.report.front import RunView
+from plugnas.nas.run.view import RunView
 
 SCRIPTS = ("chart.js", "front.js", "network.js", "evidence.js", "record.js", "main.js")
 

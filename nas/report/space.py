@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.budget import cheapest, exceeded, least
+from plugnas.nas.cost.quantity import short
 from plugnas.nas.cost.table import CostTable
-from plugnas.nas.report.zoo import short
 from plugnas.nas.run.target import Target
 from plugnas.nas.samplers import Problem
 

@@ -15,6 +15,7 @@ from plugnas import modules
 from plugnas.modules import Entry, PlugnasError, RefusedError, Site
 from plugnas.modules._registry import FORMATS, Setting
 from plugnas.nas.cost.counter import Counts, count
+from plugnas.nas.cost.quantity import short
 from plugnas.space import adapters
 
 DEFAULT_SITE = Site(64, 32, 32)
@@ -136,15 +137,6 @@ def _signature(entry: Entry) -> str:
     signature = inspect.signature(entry.cls, eval_str=True)
     signature = signature.replace(return_annotation=inspect.Signature.empty)
     return textwrap.fill(f"{entry.cls.__name__}{signature}", 100, subsequent_indent="    ")
-
-
-def short(number: float) -> str:
-    """Write 12345678 as ``12.3M``."""
-    number = float(f"{number:.3g}")  # rounded first: 999999 is 1M
-    for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= limit:
-            return f"{number / limit:.3g}{suffix}"
-    return f"{number:.3g}"
 
 
 def choices_text(choices: Mapping[str, Sequence[int | str]]) -> str:

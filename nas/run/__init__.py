@@ -1,0 +1,1 @@
+"""A run: its directory, its view, its status."""

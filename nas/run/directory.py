@@ -14,7 +14,7 @@ import yaml
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.job.config import Job, parse
-from plugnas.nas.ledger.ledger import versions
+from plugnas.nas.machine.versions import versions
 from plugnas.space import SearchSpace
 from plugnas.space.typed import convert
 

@@ -9,8 +9,11 @@ from typing import Any
 
 from plugnas.nas.front import member as fronts
 from plugnas.nas.front import pareto
+from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.study.drive import Outcome
+from plugnas.nas.study.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,24 @@ class Result:
     top_rung: int | None = None
     reason: str = "done"
     run_dir: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        measurements: Sequence[Measurement],
+        outcome: Outcome,
+        run_dir: Path | None,
+    ) -> Result:
+        """Return the result of a plan that was driven to its end."""
+        return cls(
+            measurements=measurements,
+            objectives=plan.problem.objectives,
+            budget=plan.problem.budget,
+            top_rung=plan.top_rung,
+            reason=outcome.reason,
+            run_dir=run_dir,
+        )
 
     @property
     def members(self) -> list[Member]:
@@ -45,7 +66,7 @@ class Result:
 
     def pick(self, text: str) -> Member:
         """Return the member a pick names: ``knee``, ``smallest:0.98``, ``flops<=2M``, an id."""
-        return fronts.pick(text, self.members, self.objectives, self.budget)
+        return picks.pick(text, self.members, self.objectives, self.budget)
 
     def hypervolume(self, reference: Sequence[float] | None = None) -> float:
         """Return the front's hypervolume; the reference point is by default that of all members."""

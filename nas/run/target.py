@@ -12,12 +12,13 @@ import numpy as np
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.cost import NetworkCost
-from plugnas.nas.front.member import Member, pick
+from plugnas.nas.front.member import Member
+from plugnas.nas.front.pick import pick
 from plugnas.nas.job.config import Job, load
 from plugnas.nas.job.prepared import prepare
 from plugnas.nas.latency.table import LatencyTable
-from plugnas.nas.report.front import RunView
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.view import RunView
 from plugnas.space import Architecture, SearchSpace
 
 _STARTS = 1024

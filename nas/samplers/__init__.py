@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from plugnas.modules import did_you_mean
-from plugnas.nas.samplers.problem import Problem, ProblemError, Sampler, SpaceExhausted
+from plugnas.nas.samplers.base import Sampler
+from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
 
 NAMES = ("predictor", "evolution", "random", "tpe", "nsga2", "nsga3", "gp", "grid")
 """Samplers by name; ``predictor`` is the default."""

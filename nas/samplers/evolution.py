@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from plugnas.nas.front.pareto import crowding, non_dominated
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.candidate_pool import Supply
 from plugnas.nas.samplers.problem import Problem, ProblemError
 from plugnas.space import Architecture
@@ -23,7 +24,7 @@ _AIMED = 0.5
 _LITTER = 16  # children of which the one in the widest gap is chosen
 
 
-class Evolution:
+class Evolution(Sampler):
     """Pareto evolution over the best measured architectures.
 
     Args:

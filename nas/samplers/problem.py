@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,18 @@ class Problem:
         """Return which cost rows keep every limit."""
         return np.all(self.excess(costs) <= 0, axis=1)
 
+    def fitting(self, values: Mapping[str, Any]) -> Architecture | None:
+        """Return the architecture of recorded values; None where space or budget refuse it."""
+        try:
+            architecture = self.space.adopt(values)
+            if self.space.refusal(architecture) is not None:
+                return None
+            costs = {} if self.cost is None else self.cost.cost(architecture)
+        except (PlugnasError, TypeError, ValueError, KeyError):  # also values that are no choices
+            return None
+        within = all(costs.get(name, 0.0) <= limit for name, limit in self.budget.items())
+        return architecture if within else None
+
     def rng(self, number: int) -> np.random.Generator:
         """Return the random stream of the ask with this number."""
         return np.random.default_rng([self.seed, number])
@@ -138,20 +150,4 @@ class Problem:
         return values if np.isfinite(values).all() else None
 
 
-class Sampler(Protocol):
-    """Proposes architectures, and learns from what their evaluation returned."""
-
-    def ask(self, number: int) -> Architecture:
-        """Return an architecture that was never asked for, within budget.
-
-        Random choices depend on (problem.seed, number) alone.
-
-        Raises:
-            SpaceExhausted: there is none left.
-        """
-
-    def tell(self, measurement: Measurement) -> None:
-        """Learn from a measurement of any rung and status; also from those of earlier sessions."""
-
-
-__all__ = ["Problem", "ProblemError", "Sampler", "SpaceExhausted"]
+__all__ = ["Problem", "ProblemError", "SpaceExhausted"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.candidate_pool import Supply
 from plugnas.nas.samplers.problem import Problem
 from plugnas.space import Architecture
 
 
-class RandomSearch:
+class RandomSearch(Sampler):
     """Draws unseen architectures within budget, each active choice uniformly."""
 
     def __init__(self, problem: Problem) -> None:

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from plugnas.modules import PlugnasError
 from plugnas.nas.front.pareto import crowding, ranks
 from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.predictor.predictor import Predictor
-from plugnas.nas.samplers.problem import Problem, Sampler
+from plugnas.nas.samplers.problem import Problem
 from plugnas.space import Architecture
 
 Promotion = Literal["rank", "promise"]

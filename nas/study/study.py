@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from plugnas.modules.errors import PlugnasError, did_you_mean
-from plugnas.nas.executors.measure import DIVERGED, has_diverged
-from plugnas.nas.ledger import unfinished as running
-from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.ledger import unfinished
+from plugnas.nas.ledger.measurement import DIVERGED, Measurement, Task, has_diverged
 
 if TYPE_CHECKING:
     from plugnas.nas.ledger.ledger import Ledger
@@ -76,7 +75,7 @@ class Study:
         self.exhausted = False
         self.done = False
         self._ledger = ledger
-        self._note = None if ledger is None else ledger.path.with_suffix(running.SUFFIX)
+        self._note = None if ledger is None else ledger.path.with_suffix(unfinished.SUFFIX)
         self._rungs = rungs
         self._seeds = tuple(seeds)
         self._numbers: dict[str, int] = {}
@@ -124,7 +123,7 @@ class Study:
             self.running[(task.number, task.rung, task.seed)] = task
         self.done = task is None and not self.running
         if self._note is not None and (task is not None or self.done):
-            running.note(self._note, self.running.values())
+            unfinished.note(self._note, self.running.values())
         return task
 
     def tell(self, measurement: Measurement) -> Measurement:
@@ -260,7 +259,9 @@ class Study:
             self._numbers.setdefault(measurement.architecture.id, measurement.number)
             self._learn(self._complete(measurement))
         begun = {(m.number, m.rung): m.architecture for m in self.measurements}
-        for task in running.noted(ledger.path.with_suffix(running.SUFFIX), self.problem):
+        for task in unfinished.noted(
+            ledger.path.with_suffix(unfinished.SUFFIX), self.problem.fitting
+        ):
             if self._resumes(task, ledger.numbers):
                 begun[(task.number, task.rung)] = task.architecture
         numbers = ledger.numbers | set(self._numbers.values())
@@ -279,7 +280,7 @@ class Study:
         if task.architecture.id in self._numbers:
             return self._numbers[task.architecture.id] == task.number
         taken = task.number in recorded or task.number in self._numbers.values()
-        if taken or self.started >= self.trials or not running.expect(self.sampler, task):
+        if taken or self.started >= self.trials or not self.sampler.expect(task):
             return False
         self._numbers[task.architecture.id] = task.number
         return True

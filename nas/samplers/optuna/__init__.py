@@ -1,0 +1,1 @@
+"""Optuna's samplers behind our protocol, and our predictor behind Optuna's."""

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers.ability import check_ability
+from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.candidate_pool import Supply
 from plugnas.nas.samplers.optuna.kinds import KINDS, Grid
 from plugnas.nas.samplers.optuna.study_adapter import Follower
@@ -32,7 +33,7 @@ _INTS = 64  # values up to which an int parameter counts as a list of choices
 _DIRECTION = {"max": "maximize", "min": "minimize"}
 
 
-class OptunaBackend:
+class OptunaBackend(Sampler):
     """One of Optuna's samplers; options go to its constructor.
 
     An architecture is told once, with what it returned at its first rung: every architecture has

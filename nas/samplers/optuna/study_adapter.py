@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from plugnas.nas.cost import FunctionCost
-from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers.predictor.predictor import Predictor
 from plugnas.nas.samplers.problem import Problem
 from plugnas.space import Architecture, SearchSpace, SpaceError
@@ -67,7 +67,7 @@ class Follower:
                 self._predictor.tell(self._measurement(trial, architecture))
             elif trial.number not in self._running:
                 self._running[trial.number] = architecture
-                self._predictor.expect(architecture)
+                self._predictor.expect(Task(trial.number, architecture))
 
     def _measurement(self, trial: Any, architecture: Architecture) -> Measurement:
         within = all(violation <= 0 for violation in trial.constraints.values())

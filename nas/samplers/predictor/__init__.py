@@ -1,0 +1,1 @@
+"""The default sampler: a Gaussian process and expected hypervolume improvement."""

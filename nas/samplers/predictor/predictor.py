@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.candidate_pool import Supply
 from plugnas.nas.samplers.predictor.acquisition import Question
 from plugnas.nas.samplers.predictor.candidates import first_round, next_round, spread
@@ -23,7 +24,7 @@ _ROUNDS, _FEW = 4, 32
 _LEAST = 4  # measurements that the model wants before it speaks
 
 
-class Predictor:
+class Predictor(Sampler):
     """Expected hypervolume improvement under a Gaussian process over the choices.
 
     The first ``designs`` proposals are spread over the known costs. After that every unseen
@@ -63,12 +64,13 @@ class Predictor:
         self._supply.mark(row)
         self._model.tell(row, measurement)
 
-    def expect(self, architecture: Architecture) -> None:
-        """Note an architecture that someone else is measuring."""
-        row = self.problem.space.codes([architecture])[0]
+    def expect(self, task: Task) -> bool:
+        """Note an architecture that is being measured elsewhere."""
+        row = self.problem.space.codes([task.architecture])[0]
         if not self._supply.seen(row):
             self._supply.mark(row)
             self._pending[row.tobytes()] = None
+        return True
 
     # --- asking ---------------------------------------------------------------------------------
 

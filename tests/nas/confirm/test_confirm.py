@@ -24,6 +24,7 @@ from plugnas.nas.proxy import Proxy, Recipe, train
 from plugnas.nas.report import front as front_report
 from plugnas.nas.report.data import gather
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.view import RunView
 from plugnas.space import Network, parts_of
 from tests.nas.report.synthetic_run import make_run
 
@@ -50,11 +51,11 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(run):
-    return confirm(front_report.RunView.open(run))
+    return confirm(RunView.open(run))
 
 
 def test_front_and_control_are_treated_alike(run, found):
-    view = front_report.RunView.open(run)
+    view = RunView.open(run)
     front, control = found.of("front"), found.of("control")
     assert {m.id for m in front} == {m.id for m in view.front}
     assert len(control) == min(len(front), view.space.size - len(front))
@@ -94,18 +95,18 @@ def test_weights_are_those_that_were_scored(run, found):
 def test_what_is_confirmed_is_kept_and_more_seeds_add_to_it(run, found):
     ledger = run.path / "confirm" / "confirm.jsonl"
     before = len(read_ledger(ledger).records)
-    same = confirm(front_report.RunView.open(run))
+    same = confirm(RunView.open(run))
     assert len(read_ledger(ledger).records) == before
     assert same.to_dict() == found.to_dict()
     text = ledger.read_text()
     header = text.rstrip().rfind("\n")
     last = text[:header].rfind("\n")
     ledger.write_text(text[: last + 30])  # killed while it wrote
-    partial = read(front_report.RunView.open(run))
+    partial = read(RunView.open(run))
     assert partial.missing == 1
     assert "1 trainings are still to be made" in to_text(partial)
     with pytest.warns(UserWarning, match="cut off"):
-        again = confirm(front_report.RunView.open(run))
+        again = confirm(RunView.open(run))
     assert again.missing == 0
     assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
 
@@ -116,23 +117,23 @@ def test_a_recipe_recorded_before_a_setting_was_known_is_the_same(run, found):
     try:
         path.write_text(whole.replace('"signal_epochs":null,', ""))
         assert "signal_epochs" not in path.read_text() != whole
-        assert confirm(front_report.RunView.open(run)).to_dict()["members"]
+        assert confirm(RunView.open(run)).to_dict()["members"]
         path.write_text(whole.replace('"signal_epochs"', '"of_tomorrow"'))
         with pytest.raises(ConfirmError, match="another recipe"):
-            confirm(front_report.RunView.open(run))
+            confirm(RunView.open(run))
     finally:
         path.write_text(whole)
 
 
 def test_another_recipe_is_refused(run, found):
     with pytest.raises(ConfirmError, match="another recipe"):
-        confirm(front_report.RunView.open(run), epochs=2)
+        confirm(RunView.open(run), epochs=2)
     with pytest.raises(ConfirmError, match="at least one seed"):
-        confirm(front_report.RunView.open(run), seeds=0)
+        confirm(RunView.open(run), seeds=0)
 
 
 def test_confirmed_and_unconfirmed_never_share_a_column(run, found):
-    view = front_report.RunView.open(RunDirectory.read(run.path))
+    view = RunView.open(RunDirectory.read(run.path))
     rows = list(csv.DictReader(front_report.to_csv(view).splitlines()))
     by_id = {m.id: m for m in view.front}
     for row in rows:
@@ -165,7 +166,7 @@ def test_what_was_confirmed_is_shown_without_settings(run, found, capsys, monkey
     silent.write_text(yaml.safe_dump(job, sort_keys=False))
     try:
         lines = (run.path / "confirm" / "confirm.jsonl").read_text().count('"number"')
-        again = confirm(front_report.RunView.open(RunDirectory.read(run.path)), seeds=2)
+        again = confirm(RunView.open(RunDirectory.read(run.path)), seeds=2)
         assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
         assert (run.path / "confirm" / "confirm.jsonl").read_text().count('"number"') == lines
         monkeypatch.setattr("plugnas.nas.confirm.confirm", None)  # nothing is trained
@@ -180,7 +181,7 @@ def test_what_was_confirmed_is_shown_without_settings(run, found, capsys, monkey
 def test_nothing_to_confirm(tmp_path, capsys):
     run = make_run(tmp_path / "empty", trials=1)
     run.ledger.write_text(run.ledger.read_text().splitlines()[0] + "\n")
-    view = front_report.RunView.open(run)
+    view = RunView.open(run)
     assert read(view) is None
     with pytest.raises(ConfirmError, match="no architecture"):
         confirm(view)
@@ -191,7 +192,7 @@ def test_nothing_to_confirm(tmp_path, capsys):
 def test_a_diverged_training_leaves_no_weights(run, tmp_path):
     recipe = Recipe(epochs=1, learning_rate=1e9, schedule="trapezoid", warmup=0)
     proxy = Proxy(SPACE, "digits", device="cpu")
-    architecture = front_report.RunView.open(run).front[0].architecture
+    architecture = RunView.open(run).front[0].architecture
     result = LongTraining(proxy, recipe, str(tmp_path))()(Task(0, architecture, seed=1))
     assert result["reason"].startswith("diverged")
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -211,6 +212,5 @@ def test_a_job_may_end_with_its_confirmation(tmp_path):
         }
     )
     run_job(job, tmp_path, tmp_path / "run")
-    view = front_report.RunView.open(RunDirectory.read(tmp_path / "run"))
-    assert view.confirmation is not None
-    assert {m.id for m in view.confirmation.members} == {m.id for m in view.front}
+    view = RunView.open(RunDirectory.read(tmp_path / "run"))
+    assert {m.id for m in read(view).members} == {m.id for m in view.front}

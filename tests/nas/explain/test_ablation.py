@@ -14,8 +14,8 @@ from plugnas.nas.job.config import load
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.data import gather
-from plugnas.nas.report.front import RunView
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.view import RunView
 from tests.nas.report.synthetic_run import make_run
 
 JOB = Path(nas.__file__).parent.parent / "experiments" / "ablation_attention.yaml"

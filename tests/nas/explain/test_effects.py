@@ -13,7 +13,7 @@ from plugnas.nas.explain import ExplainError, explain
 from plugnas.nas.explain.design import content, filled, shares, slots_of, without
 from plugnas.nas.explain.effects import _explanation, _points
 from plugnas.nas.explain.verdicts import WORTH, further, judge
-from plugnas.nas.report.front import RunView
+from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace
 from tests.nas.explain.planted import SLOTS, SPACE, Planted, rows
 from tests.nas.report.synthetic_run import EFFECTS, make_run

@@ -16,8 +16,8 @@ from plugnas.nas.explain.report import explain_run, slot_named
 from plugnas.nas.explain.settle import settle, settled
 from plugnas.nas.explain.text import pairs_text
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.report.front import RunView
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace
 from tests.nas.report.synthetic_run import make_run
 

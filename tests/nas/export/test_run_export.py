@@ -11,7 +11,7 @@ import torch
 from plugnas import nas
 from plugnas.nas.cli import main
 from plugnas.nas.export.weights import build
-from plugnas.nas.report.front import RunView
+from plugnas.nas.run.view import RunView
 from tests.nas.report.synthetic_run import make_run
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from plugnas.nas.cost import NetworkCost
-from plugnas.nas.job.config import LatencyConfig
 from plugnas.nas.latency import (
     BusyMachineError,
     Conditions,
@@ -21,6 +20,7 @@ from plugnas.nas.latency import (
     measure_table,
     provide_table,
 )
+from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.latency.pieces import is_buildable, pieces_of_architectures, pieces_of_space
 from plugnas.space import SearchSpace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugnas.nas.report.front import RunView
+from plugnas.nas.run.view import RunView
 from tests.nas.report.synthetic_run import make_run
 
 

@@ -10,8 +10,8 @@ from plugnas.nas.cli import main
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.files import picture
-from plugnas.nas.report.front import RunView
 from plugnas.nas.report.page import page
+from plugnas.nas.run.view import RunView
 from tests.nas.report.browser import needs_browser, probe
 from tests.nas.report.synthetic_run import make_run
 

@@ -10,9 +10,10 @@ import pytest
 
 from plugnas.nas.report import page
 from plugnas.nas.report.data import gather
-from plugnas.nas.report.front import RunView, write
+from plugnas.nas.report.front import write
 from plugnas.nas.report.page import embedded
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.view import RunView
 from tests.nas.report.browser import needs_browser, probe
 from tests.nas.report.synthetic_run import make_run
 

@@ -15,8 +15,8 @@ from plugnas.nas.executors import LocalExecutor
 from plugnas.nas.executors.memory import kills_for_memory
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.study.drive import drive
+from tests.nas.executors.test_executors import ids, undisturbed
 from tests.nas.runs import Table, found, study
-from tests.nas.test_executors import ids, undisturbed
 
 LIMIT = 64 * 1024 * 1024
 

@@ -12,7 +12,7 @@ from plugnas import modules
 from plugnas.modules import PlugnasError, Site
 from plugnas.nas.report import zoo as zoo_report
 
-PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
+PAGE = Path(__file__).parents[3] / "docs" / "zoo.md"
 
 
 @cache

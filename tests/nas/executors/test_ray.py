@@ -22,8 +22,8 @@ from plugnas.nas.job_run import run_job
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.study.drive import Event, drive
 from plugnas.nas.study.study import Study
+from tests.nas.executors.test_executors import ids
 from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, study
-from tests.nas.test_executors import ids
 
 ray = pytest.importorskip("ray")
 _require_listener = pytest.importorskip("plugnas.nas.executors.ray_executor")._require_listener
@@ -40,7 +40,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 
-ROOT = str(Path(__file__).parents[2])
+ROOT = str(Path(__file__).parents[3])
 
 
 @pytest.fixture(scope="module")

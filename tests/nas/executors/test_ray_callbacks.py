@@ -18,7 +18,7 @@ ray = pytest.importorskip("ray")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # three libraries' own, none of it ours to mend
 
-ROOT = str(Path(__file__).parents[2])
+ROOT = str(Path(__file__).parents[3])
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.data import gather
 from plugnas.nas.report.files import picture
-from plugnas.nas.report.front import RunView, to_text
+from plugnas.nas.report.front import to_text
 from plugnas.nas.run.directory import RunDirectory
 from plugnas.nas.run.latency import latency_note
+from plugnas.nas.run.view import RunView
 from tests.nas.report.synthetic_run import make_run
 
 SPACE = {

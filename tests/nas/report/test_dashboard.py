@@ -14,8 +14,8 @@ from plugnas.nas.report.dashboard import DashboardError, optuna, serve, storage_
 from plugnas.nas.run.status import StatusError
 from plugnas.nas.study.drive import drive
 from plugnas.space import SearchSpace
+from tests.nas.executors.test_executors import ids
 from tests.nas.runs import CHOICES, Table, found, study
-from tests.nas.test_executors import ids
 
 
 def test_studies_say_what_the_ledger_says(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from plugnas.nas.job import config as jobs
 from plugnas.space import ConfigError, SearchSpace
 
 MINIMAL = {"space": {"stages": [{"width": 8}]}}
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 
 
 def test_defaults_and_round_trip():

@@ -8,7 +8,8 @@ import pytest
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.front import member as fronts
-from plugnas.nas.front.member import PickError
+from plugnas.nas.front import pick as picks
+from plugnas.nas.front.pick import PickError
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import SearchSpace
 
@@ -80,15 +81,15 @@ def test_budget():
 )
 def test_picks(text, expected):
     found = fronts.members(RECORDS)
-    assert fronts.pick(text, found, OBJECTIVES, {}).architecture["a"] == expected
+    assert picks.pick(text, found, OBJECTIVES, {}).architecture["a"] == expected
 
 
 def test_picks_by_id():
     found = fronts.members(RECORDS)
     for member in found:
-        assert fronts.pick(member.id[:8], found, OBJECTIVES, {}) is member
+        assert picks.pick(member.id[:8], found, OBJECTIVES, {}) is member
     with pytest.raises(PickError, match="begins"):
-        fronts.pick(found[0].id[:4], [found[0], found[0]], OBJECTIVES, {})
+        picks.pick(found[0].id[:4], [found[0], found[0]], OBJECTIVES, {})
 
 
 @pytest.mark.parametrize(
@@ -104,17 +105,17 @@ def test_picks_by_id():
 )
 def test_bad_picks(text, law):
     with pytest.raises(PlugnasError, match=law):
-        fronts.pick(text, fronts.members(RECORDS), OBJECTIVES, {})
+        picks.pick(text, fronts.members(RECORDS), OBJECTIVES, {})
 
 
 def test_no_front_no_pick():
     with pytest.raises(PickError, match="no architecture has finished"):
-        fronts.pick("best", [], OBJECTIVES, {})
+        picks.pick("best", [], OBJECTIVES, {})
 
 
 def test_best_within_steps():
     on = fronts.front(fronts.members(RECORDS), OBJECTIVES)
     steps = [
-        (step, member.architecture["a"]) for step, member in fronts.best_within_steps(on, "flops")
+        (step, member.architecture["a"]) for step, member in picks.best_within_steps(on, "flops")
     ]
     assert steps == [(1e3, "0"), (1e4, "1"), (1e5, "8"), (1e6, "3")]

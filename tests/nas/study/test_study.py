@@ -11,9 +11,9 @@ import pytest
 
 from plugnas.nas.cost import FunctionCost
 from plugnas.nas.executors import SerialExecutor
-from plugnas.nas.executors.measure import failed, measure
+from plugnas.nas.executors.measure import measure
 from plugnas.nas.ledger.ledger import Ledger, LedgerWarning
-from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.ledger.measurement import Measurement, Task, failed
 from plugnas.nas.samplers import create
 from plugnas.nas.study.drive import drive
 from plugnas.nas.study.fixed import Listed

@@ -17,8 +17,8 @@ from plugnas.nas.executors import SerialExecutor
 from plugnas.nas.ledger.ledger import read
 from plugnas.nas.ledger.lock import LockError, RunLock
 from plugnas.nas.study.drive import drive
+from tests.nas.executors.test_executors import environment
 from tests.nas.runs import Table, found, lines_in, open_gate, study
-from tests.nas.test_executors import environment
 
 DRIVER = """
 import sys, warnings

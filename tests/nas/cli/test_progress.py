@@ -18,8 +18,8 @@ from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.status import StatusError, as_dict, as_text, status
 from plugnas.nas.run.summary import kind, kinds, summarise
 from plugnas.nas.study.drive import drive
+from tests.nas.executors.test_executors import ids
 from tests.nas.runs import SPACE, Table, accuracy, study
-from tests.nas.test_executors import ids
 
 
 def test_kinds_of_failure_are_counted_with_an_example_each():

@@ -1,0 +1,40 @@
+"""What every sampler is to the study that asks it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from plugnas.nas.ledger.measurement import Measurement, Task, failed
+from plugnas.space import Architecture
+
+
+class Sampler(ABC):
+    """Proposes architectures, and learns from what their evaluation returned."""
+
+    @property
+    def refused(self) -> int | None:
+        """Candidates left out so far because they are above the budget; None if not counted."""
+        return None
+
+    @abstractmethod
+    def ask(self, number: int) -> Architecture:
+        """Return an architecture that was never asked for, within budget.
+
+        Random choices depend on (problem.seed, number) alone.
+
+        Raises:
+            SpaceExhausted: there is none left.
+        """
+
+    @abstractmethod
+    def tell(self, measurement: Measurement) -> None:
+        """Learn from a measurement of any rung and status; also from those of earlier sessions."""
+
+    def expect(self, task: Task) -> bool:
+        """Hear of a task that is under way and was not proposed in this session.
+
+        Returns False where the sampler would not propose its architecture any more.
+        """
+        # to every sampler, a failure says: not this one again, and nothing else is known
+        self.tell(failed(task, "killed: the driver ended"))
+        return True

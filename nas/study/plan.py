@@ -1,0 +1,72 @@
+"""What is searched and how much of it, and the run of it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from plugnas.nas.executors import Executor
+from plugnas.nas.ledger.ledger import Ledger
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.samplers import Problem, Sampler
+from plugnas.nas.study.drive import Event, Listener, Outcome, drive
+from plugnas.nas.study.rungs import Promotion, Rungs
+from plugnas.nas.study.study import Study
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched, and how much of it."""
+
+    problem: Problem
+    trials: int
+    seeds: int = 1
+    rungs: int = 1
+    promotion: Promotion = "rank"
+
+    @property
+    def top_rung(self) -> int | None:
+        """The rung whose measurements make the front; None where there is one rung alone."""
+        return self.rungs - 1 if self.rungs > 1 else None
+
+
+def run_plan(
+    plan: Plan,
+    sampler: Sampler,
+    make_executor: Callable[[], Executor],
+    ledger: Ledger | None = None,
+    *,
+    timeout: float | None = None,
+    on_event: Sequence[Listener] = (),
+) -> tuple[list[Measurement], Outcome]:
+    """Drive a plan to its end, recording into the ledger if there is one.
+
+    Returns every measurement, those of earlier sessions included, and how this session ended.
+    """
+    study = Study(
+        plan.problem,
+        sampler,
+        ledger,
+        trials=plan.trials,
+        rungs=_promoter(plan, sampler),
+        seeds=range(plan.seeds),
+    )
+
+    def tell_all(event: Event) -> None:
+        for listener in on_event:
+            listener(event)
+
+    outcome = drive(study, make_executor(), on_event=tell_all, timeout=timeout)
+    return list(study.measurements), outcome
+
+
+def _promoter(plan: Plan, sampler: Sampler) -> Rungs | None:
+    if plan.rungs == 1:
+        return None
+    return Rungs(
+        plan.problem,
+        plan.rungs,
+        promotion=plan.promotion,
+        sampler=sampler,
+        trials=plan.trials,
+    )

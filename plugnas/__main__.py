@@ -1,0 +1,7 @@
+"""``python -m plugnas``: the command line."""
+
+import sys
+
+from plugnas.nas.cli import main
+
+sys.exit(main())
