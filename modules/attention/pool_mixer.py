@@ -1,0 +1,36 @@
+"""Pooling as the token mixer of PoolFormer."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from plugnas.modules._registry import register
+
+
+@register(
+    "pool_mixer",
+    slot="attention",
+    family="pooling",
+    name="PoolFormer's pooling",
+    year=2021,
+    paper="arXiv:2111.11418",
+    choices={"kernel_size": (3, 5, 7, 9)},
+)
+class PoolMixer(nn.Module):
+    """Mixes pixels by nothing but a local mean, from which each pixel is subtracted.
+
+    y = mean of x over the k x k pixels around - x; pixels outside the map do not count.
+    (B, C, H, W) -> the same. No parameters.
+
+    The subtraction is the paper's: its block adds x back. Where no shortcut goes around this
+    module, what comes out is the local difference alone.
+    """
+
+    def __init__(self, channels: int, *, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        k = self.kernel_size
+        return F.avg_pool2d(x, k, stride=1, padding=k // 2, count_include_pad=False) - x
