@@ -62,6 +62,6 @@ class PolarizedSelfAttention(nn.Module):
         """One number per pixel, (B, 1, H, W)."""
         share = self.channel_query(x.mean((2, 3), keepdim=True)).flatten(1).softmax(1)
         direction = torch.matmul(share, self.channel_value.weight.flatten(1))  # (B, C)
-        return torch.matmul(direction.unsqueeze(1), x.flatten(2)).sigmoid().unflatten(
-            2, x.shape[-2:]
+        return (
+            torch.matmul(direction.unsqueeze(1), x.flatten(2)).sigmoid().unflatten(2, x.shape[-2:])
         )

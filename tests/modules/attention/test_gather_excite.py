@@ -1,7 +1,6 @@
 """Gather-excite against timm's where that runs (without weights), and against the formula."""
 
 import pytest
-import torch
 from timm.layers import GatherExcite as TimmGatherExcite
 
 from plugnas.modules import RefusedError
