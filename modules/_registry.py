@@ -11,15 +11,19 @@ from typing import Any
 
 from torch import nn
 
+from plugnas.modules._names import Names
 from plugnas.modules._slots import SLOTS, Site
 from plugnas.modules.errors import DeclarationError, RefusedError, UnknownModuleError, did_you_mean
 
 Value = int | float | str | bool | tuple[Any, ...]
 Setting = Mapping[str, Value]
 Refuses = Callable[[Site, Setting], str | None]
+Same = Callable[[Site, Setting], Setting]
 
 # What YAML 1.1 reads as a boolean or null, so that no key of the zoo is swallowed by a parser.
 _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+# ... and what a job says in the place of a key.
+_RESERVED = _YAML_WORDS | {"all", "family", "slot", "exclude", "keep"}
 FORMATS = ("pt2", "onnx")
 
 
@@ -52,6 +56,8 @@ class Entry:
     export: Mapping[str, str] = field(default_factory=dict)
     batch_dependent: str | None = None
     only_with: Mapping[str, tuple[str, tuple[Value, ...]]] = field(default_factory=dict)
+    origin: str | None = None
+    same: Same | None = None
 
     @property
     def summary(self) -> str:
@@ -86,6 +92,22 @@ class Entry:
                 for name, value in setting.items()
             ):
                 yield setting
+
+    def canonical(self, site: Site, setting: Setting | None = None) -> dict[str, Value]:
+        """Return the complete setting that stands for all that compute one network at the site.
+
+        What has no effect stands at its first value, and ``same`` is asked for the rest.
+        """
+        full = self._without_idle(self.complete(setting or {}))
+        if self.same is None:
+            return full
+        return self._without_idle(self.complete({**full, **self.same(site, full)}))
+
+    def _without_idle(self, full: Mapping[str, Value]) -> dict[str, Value]:
+        return {
+            name: value if self.matters(name, full) else self.choices[name][0]
+            for name, value in full.items()
+        }
 
     def matters(self, name: str, setting: Setting) -> bool:
         """Return whether a choice has an effect under a complete setting (see ``only_with``)."""
@@ -127,26 +149,40 @@ class Entry:
         full = self.complete(setting or {})
         if self.refuses is not None and (reason := self.refuses(site, full)):
             raise RefusedError(f"`{self.key}` cannot stand at {site}: {reason}")
+        args, keywords = self.arguments(site, full)
+        return self.cls(*args, **keywords)
+
+    @property
+    def takes_channels(self) -> bool:
+        """Whether the constructor asks for the width; only an activation may leave it out."""
+        return self.slot != "activation" or "channels" in inspect.signature(self.cls).parameters
+
+    def arguments(self, site: Site, setting: Setting) -> tuple[tuple[int, ...], dict[str, Value]]:
+        """Return the constructor's positional and keyword arguments at a site, unchecked."""
         if self.slot in ("operator", "transform"):
-            return self.cls(site.channels, site.width_out, stride=site.stride, **full)
-        if self.slot == "activation":
-            return self.cls(**full)
-        return self.cls(site.channels, **full)
+            return (site.channels, site.width_out), {"stride": site.stride, **setting}
+        if self.slot == "upsampling":
+            return (site.channels,), {"scale": site.scale, **setting}
+        return ((site.channels,) if self.takes_channels else ()), dict(setting)
 
 
 _ENTRIES: dict[str, Entry] = {}
-_ALIASES: dict[str, str] = {}
+_NAMES = Names()
+# Keyword-only parameters that the site decides, so that no setting can.
+_OF_THE_SITE = {"operator": "stride", "transform": "stride", "upsampling": "scale"}
 
 
 def _check(entry: Entry) -> None:
     def fail(law: str) -> None:
         raise DeclarationError(f"declaration of `{entry.key}`: {law}")
 
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", entry.key):
+        fail(f"a key is snake_case, but got {entry.key!r}")
     for word in (entry.key, *entry.aliases):
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", word) or word in _YAML_WORDS | {"all", "family"}:
-            fail(f"a key is snake_case and no word of YAML, but got {word!r}")
-        if word in _ENTRIES or word in _ALIASES:
-            fail(f"the key {word!r} is taken")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9 _-]*", word) or word.casefold() in _RESERVED:
+            fail(f"a name is letters and digits and no word of YAML or of jobs, but got {word!r}")
+        if (owner := _NAMES.owner(word)) is not None:
+            fail(f"the name {word!r} is taken by `{owner}`")
     for slot in entry.slots:
         if slot not in SLOTS:
             fail(f"slot must be one of {', '.join(SLOTS)}, but got {slot!r}")
@@ -169,6 +205,8 @@ def _check(entry: Entry) -> None:
             fail(f"the choice `{name}` must hold values of one type, but got {values!r}")
         if len({token(value) for value in values}) < len(values):
             fail(f"the choice `{name}` holds a value twice: {values!r}")
+        if name == _OF_THE_SITE.get(entry.slot):
+            fail(f"`{name}` belongs to the site, so that it cannot be a choice")
         if parameters[name].default not in values:
             default = parameters[name].default
             fail(f"the default of `{name}`, {default!r}, is not among its choices {values!r}")
@@ -189,6 +227,8 @@ def register(
     export: Mapping[str, str] | None = None,
     batch_dependent: str | None = None,
     only_with: Mapping[str, tuple[str, tuple[Value, ...]]] | None = None,
+    origin: str | None = None,
+    same: Same | None = None,
 ) -> Callable[[type[nn.Module]], type[nn.Module]]:
     """Declare a class as a module of the zoo; the declaration is checked here, at import.
 
@@ -200,11 +240,17 @@ def register(
         year: year of publication. paper: ``arXiv:NNNN.NNNNN``, a venue, or None.
         choices: keyword-only constructor parameters a search may vary, with their values.
         refuses: ``(site, setting) -> reason or None``; the setting arrives complete.
-        aliases: other names a user may write for the key.
+        aliases: names that people type for it (``"CoTAttention"``); case, spaces, ``_``, ``-`` and
+            a Module, Layer, Block or Attention at the end are not told apart.
         export: format (``pt2``, ``onnx``) -> why it cannot take the module.
         only_with: choice -> (another choice, the values of that one under which the first has any
             effect); a search then knows that the rest are one network.
         batch_dependent: why an output depends on the other samples in eval mode, if it does.
+        origin: where the authors publish code against which numbers were checked, and its licence
+            as an SPDX tag: ``"github.com/owner/repo, Apache-2.0"``.
+        same: ``(site, setting) -> setting``: which setting, or which of its values to change, gives
+            the same network at the site (a clamped width, a rounded number of groups); the
+            complete setting itself, or ``{}``, where there is no other.
 
     Raises:
         DeclarationError: the declaration contradicts itself or the registry.
@@ -213,27 +259,35 @@ def register(
     def decorate(cls: type[nn.Module]) -> type[nn.Module]:
         entry = Entry(
             key, cls, slot, family, name, year, paper, dict(choices or {}), refuses, also, aliases,
-            dict(export or {}), batch_dependent, dict(only_with or {}),
+            dict(export or {}), batch_dependent, dict(only_with or {}), origin, same,
         )  # fmt: skip
         _check(entry)
         _ENTRIES[key] = entry
-        _ALIASES.update(dict.fromkeys(aliases, key))
+        for word in (key, *aliases):
+            _NAMES.add(word, key)
         return cls
 
     return decorate
 
 
 def get(key: str) -> Entry:
-    """Return the entry of a key or alias.
+    """Return the entry of a key, or of any name that people type for it.
 
     Raises:
-        UnknownModuleError: no module of that name; the text suggests the closest.
+        UnknownModuleError: no module of that name, or several; the text suggests the closest.
     """
-    entry = _ENTRIES.get(_ALIASES.get(key, key))
-    if entry is None:
-        hint = did_you_mean(key, [*_ENTRIES, *_ALIASES]) or _named_like(key)
-        raise UnknownModuleError(f"no module `{key}` in the zoo{hint or '; see `nas modules`'}")
-    return entry
+    if (entry := _ENTRIES.get(key)) is not None:
+        return entry
+    if (found := _NAMES.find(key)) is not None:
+        return _ENTRIES[found]
+    raise UnknownModuleError(f"no module `{key}` in the zoo{_hint(key) or '; see `nas modules`'}")
+
+
+def _hint(word: str) -> str:
+    if kin := _NAMES.kin(word):
+        return f"; did you mean one of `{'`, `'.join(kin)}`?"
+    names = [*_ENTRIES, *(alias for e in _ENTRIES.values() for alias in e.aliases)]
+    return did_you_mean(word, names) or _named_like(word)
 
 
 def _named_like(word: str) -> str:

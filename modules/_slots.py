@@ -14,8 +14,9 @@ SLOTS: dict[str, tuple[str, str]] = {
     "mixer": ("(channels, *, ...)", "tokens (B, N, C) with size=(H, W) -> (B, N, C)"),
     "context": ("(channels, *, ...)", "(B, C, H, W) -> same, seeing many scales"),
     "fusion": ("(channels, *, ...)", "x, y both (B, C, H, W) -> same; y may be coarser"),
+    "upsampling": ("(channels, *, scale=2, ...)", "(B, C, H, W) -> (B, C, sH, sW)"),
     "pooling": ("(channels, *, ...)", "(B, C, H, W) -> (B, F), with out_features"),
-    "activation": ("()", "elementwise"),
+    "activation": ("(), or (channels) where it learns", "elementwise"),
     "sequence": ("(channels, *, ...)", "(B, C, T) -> same"),
     "stage": ("(channels, *, ...)", "(B, C, H, W) -> same; several branches inside"),
     "region": ("(channels, *, ...)", "feature (B, 4C, H, W), boxes (B, K, 4) -> (B, C, K, 4)"),
@@ -31,7 +32,8 @@ class Site:
     """Where a module would stand: the shape that enters it, batch left out.
 
     ``channels``, ``height`` and ``width`` are those of the input; ``out_channels`` (the input's if
-    None) and ``stride`` matter to operators only. A sequence of T steps is ``height=1, width=T``.
+    None) and ``stride`` matter to operators only, ``scale`` to upsampling only. A sequence of T
+    steps is ``height=1, width=T``.
     """
 
     channels: int
@@ -39,6 +41,7 @@ class Site:
     width: int
     stride: int = 1
     out_channels: int | None = None
+    scale: int = 2
 
     @property
     def width_out(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
+
+from plugnas.modules._names import fold
 
 
 class PlugnasError(Exception):
@@ -30,10 +31,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     folded: dict[str, str] = {}
     for name in known:
-        folded.setdefault(_fold(name), name)
-    close = difflib.get_close_matches(_fold(str(word)), folded, n=1, cutoff=0.55)
+        folded.setdefault(fold(name), name)
+    close = difflib.get_close_matches(fold(str(word)), folded, n=1, cutoff=0.55)
     return f"; did you mean `{folded[close[0]]}`?" if close else ""
-
-
-def _fold(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name).casefold()

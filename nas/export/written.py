@@ -95,12 +95,8 @@ class Writer:
 
     def _module(self, entry: Entry, site: Site, setting: Setting) -> Call:
         """Write what ``Entry.build`` builds, every setting spelled out."""
-        name, full = self._need(dotted(entry.cls)), entry.complete(setting)
-        if entry.slot in ("operator", "transform"):
-            return Call.of(name, site.channels, site.width_out, stride=site.stride, **full)
-        if entry.slot == "activation":
-            return Call.of(name, **full)
-        return Call.of(name, site.channels, **full)
+        args, keywords = entry.arguments(site, entry.complete(setting))
+        return Call.of(self._need(dotted(entry.cls)), *args, **keywords)
 
     def _layer(self, layer: nn.Module) -> Call:
         """Write one of the plain layers of which stem, shortcut and classifier are made."""

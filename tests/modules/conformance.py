@@ -53,9 +53,8 @@ def sites(entry: Entry) -> list[Site]:
 def build_unchecked(entry: Entry, setting: dict[str, Any], site: Site) -> nn.Module:
     """Build past the declaration's refusal, to see whether the refusal tells the truth."""
     torch.manual_seed(0)
-    if entry.slot in ("operator", "transform"):
-        return entry.cls(site.channels, site.width_out, stride=site.stride, **setting)
-    return entry.cls(*([] if entry.slot == "activation" else [site.channels]), **setting)
+    args, keywords = entry.arguments(site, setting)
+    return entry.cls(*args, **keywords)
 
 
 def inputs(entry: Entry, site: Site, batch: int, seed: int = 1, **kind: Any) -> tuple[Tensor, ...]:
@@ -89,6 +88,8 @@ def expected_shape(entry: Entry, module: nn.Module, site: Site, batch: int) -> t
     if entry.slot in ("operator", "transform"):
         height, width = (math.ceil(n / site.stride) for n in (site.height, site.width))
         return (batch, site.width_out, height, width)
+    if entry.slot == "upsampling":
+        return (batch, site.channels, site.scale * site.height, site.scale * site.width)
     if entry.slot == "pooling":
         return (batch, module.out_features)
     if entry.slot == "region":

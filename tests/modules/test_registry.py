@@ -7,13 +7,14 @@ from torch import nn
 
 from plugnas import modules
 from plugnas.modules import DeclarationError, Site, UnknownModuleError
+from plugnas.modules._names import Names, stem
 
 
 def _declare(key="fresh_key", cls=None, **changes):
     class Fresh(nn.Module):
         """Does something."""
 
-        def __init__(self, channels, *, width=4):
+        def __init__(self, channels, *, width=4, scale=2):
             super().__init__()
 
     declaration = {"slot": "attention", "family": "channel", "name": "Fresh", **changes}
@@ -34,7 +35,11 @@ def _declare(key="fresh_key", cls=None, **changes):
         ({"choices": {"width": (4, "8")}}, "one type"),
         ({"choices": {"width": ()}}, "non-empty"),
         ({"export": {"coreml": "no"}}, "formats"),
-        ({"cls": nn.Identity, "choices": {}, "aliases": ("se",)}, "taken"),
+        ({"cls": nn.Identity, "choices": {}, "aliases": ("se",)}, "taken by `se`"),
+        ({"aliases": ("S-E",)}, "taken by `se`"),
+        ({"aliases": ("Fresh!",)}, "letters and digits"),
+        ({"aliases": ("All",)}, "word of YAML or of jobs"),
+        ({"slot": "upsampling", "choices": {"width": (4,), "scale": (2,)}}, "belongs to the site"),
     ],
 )
 def test_wrong_declarations_are_rejected(changes, law):
@@ -47,6 +52,53 @@ def test_wrong_declarations_are_rejected(changes, law):
 def test_lookup_suggests():
     with pytest.raises(UnknownModuleError, match="did you mean `se`"):
         modules.get("see")
+
+
+@pytest.mark.parametrize("typed", ["SE", "SEModule", "se_layer", "SE-Block", "SEAttention", "Se"])
+def test_names_are_folded(typed):
+    assert modules.get(typed).key == "se"
+
+
+def test_a_name_without_its_last_word_must_be_the_only_one_of_its_kind():
+    names = Names()
+    for name, key in (
+        ("window_attention", "a"),
+        ("WindowBlock", "b"),
+        ("Halo", "c"),
+        ("HaloNet", "c"),
+    ):
+        names.add(name, key)
+    assert names.find("window-Attention") == "a"
+    assert names.find("window_block") == "b"
+    assert names.find("window") is None
+    assert names.kin("window") == ["a", "b"]
+    assert names.find("HaloAttention") == names.find("halonet layer") == "c"
+    assert stem("AttentionBlock") == "attention"
+    assert stem("SEAttentionModule") == "se"
+
+
+def _clamped(site, setting):
+    return {"width": min(setting["width"], site.channels)}
+
+
+def test_canonical_setting():
+    class Clamped(nn.Module):
+        """Does something."""
+
+        def __init__(self, channels, *, width=4, mode="a", depth=1):
+            super().__init__()
+
+    entry = modules.Entry(
+        "clamped", Clamped, "attention", "channel", "Clamped", None, None,
+        {"width": (4, 8), "mode": ("a", "b"), "depth": (1, 2)},
+        only_with={"depth": ("mode", ("b",))}, same=_clamped,
+    )  # fmt: skip
+    assert entry.canonical(Site(4, 1, 1)) == {"width": 4, "mode": "a", "depth": 1}
+    given = {"width": 8, "mode": "a", "depth": 2}
+    assert entry.canonical(Site(8, 1, 1), given) == {"width": 8, "mode": "a", "depth": 1}
+    assert entry.canonical(Site(4, 1, 1), given) == {"width": 4, "mode": "a", "depth": 1}
+    kept = {"width": 8, "mode": "b", "depth": 2}
+    assert entry.canonical(Site(64, 1, 1), kept) == kept
 
 
 def test_settings_are_checked():
