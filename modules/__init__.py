@@ -7,9 +7,11 @@ so that a module is never missing because nobody imported it.
 import importlib
 import pkgutil
 
+from plugnas.modules._entry import Entry, Setting, Value, token
 from plugnas.modules._fuse import fuse
-from plugnas.modules._registry import Entry, entries, get, register, token
-from plugnas.modules._slots import SLOTS, Site
+from plugnas.modules._recipe import Recipe
+from plugnas.modules._registry import entries, get, register
+from plugnas.modules._slots import SLOTS, Site, Slot
 from plugnas.modules.errors import (
     DeclarationError,
     PlugnasError,
@@ -23,9 +25,13 @@ __all__ = [
     "DeclarationError",
     "Entry",
     "PlugnasError",
+    "Recipe",
     "RefusedError",
+    "Setting",
     "Site",
+    "Slot",
     "UnknownModuleError",
+    "Value",
     "did_you_mean",
     "entries",
     "fuse",

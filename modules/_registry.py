@@ -1,24 +1,19 @@
-"""The registry: what each module declares about itself before anything is built."""
+"""The registry: declarations are checked here and found again by name."""
 
 from __future__ import annotations
 
 import inspect
-import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from plugnas.modules._entry import Entry, Refuses, Same, Setting, Value, token
 from plugnas.modules._names import Names
-from plugnas.modules._slots import SLOTS, Site
-from plugnas.modules.errors import DeclarationError, RefusedError, UnknownModuleError, did_you_mean
+from plugnas.modules._slots import SLOTS
+from plugnas.modules.errors import DeclarationError, UnknownModuleError, did_you_mean
 
-Value = int | float | str | bool | tuple[Any, ...]
-Setting = Mapping[str, Value]
-Refuses = Callable[[Site, Setting], str | None]
-Same = Callable[[Site, Setting], Setting]
+__all__ = ["FORMATS", "Entry", "Setting", "entries", "get", "register"]
 
 # What YAML 1.1 reads as a boolean or null, so that no key of the zoo is swallowed by a parser.
 _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
@@ -26,150 +21,8 @@ _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 _RESERVED = _YAML_WORDS | {"all", "family", "slot", "exclude", "keep"}
 FORMATS = ("pt2", "onnx")
 
-
-def token(value: Value) -> int | str:
-    """Return the form in which a value stands in a space: an int, or a string without spaces."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | str):
-        return value
-    if isinstance(value, tuple):
-        return ",".join(str(token(part)) for part in value)
-    return repr(value)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One module of the zoo as declared; all that a search needs before anything is built."""
-
-    key: str
-    cls: type[nn.Module]
-    slot: str
-    family: str
-    name: str
-    year: int | None
-    paper: str | None
-    choices: Mapping[str, tuple[Value, ...]]
-    refuses: Refuses | None = None
-    also: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    export: Mapping[str, str] = field(default_factory=dict)
-    batch_dependent: str | None = None
-    only_with: Mapping[str, tuple[str, tuple[Value, ...]]] = field(default_factory=dict)
-    origin: str | None = None
-    same: Same | None = None
-
-    @property
-    def summary(self) -> str:
-        """The first line of the docstring: what the module does, in a sentence."""
-        return (inspect.getdoc(self.cls) or "").split("\n", 1)[0]
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """Every slot whose contract the module keeps without an adapter."""
-        return (self.slot, *self.also)
-
-    @property
-    def defaults(self) -> dict[str, Value]:
-        """The default setting: every choice at the constructor's default."""
-        parameters = inspect.signature(self.cls).parameters
-        return {name: parameters[name].default for name in self.choices}
-
-    @property
-    def has_deploy_form(self) -> bool:
-        """Whether the module has a ``fuse()`` of its own."""
-        return callable(getattr(self.cls, "fuse", None))
-
-    def settings(self) -> Iterator[dict[str, Value]]:
-        """Yield every combination of the module's choices that makes a network of its own.
-
-        A choice that does not matter stands at its first value.
-        """
-        for values in itertools.product(*self.choices.values()):
-            setting = dict(zip(self.choices, values, strict=True))
-            if all(
-                self.matters(name, setting) or value == self.choices[name][0]
-                for name, value in setting.items()
-            ):
-                yield setting
-
-    def canonical(self, site: Site, setting: Setting | None = None) -> dict[str, Value]:
-        """Return the complete setting that stands for all that compute one network at the site.
-
-        What has no effect stands at its first value, and ``same`` is asked for the rest.
-        """
-        full = self._without_idle(self.complete(setting or {}))
-        if self.same is None:
-            return full
-        return self._without_idle(self.complete({**full, **self.same(site, full)}))
-
-    def _without_idle(self, full: Mapping[str, Value]) -> dict[str, Value]:
-        return {
-            name: value if self.matters(name, full) else self.choices[name][0]
-            for name, value in full.items()
-        }
-
-    def matters(self, name: str, setting: Setting) -> bool:
-        """Return whether a choice has an effect under a complete setting (see ``only_with``)."""
-        if name not in self.only_with:
-            return True
-        other, values = self.only_with[name]
-        return setting[other] in values
-
-    def complete(self, setting: Setting) -> dict[str, Value]:
-        """Return ``setting`` with defaults filled in.
-
-        Raises:
-            UnknownModuleError: a name that is no choice of the module, or a value outside it.
-        """
-        for name, value in setting.items():
-            if name not in self.choices:
-                raise UnknownModuleError(
-                    f"`{self.key}` has no setting `{name}` (it has: "
-                    f"{', '.join(self.choices) or 'none'}){did_you_mean(name, self.choices)}"
-                )
-            if value not in self.choices[name]:
-                allowed = ", ".join(str(token(choice)) for choice in self.choices[name])
-                raise UnknownModuleError(
-                    f"`{self.key}.{name}` must be one of {allowed}, but got {value!r}"
-                )
-        return {**self.defaults, **setting}
-
-    def refusal(self, site: Site, setting: Setting | None = None) -> str | None:
-        """Return why the setting cannot stand at the site, or None if it can."""
-        return None if self.refuses is None else self.refuses(site, self.complete(setting or {}))
-
-    def build(self, site: Site, setting: Setting | None = None) -> nn.Module:
-        """Build the module for a site.
-
-        Raises:
-            RefusedError: the declaration refuses the setting at this site.
-            UnknownModuleError: the setting names no choice, or a value outside it.
-        """
-        full = self.complete(setting or {})
-        if self.refuses is not None and (reason := self.refuses(site, full)):
-            raise RefusedError(f"`{self.key}` cannot stand at {site}: {reason}")
-        args, keywords = self.arguments(site, full)
-        return self.cls(*args, **keywords)
-
-    @property
-    def takes_channels(self) -> bool:
-        """Whether the constructor asks for the width; only an activation may leave it out."""
-        return self.slot != "activation" or "channels" in inspect.signature(self.cls).parameters
-
-    def arguments(self, site: Site, setting: Setting) -> tuple[tuple[int, ...], dict[str, Value]]:
-        """Return the constructor's positional and keyword arguments at a site, unchecked."""
-        if self.slot in ("operator", "transform"):
-            return (site.channels, site.width_out), {"stride": site.stride, **setting}
-        if self.slot == "upsampling":
-            return (site.channels,), {"scale": site.scale, **setting}
-        return ((site.channels,) if self.takes_channels else ()), dict(setting)
-
-
 _ENTRIES: dict[str, Entry] = {}
 _NAMES = Names()
-# Keyword-only parameters that the site decides, so that no setting can.
-_OF_THE_SITE = {"operator": "stride", "transform": "stride", "upsampling": "scale"}
 
 
 def _check(entry: Entry) -> None:
@@ -205,7 +58,7 @@ def _check(entry: Entry) -> None:
             fail(f"the choice `{name}` must hold values of one type, but got {values!r}")
         if len({token(value) for value in values}) < len(values):
             fail(f"the choice `{name}` holds a value twice: {values!r}")
-        if name == _OF_THE_SITE.get(entry.slot):
+        if name in entry.contract.of_the_site:
             fail(f"`{name}` belongs to the site, so that it cannot be a choice")
         if parameters[name].default not in values:
             default = parameters[name].default

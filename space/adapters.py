@@ -8,29 +8,13 @@ pooling and a pointwise projection.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from plugnas import modules
-from plugnas.modules import Entry, Site
-from plugnas.modules._registry import Setting
-
-# For each slot of a skeleton: the registry slots whose modules can stand there; the first group is
-# what `all` selects (modules with no other home among them), the second needs naming.
-HOMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "operator": (
-        ("operator", "transform", "stage"),
-        ("attention", "context", "mixer", "sequence", "region"),
-    ),
-    "attention": (("attention", "mixer", "sequence", "region"), ("context", "stage")),
-    "context": (("context",), ("attention", "mixer", "sequence", "region", "stage")),
-    "fusion": (("fusion",), ()),
-    "pooling": (("pooling",), ()),
-    "activation": (("activation",), ()),
-}
-_MAPS = ("attention", "context", "stage")
+from plugnas.modules import Entry, PlugnasError, Recipe, Setting, Site, Value
 
 
 class Tokens(nn.Module):
@@ -108,54 +92,13 @@ class Projected(nn.Sequential):
         super().__init__(*([pool] if stride > 1 else []), project, inner)
 
 
-def fits(entry: Entry, slot: str) -> bool:
-    """Return whether a module can stand in a slot, by itself or through an adapter."""
-    native, adapted = HOMES[slot]
-    return any(own in native + adapted for own in entry.slots)
+def _itself(site: Site) -> tuple[Site, ...]:
+    return (site,)
 
 
-def selected_by_all(entry: Entry, slot: str) -> bool:
-    """Return whether `all` in this slot includes the module."""
-    return any(own in HOMES[slot][0] for own in entry.slots)
-
-
-def refusal(entry: Entry, slot: str, site: Site, setting: Setting) -> str | None:
-    """Return why a setting cannot stand in the slot at the site, adapter included, or None."""
-    if slot == "operator" and entry.slot not in ("operator", "transform"):
-        site = _behind_projection(site)
-    if entry.slot == "sequence":
-        for length in (site.width, site.height):
-            if reason := entry.refusal(Site(site.channels, 1, length), setting):
-                return reason
-        return None
-    return entry.refusal(site, setting)
-
-
-def build(entry: Entry, slot: str, site: Site, setting: Setting) -> nn.Module:
-    """Build a module for a slot at a site, in its adapter where it needs one.
-
-    Raises:
-        RefusedError: the module refuses the setting at this site.
-    """
-    if slot == "operator" and entry.slot not in ("operator", "transform"):
-        inner = _on_map(entry, _behind_projection(site), setting)
-        return Projected(site.channels, site.width_out, site.stride, inner)
-    if slot in ("attention", "context"):
-        return _on_map(entry, site, setting)
-    return entry.build(site, setting)
-
-
-def _on_map(entry: Entry, site: Site, setting: Setting) -> nn.Module:
-    if entry.slot in _MAPS:
-        return entry.build(site, setting)
-    if entry.slot == "mixer":
-        return Tokens(entry.build(site, setting))
-    if entry.slot == "sequence":
-        rows = entry.build(Site(site.channels, 1, site.width), setting)
-        return Scan(rows, entry.build(Site(site.channels, 1, site.height), setting))
-    if entry.slot == "region":
-        return Boxes(site.channels, entry.build(site, setting))
-    raise modules.PlugnasError(f"`{entry.key}` ({entry.slot}) has no adapter to a map")
+def _lines(site: Site) -> tuple[Site, ...]:
+    """The rows and the columns of a map, as sequences."""
+    return Site(site.channels, 1, site.width), Site(site.channels, 1, site.height)
 
 
 def _behind_projection(site: Site) -> Site:
@@ -167,3 +110,125 @@ def _behind_projection(site: Site) -> Site:
         stride=1,
         out_channels=None,
     )
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How modules of one registry slot stand on a map: at which sites of their own, in what.
+
+    ``wrap`` gets the map's site and a recipe for each of the ``sites``.
+    """
+
+    sites: Callable[[Site], tuple[Site, ...]] = _itself
+    wrap: Callable[[Site, tuple[Recipe, ...]], Recipe] = lambda site, inner: inner[0]
+
+    def projected(self) -> Adapter:
+        """Return the adapter of the same modules as operators."""
+        return Adapter(
+            lambda site: self.sites(_behind_projection(site)),
+            lambda site, inner: Recipe(
+                Projected,
+                (
+                    site.channels,
+                    site.width_out,
+                    site.stride,
+                    self.wrap(_behind_projection(site), inner),
+                ),
+            ),
+        )
+
+
+_PLAIN = Adapter()
+_TOKENS = Adapter(wrap=lambda site, inner: Recipe(Tokens, inner))
+_SCAN = Adapter(
+    _lines, lambda site, inner: Recipe(Scan, (), {"rows": inner[0], "columns": inner[1]})
+)
+_BOXES = Adapter(wrap=lambda site, inner: Recipe(Boxes, (site.channels, *inner)))
+# What has the shape of a map, behind its adapter.
+_ON_MAPS = {
+    "attention": _PLAIN,
+    "mixer": _TOKENS,
+    "sequence": _SCAN,
+    "region": _BOXES,
+    "context": _PLAIN,
+    "stage": _PLAIN,
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """What can stand in a slot of a skeleton or host: an adapter for each registry slot.
+
+    ``all`` selects the modules of the slots in ``native``; the others need naming.
+    """
+
+    native: tuple[str, ...]
+    adapters: dict[str, Adapter]
+
+
+HOMES: dict[str, Home] = {
+    "operator": Home(
+        ("operator", "transform", "stage"),
+        {
+            "operator": _PLAIN,
+            "transform": _PLAIN,
+            **{slot: adapter.projected() for slot, adapter in _ON_MAPS.items()},
+        },
+    ),
+    "attention": Home(("attention", "mixer", "sequence", "region"), _ON_MAPS),
+    "context": Home(("context",), _ON_MAPS),
+    "fusion": Home(("fusion",), {"fusion": _PLAIN}),
+    "upsampling": Home(("upsampling",), {"upsampling": _PLAIN}),
+    "pooling": Home(("pooling",), {"pooling": _PLAIN}),
+    "activation": Home(("activation",), {"activation": _PLAIN}),
+}
+
+
+def fits(entry: Entry, slot: str) -> bool:
+    """Return whether a module can stand in a slot, by itself or through an adapter."""
+    return any(own in HOMES[slot].adapters for own in entry.slots)
+
+
+def selected_by_all(entry: Entry, slot: str) -> bool:
+    """Return whether `all` in this slot includes the module."""
+    return any(own in HOMES[slot].native for own in entry.slots)
+
+
+def _adapter(entry: Entry, slot: str) -> Adapter:
+    found = HOMES[slot].adapters
+    for own in entry.slots:
+        if own in found:
+            return found[own]
+    raise PlugnasError(f"`{entry.key}` is of slot `{entry.slot}` and cannot stand in slot `{slot}`")
+
+
+def refusal(entry: Entry, slot: str, site: Site, setting: Setting) -> str | None:
+    """Return why a setting cannot stand in the slot at the site, adapter included, or None."""
+    own = _adapter(entry, slot).sites(site)
+    return next((reason for s in own if (reason := entry.refusal(s, setting))), None)
+
+
+def canonical(entry: Entry, slot: str, site: Site, setting: Setting) -> dict[str, Value]:
+    """Return the complete setting that stands for all that build the same network there."""
+    found = [entry.canonical(own, setting) for own in _adapter(entry, slot).sites(site)]
+    agree = all(other == found[0] for other in found)
+    return found[0] if agree else entry.complete(setting)
+
+
+def recipe(entry: Entry, slot: str, site: Site, setting: Setting) -> Recipe:
+    """Return how a module is built for a slot at a site, in its adapter where it needs one.
+
+    Raises:
+        RefusedError: the module refuses the setting at this site.
+    """
+    adapter = _adapter(entry, slot)
+    return adapter.wrap(site, tuple(entry.recipe(own, setting) for own in adapter.sites(site)))
+
+
+def build(entry: Entry, slot: str, site: Site, setting: Setting) -> nn.Module:
+    """Build a module for a slot at a site, in its adapter where it needs one.
+
+    Raises:
+        RefusedError: the module refuses the setting at this site.
+    """
+    return recipe(entry, slot, site, setting).build()

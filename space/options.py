@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plugnas import modules
-from plugnas.modules import Entry, PlugnasError, did_you_mean
-from plugnas.modules._registry import Value
+from plugnas.modules import Entry, PlugnasError, Value, did_you_mean
 from plugnas.space import adapters
 from plugnas.space.config import Choices
 from plugnas.space.errors import SpaceError

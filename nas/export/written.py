@@ -8,9 +8,8 @@ from typing import Any
 from torch import nn
 
 from plugnas import modules
-from plugnas.modules import Entry, Site
+from plugnas.modules import Recipe, Site
 from plugnas.modules._parts import BatchNorm2d
-from plugnas.modules._registry import Setting
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.expressions import Call
 from plugnas.space import Network, Part, adapters
@@ -74,29 +73,17 @@ class Writer:
     def _choice(self, choice: Choice, slot: str, site: Site) -> Call:
         """Write what ``space.adapters.build`` builds."""
         entry, setting = modules.get(choice.key), dict(choice.setting)
-        if slot == "operator" and entry.slot not in ("operator", "transform"):
-            inner_site = adapters._behind_projection(site)
-            inner = self._on_map(entry, inner_site, setting)
-            name = self._need(dotted(adapters.Projected))
-            return Call.of(name, site.channels, site.width_out, site.stride, inner)
-        if slot in ("attention", "context"):
-            return self._on_map(entry, site, setting)
-        return self._module(entry, site, setting)
+        return self._recipe(adapters.recipe(entry, slot, site, setting))
 
-    def _on_map(self, entry: Entry, site: Site, setting: Setting) -> Call:
-        call = self._module(entry, site, setting)
-        if entry.slot == "mixer":
-            return Call.of(self._need(dotted(adapters.Tokens)), call)
-        if entry.slot == "sequence":
-            return Call.of(self._need(dotted(adapters.Scan)), rows=call, columns=call)
-        if entry.slot == "region":
-            return Call.of(self._need(dotted(adapters.Boxes)), site.channels, call)
-        return call
+    def _recipe(self, recipe: Recipe) -> Call:
+        """Write what the recipe builds, every setting spelled out."""
 
-    def _module(self, entry: Entry, site: Site, setting: Setting) -> Call:
-        """Write what ``Entry.build`` builds, every setting spelled out."""
-        args, keywords = entry.arguments(site, entry.complete(setting))
-        return Call.of(self._need(dotted(entry.cls)), *args, **keywords)
+        def write(argument: Any) -> Any:
+            return self._recipe(argument) if isinstance(argument, Recipe) else argument
+
+        positional = [write(argument) for argument in recipe.positional]
+        named = {name: write(argument) for name, argument in recipe.named.items()}
+        return Call.of(self._need(dotted(recipe.cls)), *positional, **named)
 
     def _layer(self, layer: nn.Module) -> Call:
         """Write one of the plain layers of which stem, shortcut and classifier are made."""

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from plugnas import modules
-from plugnas.modules import Entry, PlugnasError, RefusedError, Site
-from plugnas.modules._registry import FORMATS, Setting
+from plugnas.modules import Entry, PlugnasError, RefusedError, Setting, Site
+from plugnas.modules._registry import FORMATS
 from plugnas.nas.cost.counter import Counts, count
 from plugnas.nas.cost.quantity import short
 from plugnas.space import adapters
@@ -34,31 +33,16 @@ def parse_site(text: str) -> Site:
     return Site(channels, height, width)
 
 
-def inputs_at(entry: Entry, site: Site) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
-    """Return inputs of batch 1 that keep the entry's contract at a site, and keywords."""
-    channels, height, width = site.channels, site.height, site.width
-    if entry.slot == "mixer":
-        return (torch.zeros(1, height * width, channels),), {"size": (height, width)}
-    if entry.slot == "sequence":  # one row of the map
-        return (torch.zeros(1, channels, width),), {}
-    x = torch.zeros(1, channels, height, width)
-    if entry.slot == "fusion":
-        return (x, x.clone()), {}
-    if entry.slot == "region":  # one box per position, as a detector asks
-        return (x.repeat(1, 4, 1, 1), torch.zeros(1, height * width, 4)), {}
-    return (x,), {}
-
-
 def cost_at(entry: Entry, site: Site, setting: Setting | None = None) -> dict[str, int | str]:
     """Return params, MACs, FLOPs and elementwise operations of the deploy form at a site.
 
     Where the setting is refused the only key is ``refused``, with the reason.
     """
-    own = Site(site.channels, 1, site.width) if entry.slot == "sequence" else site
+    own = entry.contract.on_map(site)
     if reason := entry.refusal(own, setting):
         return {"refused": reason}
     try:
-        counts = _counts(entry, site, own, setting)
+        counts = _counts(entry, own, setting)
     except RefusedError as error:
         return {"refused": str(error)}
     return {
@@ -69,17 +53,20 @@ def cost_at(entry: Entry, site: Site, setting: Setting | None = None) -> dict[st
     }
 
 
-def _counts(entry: Entry, site: Site, own: Site, setting: Setting | None) -> Counts:
+def _counts(entry: Entry, site: Site, setting: Setting | None) -> Counts:
     """Count on the meta device, where any size is free; a constructor may want real numbers."""
     try:
-        with torch.device("meta"):
-            module = modules.fuse(entry.build(own, setting))
-            args, keywords = inputs_at(entry, site)
-        return count(module, *args, **keywords)
+        return _counts_on("meta", entry, site, setting)
     except (NotImplementedError, RuntimeError):
-        module = modules.fuse(entry.build(own, setting))
-        args, keywords = inputs_at(entry, site)
-        return count(module, *args, **keywords)
+        return _counts_on("cpu", entry, site, setting)
+
+
+def _counts_on(device: str, entry: Entry, site: Site, setting: Setting | None) -> Counts:
+    slot = entry.contract
+    with torch.device(device):
+        module = modules.fuse(entry.build(site, setting))
+        inputs = slot.inputs(site, 1)
+    return count(module, *inputs, **slot.keywords(site))
 
 
 def describe(entry: Entry, site: Site) -> dict[str, Any]:
@@ -122,7 +109,7 @@ def describe_fully(entry: Entry, site: Site) -> dict[str, Any]:
         "documentation": inspect.getdoc(entry.cls),
         "signature": _signature(entry),
         "module": entry.cls.__module__,
-        "contract": modules.SLOTS[entry.slot][1],
+        "contract": entry.contract.forward,
         "settings": settings,
         "refusals": sorted({str(s["refused"]) for s in settings if "refused" in s}),
     }
@@ -161,11 +148,11 @@ def markdown(site: Site = DEFAULT_SITE) -> str:
         "`nas modules KEY` shows one module in full: formula, signature, cost of every setting.",
         "This page is made by `nas modules --markdown`; a test fails when it is stale.",
     ]
-    for slot, (constructor, contract) in modules.SLOTS.items():
-        found = [e for e in modules.entries() if e.slot == slot]
+    for slot in modules.SLOTS.values():
+        found = [e for e in modules.entries() if e.slot == slot.name]
         if not found:
             continue
-        lines += ["", f"## {slot}", "", f"`{constructor}`: {contract}", ""]
+        lines += ["", f"## {slot.name}", "", f"`{slot.constructor}`: {slot.forward}", ""]
         lines += [
             "| key | family | what it does | choices | params | FLOPs | elementwise | source |",
             "|:--|:--|:--|:--|--:|--:|--:|:--|",

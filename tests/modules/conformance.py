@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from plugnas.modules import Entry, Site
-
-_MAPS = [Site(16, 7, 9), Site(12, 1, 1), Site(32, 16, 16), Site(10, 5, 2)]
-_OPERATORS = [
-    Site(16, 7, 9, 1, 16),
-    Site(16, 7, 9, 2, 24),
-    Site(12, 1, 1, 1, 12),
-    Site(10, 5, 2, 2, 14),
-    Site(32, 16, 16, 2, 32),
-    Site(3, 8, 8, 1, 16),
-]
-SITES = {
-    "operator": _OPERATORS,
-    "transform": _OPERATORS,
-    "activation": [Site(16, 7, 9), Site(3, 1, 1)],
-    "sequence": [Site(16, 1, 9), Site(12, 1, 1), Site(32, 1, 40), Site(10, 1, 5)],
-}
 
 # Their graphs are long (every place of a window, every block is written out) and take seconds to
 # export: each value of each choice is exported once, rather than every combination.
@@ -45,56 +28,31 @@ def is_exported(entry: Entry, setting: dict[str, Any]) -> bool:
     raise ValueError(f"{setting} is no setting of {entry.key}")
 
 
-def sites(entry: Entry) -> list[Site]:
+def sites(entry: Entry) -> tuple[Site, ...]:
     """The sites at which an entry is tried; the first is the one where everything must work."""
-    return SITES.get(entry.slot, _MAPS)
+    return entry.contract.sites
 
 
 def build_unchecked(entry: Entry, setting: dict[str, Any], site: Site) -> nn.Module:
     """Build past the declaration's refusal, to see whether the refusal tells the truth."""
     torch.manual_seed(0)
-    args, keywords = entry.arguments(site, setting)
-    return entry.cls(*args, **keywords)
+    return entry.contract.build(entry.cls, site, setting)
 
 
 def inputs(entry: Entry, site: Site, batch: int, seed: int = 1, **kind: Any) -> tuple[Tensor, ...]:
     """Random inputs of the slot's contract; ``kind`` is passed on (device, dtype)."""
     generator = None if kind.get("device") == "meta" else torch.Generator().manual_seed(seed)
-
-    def rand(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, **kind)
-
-    shape = (batch, site.channels, site.height, site.width)
-    if entry.slot == "mixer":
-        return (rand(batch, site.height * site.width, site.channels),)
-    if entry.slot == "sequence":
-        return (rand(batch, site.channels, site.width),)
-    if entry.slot == "fusion":
-        return rand(*shape), rand(*shape)
-    if entry.slot == "region":
-        corner = rand(batch, 6, 2).abs()
-        boxes = torch.cat([corner, corner + rand(batch, 6, 2).abs() + 0.5], dim=-1)
-        return rand(batch, 4 * site.channels, site.height, site.width), boxes
-    return (rand(*shape),)
+    return entry.contract.inputs(site, batch, generator=generator, **kind)
 
 
 def keywords(entry: Entry, site: Site) -> dict[str, Any]:
     """Keyword arguments of the slot's forward."""
-    return {"size": (site.height, site.width)} if entry.slot == "mixer" else {}
+    return entry.contract.keywords(site)
 
 
 def expected_shape(entry: Entry, module: nn.Module, site: Site, batch: int) -> tuple[int, ...]:
     """The output shape that the slot's contract promises."""
-    if entry.slot in ("operator", "transform"):
-        height, width = (math.ceil(n / site.stride) for n in (site.height, site.width))
-        return (batch, site.width_out, height, width)
-    if entry.slot == "upsampling":
-        return (batch, site.channels, site.scale * site.height, site.scale * site.width)
-    if entry.slot == "pooling":
-        return (batch, module.out_features)
-    if entry.slot == "region":
-        return (batch, site.channels, 6, 4)
-    return tuple(inputs(entry, site, batch)[0].shape)
+    return entry.contract.output_shape(site, batch, module)
 
 
 def _run(module: nn.Module, entry: Entry, site: Site, args: tuple[Tensor, ...]) -> Tensor:

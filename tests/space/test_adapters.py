@@ -61,9 +61,7 @@ def test_refusals_pass_through_the_adapters():
     for entry in modules.entries():
         for slot in adapters.HOMES:
             if adapters.fits(entry, slot):
-                site = Site(
-                    12, 5, 3, 2 if slot == "operator" else 1, 10 if slot == "operator" else None
-                )
+                site = Site(12, 5, 3, 2, 10) if slot == "operator" else Site(12, 5, 3)
                 reason = adapters.refusal(entry, slot, site, {})
                 if reason is None:
                     adapters.build(entry, slot, site, {})
@@ -89,11 +87,13 @@ def test_every_module_trains_in_a_network(key, slot):
     job = {"stem": {"width": 8}, "stages": [{"width": 8}, {"width": 16, "stride": 2}]}
     if slot in ("context", "pooling"):
         job[slot] = [key]
-    else:
+    elif slot != "upsampling":  # stands in no classifier: here before the head
         job["slots"] = {slot: [key]}
     space = SearchSpace.from_config(job, (1, 8, 8), 10)
     torch.manual_seed(0)
     network = space.build(space.sample(np.random.default_rng(0)))
+    if slot == "upsampling":
+        network.context = modules.get(key).build(Site(16, 4, 4))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     x, y = torch.randn(8, 1, 8, 8), torch.randint(0, 10, (8,))
     before = {name: p.detach().clone() for name, p in network.named_parameters()}

@@ -114,8 +114,7 @@ def test_markdown_is_the_page_at_the_site(nas_modules):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["CBAM"], "no module `CBAM` in the zoo; did you mean `cbam`?"),
-        (["Coord-Attention"], "did you mean `coord_attention`?"),
+        (["CoordAttn2"], "did you mean `coord_attention`?"),
         (["squeeze"], "`se`"),
         (["se", "--slot", "operator"], "--slot and --family narrow the listing"),
         (["--markdown", "--family", "channel"], "--markdown is the whole zoo"),

@@ -13,23 +13,11 @@ SITE = Site(16, 7, 9, 2, 24)
 ENTRIES = modules.entries()
 
 
-def _inputs(entry, device):
-    x = torch.randn(1, SITE.channels, SITE.height, SITE.width, device=device)
-    if entry.slot == "mixer":
-        return (x.flatten(2).transpose(1, 2),), {"size": (SITE.height, SITE.width)}
-    if entry.slot == "sequence":
-        return (x[:, :, 0],), {}
-    if entry.slot == "region":
-        boxes = torch.tensor([[[0.0, 0.0, 3.0, 3.0]] * 4], device=device)
-        return (x.repeat(1, 4, 1, 1), boxes), {}
-    return (x, torch.randn_like(x))[: 2 if entry.slot == "fusion" else 1], {}
-
-
 def _count_on(entry, setting, device):
+    slot = entry.contract
     with torch.device(device):
         module = modules.fuse(entry.build(SITE, setting))
-        args, kwargs = _inputs(entry, device)
-        return count(module, *args, **kwargs)
+        return count(module, *slot.inputs(SITE, 1), **slot.keywords(SITE))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=[entry.key for entry in ENTRIES])
