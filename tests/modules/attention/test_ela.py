@@ -12,7 +12,10 @@ from tests.modules.generic import generic, rand, same
 def test_base_equals_timm_without_its_activation():
     ours = generic(EfficientLocalAttention(32))
     theirs = EfficientLocalAttn(
-        32, kernel_size=7, act_layer=nn.Identity, norm_layer=lambda width, **_: nn.GroupNorm(16, width)
+        32,
+        kernel_size=7,
+        act_layer=nn.Identity,
+        norm_layer=lambda width, **_: nn.GroupNorm(16, width),
     )
     theirs = theirs.double().eval()
     with torch.no_grad():
