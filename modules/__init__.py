@@ -1,7 +1,8 @@
 """The zoo: plug-in modules for vision networks, and the registry that declares them.
 
 Every file below this package registers what it defines; importing the package imports them all,
-so that a module is never missing because nobody imported it.
+so that a module is never missing because nobody imported it, and those of installed packages that
+announce themselves under the entry point ``plugnas.modules``. ``load`` brings in a user's own.
 """
 
 import importlib
@@ -9,11 +10,13 @@ import pkgutil
 
 from plugnas.modules._entry import Entry, Setting, Value, token
 from plugnas.modules._fuse import fuse
+from plugnas.modules._load import load, load_entry_points
 from plugnas.modules._recipe import Recipe
 from plugnas.modules._registry import entries, get, register
 from plugnas.modules._slots import SLOTS, Site, Slot
 from plugnas.modules.errors import (
     DeclarationError,
+    LoadError,
     PlugnasError,
     RefusedError,
     UnknownModuleError,
@@ -24,6 +27,7 @@ __all__ = [
     "SLOTS",
     "DeclarationError",
     "Entry",
+    "LoadError",
     "PlugnasError",
     "Recipe",
     "RefusedError",
@@ -36,10 +40,16 @@ __all__ = [
     "entries",
     "fuse",
     "get",
+    "load",
     "register",
     "token",
 ]
 
-for _module in pkgutil.walk_packages(__path__, prefix="plugnas.modules."):
-    if not _module.name.rsplit(".", 1)[-1].startswith("_"):
-        importlib.import_module(_module.name)
+for _folder in pkgutil.iter_modules(__path__, prefix="plugnas.modules."):
+    if _folder.ispkg and not _folder.name.endswith(".testing"):  # the suite that tests modules
+        for _file in pkgutil.iter_modules(
+            importlib.import_module(_folder.name).__path__, prefix=f"{_folder.name}."
+        ):
+            if not _file.name.rsplit(".", 1)[-1].startswith("_"):
+                importlib.import_module(_file.name)
+load_entry_points()

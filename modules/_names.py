@@ -40,6 +40,11 @@ class Names:
         self._keys[fold(name)] = key
         self._stems.setdefault(stem(name), set()).add(key)
 
+    def clear(self) -> None:
+        """Forget every name."""
+        self._keys.clear()
+        self._stems.clear()
+
     def owner(self, name: str) -> str | None:
         """Return the key that declared the name, in whatever spelling, or None."""
         return self._keys.get(fold(name))

@@ -115,12 +115,29 @@ def register(
             dict(export or {}), batch_dependent, dict(only_with or {}), origin, same,
         )  # fmt: skip
         _check(entry)
-        _ENTRIES[key] = entry
-        for word in (key, *aliases):
-            _NAMES.add(word, key)
+        _add(entry)
         return cls
 
     return decorate
+
+
+def _add(entry: Entry) -> None:
+    _ENTRIES[entry.key] = entry
+    for word in (entry.key, *entry.aliases):
+        _NAMES.add(word, entry.key)
+
+
+def snapshot() -> tuple[Entry, ...]:
+    """Return what is registered now, for ``restore``."""
+    return tuple(_ENTRIES.values())
+
+
+def restore(kept: tuple[Entry, ...]) -> None:
+    """Let exactly the ``kept`` entries be registered."""
+    _ENTRIES.clear()
+    _NAMES.clear()
+    for entry in kept:
+        _add(entry)
 
 
 def get(key: str) -> Entry:

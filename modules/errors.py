@@ -24,6 +24,10 @@ class RefusedError(PlugnasError):
     """A setting that cannot stand at a site; the text is the module's own reason."""
 
 
+class LoadError(PlugnasError):
+    """A file or package with modules from outside that is missing or fails while imported."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` did you mean `x`?`` for the closest of ``known``, or an empty string.
 
