@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,13 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm of (B, C, H, W) over the channels of each pixel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class ConvBN(nn.Sequential):
@@ -144,6 +152,11 @@ def sum_of_products(factors: Iterable[Tensor], others: Iterable[Tensor]) -> Tens
     if total is None:
         raise ValueError("a sum of products needs at least one pair")
     return total
+
+
+def first_alike(values: Iterable[Any], value: Any, effect: Callable[[Any], Any]) -> Any:
+    """The first of some values with the effect of ``value``: what declarations call the same."""
+    return next(other for other in values if effect(other) == effect(value))
 
 
 def one_of(name: str, value: str, allowed: Iterable[str]) -> str:
