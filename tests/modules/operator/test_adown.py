@@ -7,7 +7,15 @@ from plugnas import modules
 from plugnas.modules import RefusedError, Site
 from plugnas.modules.operator.adown import ADown
 from plugnas.modules.operator.scdown import SCDown
-from tests.modules.generic import batch_norm, check_deploy, conv_same, generic, pointwise, rand, same
+from tests.modules.generic import (
+    batch_norm,
+    check_deploy,
+    conv_same,
+    generic,
+    pointwise,
+    rand,
+    same,
+)
 
 
 def _silu(x):
