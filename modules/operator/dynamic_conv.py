@@ -15,7 +15,8 @@ from plugnas.modules._registry import register
 class MixedKernels(nn.Module):
     """E convolution kernels, mixed for each sample by given weights (B, E) into one kernel.
 
-    Run as a single convolution with B x groups groups over the batch folded into the channels.
+    ``taps`` (B, k^2), where given, scales the k^2 places of each sample's kernel. Run as a single
+    convolution with B x groups groups over the batch folded into the channels.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class MixedKernels(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
         self.bias = nn.Parameter(torch.zeros(experts, out_channels)) if bias else None
 
-    def forward(self, x: Tensor, mixture: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mixture: Tensor, taps: Tensor | None = None) -> Tensor:
         experts, shape = mixture.shape[1], self.weight.shape[1:]
         kernels = mixture @ self.weight.reshape(experts, -1)  # (B, Cout Cin / groups k^2)
+        if taps is not None:
+            kernels = (kernels.unflatten(1, (-1, taps.shape[1])) * taps[:, None]).flatten(1)
         if torch.onnx.is_in_onnx_export():
             return self._by_patches(x, kernels.unflatten(1, (-1, *shape)), mixture)
         bias = None if self.bias is None else (mixture @ self.bias).flatten()

@@ -1,0 +1,77 @@
+"""Omni-dimensional dynamic convolution."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from plugnas.modules._parts import BatchNorm2d, conv2d
+from plugnas.modules._registry import register
+from plugnas.modules.operator.dynamic_conv import MixedKernels
+
+
+@register(
+    "od_conv",
+    slot="operator",
+    family="dynamic",
+    name="ODConv: Omni-Dimensional Dynamic Convolution",
+    year=2022,
+    paper="ICLR 2022 (Li, Zhou, Yao)",
+    choices={"experts": (1, 4), "reduction": (4, 16), "kernel_size": (1, 3, 5)},
+    aliases=("ODConv", "ODConv2d", "OmniDimensionalDynamicConv"),
+    origin="github.com/OSVAI/ODConv, Apache-2.0",
+    export={"onnx": "the exporter wants a fixed number of groups, and here it is the batch size"},
+)
+class OmniDimensionalConvolution(nn.Module):
+    """Convolves each sample with its own kernel, gated along all four dimensions of a kernel.
+
+    h = relu(BN(W mean(x))), max(16, Cin // reduction) values; from h, by one linear map each: i =
+    sigmoid (Cin input channels), o = sigmoid (Cout filters), t = sigmoid (k^2 taps; none for k = 1)
+    and a = softmax (E kernels; none for E = 1). y = o conv(i x, t sum_e a_e W_e). (B, Cin, H, W) ->
+    (B, Cout, ceil(H / s), ceil(W / s)).
+
+    ``temperature`` divides every logit and is a plain attribute: the authors lower it from 30 to 1
+    in the first epochs, and a training loop may. The norm of h stands in the authors' code and not
+    in the paper's formula.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        experts: int = 4,
+        reduction: int = 16,
+        kernel_size: int = 3,
+        groups: int = 1,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        hidden = max(16, in_channels // reduction)
+        self.temperature = temperature
+        self.squeeze = nn.Sequential(
+            conv2d(in_channels, hidden), BatchNorm2d(hidden), nn.ReLU(inplace=True)
+        )
+        self.inputs = nn.Linear(hidden, in_channels)
+        self.filters = nn.Linear(hidden, out_channels)
+        self.taps = nn.Linear(hidden, kernel_size**2) if kernel_size > 1 else None
+        self.shares = nn.Linear(hidden, experts) if experts > 1 else None
+        self.kernels = MixedKernels(
+            in_channels, out_channels, kernel_size, stride=stride, experts=experts, groups=groups,
+            bias=False,
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.squeeze(x.mean((2, 3), keepdim=True)).flatten(1)
+        taps = None if self.taps is None else self._logits(self.taps, h).sigmoid()
+        if self.shares is None:
+            mixture = h.new_ones(h.shape[0], 1)
+        else:
+            mixture = self._logits(self.shares, h).softmax(1)
+        gated = x * self._logits(self.inputs, h).sigmoid()[..., None, None]
+        y = self.kernels(gated, mixture, taps)
+        return y * self._logits(self.filters, h).sigmoid()[..., None, None]
+
+    def _logits(self, head: nn.Linear, h: Tensor) -> Tensor:
+        logits: Tensor = head(h)
+        return logits / self.temperature
