@@ -37,12 +37,14 @@ def deformed_taps(
     return rows + tap_rows + offsets[:, :, 0], columns + tap_columns + offsets[:, :, 1]
 
 
-def sample(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Read x bilinearly at pixel coordinates, zeros outside the map.
+def sample(x: Tensor, rows: Tensor, columns: Tensor, *, padding: str = "zeros") -> Tensor:
+    """Read x bilinearly at pixel coordinates; outside the map: ``zeros``, or its ``border``.
 
     x (B, C, H, W), rows and columns (B, K, H', W') -> (B, C, K, H', W').
     """
     height, width = x.shape[-2:]
     grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
-    y = F.grid_sample(x.to(grid.dtype), grid.flatten(1, 2), align_corners=False)
+    y = F.grid_sample(
+        x.to(grid.dtype), grid.flatten(1, 2), padding_mode=padding, align_corners=False
+    )
     return y.to(x.dtype).unflatten(2, (rows.shape[1], -1))

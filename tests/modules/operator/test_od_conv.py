@@ -39,9 +39,7 @@ def _reference(m, x, k, stride, experts, groups, temperature):
 
 @torch.no_grad()
 @pytest.mark.parametrize(("k", "stride", "experts", "groups", "temperature"), CASES)
-def test_equals_one_gated_kernel_per_sample(
-    k, stride, experts, groups, temperature, monkeypatch
-):
+def test_equals_one_gated_kernel_per_sample(k, stride, experts, groups, temperature, monkeypatch):
     m = OmniDimensionalConvolution(
         8, 12, stride=stride, experts=experts, kernel_size=k, groups=groups,
         temperature=temperature,

@@ -28,9 +28,7 @@ def _depthwise(x, weight, bias):
     [((3, 5, 7, 9, 11), 1.0, 6, 1), ((3, 5, 7), 0.5, 3, 2), ((5, 3), 1.0, 6, 2)],
 )
 def test_equals_the_formula_and_fuses(kernels, expansion, hidden, stride):
-    m = PolyKernelInception(
-        4, 6, kernel_sizes=kernels, expansion=expansion, stride=stride
-    )
+    m = PolyKernelInception(4, 6, kernel_sizes=kernels, expansion=expansion, stride=stride)
     m = generic(m)
     x = rand(2, 4, 7, 6)
     u = F.silu(batch_norm(pointwise(x, m.reduce[0].weight), m.reduce[1]))

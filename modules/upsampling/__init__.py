@@ -1,0 +1,1 @@
+"""Upsampling: (B, C, H, W) -> (B, C, sH, sW)."""
