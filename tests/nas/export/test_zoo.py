@@ -18,7 +18,8 @@ from plugnas.nas.export import ExportError, Options, check, delivery
 from plugnas.space import adapters
 from tests.nas.export import subjects
 
-KEYS = [entry.key for entry in modules.entries()]
+# No skeleton has a place for upsampling: test_upsampling.py writes those modules alone.
+KEYS = [entry.key for entry in modules.entries() if entry.slot != "upsampling"]
 
 
 def slot_of(entry: modules.Entry) -> str:
