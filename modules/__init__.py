@@ -8,6 +8,7 @@ announce themselves under the entry point ``plugnas.modules``. ``load`` brings i
 import importlib
 import pkgutil
 
+from plugnas.modules._adopt import can_adopt
 from plugnas.modules._entry import Entry, Setting, Value, token
 from plugnas.modules._fuse import fuse
 from plugnas.modules._load import load, load_entry_points
@@ -15,6 +16,7 @@ from plugnas.modules._recipe import Recipe
 from plugnas.modules._registry import entries, get, register
 from plugnas.modules._slots import SLOTS, Site, Slot
 from plugnas.modules.errors import (
+    AdoptError,
     DeclarationError,
     LoadError,
     PlugnasError,
@@ -25,6 +27,7 @@ from plugnas.modules.errors import (
 
 __all__ = [
     "SLOTS",
+    "AdoptError",
     "DeclarationError",
     "Entry",
     "LoadError",
@@ -36,6 +39,7 @@ __all__ = [
     "Slot",
     "UnknownModuleError",
     "Value",
+    "can_adopt",
     "did_you_mean",
     "entries",
     "fuse",

@@ -28,6 +28,10 @@ class LoadError(PlugnasError):
     """A file or package with modules from outside that is missing or fails while imported."""
 
 
+class AdoptError(PlugnasError):
+    """A module that cannot start from the weights of a convolution and compute what it did."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` did you mean `x`?`` for the closest of ``known``, or an empty string.
 

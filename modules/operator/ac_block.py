@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import bias_of, load, pass_on
 from plugnas.modules._fuse import can_fold, fold
 from plugnas.modules._parts import ConvBN, common_divisor
 from plugnas.modules._registry import register
@@ -57,6 +58,22 @@ class AsymmetricConvolutionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.square(x) + self.tall(x) + self.wide(x)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs in eval mode.
+
+        The thin branches start at 0. In training each norm uses the statistics of the batch, which
+        a norm behind the block takes out again.
+
+        Raises:
+            AdoptError: the square kernel does not hold it.
+        """
+        load(self.square[0], conv, bias=True)
+        pass_on(self.square[1], bias_of(conv))
+        for thin in (self.tall, self.wide):
+            pass_on(thin[1])
+            thin[1].weight.zero_()
 
     @torch.no_grad()
     def fuse(self) -> nn.Module:

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import bias_of, pointwise_matrix
 from plugnas.modules._parts import common_divisor, sum_of_products, window_taps
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 
 
 @register(
@@ -63,6 +65,36 @@ class ACmix(nn.Module):
             self.shift.weight.copy_(one_hot.expand_as(self.shift.weight))
         self.attention_rate = nn.Parameter(torch.tensor(0.5))
         self.convolution_rate = nn.Parameter(torch.tensor(0.5))
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``, 1 x 1: the same outputs.
+
+        The attention starts with rate 0; the convolution path passes the values on.
+
+        Raises:
+            AdoptError: another convolution, or more heads than the path has taps.
+        """
+        matrix = pointwise_matrix(
+            conv, self.v.in_channels, self.v.out_channels, self.stride, bias=True
+        )
+        heads, taps = self.heads, self.mix.out_channels
+        if heads > taps:
+            raise AdoptError(f"{heads} heads do not go through {taps} taps; take fewer heads")
+        # Tap h of the mixing is the value of head h, which output h of a group reads at its centre.
+        self.mix.weight.zero_()
+        self.mix.weight[:heads, 2 * heads :, 0, 0].fill_diagonal_(1.0)
+        by_output = self.shift.weight.unflatten(0, (-1, heads))  # (d, heads, k^2, k, k)
+        by_output[:, :, :heads] = 0.0
+        centre = self.shift.kernel_size[0] // 2
+        for h in range(heads):
+            by_output[:, h, h, centre, centre] = 1.0
+        order = torch.arange(len(matrix)).unflatten(0, (-1, heads)).T.flatten()
+        self.v.weight.copy_(matrix[order][:, :, None, None])
+        if self.v.bias is not None:
+            self.v.bias.copy_(bias_of(conv)[order])
+        self.attention_rate.zero_()
+        self.convolution_rate.fill_(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (layer(x).unflatten(1, (self.heads, -1)) for layer in (self.q, self.k, self.v))

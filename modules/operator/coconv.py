@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import load_levels
 from plugnas.modules._parts import conv2d
 from plugnas.modules._registry import register
 
@@ -49,6 +50,15 @@ class CoConv(nn.Module):
             for dilation, width in enumerate(widths, start=1)
             if width
         )
+
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: a level does not hold its filters. With dilation 2 its taps stand elsewhere,
+                so that it is mostly 1 x 1 convolutions that fit.
+        """
+        load_levels(self.levels, conv)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([level(x) for level in self.levels], dim=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,6 +50,21 @@ class CondConv(nn.Module):
             in_channels, out_channels, kernel_size, stride=stride, experts=experts, groups=groups,
             bias=bias,
         )  # fmt: skip
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs, whatever the input.
+
+        The routing starts at 1 / 2 for every expert, and the experts around the kernel of ``conv``,
+        with differences that cancel.
+
+        Raises:
+            AdoptError: the experts' kernels do not hold it.
+        """
+        experts = self.routing.out_features
+        self.kernels.adopt(conv, share=2 / experts, spread=True)
+        self.routing.weight.zero_()
+        self.routing.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         means = F.dropout(x.mean((2, 3)), self.dropout, training=self.training)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import load
 from plugnas.modules._parts import channel_shuffle, common_divisor, conv2d
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 
 
 @register(
@@ -34,6 +36,14 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
+
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: the kernel does not hold its taps, or another law of ``check_plain``.
+        """
+        load(self.conv, conv)
 
     def fuse(self) -> nn.Module:
         """Return the convolution without its wrapper."""
@@ -76,6 +86,19 @@ class PointwiseConvolution(nn.Module):
             x = F.avg_pool2d(x, self.pool_size, ceil_mode=True)
         return self.conv(x)
 
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: it is not 1 x 1, or a mean over s x s comes first.
+        """
+        if self.pool_size > 1:
+            raise AdoptError(
+                "with pool=True the module reads a mean, and a convolution reads one pixel; take "
+                "pool=False"
+            )
+        load(self.conv, conv)
+
     def fuse(self) -> nn.Module:
         """Return the convolution without its wrapper, where no pooling comes first."""
         return self.conv if self.pool_size == 1 else self
@@ -117,6 +140,18 @@ class GroupedConvolution(nn.Module):
         y = self.conv(x)
         return channel_shuffle(y, self.conv.groups) if self.shuffle else y
 
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: the groups or the kernel do not hold it, or the outputs are shuffled.
+        """
+        if self.shuffle and self.conv.groups > 1:
+            raise AdoptError(
+                "with shuffle=True the outputs stand in another order; take shuffle=False"
+            )
+        load(self.conv, conv)
+
     def fuse(self) -> nn.Module:
         """Return the convolution without its wrapper, where no shuffle follows."""
         return self if self.shuffle else self.conv
@@ -156,6 +191,14 @@ class DilatedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
+
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: its taps are not among the dilated ones.
+        """
+        load(self.conv, conv)
 
     def fuse(self) -> nn.Module:
         """Return the convolution without its wrapper."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import bias_of, pointwise_matrix
 from plugnas.modules._parts import common_divisor
 from plugnas.modules._registry import register
 from plugnas.modules.operator._sampling import deformed_taps, sample
@@ -65,6 +66,30 @@ class DCNv3(nn.Module):
         for layer in (self.offset, self.mask, self.center):
             for parameter in () if layer is None else layer.parameters():
                 nn.init.zeros_(parameter)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``, 1 x 1: the same outputs.
+
+        Every point starts at the pixel itself, so that its weights do not matter yet.
+
+        Raises:
+            AdoptError: another convolution.
+        """
+        widths = (self.value.in_channels, self.project.out_channels, self.stride)
+        matrix = pointwise_matrix(conv, *widths, bias=True)
+        self.project.weight.copy_(matrix[:, :, None, None])
+        self.value.weight.copy_(torch.eye(self.value.in_channels)[:, :, None, None])
+        line = torch.arange(self.kernel_size) - self.kernel_size // 2
+        places = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1).flatten()
+        self.offset.weight.zero_()
+        for layer, bias in (
+            (self.project, bias_of(conv)),
+            (self.value, torch.zeros(self.value.out_channels)),
+            (self.offset, (-self.dilation * places).repeat(self.groups)),
+        ):
+            if layer.bias is not None:
+                layer.bias.copy_(bias)
 
     def forward(self, x: Tensor) -> Tensor:
         value = self.value(x)

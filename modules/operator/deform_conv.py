@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import DenseKernel, check_plain
 from plugnas.modules._parts import common_divisor
 from plugnas.modules._registry import register
 from plugnas.modules.operator._sampling import deformed_taps, sample
@@ -58,6 +59,23 @@ class DeformableConvolution(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         self.offset = _zero_conv(in_channels, 2 * taps, stride)
         self.mask = _zero_conv(in_channels, taps, stride) if modulation else None
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs, nothing moved yet.
+
+        Offsets start at 0, and modulations at 1 / 2 with twice the weights.
+
+        Raises:
+            AdoptError: the kernel and its dilation do not hold it.
+        """
+        check_plain(conv, self.weight.shape[1], self.weight.shape[0], self.stride)
+        size = tuple(self.weight.shape[2:])
+        kernel = DenseKernel.of(conv).placed(size, (self.dilation, self.dilation))
+        self.weight.copy_(kernel if self.mask is None else 2 * kernel)
+        for layer in (self.offset, self.mask):
+            for parameter in () if layer is None else layer.parameters():
+                parameter.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         taps = (self.groups, self.kernel_size**2)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import DenseKernel, check_plain
 from plugnas.modules._parts import BatchNorm2d, conv2d, one_of
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 
 _FORMS = ("bn_relu", "bn_leaky", "plain")
 
@@ -61,6 +64,40 @@ class DepthwiseSeparable(nn.Module):
             layers += [BatchNorm2d(hidden), activation]
         self.depthwise = nn.Sequential(*layers)
         self.pointwise = conv2d(hidden, out_channels)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``, 1 x 1 or depthwise: the same outputs.
+
+        Raises:
+            AdoptError: another convolution, more filters per channel than ``expansion``, or an
+                activation between the two layers.
+        """
+        if len(self.depthwise) > 1:
+            raise AdoptError("an activation stands between the two layers; take form='plain'")
+        spatial, point = self.depthwise[0], self.pointwise
+        if not isinstance(spatial, nn.Conv2d):
+            raise TypeError(f"expected a convolution, but got {type(spatial).__name__}")
+        channels, expansion = spatial.in_channels, spatial.out_channels // spatial.in_channels
+        check_plain(conv, channels, point.out_channels, spatial.stride[0])
+        kernel = DenseKernel.of(conv)
+        filters, mixing = kernel.weight.new_ones(channels, 1, 1, 1), kernel.weight[:, :, 0, 0]
+        if not kernel.is_pointwise:
+            if conv.groups != channels or conv.out_channels > channels * expansion:
+                raise AdoptError(
+                    f"the module has {expansion} spatial filters per channel, which hold a 1x1 "
+                    "convolution, or a depthwise one with as many; keep this convolution"
+                )
+            filters, mixing = conv.weight, torch.eye(conv.out_channels)
+        placed = DenseKernel.depthwise(filters, conv.dilation).placed(
+            spatial.kernel_size, spatial.dilation
+        )
+        # Spatial filters that are left over stay as they are, and are not read yet.
+        read = slice(0, len(filters) // channels)
+        spatial.weight.unflatten(0, (channels, -1))[:, read] = placed.unflatten(0, (channels, -1))
+        point.weight.zero_()
+        columns = point.weight[:, :, 0, 0].unflatten(1, (channels, -1))[:, :, read]
+        columns.copy_(mixing.unflatten(1, (channels, -1)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pointwise(self.depthwise(x))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import DenseKernel, check_plain
 from plugnas.modules._parts import common_divisor, conv2d
 from plugnas.modules._registry import register
 
@@ -71,6 +72,21 @@ class DOConv(nn.Module):
         return F.conv2d(
             x, self.kernel(), None, self.stride, self.kernel_size // 2, groups=self.groups
         )
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: the kernel or the groups do not hold it.
+        """
+        check_plain(conv, self.in_channels, self.out_channels, self.stride)
+        size = (self.kernel_size, self.kernel_size)
+        kernel = DenseKernel.of(conv).grouped(size, (1, 1), self.groups)
+        self.weight.zero_()  # a further copy of the identity starts at 0
+        self.weight[..., : self.kernel_size**2] = kernel.flatten(2)
+        if self.depthwise is not None:
+            self.depthwise.zero_()
 
     @torch.no_grad()
     def fuse(self) -> nn.Module:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import DenseKernel, bias_of, check_plain
 from plugnas.modules._parts import common_divisor, hidden_width
 from plugnas.modules._registry import register
 
@@ -31,13 +32,30 @@ class MixedKernels(nn.Module):
         bias: bool,
     ) -> None:
         super().__init__()
-        self.stride = stride
+        self.in_channels, self.out_channels, self.stride = in_channels, out_channels, stride
         self.groups = groups = common_divisor(groups, in_channels, out_channels)
         shape = (out_channels, in_channels // groups, kernel_size, kernel_size)
         self.weight = nn.Parameter(torch.empty(experts * out_channels, *shape[1:]))
         bound = 1 / math.sqrt(math.prod(shape[1:]))  # each expert starts as torch's convolution
         nn.init.uniform_(self.weight, -bound, bound)
         self.bias = nn.Parameter(torch.zeros(experts, out_channels)) if bias else None
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d, *, share: float, spread: bool) -> None:
+        """Give every kernel ``share`` of conv's; ``spread`` keeps their differences on top of it.
+
+        Raises:
+            AdoptError: the kernels do not hold it.
+        """
+        has_bias = self.bias is not None
+        check_plain(conv, self.in_channels, self.out_channels, self.stride, bias=has_bias)
+        size, experts = self.weight.shape[2:], self.weight.shape[0] // self.out_channels
+        kernel = DenseKernel.of(conv).grouped(tuple(size), (1, 1), self.groups)
+        own = self.weight.unflatten(0, (experts, -1))
+        around = own - own.mean(0) if spread else torch.zeros_like(own)
+        own.copy_(around + share * kernel.to(own))
+        if self.bias is not None:
+            self.bias.copy_(share * bias_of(conv))
 
     def forward(self, x: Tensor, mixture: Tensor, taps: Tensor | None = None) -> Tensor:
         experts, shape = mixture.shape[1], self.weight.shape[1:]
@@ -112,6 +130,16 @@ class DynamicConvolution(nn.Module):
             in_channels, out_channels, kernel_size, stride=stride, experts=experts, groups=groups,
             bias=bias,
         )  # fmt: skip
+
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs, whatever the attention.
+
+        Every kernel starts as conv's, and the attention, which sums to 1, as it is.
+
+        Raises:
+            AdoptError: the kernels do not hold it.
+        """
+        self.kernels.adopt(conv, share=1.0, spread=False)
 
     def forward(self, x: Tensor) -> Tensor:
         logits = self.excite(F.relu(self.squeeze(x.mean((2, 3)))))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import DenseKernel, check_plain
 from plugnas.modules._parts import ConvBN, GroupNorm, common_divisor, conv2d, one_of
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 from plugnas.modules.operator._sampling import centres, coordinates, sample
 
 _AXES = ("horizontal", "vertical", "both")
@@ -26,10 +28,26 @@ class _Snake(nn.Module):
         horizontal: bool,
     ) -> None:
         super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.stride, self.reach = stride, kernel_size // 2
         self.extend_scope, self.horizontal = extend_scope, horizontal
         self.offset = ConvBN(in_channels, 2 * self.reach, 3, stride=stride)
         self.conv = conv2d(in_channels * kernel_size, out_channels)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start straight, from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: its kernel does not lie along the line.
+        """
+        check_plain(conv, self.in_channels, self.out_channels, self.stride)
+        taps = 2 * self.reach + 1
+        line = (1, taps) if self.horizontal else (taps, 1)
+        kernel = DenseKernel.of(conv).placed(line).flatten(1)
+        self.conv.weight.copy_(kernel[:, :, None, None])
+        self.offset[1].weight.zero_()
+        self.offset[1].bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         steps = coordinates(self.offset(x)).tanh()  # (B, K - 1, H', W'), outwards on either side
@@ -104,6 +122,20 @@ class DynamicSnake(nn.Module):
             for branch in (straight, *snakes)
         )
         self.project = conv2d(3 * out_channels, out_channels, 3)
+
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``, 1 x 1 or along the axis: the same outputs.
+
+        Raises:
+            AdoptError: another kernel, or ``both`` axes, which meet behind norms.
+        """
+        snake = self.branches[0]
+        if not isinstance(snake, _Snake):
+            raise AdoptError(
+                "with axis=both, norms and rectifiers follow the branches; take horizontal for a "
+                "1xk convolution and vertical for a kx1 one"
+            )
+        snake.adopt(conv)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.project(torch.cat([branch(x) for branch in self.branches], dim=1))

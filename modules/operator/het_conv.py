@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import DenseKernel, check_plain, load
 from plugnas.modules._parts import channel_shuffle, common_divisor, conv2d
 from plugnas.modules._registry import register
 
@@ -60,6 +61,29 @@ class HetConvolution(nn.Module):
         by_residue = channel_shuffle(x, x.shape[1] // self.parts)
         y = channel_shuffle(self.square(by_residue), self.parts)
         return y + F.conv2d(x, self.pointwise.weight * self.mask, stride=self.pointwise.stride)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: with P > 1, filter f of ``conv`` has a wide kernel on a channel c with
+                (c - f) mod P > 0: 1 x 1 and depthwise convolutions fit.
+        """
+        if self.pointwise is None:
+            load(self.square, conv)
+            return
+        point = self.pointwise
+        check_plain(conv, point.in_channels, point.out_channels, point.stride[0])
+        kernel, parts = (
+            DenseKernel.of(conv),
+            [slice(r, None, self.parts) for r in range(self.parts)],
+        )
+        apart = torch.arange(point.in_channels) - torch.arange(point.out_channels)[:, None]
+        pointwise = kernel.where(apart % self.parts != 0).placed((1, 1))
+        square = [kernel.part(part, part).placed(self.square.kernel_size) for part in parts]
+        self.square.weight.copy_(torch.cat(square))
+        point.weight.copy_(pointwise)
 
     @torch.no_grad()
     def fuse(self) -> nn.Module:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import pointwise_matrix
 from plugnas.modules._parts import (
     ConvBN,
     common_divisor,
@@ -14,6 +16,7 @@ from plugnas.modules._parts import (
     window_taps,
 )
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 
 
 @register(
@@ -58,6 +61,27 @@ class Involution(nn.Module):
         self.span = nn.Conv2d(hidden, self.groups * kernel_size**2, 1)
         same = in_channels == out_channels
         self.project = nn.Identity() if same else conv2d(in_channels, out_channels)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``, 1 x 1 between other widths: the same outputs.
+
+        Every kernel starts as the one that reads its own pixel.
+
+        Raises:
+            AdoptError: another convolution, or Cout = Cin, where nothing mixes the channels.
+        """
+        if not isinstance(self.project, nn.Conv2d):
+            raise AdoptError(
+                "nothing mixes the channels where their number stays; only with another number of "
+                "output channels can a 1x1 convolution be held"
+            )
+        widths = (self.project.in_channels, self.project.out_channels)
+        self.project.weight.copy_(pointwise_matrix(conv, *widths, self.stride)[:, :, None, None])
+        self.span.weight.zero_()
+        if self.span.bias is not None:
+            self.span.bias.zero_()
+            self.span.bias.unflatten(0, (self.groups, -1))[:, self.kernel_size**2 // 2] = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = x if self.stride == 1 else F.avg_pool2d(x, self.stride, ceil_mode=True)

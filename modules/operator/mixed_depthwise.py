@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import DenseKernel, centre_tap, check_plain, pointwise_matrix
 from plugnas.modules._parts import conv2d, one_of
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 
 _PARTITIONS = ("equal", "exponential")
 
@@ -65,6 +67,7 @@ class MixedDepthwise(nn.Module):
         super().__init__()
         kernels = kernel_sizes[:in_channels]
         one_of("partition", partition, _PARTITIONS)
+        self.in_channels, self.out_channels, self.stride = in_channels, out_channels, stride
         self.sizes = _partition(in_channels, len(kernels), partition)
         self.branches = nn.ModuleList(
             conv2d(c, c, k, stride=stride, dilation=dilation, groups=c)
@@ -72,6 +75,35 @@ class MixedDepthwise(nn.Module):
         )
         same = in_channels == out_channels
         self.project = nn.Identity() if same else conv2d(in_channels, out_channels)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: it is no depthwise convolution whose kernel fits into the smallest one, nor,
+                where Cout differs from Cin, a 1 x 1 convolution.
+        """
+        branches = [branch for branch in self.branches if isinstance(branch, nn.Conv2d)]
+        widths = (self.in_channels, self.out_channels, self.stride)
+        if isinstance(self.project, nn.Conv2d):
+            matrix = pointwise_matrix(conv, *widths)
+            for branch in branches:
+                centre_tap(branch, torch.ones(branch.out_channels, 1))
+            self.project.weight.copy_(matrix[:, :, None, None])
+            return
+        check_plain(conv, *widths)
+        if conv.groups != self.in_channels:
+            raise AdoptError(
+                "the module filters each channel on its own, but the convolution has "
+                f"{conv.groups} groups for its {self.in_channels} channels; keep this convolution"
+            )
+        weights = [
+            DenseKernel.depthwise(part, conv.dilation).placed(branch.kernel_size, branch.dilation)
+            for part, branch in zip(conv.weight.split(self.sizes), branches, strict=True)
+        ]
+        for branch, weight in zip(branches, weights, strict=True):
+            branch.weight.copy_(weight)
 
     def forward(self, x: Tensor) -> Tensor:
         parts = x.split(self.sizes, dim=1)

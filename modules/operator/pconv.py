@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import centre_tap, load
 from plugnas.modules._parts import conv2d, hidden_width
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 
 
 @register(
@@ -45,6 +47,22 @@ class PartialConvolution(nn.Module):
         self.conv = conv2d(self.width, self.width, kernel_size, stride=stride)
         same = in_channels == out_channels
         self.project = nn.Identity() if same else conv2d(in_channels, out_channels)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``, 1 x 1 between other widths: the same outputs.
+
+        Raises:
+            AdoptError: another convolution, a stride, or Cout = Cin, where nothing mixes the
+                channels that are let through.
+        """
+        if not isinstance(self.project, nn.Conv2d) or self.stride > 1:
+            raise AdoptError(
+                "most channels go through untouched, or averaged with a stride; only at stride 1 "
+                "and with another number of output channels can a 1x1 convolution be held"
+            )
+        load(self.project, conv)
+        centre_tap(self.conv, torch.eye(self.width))
 
     def forward(self, x: Tensor) -> Tensor:
         first, rest = x.split([self.width, x.shape[1] - self.width], dim=1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import DenseKernel, check_plain
 from plugnas.modules._parts import conv2d
 from plugnas.modules._registry import register
 from plugnas.modules.errors import RefusedError
@@ -46,7 +47,8 @@ class PolyScaleConvolution(nn.Module):
         super().__init__()
         if parts < 2 or parts % 2:
             raise RefusedError(f"`parts` must be even and positive, but got {parts}; take 2 or 4")
-        self.parts, self.out_channels = parts, out_channels
+        self.parts, self.stride = parts, stride
+        self.in_channels, self.out_channels = in_channels, out_channels
         width_in = parts * math.ceil(in_channels / parts)
         width_out = parts * math.ceil(out_channels / parts)
 
@@ -61,6 +63,38 @@ class PolyScaleConvolution(nn.Module):
         bound = 1 / math.sqrt(in_channels * kernel_size**2)  # the three start as one convolution
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: a block of some dilation does not hold its filters: mostly 1 x 1 and, with
+                dilation 1, depthwise convolutions fit.
+        """
+        check_plain(conv, self.in_channels, self.out_channels, self.stride)
+        kernel = DenseKernel.of(conv).padded(self.same.out_channels, self.same.in_channels)
+        plans = [(self.same, [0]), (self.opposite, [self.parts // 2])]
+        if self.others is not None:
+            plans.append((self.others, [i for i in range(1, self.parts) if 2 * i != self.parts]))
+        weights = [self._blocks(kernel, layer, turns) for layer, turns in plans]
+        for (layer, _), weight in zip(plans, weights, strict=True):
+            layer.weight.copy_(weight)
+
+    def _blocks(self, kernel: DenseKernel, layer: nn.Conv2d, turns: list[int]) -> Tensor:
+        """Weights of a grouped convolution, output part o reading the parts o + turn."""
+        n, m = layer.out_channels // self.parts, self.same.in_channels // self.parts
+
+        def block(o: int, i: int) -> Tensor:
+            part = kernel.part(slice(o * n, o * n + n), slice(i * m, i * m + m))
+            return part.placed(layer.kernel_size, layer.dilation)
+
+        return torch.cat(
+            [
+                torch.cat([block(o, (o + turn) % self.parts) for turn in turns], dim=1)
+                for o in range(self.parts)
+            ]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.pad(x, (0, 0, 0, 0, 0, -x.shape[1] % self.parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import load_levels
 from plugnas.modules._parts import common_divisor, conv2d
 from plugnas.modules._registry import register
 
@@ -61,6 +62,14 @@ class PyramidalConvolution(nn.Module):
             )
             for width, kernel, groups in zip(widths, _KERNELS, _GROUPS, strict=False)
         )  # fmt: skip
+
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Raises:
+            AdoptError: a level does not hold its filters: in groups they do not see all channels.
+        """
+        load_levels(self.levels, conv)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([level(x) for level in self.levels], dim=1)

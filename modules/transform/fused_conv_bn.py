@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import bias_of, load, pass_on
 from plugnas.modules._fuse import can_fold, fold
 from plugnas.modules._parts import BatchNorm2d, conv2d
 from plugnas.modules._registry import register
@@ -44,6 +45,17 @@ class FusedConvBN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(x))
+
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs in eval mode.
+
+        In training the norm uses the statistics of the batch.
+
+        Raises:
+            AdoptError: the kernel, its dilation or the groups do not hold it.
+        """
+        load(self.conv, conv, bias=True)
+        pass_on(self.norm, bias_of(conv))
 
     def fuse(self) -> nn.Module:
         """Return the folded convolution; the pair itself where hooks forbid folding."""

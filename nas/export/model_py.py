@@ -56,7 +56,7 @@ def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
     if not isinstance(subject.network, Network):
         raise ExportError("model.py can be written of a network that a space built only")
     collector = Collector(
-        without=frozenset() if deploy else frozenset({"fuse"}),
+        without=frozenset({"adopt"} if deploy else {"adopt", "fuse"}),
         headings=_headings(subject),
         taken={"Network", "load", "main", "CLASSES", "INPUT_SHAPE", "MEAN", "STD"},
     )
