@@ -1,0 +1,97 @@
+"""Window attention of Swin, plain and shifted."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from plugnas.modules._parts import common_divisor, pad_to_multiple
+from plugnas.modules._registry import register
+
+_Pair = tuple[int, int]
+
+
+@register(
+    "window_attention",
+    slot="attention",
+    family="self_attention",
+    name="Swin window attention",
+    year=2021,
+    paper="arXiv:2103.14030",
+    choices={"window": (4, 7, 8), "shifted": (False, True)},
+)
+class WindowAttention(nn.Module):
+    """Attends among the pixels of each w x w window, with a bias per head and offset.
+
+    Per head: softmax(q k^T / sqrt(d) + b[dy, dx]) v within a window, b a table of (2 w - 1)^2
+    numbers per head; then a 1x1 conv. q, k, v and the output have biases. ``shifted``: the grid of
+    windows is moved by w // 2 both ways, and what the border cuts apart stays apart. There are
+    C // d heads, d = ``head_channels``, or the next smaller number that divides C.
+    (B, C, H, W) -> the same; norm, MLP and shortcut belong to Swin's block, not to it.
+
+    Departs from the authors' code and timm's: where sides are no multiples of w, padded pixels are
+    masked (there they take part as the biases of k and v); a window is never larger than the map,
+    along each axis by itself.
+    """
+
+    def __init__(
+        self, channels: int, *, window: int = 7, shifted: bool = False, head_channels: int = 32
+    ) -> None:
+        super().__init__()
+        self.window, self.shifted = window, shifted
+        self.heads = common_divisor(max(1, channels // head_channels), channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.table = nn.Parameter(torch.empty(self.heads, 2 * window - 1, 2 * window - 1))
+        nn.init.trunc_normal_(self.table, std=0.02)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        cell = min(self.window, height), min(self.window, width)
+        # An axis with a single window needs no shift: nothing would meet that has not met.
+        rows, columns = (
+            c // 2 if self.shifted and c < n else 0
+            for c, n in zip(cell, (height, width), strict=True)
+        )
+        parts = _partition(self.qkv(x), cell, (rows, columns))  # (B, 3 C, m, h, n, w)
+        grid = parts.shape[2], parts.shape[4]
+        tokens = parts.unflatten(1, (3, self.heads, -1)).permute(1, 0, 4, 6, 2, 5, 7, 3)
+        q, k, v = tokens.flatten(5, 6).flatten(2, 4).unbind(0)  # each (B, m n heads, h w, d)
+        bias = self._bias(cell).expand(grid[0] * grid[1], -1, -1, -1)
+        if rows or columns or height % cell[0] or width % cell[1]:
+            apart = self._apart((height, width), cell, (rows, columns), x.device)
+            bias = bias.masked_fill(apart.unsqueeze(1), float("-inf"))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.flatten(0, 1).to(q.dtype))
+        y = y.unflatten(2, cell).unflatten(1, (*grid, self.heads)).permute(0, 3, 6, 1, 4, 2, 5)
+        y = y.flatten(5, 6).flatten(3, 4).flatten(1, 2)
+        if rows or columns:
+            y = y.roll((rows, columns), (2, 3))
+        return self.out(y[:, :, :height, :width])
+
+    def _bias(self, cell: _Pair) -> Tensor:
+        """b of every pair of pixels of a window: (heads, h w, h w)."""
+        rows, columns = (torch.arange(n, device=self.table.device) for n in cell)
+        rows = rows[:, None] - rows + self.window - 1  # (h, h)
+        columns = columns[:, None] - columns + self.window - 1
+        pairs = self.table[:, rows[:, None, :, None], columns[None, :, None, :]]  # (., h, w, h, w)
+        return pairs.flatten(3, 4).flatten(1, 2)
+
+    @staticmethod
+    def _apart(size: _Pair, cell: _Pair, shift: _Pair, device: torch.device) -> Tensor:
+        """Whether two places of a window must not meet: (windows, h w, h w)."""
+        rows, columns = (
+            torch.arange(n, device=device) < s for n, s in zip(size, shift, strict=True)
+        )
+        region = 1 + rows[:, None].long() + 2 * columns.long()  # what is padded becomes 0
+        region = _partition(region[None, None], cell, shift).permute(0, 2, 4, 1, 3, 5)
+        region = region.flatten(3).flatten(0, 2)
+        return region[:, :, None] != region[:, None, :]
+
+
+def _partition(x: Tensor, cell: _Pair, shift: _Pair) -> Tensor:
+    """Windows of a padded map, moved up and left first: (B, C, H, W) -> (B, C, m, h, n, w)."""
+    x = pad_to_multiple(x, cell)
+    if any(shift):
+        x = x.roll((-shift[0], -shift[1]), (2, 3))
+    return x.unflatten(3, (-1, cell[1])).unflatten(2, (-1, cell[0]))
