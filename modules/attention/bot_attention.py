@@ -7,9 +7,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, one_of
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 
+_HEADS = (2, 4, 8)
 _POSITIONS = ("relative", "absolute")
+
+
+def _same(site: Site, setting: Setting) -> dict[str, int]:
+    """The smallest limit that gives as many heads at this width."""
+    heads = common_divisor(setting["heads"], site.channels)
+    return {"heads": next(n for n in _HEADS if common_divisor(n, site.channels) == heads)}
 
 
 @register(
@@ -19,7 +27,10 @@ _POSITIONS = ("relative", "absolute")
     name="Bottleneck transformer attention",
     year=2021,
     paper="arXiv:2101.11605",
-    choices={"heads": (2, 4, 8), "position": _POSITIONS},
+    choices={"heads": _HEADS, "position": _POSITIONS},
+    same=_same,
+    aliases=("BoTNet", "BottleneckAttn", "BottleneckTransformer"),
+    origin="gist.github.com/aravindsrinivas/56359b79f0ce4449bcb04ab4b56a57a2, NOASSERTION",
 )
 class BottleneckAttention(nn.Module):
     """Attends from every pixel to all pixels, with positions along both axes.

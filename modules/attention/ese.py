@@ -19,6 +19,8 @@ _GATES = ("hard_sigmoid", "sigmoid")
     year=2019,
     paper="arXiv:1911.06667",
     choices={"gate": _GATES},
+    aliases=("EffectiveSE", "EffectiveSqueezeExcite"),
+    origin="github.com/youngwanLEE/vovnet-detectron2, CC-BY-NC-4.0",
 )
 class EffectiveSqueezeExcitation(nn.Module):
     """Gates each channel by one linear map of all channel means, with no bottleneck.

@@ -9,10 +9,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import BatchNorm2d, ConvBN, conv2d, hidden_width, one_of, resize_like
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 from plugnas.modules.errors import RefusedError
 
 _FORMS = ("theta_minus", "theta", "theta_plus")
+
+
+def _same(site: Site, setting: Setting) -> dict[str, int]:
+    """Means over an extent that holds the whole map are its mean."""
+    whole = setting["form"] == "theta_minus" and max(site.height, site.width) <= setting["extent"]
+    return {"extent": 0} if whole else {}
 
 
 class _WholeMap(nn.Module):
@@ -40,6 +47,9 @@ class _WholeMap(nn.Module):
     year=2018,
     paper="arXiv:1810.12348",
     choices={"form": _FORMS, "extent": (0, 2, 4, 8)},
+    same=_same,
+    aliases=("GENet",),
+    origin="github.com/hujie-frank/GENet, NOASSERTION",
 )
 class GatherExcite(nn.Module):
     """Gates each value by what is gathered in its channel from a neighbourhood around it.

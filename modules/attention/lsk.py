@@ -20,6 +20,8 @@ _KERNELS = {11: ((3, 1), (5, 2)), 23: ((5, 1), (7, 3)), 39: ((7, 1), (9, 4))}
     year=2023,
     paper="arXiv:2303.09030",
     choices={"receptive_field": tuple(_KERNELS)},
+    aliases=("LSKNet",),
+    origin="github.com/zcablii/LSKNet, CC-BY-NC-4.0",
 )
 class LargeSelectiveKernel(nn.Module):
     """Gates x by a mixture, chosen at each pixel, of a large and a larger depthwise context.

@@ -7,7 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import ConvBN, GroupNorm, conv2d, hidden_width, resize_like
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+_CHOICES = {"depth": (1, 2, 4), "patch": (2, 4)}
+
+
+def _same(site: Site, setting: Setting) -> dict[str, int]:
+    """One pixel is resized to one patch of equal values, however large."""
+    return {"patch": 2} if max(site.height, site.width) == 1 else {}
 
 
 class _Transformer(nn.Module):
@@ -76,7 +84,9 @@ class _SeparableTransformer(nn.Module):
     name="MobileViT block",
     year=2021,
     paper="arXiv:2110.02178",
-    choices={"depth": (1, 2, 4), "patch": (2, 4)},
+    choices=_CHOICES,
+    same=_same,
+    origin="github.com/apple/ml-cvnets, AML",
 )
 class MobileViT(nn.Module):
     """Convolves, lets pixels of equal place in p x p patches attend to each other, and merges.
@@ -121,7 +131,10 @@ class MobileViT(nn.Module):
     name="MobileViTv2 block",
     year=2022,
     paper="arXiv:2206.02680",
-    choices={"depth": (1, 2, 4), "patch": (2, 4)},
+    choices=_CHOICES,
+    same=_same,
+    aliases=("MobileViT2",),
+    origin="github.com/apple/ml-cvnets, AML",
 )
 class MobileViTv2(nn.Module):
     """Convolves depthwise, and lets patches exchange by attention that is linear in their number.

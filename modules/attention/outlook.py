@@ -7,7 +7,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, conv2d
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+
+def _same(site: Site, setting: Setting) -> dict[str, int]:
+    """On one pixel every stride gives one place."""
+    return {"stride": 1} if max(site.height, site.width) == 1 else {}
 
 
 @register(
@@ -18,6 +24,9 @@ from plugnas.modules._registry import register
     year=2021,
     paper="arXiv:2106.13112",
     choices={"stride": (1, 2)},
+    same=_same,
+    aliases=("VOLO", "Outlooker"),
+    origin="github.com/sail-sg/volo, Apache-2.0",
 )
 class OutlookAttention(nn.Module):
     """Mixes each k x k window by weights that a linear map makes from the pixel in its middle.

@@ -19,6 +19,12 @@ _FORMS = ("parallel", "sequential")
     year=2021,
     paper="arXiv:2107.00782",
     choices={"form": _FORMS},
+    aliases=(
+        "PolarizedSelfAttention",
+        "ParallelPolarizedSelfAttention",
+        "SequentialPolarizedSelfAttention",
+    ),
+    origin="github.com/DeLightCMU/PSA, NOASSERTION",
 )
 class PolarizedSelfAttention(nn.Module):
     """Gates channels by an attended pixel, and pixels by an attended channel.

@@ -5,7 +5,16 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+_SIZES = (3, 5, 7, 9)
+
+
+def _same(site: Site, setting: Setting) -> dict[str, int]:
+    """The smallest kernel that sees as much: beyond the whole map there is no more."""
+    whole = 2 * max(site.height, site.width) - 1
+    return {"kernel_size": next(k for k in _SIZES if k >= min(setting["kernel_size"], whole))}
 
 
 @register(
@@ -15,7 +24,10 @@ from plugnas.modules._registry import register
     name="PoolFormer's pooling",
     year=2021,
     paper="arXiv:2111.11418",
-    choices={"kernel_size": (3, 5, 7, 9)},
+    choices={"kernel_size": _SIZES},
+    same=_same,
+    aliases=("PoolFormer",),
+    origin="github.com/sail-sg/poolformer, Apache-2.0",
 )
 class PoolMixer(nn.Module):
     """Mixes pixels by nothing but a local mean, from which each pixel is subtracted.

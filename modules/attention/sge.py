@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from plugnas.modules._parts import common_divisor
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+_GROUPS = (8, 16, 32, 64)
+
+
+def _same(site: Site, setting: Setting) -> dict[str, int]:
+    """The smallest limit that gives as many groups at this width."""
+    groups = common_divisor(setting["groups"], site.channels)
+    return {"groups": next(g for g in _GROUPS if common_divisor(g, site.channels) == groups)}
 
 
 @register(
@@ -16,7 +25,10 @@ from plugnas.modules._registry import register
     name="Spatial group-wise enhancement",
     year=2019,
     paper="arXiv:1905.09646",
-    choices={"groups": (8, 16, 32, 64)},
+    choices={"groups": _GROUPS},
+    same=_same,
+    aliases=("SpatialGroupEnhance",),
+    origin="github.com/implus/PytorchInsight, NOASSERTION",
 )
 class SpatialGroupEnhancement(nn.Module):
     """Gates, in each group of channels, the pixels by their likeness to the group's mean vector.

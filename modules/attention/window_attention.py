@@ -7,9 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, pad_to_multiple
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 
 _Pair = tuple[int, int]
+
+
+def _same(site: Site, setting: Setting) -> dict[str, bool]:
+    """A single window is not shifted."""
+    return {"shifted": False} if max(site.height, site.width) <= setting["window"] else {}
 
 
 @register(
@@ -20,6 +26,9 @@ _Pair = tuple[int, int]
     year=2021,
     paper="arXiv:2103.14030",
     choices={"window": (4, 7, 8), "shifted": (False, True)},
+    same=_same,
+    aliases=("Swin", "SwinTransformer", "ShiftedWindowAttention"),
+    origin="github.com/microsoft/Swin-Transformer, MIT",
 )
 class WindowAttention(nn.Module):
     """Attends among the pixels of each w x w window, with a bias per head and offset.
