@@ -1,0 +1,76 @@
+"""Convolutional gated linear unit of TransNeXt, and the gated CNN block of MambaOut."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from plugnas.modules._parts import LayerNorm2d, conv2d, drop_path, one_of
+from plugnas.modules._registry import register
+
+_FORMS = ("conv_glu", "gated_cnn")
+
+
+@register(
+    "conv_glu",
+    slot="operator",
+    family="gated",
+    name="Convolutional GLU (TransNeXt) and gated CNN block (MambaOut)",
+    year=2023,
+    paper="arXiv:2311.17132, arXiv:2405.07992",
+    choices={"form": _FORMS, "expansion": (2, 4)},
+    aliases=("ConvolutionalGLU", "GatedCNN", "GatedCNNBlock", "MambaOut"),
+    origin="github.com/DaiShiResearch/TransNeXt, MIT",
+)
+class ConvGLU(nn.Module):
+    """One pointwise map of the input gates another, and a depthwise filter stands in one of them.
+
+    conv_glu: y = W (GELU(D g) * v), [g, v] = pointwise map of x, D depthwise 3x3. gated_cnn:
+    y = x + W (GELU(g) * [i, D c]), [g, i, c] = pointwise map of LayerNorm(x), D depthwise 7x7 on
+    the last Cin of the h channels of [i, c]; x is added where s = 1 and Cin = Cout, with stochastic
+    depth ``drop_path``. Both: h = max(1, int(2/3 ``expansion`` Cin)) channels in g and in the
+    other half, so that a layer costs what an MLP of that expansion does; all layers have biases.
+
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). Departs from the papers, which keep the
+    size: D takes the stride, and what it does not filter is averaged over s x s. ``expansion``: 8
+    and 4 in TransNeXt, 4 in MambaOut.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        form: str = "conv_glu",
+        expansion: int = 4,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.stride, self.drop_path = stride, drop_path
+        self.hidden = max(1, 2 * expansion * in_channels // 3)
+        block = one_of("form", form, _FORMS) == "gated_cnn"
+        self.norm = LayerNorm2d(in_channels, eps=1e-6) if block else None
+        self.expand = conv2d(in_channels, 2 * self.hidden, bias=True)
+        self.filtered = min(in_channels, self.hidden) if block else self.hidden
+        self.depthwise = conv2d(
+            self.filtered, self.filtered, 7 if block else 3, stride=stride, groups=self.filtered,
+            bias=True,
+        )  # fmt: skip
+        self.project = conv2d(self.hidden, out_channels, bias=True)
+        self.skip = block and stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.norm is None:
+            gate, value = self.expand(x).chunk(2, dim=1)
+            return self.project(F.gelu(self.depthwise(gate)) * self._rest(value))
+        u = self.expand(self.norm(x))
+        rest, filtered = u.split([u.shape[1] - self.filtered, self.filtered], dim=1)
+        gate, rest = self._rest(rest).tensor_split([self.hidden], dim=1)
+        y = self.project(F.gelu(gate) * torch.cat([rest, self.depthwise(filtered)], dim=1))
+        return x + drop_path(y, self.drop_path, training=self.training) if self.skip else y
+
+    def _rest(self, x: Tensor) -> Tensor:
+        """What the depthwise filter leaves out, at the size of its output."""
+        return F.avg_pool2d(x, self.stride, ceil_mode=True) if self.stride > 1 else x

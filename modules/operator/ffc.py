@@ -1,0 +1,134 @@
+"""Fast Fourier convolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from plugnas.modules._parts import ConvBN, conv2d, first_alike, hidden_width, pad_to_multiple
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+_RATIOS = (0.25, 0.5, 0.75)
+
+
+def _global_width(channels: int, ratio: float) -> int:
+    """Channels of the global part: at least one, and at least one left for the local part."""
+    return min(max(1, int(channels * ratio)), channels - 1)
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    def widths(ratio: float) -> tuple[int, int]:
+        entering = _global_width(site.channels, ratio)
+        return entering, _global_width(site.width_out, ratio) if entering else 0
+
+    spectral = all(widths(0.5))  # whether any channel goes through the spectrum
+    local = {} if spectral else {"local": True}
+    return {"ratio": first_alike(_RATIOS, setting["ratio"], widths), **local}
+
+
+class _FourierUnit(nn.Module):
+    """A pointwise layer on the spectrum of the whole map: every output sees every pixel.
+
+    F = orthonormal real FFT of x over (H, W); real and imaginary parts of a channel stand side by
+    side as two; relu(BN(1x1)) maps 2 Cin of them to 2 Cout; inverse FFT. The transform is computed
+    in single precision at least. (B, Cin, H, W) -> (B, Cout, H, W).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.mix = ConvBN(2 * in_channels, 2 * out_channels, activation=nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = x.shape[-2:]
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        spectrum = torch.view_as_real(torch.fft.rfft2(exact, norm="ortho"))
+        u = self.mix(spectrum.permute(0, 1, 4, 2, 3).flatten(1, 2).to(x.dtype))
+        parts = u.to(exact.dtype).unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2).contiguous()
+        return torch.fft.irfft2(torch.view_as_complex(parts), s=size, norm="ortho").to(x.dtype)
+
+
+class _SpectralTransform(nn.Module):
+    """Fourier units over the map and, with ``local``, over its quarters."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, *, local: bool) -> None:
+        super().__init__()
+        hidden = hidden_width(out_channels, 2)
+        self.stride = stride
+        self.enter = ConvBN(in_channels, hidden, activation=nn.ReLU())
+        self.whole = _FourierUnit(hidden, hidden)
+        self.quarter = -(-hidden // 4)  # channels that the local unit reads
+        self.quarters = _FourierUnit(4 * self.quarter, hidden) if local else None
+        self.project = conv2d(hidden, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride > 1:
+            x = F.avg_pool2d(x, self.stride, ceil_mode=True)
+        x = self.enter(x)
+        y = x + self.whole(x)
+        if self.quarters is not None:
+            height, width = x.shape[-2:]
+            even = pad_to_multiple(x[:, : self.quarter], 2)
+            # upper left, lower left, upper right, lower right
+            parts = [p for side in even.chunk(2, dim=3) for p in side.chunk(2, dim=2)]
+            tile = self.quarters(torch.cat(parts, dim=1))
+            y = y + tile.repeat(1, 1, 2, 2)[:, :, :height, :width]
+        return self.project(y)
+
+
+@register(
+    "ffc",
+    slot="operator",
+    family="frequency",
+    name="Fast Fourier convolution",
+    year=2020,
+    paper="NeurIPS 2020 (Chi, Jiang, Mu)",
+    choices={"ratio": _RATIOS, "local": (True, False)},
+    aliases=("FastFourierConv", "FastFourierConvolution"),
+    origin="github.com/pkumivision/FFC, Apache-2.0",
+    same=_same,
+)
+class FastFourierConvolution(nn.Module):
+    """Convolves some channels in space and others in the spectrum, and lets them exchange.
+
+    x = [l, g], y = [l', g']; g and g' are the last ``ratio`` C channels, at least one, and leave
+    one. l' = A l + B g, g' = D l + S g, with 3x3 convolutions A, B, D of stride s. S: mean over
+    s x s; u = relu(BN(1x1(g; -> m))), m = max(1, C(g') // 2); 1x1(u + U(u) + L(u)). U: orthonormal
+    FFT of the map, relu(BN(1x1)) on its real and imaginary parts, inverse FFT. L (``local``): the
+    first ceil(m / 4) channels' quarters side by side as channels, a U of its own, its result
+    repeated in all four quarters. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Departs from the authors' code: odd sides are padded with zeros to be quartered, widths that 4
+    does not divide are taken, norm and activation behind y are the host's. With one input channel
+    all of it is local.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        ratio: float = 0.5,
+        local: bool = True,
+    ) -> None:
+        super().__init__()
+        entering, leaving = (_global_width(c, ratio) for c in (in_channels, out_channels))
+        self.widths = [in_channels - entering, entering]
+        self.from_local = conv2d(self.widths[0], out_channels, 3, stride=stride)  # A and D
+        self.to_local = self.spectral = None
+        if entering:
+            self.to_local = conv2d(entering, out_channels - leaving, 3, stride=stride)
+            if leaving:
+                self.spectral = _SpectralTransform(entering, leaving, stride, local=local)
+
+    def forward(self, x: Tensor) -> Tensor:
+        near, far = x.split(self.widths, dim=1)
+        y = self.from_local(near)
+        if self.to_local is None:
+            return y
+        parts = [self.to_local(far)]
+        if self.spectral is not None:
+            parts.append(self.spectral(far))
+        return y + torch.cat(parts, dim=1)
