@@ -30,13 +30,15 @@ class GSoP(nn.Module):
 
     channel: z = relu(BN(1x1 convolution of x to d)); S = covariance of the d channels over the N
     positions, (d, d). position: z is average-pooled to m x m and S is the covariance of the m^2
-    positions over the channels. Each row of S becomes four numbers (batch norm, a convolution of
-    its own per row), those become C logits, or m^2 resized to the map; y = x * sigmoid(logits).
-    both: the mean of the two. (B, C, H, W) -> the same. d = min(``hidden_channels``, C),
-    m = ``positions``; covariances divide by the count.
+    positions over the channels; here z has no ReLU. Each row of S becomes four numbers (batch norm,
+    a convolution of its own per row, and for positions a ReLU), those become C or m^2 logits;
+    y = x * sigmoid(logits), the m x m gates resized to the map. both: the mean of the two gates.
+    (B, C, H, W) -> the same. d = min(``hidden_channels``, C), m = ``positions``; covariances divide
+    by the count.
 
-    Departs from circulating code: d never exceeds C. The pooling of the same paper that ends a
-    network (iSQRT-COV) is another slot's.
+    Departs from the authors' code: d never exceeds C; gates are resized bilinearly (there by an
+    adaptive average); x is not rectified before, which is the host's. The pooling of the same paper
+    that ends a network (iSQRT-COV) is another slot's.
     """
 
     def __init__(
@@ -54,8 +56,8 @@ class GSoP(nn.Module):
             self.channel_reduce = ConvBN(channels, hidden, activation=nn.ReLU())
             self.channel_rows = _Rows(hidden, channels)
         if mode != "channel":
-            self.position_reduce = ConvBN(channels, hidden, activation=nn.ReLU())
-            self.position_rows = _Rows(positions**2, positions**2)
+            self.position_reduce = ConvBN(channels, hidden)
+            self.position_rows = _Rows(positions**2, positions**2, between=nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         if self.mode == "channel":
@@ -71,21 +73,22 @@ class GSoP(nn.Module):
     def _position(self, x: Tensor) -> Tensor:
         side = (self.positions, self.positions)
         z = F.adaptive_avg_pool2d(self.position_reduce(x), side).flatten(2)  # (B, d, m^2)
-        logits = self.position_rows(_covariance(z.transpose(1, 2)))
-        return resize_like(logits.transpose(1, 2).unflatten(2, side), x).sigmoid()
+        gates = self.position_rows(_covariance(z.transpose(1, 2))).sigmoid()
+        return resize_like(gates.transpose(1, 2).unflatten(2, side), x)
 
 
 class _Rows(nn.Module):
     """From each row of a (B, d, d) matrix four numbers, from all of them ``out``: (B, out, 1)."""
 
-    def __init__(self, size: int, out: int) -> None:
+    def __init__(self, size: int, out: int, between: nn.Module | None = None) -> None:
         super().__init__()
         self.norm = BatchNorm2d(size)
+        self.between = nn.Identity() if between is None else between
         self.row = nn.Conv2d(size, 4 * size, (size, 1), groups=size)
         self.mix = conv2d(4 * size, out, bias=True)
 
     def forward(self, matrix: Tensor) -> Tensor:
-        return self.mix(self.row(self.norm(matrix.unsqueeze(3)))).squeeze(3)
+        return self.mix(self.between(self.row(self.norm(matrix.unsqueeze(3))))).squeeze(3)
 
 
 def _covariance(variables: Tensor) -> Tensor:

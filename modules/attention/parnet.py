@@ -71,9 +71,11 @@ class _DeployedParNetBlock(nn.Module):
         self.conv, self.norm, self.gate, self.activation = conv, norm, gate, activation
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.conv(x) + self._skip(x))
+
+    def _skip(self, x: Tensor) -> Tensor:
         skip = self.norm(x)
-        gate = self.gate(skip.mean((2, 3), keepdim=True)).sigmoid()
-        return self.activation(self.conv(x) + skip * gate)
+        return skip * self.gate(skip.mean((2, 3), keepdim=True)).sigmoid()
 
 
 @torch.no_grad()

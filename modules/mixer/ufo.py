@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import one_of
+from plugnas.modules._parts import hidden_width, one_of
 from plugnas.modules._registry import register
+from plugnas.modules.mixer.self_attention import same_head_channels
 
 _AXES = {"paper": -2, "last_axis": -1}
 
@@ -21,26 +22,29 @@ _AXES = {"paper": -2, "last_axis": -1}
     paper="arXiv:2109.14382",
     choices={
         "heads": (2, 4, 8),
-        "head_channels": (16, 32, 64),
+        "head_channels": (0, 16, 32, 64),
         "form": tuple(_AXES),
     },
+    same=same_head_channels,
 )
 class UFOAttention(nn.Module):
     """Mixes tokens in linear time: the softmax gives way to vectors normalised in length.
 
     Per head n(q) n(k^T v), where n(a) = gamma a / |a| with one learned gamma per head. n(q) is
     taken over the features. n(k^T v), a d x d matrix, is taken over the axis of k (``paper``) or of
-    v (``last_axis``, as circulates). Heads are joined and projected. (B, N, C) -> the same.
+    v (``last_axis``, as circulates). Heads are joined and projected. (B, N, C) -> the same. A head
+    has ``head_channels`` features, or its share max(1, C // heads) where that is 0, as in the
+    paper's networks; 8 heads of 64 circulate.
 
     Departs from circulating code: gamma starts at 1 instead of a random sign and size; the length
     is kept from 0.
     """
 
     def __init__(
-        self, channels: int, *, heads: int = 8, head_channels: int = 64, form: str = "paper"
+        self, channels: int, *, heads: int = 8, head_channels: int = 0, form: str = "paper"
     ) -> None:
         super().__init__()
-        inner = heads * head_channels
+        inner = heads * (head_channels or hidden_width(channels, heads))
         self.heads = heads
         self.axis = _AXES[one_of("form", form, _AXES)]
         self.qkv = nn.Linear(channels, 3 * inner)

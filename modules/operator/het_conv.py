@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,7 +31,8 @@ class HetConvolution(nn.Module):
     to a divisor of both widths; P = 1 is a convolution.
 
     Departs from circulating code: the paper's shifted pattern, without a second centre tap. The
-    deploy form is one dense nn.Conv2d, zero where a kernel is 1x1.
+    deploy form keeps both convolutions (one dense kernel would be up to three times dearer) and
+    masks once; for P = 1 it is the convolution.
     """
 
     mask: Tensor
@@ -58,8 +61,7 @@ class HetConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.pointwise is None:
             return self.square(x)
-        by_residue = channel_shuffle(x, x.shape[1] // self.parts)
-        y = channel_shuffle(self.square(by_residue), self.parts)
+        y = _sorted_by_residue(self.square, x)
         return y + F.conv2d(x, self.pointwise.weight * self.mask, stride=self.pointwise.stride)
 
     @torch.no_grad()
@@ -87,16 +89,29 @@ class HetConvolution(nn.Module):
 
     @torch.no_grad()
     def fuse(self) -> nn.Module:
-        """Return one dense convolution with the same outputs."""
+        """Return the two convolutions with their masks inside; for P = 1 the convolution."""
         if self.pointwise is None:
             return self.square
-        kernel_size, stride = self.square.kernel_size[0], self.square.stride[0]
-        dense = conv2d(
-            self.pointwise.in_channels, self.pointwise.out_channels, kernel_size, stride=stride
-        ).to(self.square.weight)
-        dense.weight.zero_()
-        for r, kernels in enumerate(self.square.weight.chunk(self.parts)):
-            dense.weight[r :: self.parts, r :: self.parts] = kernels
-        middle = kernel_size // 2
-        dense.weight[:, :, middle, middle] += (self.pointwise.weight * self.mask)[:, :, 0, 0]
-        return dense
+        pointwise = copy.deepcopy(self.pointwise)
+        pointwise.weight.mul_(self.mask)
+        return DeployedHetConvolution(self.square, pointwise)
+
+
+class DeployedHetConvolution(nn.Module):
+    """HetConv's grouped k x k convolution and its pointwise one, masked already.
+
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+    """
+
+    def __init__(self, square: nn.Conv2d, pointwise: nn.Conv2d) -> None:
+        super().__init__()
+        self.square, self.pointwise = square, pointwise
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _sorted_by_residue(self.square, x) + self.pointwise(x)
+
+
+def _sorted_by_residue(square: nn.Conv2d, x: Tensor) -> Tensor:
+    """Convolve the channels c = r, r + P, ... as group r, P = square.groups; likewise filters."""
+    by_residue = channel_shuffle(x, x.shape[1] // square.groups)
+    return channel_shuffle(square(by_residue), square.groups)

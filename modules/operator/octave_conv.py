@@ -23,9 +23,13 @@ def _low_width(channels: int, alpha: float) -> int:
 class OctaveExchange(nn.Module):
     """Convolves a map and one of half its resolution, each output seeing both.
 
-    Y_H = W_HH X_H + up(W_LH X_L); Y_L = W_LL X_L + W_HL halve(X_H). high (B, C_H, H, W) and low
-    (B, C_L, ceil(H/2), ceil(W/2)) -> the same with their new widths and ceil of size / stride. A
-    low width of 0 leaves that map out (None): first and last layers of an octave network.
+    Y_H = W_HH X_H + up(W_LH X_L); Y_L = W_LL X_L + W_HL halve(X_H). With stride 2, as the authors
+    publish it, X_H is halved first and X_L, which has Y_H's size already, is not:
+    Y_H = W_HH halve(X_H) + W_LH X_L; Y_L = W_LL halve(X_L) + W_HL halve(halve(X_H)).
+
+    high (B, C_H, H, W) and low (B, C_L, ceil(H/2), ceil(W/2)) -> the same with their new widths and
+    ceil of size / stride. A low width of 0 leaves that map out (None): first and last layers of an
+    octave network.
     """
 
     def __init__(
@@ -50,14 +54,21 @@ class OctaveExchange(nn.Module):
 
     def forward(self, high: Tensor, low: Tensor | None) -> tuple[Tensor, Tensor | None]:
         high = _halve(high, self.stride)
-        low = None if low is None else _halve(low, self.stride)
         above = self.high_high(high)
         below = None if self.high_low is None else self.high_low(_halve(high))
         if self.low_high is not None and low is not None:
-            above = above + _double(self.low_high(low), high)
+            above = above + self._lifted(low, high)
         if below is not None and self.low_low is not None and low is not None:
-            below = below + self.low_low(low)
+            below = below + self.low_low(_halve(low, self.stride))
         return above, below
+
+    def _lifted(self, low: Tensor, high: Tensor) -> Tensor:
+        """What the low map adds to the high output, at that output's size."""
+        if self.low_high is None:
+            raise ValueError("no path leads from the low map to the high one")
+        if self.stride % 2 == 0:
+            return self.low_high(_halve(low, self.stride // 2))
+        return _double(self.low_high(_halve(low, self.stride)), high)
 
 
 def _double(x: Tensor, reference: Tensor) -> Tensor:
@@ -78,10 +89,10 @@ def _double(x: Tensor, reference: Tensor) -> Tensor:
 class OctaveConv(nn.Module):
     """Keeps a share of the channels at half resolution while it convolves.
 
-    x is cut by channels, the last round(alpha C) are halved in size, ``OctaveExchange`` convolves
-    the two maps, and its low output is doubled again and stacked under the high one.
-    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). With a stride both maps are averaged
-    before the convolutions.
+    x = [x_H, x_L], of which x_L has round(alpha C) channels; X_H = x_H, X_L = halve(x_L);
+    Y_H = W_HH X_H + up(W_LH X_L), Y_L = W_LL X_L + W_HL halve(X_H) (``OctaveExchange``, which also
+    says what a stride does); y = [Y_H, up(Y_L)]. halve is the 2 x 2 mean, up repeats each value.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code: odd sizes (border cells of the averages are smaller, and
     doubled maps are cropped); a single channel has no low part.

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from plugnas import modules
+from plugnas.modules import Site
 from plugnas.modules.mixer.self_attention import SelfAttention, SimplifiedSelfAttention
 from tests.modules.generic import generic, rand
 
@@ -61,3 +63,33 @@ def test_dropout_acts_in_training_only():
         assert not torch.equal(module(x), module(x))
         module.eval()
         assert torch.equal(module(x), module(x))
+
+
+def test_heads_share_the_width_by_default():
+    for channels, heads, used in ((16, 8, 2), (12, 8, 1), (4, 8, 1), (64, 4, 16)):
+        module = SelfAttention(channels, heads=heads)
+        assert module.query.out_features == heads * used
+    assert SelfAttention(16, head_channels=64).query.out_features == 512  # the paper's
+
+
+def test_settings_that_are_one_network():
+    entry = modules.get("self_attention")
+    site = Site(128, 8, 8)
+    assert entry.canonical(site, {"heads": 8, "head_channels": 16})["head_channels"] == 0
+    assert entry.canonical(site, {"heads": 8, "head_channels": 64})["head_channels"] == 64
+
+
+def test_a_mask_keeps_tokens_apart():
+    """True where a token may look, as in torch's scaled_dot_product_attention; or added logits."""
+    ours = generic(SelfAttention(12, heads=3, head_channels=4))
+    theirs = _as_torch(ours, 12, 3)
+    x = rand(2, 7, 12)
+    mask = torch.ones(7, 7, dtype=torch.bool).tril()
+    expected = theirs(x, x, x, attn_mask=~mask)[0]
+    torch.testing.assert_close(ours(x, mask=mask), expected)
+    added = rand(2, 3, 7, 7, seed=5)
+    expected = theirs(x, x, x, attn_mask=added.flatten(0, 1))[0]
+    torch.testing.assert_close(ours(x, mask=added), expected)
+    plain = generic(SimplifiedSelfAttention(12, heads=3))
+    first = plain(x, mask=mask)[:, 0]
+    torch.testing.assert_close(first, plain.project(x[:, 0]))  # the first sees itself alone

@@ -25,3 +25,9 @@ def test_equals_the_formula():
                 joined.append(torch.stack([row @ summary for row in rows]))
             expected = torch.cat(joined, 1) @ ours.project.weight.T + ours.project.bias
             torch.testing.assert_close(ours(x, size=(1, 5))[b], expected)
+
+
+def test_heads_share_the_width_by_default():
+    for channels, heads, used in ((16, 8, 2), (12, 8, 1), (4, 8, 1), (64, 4, 16)):
+        assert UFOAttention(channels, heads=heads).qkv.out_features == 3 * heads * used
+    assert UFOAttention(16, head_channels=64).project.in_features == 512  # the paper's

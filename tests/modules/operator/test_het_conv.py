@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from plugnas.modules.operator.het_conv import HetConvolution
+from plugnas.modules.operator.het_conv import DeployedHetConvolution, HetConvolution
 from tests.modules.generic import check_deploy, generic, rand, same
 
 
@@ -27,12 +27,15 @@ def test_equals_the_formula():
 
 
 @torch.no_grad()
-def test_deploy_form_is_one_convolution():
+def test_deploy_form_keeps_the_two_kinds_of_kernels_apart():
+    """One dense convolution would be up to three times dearer."""
     x = rand(2, 8, 5, 7)
-    for parts, k, s in ((4, 3, 2), (2, 5, 1), (1, 3, 1)):
-        fused = check_deploy(HetConvolution(8, 12, parts=parts, kernel_size=k, stride=s), x)
-        wide = (fused.weight != 0).sum((2, 3)) > 1
-        assert torch.equal(wide.sum(1), torch.full((12,), 8 // parts))
+    for parts, k, s in ((4, 3, 2), (2, 5, 1)):
+        m = HetConvolution(8, 12, parts=parts, kernel_size=k, stride=s)
+        fused = check_deploy(m, x, kind=DeployedHetConvolution)
+        assert fused.square.weight.shape == (12, 8 // parts, k, k)
+        assert int((fused.pointwise.weight != 0).sum()) == 12 * 8 * (parts - 1) // parts
+    check_deploy(HetConvolution(8, 12, parts=1), x)
 
 
 def test_parts_that_do_not_divide():

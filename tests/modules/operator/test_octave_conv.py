@@ -37,16 +37,39 @@ def test_formula(alpha, stride, kernel_size, low, low_out, size):
     assert e.low_low.in_channels == low
     assert e.low_low.out_channels == low_out
     xh, xl = x[:, : 8 - low], cells(x[:, 8 - low :])
-    if stride == 2:
-        xh, xl = cells(xh), cells(xl)
 
     def conv(path, t):
         return F.conv2d(t, path.weight, padding=kernel_size // 2)
 
+    if stride == 2:  # the low map has the size of the high output already
+        xh = cells(xh)
+        yh = conv(e.high_high, xh) + conv(e.low_high, xl)
+        xl = cells(xl)
+    else:
+        yh = conv(e.high_high, xh) + repeated(conv(e.low_high, xl), *xh.shape[2:])
     height, width = xh.shape[2:]
-    yh = conv(e.high_high, xh) + repeated(conv(e.low_high, xl), height, width)
     yl = conv(e.low_low, xl) + conv(e.high_low, cells(xh))
     same(m(x), torch.cat([yh, repeated(yl, height, width)], 1))
+
+
+def test_with_stride_2_the_low_map_is_neither_averaged_nor_doubled():
+    """As the authors have it: the low map enters the high output at its own resolution."""
+    e = generic(OctaveExchange((4, 3), (5, 2), stride=2))
+    high, low = rand(2, 4, 8, 12), rand(2, 3, 4, 6, seed=2)
+    same(e(high, low)[0], e.high_high(F.avg_pool2d(high, 2)) + e.low_high(low))
+    expected = e.low_low(F.avg_pool2d(low, 2)) + e.high_low(F.avg_pool2d(high, 4))
+    same(e(high, low)[1], expected)
+
+
+@pytest.mark.parametrize("stride", [3, 4])
+def test_wider_strides_keep_the_contract(stride):
+    x = rand(1, 8, 13, 10)
+    assert generic(OctaveConv(8, 6, stride=stride))(x).shape == (
+        1,
+        6,
+        -(-13 // stride),
+        -(-10 // stride),
+    )
 
 
 def test_first_and_last_layer():
