@@ -1,4 +1,4 @@
-"""Fusing never makes a network dearer: the deploy form of every key costs no more than the module."""
+"""Fusing makes nothing dearer: the deploy form of every key costs no more than the module."""
 
 from __future__ import annotations
 
