@@ -70,11 +70,19 @@ class SpatialPyramidBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = [self.reduce(x)]
-        widest = 1
-        for k in self.kernel_sizes:
-            # A maximum over k is one over the last window's maxima, and costs less from there.
-            source, within = (maps[-1], widest) if k >= widest else (maps[0], 1)
-            maps.append(F.max_pool2d(source, k - within + 1, 1, (k - within) // 2))
-            widest = k
-        return self.project(torch.cat(maps, dim=1))
+        return self.project(torch.cat(window_maxima(self.reduce(x), self.kernel_sizes), dim=1))
+
+
+def window_maxima(x: Tensor, kernel_sizes: tuple[int, ...]) -> list[Tensor]:
+    """Return x and its maxima over windows of odd sizes, stride 1, -inf beyond the border.
+
+    x and each map are (B, C, H, W).
+    """
+    maps = [x]
+    widest = 1
+    for k in kernel_sizes:
+        # A maximum over k is one over the last window's maxima, and costs less from there.
+        source, within = (maps[-1], widest) if k >= widest else (maps[0], 1)
+        maps.append(F.max_pool2d(source, k - within + 1, 1, (k - within) // 2))
+        widest = k
+    return maps
