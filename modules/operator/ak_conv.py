@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import DenseKernel, check_plain
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 from plugnas.modules.operator._sampling import centres, coordinates, sample
 
 
@@ -53,6 +55,35 @@ class AlterableKernelConvolution(nn.Module):
         rows = torch.div(tap, width, rounding_mode="floor")
         self.register_buffer("rows", rows[:, None, None].float(), persistent=False)
         self.register_buffer("columns", (tap % width)[:, None, None].float(), persistent=False)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Each of conv's taps takes one of the taps here, moved to its place by a constant offset;
+        the taps left over have weight 0.
+
+        Raises:
+            AdoptError: conv has more taps, or does not keep the operator's contract.
+        """
+        out_channels, in_channels, taps = self.weight.shape
+        check_plain(conv, in_channels, out_channels, self.stride)
+        kernel = DenseKernel.of(conv)
+        height, width = kernel.weight.shape[2:]
+        if height * width > taps:
+            raise AdoptError(
+                f"the operator has {taps} taps, but the {height}x{width} convolution has "
+                f"{height * width}; take more taps"
+            )
+        tap = torch.arange(height * width, device=self.rows.device)
+        rows = torch.div(tap, width, rounding_mode="floor") - height // 2
+        columns = tap % width - width // 2
+        self.weight.zero_()
+        self.weight[:, :, : len(tap)] = kernel.weight.flatten(2)
+        self.offset.weight.zero_()
+        moves = self.offset.bias.zero_().view(2, taps)
+        moves[0, : len(tap)] = kernel.dilation[0] * rows - self.rows[: len(tap), 0, 0]
+        moves[1, : len(tap)] = kernel.dilation[1] * columns - self.columns[: len(tap), 0, 0]
 
     def forward(self, x: Tensor) -> Tensor:
         rows, columns = coordinates(self.offset(x)).chunk(2, dim=1)  # (B, N, H', W') each

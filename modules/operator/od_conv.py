@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from plugnas.modules._parts import BatchNorm2d, conv2d
@@ -60,6 +61,22 @@ class OmniDimensionalConvolution(nn.Module):
             in_channels, out_channels, kernel_size, stride=stride, experts=experts, groups=groups,
             bias=False,
         )  # fmt: skip
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        Every sigmoid starts at 1 / 2 whatever the content, and every kernel as conv's, doubled for
+        each sigmoid; the softmax over kernels, which sums to 1, starts as it is.
+
+        Raises:
+            AdoptError: the kernels do not hold it.
+        """
+        heads = [head for head in (self.inputs, self.filters, self.taps) if head is not None]
+        self.kernels.adopt(conv, share=2.0 ** len(heads), spread=False)
+        for head in heads:
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.squeeze(x.mean((2, 3), keepdim=True)).flatten(1)

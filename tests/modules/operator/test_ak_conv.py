@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from plugnas import modules
 from plugnas.modules.operator.ak_conv import AlterableKernelConvolution
 from tests.modules.generic import bilinear, generic, rand, same
 
@@ -49,3 +50,16 @@ def test_coordinates_are_no_less_than_single_precision_under_autocast():
     x = torch.arange(300.0).expand(1, 1, 2, 300) % 2
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(m(x).float(), x, rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
+def test_adopts_any_convolution_with_no_more_taps():
+    x = rand(2, 3, 7, 6)
+    for kernel, dilation, taps in (((3, 3), 1, 13), ((1, 5), 1, 5), ((3, 1), 2, 7), ((1, 1), 1, 3)):
+        padding = [dilation * (k // 2) for k in kernel]
+        conv = torch.nn.Conv2d(3, 4, kernel, 2, padding, dilation, bias=False).double()
+        m = AlterableKernelConvolution(3, 4, stride=2, taps=taps).double()
+        m.adopt(conv)
+        same(m(x), conv(x))
+    with pytest.raises(modules.AdoptError, match="take more taps"):
+        AlterableKernelConvolution(3, 4, taps=7).adopt(torch.nn.Conv2d(3, 4, 3, 1, 1, bias=False))

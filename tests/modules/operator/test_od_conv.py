@@ -57,3 +57,16 @@ def test_the_width_between_is_the_authors():
     for channels, reduction, hidden in ((64, 16, 16), (512, 16, 32), (512, 4, 128)):
         m = OmniDimensionalConvolution(channels, 8, reduction=reduction)
         assert m.squeeze[0].out_channels == hidden
+
+
+def test_adopted_kernels_part_ways_in_training():
+    """Equal kernels get different gradients, because the softmax over them is not uniform."""
+    torch.manual_seed(0)
+    m = OmniDimensionalConvolution(4, 4).train()
+    m.adopt(torch.nn.Conv2d(4, 4, 3, padding=1, bias=False))
+    first, second, *_ = m.kernels.weight.unflatten(0, (4, 4))
+    assert torch.equal(first, second)
+    m(torch.randn(2, 4, 5, 5)).square().sum().backward()
+    first, second, *_ = m.kernels.weight.grad.unflatten(0, (4, 4))
+    assert not torch.allclose(first, second)
+    assert m.inputs.weight.grad.abs().max() > 0
