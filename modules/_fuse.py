@@ -22,6 +22,13 @@ def _hooked(module: nn.Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
+def _bound_by_hooks(norm: nn.Module) -> bool:
+    """Whether a hook needs this very module; one that reads its output alone can move."""
+    hooks = norm._forward_hooks.values()
+    movable = all(getattr(hook, "reads_output_alone", False) for hook in hooks)
+    return bool(norm._forward_pre_hooks) or not movable
+
+
 def can_fold(conv: nn.Module, norm: nn.Module) -> bool:
     """Return whether ``norm``, directly after ``conv``, can be folded into conv's weights."""
     return (
@@ -29,7 +36,7 @@ def can_fold(conv: nn.Module, norm: nn.Module) -> bool:
         and type(norm) in _NORMS
         and norm.running_mean is not None
         and norm.num_features == conv.out_channels
-        and not (_hooked(conv) or _hooked(norm))
+        and not (_hooked(conv) or _bound_by_hooks(norm))
     )
 
 
@@ -85,8 +92,9 @@ def _fuse(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
             module._modules[name] = _fuse(child, done)
     own = getattr(module, "fuse", None)
     fused = module
-    if callable(own):
+    if callable(own) and not any(_hooked(m) for m in module.modules() if m is not module):
         fused = own().eval()
+        _move_hooks(module, fused)
     elif isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         _fold_chain(module)
     done[module] = done[fused] = fused
@@ -98,4 +106,12 @@ def _fold_chain(chain: nn.Sequential) -> None:
     for i in range(len(chain) - 1):
         if can_fold(chain[i], chain[i + 1]):
             chain[i] = fold(chain[i], chain[i + 1])
-            chain[i + 1] = nn.Identity().eval()
+            norm, chain[i + 1] = chain[i + 1], nn.Identity().eval()
+            _move_hooks(norm, chain[i + 1])
+
+
+def _move_hooks(module: nn.Module, fused: nn.Module) -> None:
+    """Let what ran after a module run after what computes the same in its place."""
+    if fused is not module:
+        fused._forward_hooks.update(module._forward_hooks)
+        fused._forward_pre_hooks.update(module._forward_pre_hooks)

@@ -14,13 +14,12 @@ from plugnas.modules._fuse import can_fold
 from plugnas.space.host.classifier import find_classifiers
 from plugnas.space.host.errors import HostError
 from plugnas.space.host.layers import conv_of, is_activation, kind_of
+from plugnas.space.host.names import SLOTS
 from plugnas.space.host.records import HostSite, HostTrace, Map, NoSite
 from plugnas.space.host.shadow import shadow_of
 from plugnas.space.host.watch import Call, Watched, watch
 
 _BATCH = 2
-AFTER = ("attention", "context", "operator")
-"""The slots whose modules may follow a submodule: what comes in and goes out is one shape."""
 
 
 def trace(
@@ -171,7 +170,7 @@ def _judge(
         norm=_norm_of(model, path, module),
     )
     why_not: dict[str, str] = {}
-    after: tuple[str, ...] = AFTER
+    after: tuple[str, ...] = SLOTS["after"]
     if site.calls > 1:
         after, why_not["after"] = (), f"is called {site.calls} times in one forward"
     replace = _replaceable(site, module, why_not)
