@@ -20,6 +20,8 @@ if not (_HERE / "nas").is_dir():  # a checkout: the rooms stand beside this fold
 _HOMES = {
     "search": "plugnas.nas.api",
     "load": "plugnas.nas.export.tensors",
+    "plug": "plugnas.space.host",
+    "sites": "plugnas.space.host",
     "Architecture": "plugnas.space",
     "SearchSpace": "plugnas.space",
 }

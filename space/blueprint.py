@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
+from torch import nn
 
 from plugnas import modules
 from plugnas.modules import Site
@@ -17,32 +16,11 @@ from plugnas.space import adapters
 from plugnas.space.codes import Rule
 from plugnas.space.config import Choices, SlotConfig, SpaceConfig
 from plugnas.space.errors import SpaceError
-from plugnas.space.network import Shape
-from plugnas.space.options import Choice, Option, resolve
+from plugnas.space.network import Network, Part, Shape
+from plugnas.space.options import Choice, resolve
 from plugnas.space.parameter import Parameter, Token
-from plugnas.space.parts import BLOCK_SLOTS, scoped_name
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place in the network: its part depends on exactly these columns of a code matrix."""
-
-    name: str
-    columns: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A slot of the job: what it offers, and how often it is chosen."""
-
-    name: str
-    options: tuple[Option, ...]
-    scope: str = "network"
-
-    def choices(self) -> Iterator[Choice]:
-        """Yield every module under every open setting."""
-        for option in self.options:
-            yield from option.choices()
+from plugnas.space.parts import BLOCK_SLOTS, Values, part_at, parts_of, scoped_name
+from plugnas.space.slots import Position, Refusing, Slot, slot_parameters
 
 
 @dataclass(frozen=True)
@@ -89,14 +67,14 @@ class Blueprint:
         yield Parameter("stem.stride", (config.stem.stride,), slot="stride")
         for slot in self.slots.values():
             if slot.scope == "network":
-                yield from _slot_parameters(slot, slot.name)
+                yield from slot_parameters(slot, slot.name)
         for s, stage in enumerate(config.stages, 1):
             yield Parameter(f"stage{s}.width", _ints(stage.width), slot="width")
             yield Parameter(f"stage{s}.stride", (stage.stride,), slot="stride")
             yield Parameter(f"stage{s}.depth", _ints(stage.depth), slot="depth")
             for slot in self.slots.values():
                 if slot.scope == "stage":
-                    yield from _slot_parameters(slot, f"stage{s}.{slot.name}")
+                    yield from slot_parameters(slot, f"stage{s}.{slot.name}")
             depths = _ints(stage.depth)
             for b in range(1, max(depths) + 1):
                 deep = tuple(d for d in depths if d >= b)
@@ -104,9 +82,9 @@ class Blueprint:
                 for slot in self.slots.values():
                     if slot.scope == "block":
                         name = f"stage{s}.block{b}.{slot.name}"
-                        yield from _slot_parameters(slot, name, parent, deep if parent else ())
-        yield from _slot_parameters(self.context, "context")
-        yield from _slot_parameters(self.pooling, "pooling")
+                        yield from slot_parameters(slot, name, parent, deep if parent else ())
+        yield from slot_parameters(self.context, "context")
+        yield from slot_parameters(self.pooling, "pooling")
 
     # --- positions ------------------------------------------------------------------------------
 
@@ -142,6 +120,20 @@ class Blueprint:
         widths = [f"stage{s}.width" for s in range(1, len(self.config.stages) + 1)]
         yield Position("context", self._columns([*size, *widths], ["context"]))
         yield Position("head", self._columns([*size, *widths, "classes"], ["pooling"]))
+
+    # --- networks -------------------------------------------------------------------------------
+
+    def parts(self, values: Values) -> tuple[Part, ...]:
+        """Return the parts of an architecture's network, in order."""
+        return parts_of(values)
+
+    def part_at(self, position: str, values: Values) -> Part | None:
+        """Return the part at a position, or None where it is absent."""
+        return part_at(position, values)
+
+    def build(self, values: Values) -> nn.Module:
+        """Return an architecture's network with fresh weights."""
+        return Network(parts_of(values))
 
     # --- refusals -------------------------------------------------------------------------------
 
@@ -183,19 +175,13 @@ class Blueprint:
     def _refusal_uncached(self, slot: str, choice: Choice, site: Site) -> str | None:
         return adapters.refusal(modules.get(choice.key), slot, site, dict(choice.setting))
 
-    def _width_choices(self, place: _Place) -> list[tuple[int, ...]]:
-        lists = [self.parameters[self._index[name]].choices for name in place.widths]
-        return [tuple(map(int, widths)) for widths in itertools.product(*lists)]
-
     def _rules(self, place: _Place) -> Iterator[Rule]:
         """Yield the rules of a place; a place that nothing fits is an error."""
         some = False
         reasons: dict[str, str] = {}
+        refusing = self._refusing(place)
         for option in place.slot.options:
-            if option.entry.refuses is None:
-                some = True
-                continue
-            rule, fits = self._rule(place, option, reasons)
+            rule, fits = refusing.rule(option, reasons)
             some |= fits
             if rule is not None:
                 yield rule
@@ -206,63 +192,19 @@ class Blueprint:
                 "offer another module or another width"
             )
 
-    def _rule(
-        self, place: _Place, option: Option, reasons: dict[str, str]
-    ) -> tuple[Rule | None, bool]:
-        names = [*place.widths, place.parameter]
-        names += [f"{place.parameter}.{option.entry.key}.{s}" for s in option.settings]
-        if place.depth:
-            names.append(place.depth[0])
-        columns = tuple(self._index[name] for name in names)
-        shape = [len(self.parameters[c].choices) + 1 for c in columns]
-        refused = np.zeros(shape, dtype=bool)
-        slot_parameter = self.parameters[self._index[place.parameter]]
-        key_code = slot_parameter.choices.index(option.entry.key) + 1
-        fits = False
-        settings = [range(len(values)) for values in option.settings.values()]
-        for width_codes, codes in itertools.product(
-            np.ndindex(*shape[: len(place.widths)]), itertools.product(*settings)
-        ):
-            if 0 in width_codes:
-                continue
-            choice, site = self._decode(place, option, width_codes, codes)
-            reason = self._refusal(place.slot.name, choice, site)
-            fits |= reason is None
-            if reason is not None:
-                reasons[choice.text] = reason
-                effective = dict(choice.setting)  # what has no effect is inactive: code -1
-                awake = (
-                    c + 1 if s in effective else 0
-                    for s, c in zip(option.settings, codes, strict=True)
-                )
-                refused[(*width_codes, key_code, *awake)] = True
+    def _refusing(self, place: _Place) -> Refusing:
+        def refusal(widths: tuple[Token, ...], choice: Choice) -> str | None:
+            site = place.site_for(tuple(map(int, widths)))
+            return self._refusal(place.slot.name, choice, site)
+
+        only_where = None
         if place.depth:  # refused only where the block exists
-            depths = self.parameters[self._index[place.depth[0]]].choices
-            shallow = [i + 1 for i, d in enumerate(depths) if int(d) < place.depth[1]]
-            refused[..., [0, *shallow]] = False
-        if not refused.any():
-            return None, fits
-
-        def explain(row: Sequence[int]) -> str:
-            width_codes = tuple(c + 1 for c in row[: len(place.widths)])
-            codes = tuple(row[len(place.widths) + 1 : len(place.widths) + 1 + len(settings)])
-            choice, site = self._decode(place, option, width_codes, codes)
-            reason = self._refusal(place.slot.name, choice, site)
-            return f"{place.parameter}: {choice.text} is refused: {reason}"
-
-        return Rule(columns, refused, explain), fits
-
-    def _decode(
-        self, place: _Place, option: Option, width_codes: tuple[int, ...], codes: tuple[int, ...]
-    ) -> tuple[Choice, Site]:
-        widths = tuple(
-            int(self.parameters[self._index[name]].choices[code - 1])
-            for name, code in zip(place.widths, width_codes, strict=True)
+            name, least = place.depth
+            depths = self.parameters[self._index[name]].choices
+            only_where = (name, tuple(d for d in depths if int(d) >= least))
+        return Refusing(
+            self.parameters, self._index, place.parameter, refusal, place.widths, only_where
         )
-        setting = {
-            s: option.settings[s][max(c, 0)] for s, c in zip(option.settings, codes, strict=True)
-        }
-        return option.choice(setting), place.site_for(widths)
 
 
 def _slot(name: str, given: SlotConfig | Choices) -> Slot:
@@ -270,24 +212,6 @@ def _slot(name: str, given: SlotConfig | Choices) -> Slot:
     if isinstance(given, SlotConfig):
         return Slot(name, resolve(name, given.choices, f"{where}.choices"), given.scope)
     return Slot(name, resolve(name, given, where), "block")
-
-
-def _slot_parameters(
-    slot: Slot, name: str, parent: str | None = None, when: tuple[int, ...] = ()
-) -> Iterator[Parameter]:
-    keys = tuple(option.entry.key for option in slot.options)
-    families = tuple(option.entry.family for option in slot.options)
-    yield Parameter(name, keys, parent, when, slot.name, families)
-    for option in slot.options:
-        for setting, values in option.settings.items():
-            tokens = tuple(modules.token(value) for value in values)
-            key = option.entry.key
-            above: str = name
-            holds: tuple[Token, ...] = (key,)
-            if waking := option.wakes(setting):
-                above = f"{name}.{key}.{waking[0]}"
-                holds = tuple(modules.token(value) for value in waking[1])
-            yield Parameter(f"{name}.{key}.{setting}", tokens, above, holds, slot.name)
 
 
 def _ints(value: int | list[int]) -> tuple[int, ...]:
@@ -309,7 +233,10 @@ def _check(config: SpaceConfig, input_shape: Shape, classes: int) -> None:
             raise SpaceError(f"{name}: numbers from 1 to {at_most}, each once, but got {value}")
 
     if not config.stages:
-        raise SpaceError("space.stages: a network needs at least one stage")
+        raise SpaceError(
+            "space.stages: a network needs at least one stage, so the key `stages` is required; "
+            "for a network of your own give `host` and `sites` instead"
+        )
     if min(input_shape) < 1 or classes < 2:
         raise SpaceError(
             f"images of at least 1x1x1 and two classes are needed, but got {input_shape} "

@@ -44,11 +44,43 @@ class SlotsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activation: SlotConfig | Choices = "relu"
 
 
-class SpaceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Skeleton and choices."""
+class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The user's own network, into which modules are plugged."""
 
-    stages: list[StageConfig]
+    model: str
+    """``package.module:callable``, ``file.py:callable``, or ``timm:NAME``."""
+    arguments: dict[str, Any] = {}
+    """Keyword arguments of the callable."""
+    weights: str | None = None
+    """A file (safetensors, or .pth), ``default`` for the library's own, or nothing: fresh ones."""
+    classifier: str | list[str] | None = None
+    """The layers that make the classes; they are found where this is left out."""
+
+
+class SiteConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sites of the host, by a pattern of their paths, and what may be plugged in there."""
+
+    slot: str
+    """``attention``, ``context``, ``operator`` or ``activation``."""
+    choices: Choices
+    """As in a slot; ``none`` plugs nothing, ``keep`` replaces nothing."""
+    after: str | None = None
+    """Pattern of the paths after which a module comes."""
+    replace: str | None = None
+    """Pattern of the paths in whose place a module comes."""
+    together: Literal["each", "stage", "all"] = "each"
+    """A choice for each site, one for all whose maps have the same size, or one for all."""
+
+
+class SpaceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A skeleton with slots (``stages``), or a host with sites (``host``), and the choices."""
+
+    stages: list[StageConfig] = []
     stem: StemConfig = msgspec.field(default_factory=StemConfig)
     slots: SlotsConfig = msgspec.field(default_factory=SlotsConfig)
     context: Choices = "none"
     pooling: Choices = "gap"
+    host: HostConfig | None = None
+    sites: list[SiteConfig] = []
+    start: Literal["identity", "plain"] = "identity"
+    """``identity``: a plugged module changes nothing until it is trained; ``plain``: at once."""

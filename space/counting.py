@@ -9,8 +9,9 @@ from functools import cache
 from plugnas import modules
 from plugnas.modules import Site
 from plugnas.space import adapters
-from plugnas.space.blueprint import Blueprint, Slot, _halve, _ints
+from plugnas.space.blueprint import Blueprint, _halve, _ints
 from plugnas.space.options import Choice
+from plugnas.space.slots import Slot
 
 
 def count(blueprint: Blueprint) -> int:

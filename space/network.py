@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
+from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -24,13 +25,15 @@ Shape = tuple[int, int, int]  # (C, H, W)
 class Piece:
     """A piece of a part that can be counted alone: what a part costs is the sum over its pieces.
 
-    ``beside`` is the number of values that are alive while it runs, its own inputs left out.
+    ``beside`` is the number of values that are alive while it runs, its own inputs left out;
+    ``times`` is -1 for what a replacement takes out of a host.
     """
 
     key: str
     input_shapes: tuple[Shape, ...]
     build: Callable[[], nn.Module]
     beside: int = 0
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,11 @@ class HeadSpec:
         return nn.Sequential(OrderedDict(pooling=pooling, classifier=classifier))
 
 
-Spec = StemSpec | BlockSpec | ContextSpec | HeadSpec
+class Spec(Protocol):
+    """What a part is: a frozen dataclass that builds it; it may have a ``key`` and ``pieces``."""
+
+    def build(self, shape: Shape) -> nn.Module:
+        """Build the part for a map (C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +147,10 @@ class Part:
     @property
     def key(self) -> str:
         """Canonical text of what the part is, whatever its position."""
+        if (own := getattr(self.spec, "key", None)) is not None:
+            return str(own)
         words = [type(self.spec).__name__.removesuffix("Spec").lower()]
-        for field in fields(self.spec):
+        for field in fields(self.spec):  # type: ignore[arg-type]
             value = getattr(self.spec, field.name)
             words.append(f"{field.name}={value.text if isinstance(value, Choice) else value}")
         return " ".join(words)
@@ -152,8 +161,9 @@ class Part:
 
     def pieces(self) -> tuple[Piece, ...]:
         """Return the pieces of which the part is made; few, where parts are many."""
-        if isinstance(self.spec, BlockSpec):
-            return self.spec.pieces(self.input_shape)
+        own: Callable[[Shape], tuple[Piece, ...]] | None = getattr(self.spec, "pieces", None)
+        if own is not None:
+            return own(self.input_shape)
         return (Piece(self.key, (self.input_shape,), self.build),)
 
 
@@ -267,7 +277,7 @@ def _describe(part: Part) -> str:
         return (
             f"{{width: {spec.width}, kernel_size: {spec.kernel_size}}}  # {shape} -> {spec.width}"
         )
-    slots = [f.name for f in fields(spec) if isinstance(getattr(spec, f.name), Choice)]
+    slots = [f.name for f in fields(spec) if isinstance(getattr(spec, f.name), Choice)]  # type: ignore[arg-type]
     chosen = ", ".join(f"{slot}: {getattr(spec, slot).text}" for slot in slots)
     if isinstance(spec, BlockSpec):
         after = (spec.out_channels, *(math.ceil(n / spec.stride) for n in part.input_shape[1:]))

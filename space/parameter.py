@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from plugnas.space.errors import SpaceError
 
 Token = int | str
 
@@ -27,3 +30,21 @@ class Parameter:
     def ordinal(self) -> bool:
         """Whether the choices are numbers, and so have an order."""
         return all(isinstance(choice, int) for choice in self.choices)
+
+
+def plain_parameter(name: str, values: Sequence[Token]) -> Parameter:
+    """Return a parameter of a plain space.
+
+    Raises:
+        SpaceError: an empty or repeated choice list, or values of mixed types.
+    """
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+        raise SpaceError(f"`{name}` needs a non-empty list of choices, but got {values!r}")
+    kinds = {type(value) for value in values}
+    if not kinds <= {int, str} or len(kinds) > 1:
+        raise SpaceError(
+            f"the choices of `{name}` must be all strings or all ints, but got {list(values)!r}"
+        )
+    if len(set(values)) < len(values):
+        raise SpaceError(f"the choices of `{name}` hold a value twice: {list(values)!r}")
+    return Parameter(str(name), tuple(values))

@@ -5,23 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from plugnas.modules import did_you_mean
 from plugnas.space.architecture import Architecture
-from plugnas.space.blueprint import Blueprint, Position
+from plugnas.space.blueprint import Blueprint
 from plugnas.space.codes import Codes, CodeTree, Rule
 from plugnas.space.config import SpaceConfig
 from plugnas.space.counting import count
 from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
-from plugnas.space.network import Network, Part, Shape
-from plugnas.space.parameter import Parameter, Token
-from plugnas.space.parts import default_of, part_at, parts_of
+from plugnas.space.host.blueprint import HostBlueprint
+from plugnas.space.host.records import HostTrace
+from plugnas.space.network import Part, Shape
+from plugnas.space.parameter import Parameter, Token, plain_parameter
+from plugnas.space.parts import default_of
+from plugnas.space.slots import Position
 from plugnas.space.typed import convert
 
 
@@ -45,36 +51,55 @@ class SearchSpace:
     def __init__(self, choices: Mapping[str, Sequence[Token]]) -> None:
         if not isinstance(choices, Mapping):
             raise SpaceError(f"a space is a mapping of names to choices, but got {choices!r}")
-        parameters = [_plain_parameter(name, values) for name, values in choices.items()]
+        parameters = [plain_parameter(name, values) for name, values in choices.items()]
         if not parameters:
             raise SpaceError("a space needs at least one parameter, but got none")
-        self._setup(parameters, (), None)
+        self._setup(parameters, ())
 
     @classmethod
     def from_config(
-        cls, config: Mapping[str, Any] | SpaceConfig, input_shape: Shape, classes: int
+        cls,
+        config: Mapping[str, Any] | SpaceConfig,
+        input_shape: Shape,
+        classes: int,
+        *,
+        base: Path | str = ".",
+        trace: HostTrace | None = None,
     ) -> SearchSpace:
-        """Compile the ``space:`` section of a job for images (C, H, W) of so many classes.
+        """Compile the ``space:`` section of a job.
+
+        Args:
+            config: the section: a skeleton, or a host and its sites.
+            input_shape: (C, H, W) of the images.
+            classes: how many classes the network tells apart.
+            base: the folder in which the paths of a host's file and weights begin.
+            trace: a host's sites as found before; no code of the host runs then, and nothing can
+                be built.
 
         Raises:
             SpaceError, ConfigError: the section says something that cannot be.
         """
         if not isinstance(config, SpaceConfig):
             config = convert(config, SpaceConfig, "space")
-        blueprint = Blueprint(config, input_shape, classes)
         self = cls.__new__(cls)
-        self._setup(blueprint.parameters, blueprint.rules, blueprint)
+        if config.host is None and not config.sites:
+            skeleton = Blueprint(config, input_shape, classes)
+            self._setup(skeleton.parameters, skeleton.rules, skeleton, partial(count, skeleton))
+        else:
+            host = HostBlueprint.of(config, input_shape, classes, Path(base), trace)
+            self._setup(host.parameters, host.rules, host, host.count)
         return self
 
     def _setup(
         self,
         parameters: Sequence[Parameter],
         rules: Sequence[Rule],
-        blueprint: Blueprint | None,
+        blueprint: Blueprint | HostBlueprint | None = None,
+        counted: Callable[[], int] | None = None,
     ) -> None:
         self.parameters = tuple(parameters)
         self._tree = CodeTree(self.parameters, rules)
-        self._blueprint = blueprint
+        self._blueprint, self._counted = blueprint, counted
         self._codes = [{c: i for i, c in enumerate(p.choices)} for p in self.parameters]
         self._names = {p.name: j for j, p in enumerate(self.parameters)}
         self._encoder = Encoder(self.parameters)
@@ -96,8 +121,8 @@ class SearchSpace:
     def size(self) -> int:
         """The exact number of architectures, refusals excluded."""
         if self._size is None:
-            if self._blueprint is not None:
-                self._size = count(self._blueprint)
+            if self._counted is not None:
+                self._size = self._counted()
             else:
                 self._size = math.prod(len(p.choices) for p in self.parameters)
         return self._size
@@ -237,10 +262,14 @@ class SearchSpace:
 
     # --- networks -------------------------------------------------------------------------------
 
+    @property
+    def host(self) -> HostBlueprint | None:
+        """The compiled host where modules are plugged into one: its trace, groups and start."""
+        return self._blueprint if isinstance(self._blueprint, HostBlueprint) else None
+
     def parts(self, architecture: Architecture) -> tuple[Part, ...]:
         """Return the parts of the architecture's network, in order."""
-        self._need_network()
-        return parts_of(architecture._active())
+        return self._network().parts(architecture._active())
 
     def part_at(self, position: Position, row: Sequence[int]) -> Part | None:
         """Return the part at a position under codes of its columns; None where it is absent."""
@@ -249,32 +278,20 @@ class SearchSpace:
             for c, code in zip(position.columns, row, strict=True)
             if code >= 0
         }
-        return part_at(position.name, values)
+        return self._network().part_at(position.name, values)
 
-    def build(self, architecture: Architecture) -> Network:
-        """Build the network with fresh weights.
+    def build(self, architecture: Architecture) -> nn.Module:
+        """Build the network: a skeleton's with fresh weights, a host with its own and plugs.
 
         Raises:
             SpaceError: the space has no network. RefusedError: a module refuses its site.
         """
-        return Network(self.parts(architecture))
+        return self._network().build(architecture._active())
 
-    def _need_network(self) -> None:
+    def _network(self) -> Blueprint | HostBlueprint:
         if self._blueprint is None:
             raise SpaceError("this space is a plain dict of choices: it has no network to build")
+        return self._blueprint
 
     def __repr__(self) -> str:
         return f"SearchSpace({len(self.parameters)} parameters, {self.size:.3g} architectures)"
-
-
-def _plain_parameter(name: str, values: Sequence[Token]) -> Parameter:
-    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-        raise SpaceError(f"`{name}` needs a non-empty list of choices, but got {values!r}")
-    kinds = {type(value) for value in values}
-    if not kinds <= {int, str} or len(kinds) > 1:
-        raise SpaceError(
-            f"the choices of `{name}` must be all strings or all ints, but got {list(values)!r}"
-        )
-    if len(set(values)) < len(values):
-        raise SpaceError(f"the choices of `{name}` hold a value twice: {list(values)!r}")
-    return Parameter(str(name), tuple(values))

@@ -55,14 +55,18 @@ class CostTable:
         return self._parts[key]
 
     def _sum(self, part: Part) -> Counts:
-        """Add up the pieces; of activations the peak, each with what is alive beside it."""
+        """Add up the pieces; of activations the peak, each with what is alive beside it.
+
+        What a replacement takes out of a host counts with a minus; its memory counts not at all.
+        """
         pieces = part.pieces()
         counts = [self._piece(piece) for piece in pieces]
+        both = list(zip(pieces, counts, strict=True))
         return Counts(
-            params=sum(c.params for c in counts),
-            macs=sum(c.macs for c in counts),
-            elementwise=sum(c.elementwise for c in counts),
-            memory=max(c.memory + _FLOAT32 * p.beside for p, c in zip(pieces, counts, strict=True)),
+            params=sum(p.times * c.params for p, c in both),
+            macs=sum(p.times * c.macs for p, c in both),
+            elementwise=sum(p.times * c.elementwise for p, c in both),
+            memory=max((c.memory + _FLOAT32 * p.beside for p, c in both if p.times > 0), default=0),
         )
 
     def _piece(self, piece: Piece) -> Counts:

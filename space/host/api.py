@@ -11,8 +11,9 @@ from plugnas import modules
 from plugnas.modules import Entry
 from plugnas.space import adapters
 from plugnas.space.host.errors import HostError
-from plugnas.space.host.match import matching, nearest
-from plugnas.space.host.plugging import Placement, Start, plug_in, site_of
+from plugnas.space.host.match import matching, unmatched
+from plugnas.space.host.plugging import plug_in
+from plugnas.space.host.plugs import Placement, Start, site_of
 from plugnas.space.host.records import HostSite, HostTrace, Map
 from plugnas.space.host.trace import trace
 from plugnas.space.options import Choice
@@ -91,15 +92,6 @@ def _placement(site: HostSite, entry: Entry, choice: Choice) -> Placement:
             return Placement("after", site.path, slot, choice)
     reason = next(iter(site.why_not.values()), "") or f"takes {', '.join(site.replace)} alone"
     raise HostError(f"`{entry.key}` ({entry.slot}) cannot stand at `{site.path}`: it {reason}")
-
-
-def unmatched(found: HostTrace, pattern: str) -> str:
-    """Return the sentence for a pattern that means no site: why, or what is near."""
-    for none in found.no_sites:
-        if matching(pattern, [none.path]):
-            return f"`{pattern}`: `{none.path}` ({none.kind}) cannot be a site: it {none.reason}"
-    near = "`, `".join(nearest(pattern, list(found.by_path)))
-    return f"no submodule of {found.name} matches `{pattern}`; near it are `{near}`"
 
 
 def _refuse(found: HostTrace, placements: list[Placement]) -> None:

@@ -21,9 +21,7 @@ def find_classifiers(model: nn.Module, seen: Watched) -> tuple[tuple[str, ...], 
     if len(set(widths)) != 1:
         return (), None
     classes = widths[0]
-    fitting = [
-        path for path in dict.fromkeys(seen.order) if _width(model, path) == classes
-    ]
+    fitting = [path for path in dict.fromkeys(seen.order) if _width(model, path) == classes]
     if not fitting:
         return (), None
     last = fitting[-len(widths) :]
@@ -61,9 +59,7 @@ def _uncalled(model: nn.Module, seen: Watched, classes: int) -> set[str]:
         if width_out(module) is not None:
             last[path.partition(".")[0]] = path
     return {
-        path
-        for path in last.values()
-        if path not in seen.calls and _width(model, path) == classes
+        path for path in last.values() if path not in seen.calls and _width(model, path) == classes
     }
 
 

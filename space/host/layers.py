@@ -12,11 +12,37 @@ from plugnas.space.host.records import Conv
 
 # Class names, so that the activations of other libraries are known without importing them.
 _ACTIVATIONS = frozenset(
-    """
-    celu elu gelu gelutanh geluquick hardmish hardmishjit hardmishme hardsigmoid hardswish hardtanh
-    leakyrelu logsigmoid memoryefficientswish mish prelu quickgelu relu relu6 rrelu selu sigmoid
-    silu siluinplace softplus softsign swish tanh tanhshrink
-    """.split()
+    {
+        "celu",
+        "elu",
+        "gelu",
+        "gelutanh",
+        "geluquick",
+        "hardmish",
+        "hardmishjit",
+        "hardmishme",
+        "hardsigmoid",
+        "hardswish",
+        "hardtanh",
+        "leakyrelu",
+        "logsigmoid",
+        "memoryefficientswish",
+        "mish",
+        "prelu",
+        "quickgelu",
+        "relu",
+        "relu6",
+        "rrelu",
+        "selu",
+        "sigmoid",
+        "silu",
+        "siluinplace",
+        "softplus",
+        "softsign",
+        "swish",
+        "tanh",
+        "tanhshrink",
+    }
 )
 
 

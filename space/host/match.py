@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from plugnas.space.host.records import HostTrace
+
 _ALTERNATIVES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -56,6 +58,15 @@ def nearest(pattern: str, paths: Sequence[str], count: int = 3) -> list[str]:
     plain = re.sub(r"[*?\[\]{}!]", "", pattern)
     found = difflib.get_close_matches(plain, paths, n=count, cutoff=0.3)
     return found or list(paths[:count])
+
+
+def unmatched(found: HostTrace, pattern: str) -> str:
+    """Return the sentence for a pattern that means no site: why, or what is near."""
+    for none in found.no_sites:
+        if matching(pattern, [none.path]):
+            return f"`{pattern}`: `{none.path}` ({none.kind}) cannot be a site: it {none.reason}"
+    near = "`, `".join(nearest(pattern, list(found.by_path)))
+    return f"no submodule of {found.name} matches `{pattern}`; near it are `{near}`"
 
 
 def common_pattern(members: Sequence[str], among: Sequence[str], whole: str) -> str:

@@ -10,16 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from plugnas.modules._fuse import can_fold
 from plugnas.space.host.classifier import find_classifiers
 from plugnas.space.host.errors import HostError
-from plugnas.space.host.layers import conv_of, is_activation, kind_of
-from plugnas.space.host.names import SLOTS
+from plugnas.space.host.judge import BATCH, judge
 from plugnas.space.host.records import HostSite, HostTrace, Map, NoSite
 from plugnas.space.host.shadow import shadow_of
 from plugnas.space.host.watch import Call, Watched, watch
-
-_BATCH = 2
 
 
 def trace(
@@ -46,10 +42,14 @@ def trace(
     shadow = shadow_of(model)
     seen, images = _run(shadow, input_shape, name)
     larger = _watch_larger(shadow, seen, images, input_shape)
-    sites, no_sites = [], []
+    sites: list[HostSite] = []
+    no_sites: list[NoSite] = []
     for path, module, first in _submodules(shadow):
-        found = _judge(shadow, path, module, first, seen, larger)
-        (sites if isinstance(found, HostSite) else no_sites).append(found)
+        found = judge(shadow, path, module, first, seen, larger)
+        if isinstance(found, HostSite):
+            sites.append(found)
+        else:
+            no_sites.append(found)
     if not sites:
         raise HostError(
             f"{name}: none of its {len(no_sites)} submodules returns a map (B, C, H, W); plugs "
@@ -85,7 +85,7 @@ def _run(shadow: nn.Module, shape: Map, name: str) -> tuple[Watched, Any]:
     for inputs in (_batch, _listed):
         for fake in (False, True):
             run = partial(_watched, shadow, inputs, fake=fake)
-            seen = run(shape, _BATCH)
+            seen = run(shape, BATCH)
             if seen.finished or len(seen.order) > len(best[0].order):
                 best = seen, run
             if seen.finished or seen.needs_values:
@@ -128,15 +128,12 @@ def _watch_larger(shadow: nn.Module, seen: Watched, run: Any, shape: Map) -> Wat
     sure = height == width and all(m[2] == m[3] and m[1] != m[2] for m in maps if m)
     if sure:
         return None
-    larger: Watched = run((channels, height + 64, width + 32), _BATCH + 1)
+    larger: Watched = run((channels, height + 64, width + 32), BATCH + 1)
     return larger
 
 
 def _has_axes(call: Call) -> bool:
     return call.left is not None and len(call.left) == 4
-
-
-# --- judging ------------------------------------------------------------------------------------
 
 
 def _submodules(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
@@ -145,144 +142,6 @@ def _submodules(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     for path, module in model.named_modules(remove_duplicate=False):
         if path:
             yield path, module, first.setdefault(id(module), path)
-
-
-def _judge(
-    model: nn.Module,
-    path: str,
-    module: nn.Module,
-    first: str,
-    seen: Watched,
-    larger: Watched | None,
-) -> HostSite | NoSite:
-    kind = kind_of(module)
-    calls = seen.calls.get(path, [])
-    reason = _why_none(model, path, module, first, seen)
-    reason = reason or _no_map(module, calls, [] if larger is None else larger.calls.get(path, []))
-    if reason is not None:
-        return NoSite(path, kind, reason)
-    site = HostSite(
-        path,
-        kind,
-        tuple(_map(call.entered) for call in calls),
-        tuple(_map(call.left) or (0, 0, 0) for call in calls),
-        conv=conv_of(module),
-        norm=_norm_of(model, path, module),
-    )
-    why_not: dict[str, str] = {}
-    after: tuple[str, ...] = SLOTS["after"]
-    if site.calls > 1:
-        after, why_not["after"] = (), f"is called {site.calls} times in one forward"
-    replace = _replaceable(site, module, why_not)
-    if not after and not replace:
-        return NoSite(path, kind, why_not["after"])
-    return HostSite(
-        path, kind, site.maps_in, site.maps_out, after, replace, why_not, site.conv, site.norm
-    )
-
-
-def _why_none(
-    model: nn.Module, path: str, module: nn.Module, first: str, seen: Watched
-) -> str | None:
-    """Return why a submodule cannot be watched or hooked at all."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return "is scripted: nothing can be plugged into compiled code"
-    if first != path:
-        return f"is shared: the same module as `{first}`"
-    if path in seen.calls:
-        inside = next((p for p in _parents(path) if _fuses(model, p)), None)
-        if inside is not None:
-            return f"stands inside `{inside}`, which is rewritten as one for deployment"
-        return None
-    if not seen.finished:
-        return "was not reached: the traced forward stopped before (see the notes)"
-    if isinstance(module, nn.ModuleList | nn.ModuleDict):
-        return "is a list of modules and never called itself"
-    return "is not called in eval mode, or its weights are used without calling it"
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "." in path:
-        path = path.rpartition(".")[0]
-        yield path
-
-
-def _fuses(model: nn.Module, path: str) -> bool:
-    return callable(getattr(model.get_submodule(path), "fuse", None))
-
-
-def _no_map(module: nn.Module, calls: list[Call], larger: list[Call]) -> str | None:
-    """Return why what a submodule returns is no map (B, C, H, W)."""
-    for j, call in enumerate(calls):
-        if call.left is None or len(call.left) != 4:
-            return f"returns {call.returned}, no map (B, C, H, W)"
-        if call.left[0] != _BATCH:
-            return "returns windows, boxes or crops: its first axis is not the batch"
-        grown = larger[j].left if j < len(larger) else None
-        if grown is not None and len(grown) == 4:
-            if grown[0] != _BATCH + 1:
-                return "returns windows, boxes or crops: its first axis is not the batch"
-            if grown[1] != call.left[1]:
-                return "returns a map with its channels last (B, H, W, C)"
-        elif _channels_last(module, call.left):
-            return "returns a map with its channels last (B, H, W, C)"
-    return None
-
-
-def _channels_last(module: nn.Module, left: tuple[int, ...]) -> bool:
-    """Whether a layer inside works along the last axis of a map of this shape."""
-    for inner in module.modules():
-        if isinstance(inner, nn.Linear) and inner.out_features == left[3] != left[1]:
-            return True
-        if isinstance(inner, nn.LayerNorm) and type(inner).forward is nn.LayerNorm.forward:
-            return tuple(inner.normalized_shape) == (left[3],) and left[3] != left[1]
-    return False
-
-
-def _map(sizes: tuple[int, ...] | None) -> Map | None:
-    return (sizes[1], sizes[2], sizes[3]) if sizes is not None and len(sizes) == 4 else None
-
-
-def _norm_of(model: nn.Module, path: str, module: nn.Module) -> str | None:
-    """Return the path of the batch norm that ``modules.fuse`` folds into this convolution."""
-    above, _, name = path.rpartition(".")
-    parent = model.get_submodule(above)
-    if not isinstance(parent, nn.Sequential) or type(parent).forward is not nn.Sequential.forward:
-        return None
-    names = list(parent._modules)
-    following = names[names.index(name) + 1 :][:1]
-    if following and can_fold(module, parent._modules[following[0]]):  # type: ignore[arg-type]
-        return f"{above}.{following[0]}".lstrip(".")
-    return None
-
-
-def _replaceable(site: HostSite, module: nn.Module, why_not: dict[str, str]) -> tuple[str, ...]:
-    """Return the slots whose modules could stand here instead; others say why in ``why_not``."""
-    if is_activation(module):
-        if site.maps_in == site.maps_out:
-            return ("activation",)
-        why_not["activation"] = "changes the shape of its map"
-    if site.conv is None:
-        return ()
-    why_not["operator"] = _no_operator(site)
-    if not why_not["operator"]:
-        del why_not["operator"]
-        return ("operator",)
-    return ()
-
-
-def _no_operator(site: HostSite) -> str:
-    """Return why no operator of the zoo can replace a convolution, or an empty text."""
-    if site.calls > 1 or site.conv is None or site.map_in is None:
-        return f"is called {site.calls} times in one forward"
-    rows, columns = site.conv.stride
-    if rows != columns:
-        return f"has the stride {rows}x{columns}; operators have one stride for both axes"
-    size = tuple(-(-n // rows) for n in site.map_in[1:])
-    if size != site.map_out[1:]:
-        given = "x".join(map(str, site.map_out[1:]))
-        return f"makes {given} of its map; operators make ceil(size / stride), here {size[0]}x{size[1]}"
-    return ""
 
 
 # --- words --------------------------------------------------------------------------------------

@@ -1,0 +1,138 @@
+"""What skeleton and host share of a compiled space: slots, their parameters and refusals."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from plugnas import modules
+from plugnas.space.codes import Rule
+from plugnas.space.options import Choice, Option
+from plugnas.space.parameter import Parameter, Token
+
+Refusal = Callable[[tuple[Token, ...], Choice], str | None]
+"""Why a choice cannot stand where some leading parameters hold these values, or None."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the network: its part depends on exactly these columns of a code matrix."""
+
+    name: str
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot of the job: what it offers, and how often it is chosen."""
+
+    name: str
+    options: tuple[Option, ...]
+    scope: str = "network"
+
+    def choices(self) -> Iterator[Choice]:
+        """Yield every module under every open setting."""
+        for option in self.options:
+            yield from option.choices()
+
+
+def slot_parameters(
+    slot: Slot, name: str, parent: str | None = None, when: tuple[int, ...] = ()
+) -> Iterator[Parameter]:
+    """Yield the parameter that holds a slot's choice, and those of the settings below it."""
+    keys = tuple(option.entry.key for option in slot.options)
+    families = tuple(option.entry.family for option in slot.options)
+    yield Parameter(name, keys, parent, when, slot.name, families)
+    for option in slot.options:
+        for setting, values in option.settings.items():
+            tokens = tuple(modules.token(value) for value in values)
+            key = option.entry.key
+            above: str = name
+            holds: tuple[Token, ...] = (key,)
+            if waking := option.wakes(setting):
+                above = f"{name}.{key}.{waking[0]}"
+                holds = tuple(modules.token(value) for value in waking[1])
+            yield Parameter(f"{name}.{key}.{setting}", tokens, above, holds, slot.name)
+
+
+@dataclass(frozen=True)
+class Refusing:
+    """Makes the rules of one parameter that holds a module: which of its settings are refused.
+
+    Args:
+        parameters: those of the space, and ``index``, their columns by name.
+        name: the parameter that holds the module.
+        refusal: why a choice cannot stand under given values of the ``leading`` parameters.
+        leading: names of further parameters on which a refusal depends.
+        only_where: a parameter and its values under which the place exists; None: always.
+    """
+
+    parameters: Sequence[Parameter]
+    index: Mapping[str, int]
+    name: str
+    refusal: Refusal
+    leading: tuple[str, ...] = ()
+    only_where: tuple[str, tuple[Token, ...]] | None = None
+
+    def rule(self, option: Option, reasons: dict[str, str]) -> tuple[Rule | None, bool]:
+        """Return the rule of one offered module, None without refusals, and whether any fits.
+
+        ``reasons`` collects, by choice, why it was refused.
+        """
+        if option.entry.refuses is None:
+            return None, True
+        columns = self._columns(option)
+        refused = np.zeros([len(self.parameters[c].choices) + 1 for c in columns], dtype=bool)
+        key_code = self._choices(self.name).index(option.entry.key) + 1
+        lead = [range(len(self._choices(name))) for name in self.leading]
+        settings = [range(len(values)) for values in option.settings.values()]
+        fits = False
+        for before, codes in itertools.product(
+            itertools.product(*lead), itertools.product(*settings)
+        ):
+            choice = self._choice(option, codes)
+            reason = self.refusal(self._values(before), choice)
+            fits |= reason is None
+            if reason is not None:
+                reasons[choice.text] = reason
+                effective = dict(choice.setting)  # what has no effect is inactive: code -1
+                awake = (
+                    c + 1 if s in effective else 0
+                    for s, c in zip(option.settings, codes, strict=True)
+                )
+                refused[(*(c + 1 for c in before), key_code, *awake)] = True
+        if self.only_where is not None:
+            there = self._choices(self.only_where[0])
+            absent = [i + 1 for i, v in enumerate(there) if v not in self.only_where[1]]
+            refused[..., [0, *absent]] = False
+        if not refused.any():
+            return None, fits
+
+        def explain(row: Sequence[int]) -> str:
+            start = len(self.leading) + 1
+            choice = self._choice(option, tuple(row[start : start + len(settings)]))
+            reason = self.refusal(self._values(row[: len(self.leading)]), choice)
+            return f"{self.name}: {choice.text} is refused: {reason}"
+
+        return Rule(columns, refused, explain), fits
+
+    def _columns(self, option: Option) -> tuple[int, ...]:
+        names = [*self.leading, self.name]
+        names += [f"{self.name}.{option.entry.key}.{s}" for s in option.settings]
+        if self.only_where is not None:
+            names.append(self.only_where[0])
+        return tuple(self.index[name] for name in names)
+
+    def _choices(self, name: str) -> tuple[Token, ...]:
+        return self.parameters[self.index[name]].choices
+
+    def _values(self, codes: Sequence[int]) -> tuple[Token, ...]:
+        return tuple(self._choices(n)[c] for n, c in zip(self.leading, codes, strict=True))
+
+    def _choice(self, option: Option, codes: Sequence[int]) -> Choice:
+        return option.choice(
+            {s: option.settings[s][max(c, 0)] for s, c in zip(option.settings, codes, strict=True)}
+        )
