@@ -6,8 +6,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import conv2d, hidden_width
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 from plugnas.modules.attention.msca import strip_pair
+
+_REDUCTIONS = (4, 8, 16)
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    hidden = hidden_width(site.channels, int(setting["reduction"]))
+    return {"reduction": next(r for r in _REDUCTIONS if hidden_width(site.channels, r) == hidden)}
 
 
 @register(
@@ -17,7 +25,10 @@ from plugnas.modules.attention.msca import strip_pair
     name="Channel prior convolutional attention",
     year=2023,
     paper="arXiv:2306.05196",
-    choices={"reduction": (4, 8, 16)},
+    choices={"reduction": _REDUCTIONS},
+    aliases=("CPCA", "CPCANet", "ChannelPriorAttention"),
+    origin="github.com/Cuthbert-Huang/CPCANet, Apache-2.0",
+    same=_same,
 )
 class ChannelPriorConvolutionalAttention(nn.Module):
     """Gates channels by an MLP of global mean and maximum, then multiplies by multi-scale strips.

@@ -19,6 +19,7 @@ _FORMS = {"tiny": (5, 1, 32), "base": (7, 1, 16), "small": (5, 8, 16), "large": 
     year=2024,
     paper="arXiv:2403.01123",
     choices={"form": tuple(_FORMS)},
+    aliases=("ELA", "EfficientLocalizationAttention", "EfficientLocalAttn"),
 )
 class EfficientLocalAttention(nn.Module):
     """Gates each pixel by a gate of its row and one of its column, each from local 1-D taps.

@@ -18,6 +18,8 @@ from plugnas.modules._registry import register
     year=2022,
     paper="arXiv:2203.11926",
     choices={"levels": (2, 3, 4), "window": (3, 5)},
+    aliases=("FocalModulation", "FocalNet"),
+    origin="github.com/microsoft/FocalNet, MIT",
 )
 class FocalModulation(nn.Module):
     """Multiplies each pixel's query by a gated sum of contexts from near to the whole map.

@@ -11,11 +11,13 @@ from plugnas.modules._registry import register
 @register(
     "lka",
     slot="attention",
-    family="spatial",
+    family="large_kernel",
     name="Large kernel attention of VAN",
     year=2022,
     paper="arXiv:2202.09741, arXiv:2309.01439",
     choices={"form": ("lka", "lska"), "kernel_size": (7, 11, 21, 35)},
+    aliases=("LKA", "LSKA", "LargeKernelAttention", "LargeSeparableKernelAttention", "VAN"),
+    origin="github.com/Visual-Attention-Network/VAN-Classification, Apache-2.0",
 )
 class LargeKernelAttention(nn.Module):
     """Multiplies the map by a large-kernel convolution of itself, split into cheap parts.

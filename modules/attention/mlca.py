@@ -5,8 +5,15 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 from plugnas.modules.attention.eca import adaptive_kernel
+
+_GRIDS = (3, 5, 7)
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    return {"grid": _GRIDS[0]} if site.height == site.width == 1 else {}
 
 
 @register(
@@ -16,7 +23,10 @@ from plugnas.modules.attention.eca import adaptive_kernel
     name="Mixed local channel attention",
     year=2023,
     paper="Engineering Applications of Artificial Intelligence 2023 (Wan et al.)",
-    choices={"grid": (3, 5, 7)},
+    choices={"grid": _GRIDS},
+    aliases=("MLCA",),
+    origin="github.com/wandahangFY/MLCA, NOASSERTION",
+    same=_same,
 )
 class MixedLocalChannelAttention(nn.Module):
     """Gates channels place by place, by neighbouring channels of the place and of the whole map.

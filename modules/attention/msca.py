@@ -24,6 +24,8 @@ def strip_pair(channels: int, length: int) -> nn.Sequential:
     year=2022,
     paper="arXiv:2209.08575",
     choices={"strips": ((7, 11, 21), (7, 11), (7,))},
+    aliases=("MSCA", "MSCAN", "SegNeXt", "SegNext_Attention"),
+    origin="github.com/Visual-Attention-Network/SegNeXt, Apache-2.0",
 )
 class MultiScaleConvolutionalAttention(nn.Module):
     """Multiplies the map by a sum of depthwise convolutions of several lengths.

@@ -27,6 +27,8 @@ class NormGate(nn.Module):
     name="Normalization-based attention",
     year=2021,
     paper="arXiv:2111.12419",
+    aliases=("NAM", "NAMAttention"),
+    origin="github.com/Christian-lyc/NAM, NOASSERTION",
 )
 class NormalizationAttention(nn.Module):
     """Gates each value by its batch norm, weighted by the channel's share of the norm's scales.

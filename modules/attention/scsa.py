@@ -7,9 +7,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import GroupNorm, common_divisor
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 
 _KERNELS = (3, 5, 7, 9)
+_HEADS = (1, 8)
+_WINDOWS = (7, 14)
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    heads = common_divisor(int(setting["heads"]), site.channels)
+    larger = max(site.height, site.width)  # a window as large as the map is all of it
+    window = min(int(setting["window"]), larger)
+    return {
+        "heads": next(h for h in _HEADS if common_divisor(h, site.channels) == heads),
+        "window": next(w for w in _WINDOWS if min(w, larger) == window),
+    }
 
 
 @register(
@@ -19,7 +32,10 @@ _KERNELS = (3, 5, 7, 9)
     name="Spatial and channel synergistic attention",
     year=2024,
     paper="arXiv:2407.05128",
-    choices={"heads": (1, 8), "window": (7, 14)},
+    choices={"heads": _HEADS, "window": _WINDOWS},
+    aliases=("SCSA",),
+    origin="github.com/HZAI-ZJNU/SCSA, NOASSERTION",
+    same=_same,
 )
 class SpatialChannelSynergisticAttention(nn.Module):
     """Gates rows and columns at four reaches, then channels by attention among channels.
@@ -29,7 +45,7 @@ class SpatialChannelSynergisticAttention(nn.Module):
     (a group per part) and sigmoid: z = x a_h a_w. Channels: u = group norm (1 group) of the means
     of z over windows; q, k, v = u scaled per channel; per head of d channels
     A = softmax(q k^T / sqrt(d)), d x d; y = z sigmoid(mean over the windows of A v).
-    (B, C, H, W) -> the same. The paper has one head, the authors' configurations 8.
+    (B, C, H, W) -> the same. The paper has one head, copies that circulate 8.
 
     A width that 4 does not divide gets as many parts as its largest divisor below; ``heads`` is a
     limit alike. Windows that the map does not fill are means over what is there, where the

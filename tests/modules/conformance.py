@@ -12,7 +12,10 @@ from plugnas.modules import Entry, Site
 
 # Their graphs are long (every place of a window, every block is written out) and take seconds to
 # export: each value of each choice is exported once, rather than every combination.
-LONG_GRAPHS = {"acmix", "axial_image_transformer", "dilate", "involution"}
+LONG_GRAPHS = {
+    "acmix", "axial_image_transformer", "cascaded_group", "deformable_attention", "dilate",
+    "involution",
+}  # fmt: skip
 
 
 def is_exported(entry: Entry, setting: dict[str, Any]) -> bool:

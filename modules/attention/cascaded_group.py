@@ -1,0 +1,116 @@
+"""Cascaded group attention."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from plugnas.modules._parts import ConvBN, common_divisor, pad_to_multiple
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+_HEADS = (2, 4)
+
+
+def _side(window: int, height: int, width: int) -> tuple[int, int]:
+    return min(window, height), min(window, width)
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    heads = common_divisor(int(setting["heads"]), site.channels)
+    return {"heads": next(h for h in _HEADS if common_divisor(h, site.channels) == heads)}
+
+
+@register(
+    "cascaded_group",
+    slot="attention",
+    family="self_attention",
+    name="Cascaded group attention of EfficientViT",
+    year=2023,
+    paper="arXiv:2305.07027",
+    choices={"heads": _HEADS, "window": (4, 7, 14)},
+    aliases=("CGA", "CascadedGroupAttention", "EfficientViT", "LocalWindowAttention"),
+    origin="github.com/microsoft/Cream, MIT",
+    same=_same,
+)
+class CascadedGroupAttention(nn.Module):
+    """Attends in windows by heads on parts of the channels, each told what the last one found.
+
+    Head i of h reads x_i + y_{i-1} (y_{-1} = 0), x_i the i-th of h parts of C / h channels;
+    q, k (``key_channels`` each), v (C / h) = BN(conv1x1); q = BN(depthwise conv of q), k_i taps a
+    side; y_i = softmax(q k^T / sqrt(``key_channels``) + b_i[|dy|, |dx|]) v among the pixels of a
+    ``window`` x ``window`` window; then BN(conv1x1(relu([y_0, ..., y_{h-1}]))).
+    (B, C, H, W) -> the same. ``kernel_sizes`` are the k_i, the last one for all further heads.
+
+    Everything but the last line happens inside one window. Sides that are no multiples of
+    ``window`` are padded with zeros and cropped, and what was padded is no key, where in timm and
+    in the authors' code it is. The last norm starts at 1 (there at 0, for a block with a
+    residual).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        window: int = 7,
+        key_channels: int = 16,
+        kernel_sizes: tuple[int, ...] = (7, 5, 3, 3),
+    ) -> None:
+        super().__init__()
+        heads = common_divisor(heads, channels)
+        width = channels // heads
+        kernels = [kernel_sizes[min(i, len(kernel_sizes) - 1)] for i in range(heads)]
+        self.window = window
+        self.split = [key_channels, key_channels, width]
+        self.project = nn.ModuleList(ConvBN(width, sum(self.split)) for _ in range(heads))
+        self.local = nn.ModuleList(
+            ConvBN(key_channels, key_channels, k, groups=key_channels) for k in kernels
+        )
+        self.bias = nn.Parameter(torch.zeros(heads, window, window))
+        self.out = nn.Sequential(nn.ReLU(), ConvBN(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        side = _side(self.window, height, width)
+        grid = -(-height // side[0]), -(-width // side[1])
+        inside = _windows(x.new_ones(1, 1, height, width), side).flatten(1)  # (windows, n)
+        y = self._cascade(_windows(x, side), inside)
+        y = y.unflatten(0, (-1, *grid)).permute(0, 3, 1, 4, 2, 5)  # (B, C, rows, h, columns, w)
+        y = y.flatten(4, 5).flatten(2, 3)[:, :, :height, :width]
+        return self.out(y)
+
+    def _cascade(self, x: Tensor, inside: Tensor) -> Tensor:
+        """The heads one after the other on windows (B windows, C, h, w) -> the same."""
+        results: list[Tensor] = []
+        bias = self._positions(x.shape[2], x.shape[3])
+        for i, part in enumerate(x.chunk(len(self.project), dim=1)):
+            told = part if i == 0 else part + results[-1]
+            q, k, v = self.project[i](told).split(self.split, dim=1)
+            q, k, v = (t.flatten(2).transpose(1, 2) for t in (self.local[i](q), k, v))
+            y = self._attend(q, k, v, bias[i], inside)
+            results.append(y.transpose(1, 2).unflatten(2, x.shape[2:]))
+        return torch.cat(results, dim=1)
+
+    @staticmethod
+    def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, inside: Tensor) -> Tensor:
+        """(B windows, n, d) -> (B windows, n, C / h); only pixels of the map are keys."""
+        windows = inside.shape[0]
+        q, k, v = (t.unflatten(0, (-1, windows)) for t in (q, k, v))
+        mask = bias.masked_fill(inside[:, None, :] == 0, float("-inf"))  # (windows, n, n)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype)).flatten(0, 1)
+
+    def _positions(self, height: int, width: int) -> Tensor:
+        """The bias of each pair of pixels of a window: (heads, n, n)."""
+        rows, columns = (torch.arange(n, device=self.bias.device) for n in (height, width))
+        rows = (rows[:, None] - rows).abs()[:, None, :, None]  # (h, 1, h, 1)
+        columns = (columns[:, None] - columns).abs()[None, :, None, :]  # (1, w, 1, w)
+        return self.bias[:, rows, columns].flatten(3, 4).flatten(1, 2)
+
+
+def _windows(x: Tensor, side: tuple[int, int]) -> Tensor:
+    """(B, C, H, W) -> (B windows, C, h, w), padded at the bottom and right."""
+    x = pad_to_multiple(x, side)
+    x = x.unflatten(3, (-1, side[1])).unflatten(2, (-1, side[0]))  # (B, C, rows, h, columns, w)
+    return x.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
