@@ -44,7 +44,7 @@ def search(
     run_dir: Path | str | None = None,
     workers: int = 1,
     timeout: float | None = None,
-    timeout_s: float | None = None,
+    evaluation_timeout: float | None = None,
     on_event: Listener | None = None,
     **options: Any,
 ) -> Result:
@@ -62,7 +62,8 @@ def search(
         promotion: who reaches the next rung: the first by ``rank``, or by ``promise`` of the last.
         run_dir: where the ledger is kept; None writes nothing. An earlier run there is continued.
         workers: processes; 1 evaluates in this one. More need an ``evaluate`` that pickles.
-        timeout: seconds after which nothing new is begun. timeout_s: limit for one evaluation.
+        timeout: seconds after which nothing new is begun.
+        evaluation_timeout: seconds after which one evaluation is ended and counts as failed.
         options: further options of the sampler.
 
     Raises:
@@ -81,10 +82,12 @@ def search(
         seed=seed,
     )
     evaluator = functools.partial(_bind, evaluate)
-    if workers == 1 and timeout_s is None:
+    if workers == 1 and evaluation_timeout is None:
         make = functools.partial(create, "serial", evaluator)
     else:
-        make = functools.partial(create, "local", evaluator, workers=workers, timeout_s=timeout_s)
+        make = functools.partial(
+            create, "local", evaluator, workers=workers, evaluation_timeout=evaluation_timeout
+        )
     plan = Plan(problem, trials, seeds, rungs, promotion)
     check_budget(space, model, problem.budget)
     proposer = create_sampler(sampler, problem, **options)

@@ -21,6 +21,7 @@ from plugnas.nas.job.workers import device_of, evaluator, executor, worker_count
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
+from plugnas.nas.machine.files import write_text
 from plugnas.nas.proxy import default_rungs
 from plugnas.nas.run.directory import RunDirectory, facts_of
 from plugnas.nas.run.result import Result
@@ -71,7 +72,7 @@ def run_job(
         proxy = evaluator(job, prepared, device, run.path / "states")
         # Ray reports to its own callbacks; every other executor to ours.
         ray = {"callbacks": job.callbacks, "run_dir": run_dir, "cost": cost}
-        make = functools.partial(executor, job, proxy, job.timeout_s, ray)
+        make = functools.partial(executor, job, proxy, job.evaluation_timeout, ray)
         heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)
         notify(_announcement(job, prepared, device))
         header = about(problem, trials=job.trials, sampler=job.sampler_config.name)
@@ -173,7 +174,7 @@ def _measure_front(job: Job, cost: NetworkCost, result: Result, file: Path, noti
     )
     chosen = [member.architecture for member in result.front]
     report = measure_architectures(cost.space, chosen, settings)
-    file.write_text(json.dumps(report.to_dict(), indent=2))
+    write_text(file, json.dumps(report.to_dict(), indent=2))
     notify(report.text())
 
 

@@ -106,6 +106,7 @@ def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:
 
 def _architectures(args: argparse.Namespace, target: Any, settings: Settings) -> int:
     from plugnas.nas.latency import measure_architectures
+    from plugnas.nas.machine.files import write_text
     from plugnas.nas.run.target import TargetError
 
     if args.architecture:
@@ -119,8 +120,7 @@ def _architectures(args: argparse.Namespace, target: Any, settings: Settings) ->
     report = measure_architectures(target.space, chosen, settings)
     data = report.to_dict()
     if args.output is not None:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text(json.dumps(data, indent=2))
+        write_text(args.output, json.dumps(data, indent=2))
     print(json.dumps(data, indent=2) if args.json else report.text())
     return 2 if report.busy else 0
 

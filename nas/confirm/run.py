@@ -81,7 +81,7 @@ def confirm(
     if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
         notify(f"the proxy again, seed {unused[0]}: {len(front)} of the front, {len(other)} random")
         short = replace(proxy, rungs=proxy.rungs[-1:])
-        made = functools.partial(executor, job, short, job.timeout_s)
+        made = functools.partial(executor, job, short, job.evaluation_timeout)
         outcome = measure(
             [*front, *other], unused[:1], again, executor=made, about={"again": about}
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from plugnas.nas.data import Dataset, load
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import keep_memory
+from plugnas.nas.machine.files import write_whole
 from plugnas.nas.proxy import Proxy, Recipe, train
 from plugnas.space import Network, parts_of
 
@@ -69,11 +69,5 @@ class LongTraining:
 
 def _save(network: torch.nn.Module, path: Path) -> None:
     """Write the weights whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     state = {k: v.detach().cpu().contiguous().clone() for k, v in network.state_dict().items()}
-    try:
-        save_file(state, str(temporary))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, lambda file: save_file(state, str(file)))

@@ -12,7 +12,7 @@ from plugnas.space import Architecture
 
 
 class CostModel(Protocol):
-    """Costs that are known before anything is bought."""
+    """Costs that are known before anything is trained."""
 
     names: tuple[str, ...]
 

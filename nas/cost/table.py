@@ -15,6 +15,7 @@ from plugnas import modules
 from plugnas import space as space_room
 from plugnas.nas.cost.counter import Counts, count
 from plugnas.nas.cost.errors import CostError, UncountedOperatorError
+from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.threads import threads
 from plugnas.space import Part
 from plugnas.space.network import Piece, Shape
@@ -82,10 +83,7 @@ class CostTable:
             for (key, shapes), c in self.pieces.items()
         ]
         data = {"cost_table": 2, "stamp": stamp(), "pieces": rows}
-        target = Path(path)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(data))
-        partial.replace(target)
+        write_text(Path(path), json.dumps(data))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CostTable:

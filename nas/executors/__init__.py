@@ -19,7 +19,7 @@ KINDS = ("serial", "local", "ray")
 def create(kind: str, evaluator: Evaluator, **options: Any) -> Executor:
     """Return the executor of that kind. Raises ExecutorError for an unknown one.
 
-    Options: ``workers``, ``timeout_s`` for ``local``; see ``RayExecutor`` for ``ray``.
+    Options: ``workers``, ``evaluation_timeout`` for ``local``; see ``RayExecutor`` for ``ray``.
     """
     if kind == "serial":
         return SerialExecutor(evaluator, **options)

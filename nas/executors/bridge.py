@@ -34,7 +34,7 @@ Nodes = Callable[[], Collection[str]]
 
 
 @dataclass
-class Errand:
+class PendingTask:
     """A task on the cluster, from its submission to its measurement."""
 
     task: Task
@@ -72,8 +72,8 @@ class Bridge:
 
     def __init__(self, max_failures: int = 2) -> None:
         self.change = threading.Condition()
-        self.waiting: deque[Errand] = deque()
-        self.trials: dict[str, Errand] = {}
+        self.waiting: deque[PendingTask] = deque()
+        self.trials: dict[str, PendingTask] = {}
         self.results: deque[Measurement] = deque()
         self.max_failures = max_failures
         self.finished = 0
@@ -89,50 +89,50 @@ class Bridge:
     def submit(self, task: Task) -> None:
         """Let a task wait for Tune."""
         with self.change:
-            self.waiting.append(Errand(task))
+            self.waiting.append(PendingTask(task))
             self.change.notify_all()
 
-    def take(self, trial: str, alive: Nodes) -> Errand | None:
-        """Return the first errand that is due, to be run as ``trial``; None if there is none.
+    def take(self, trial: str, alive: Nodes) -> PendingTask | None:
+        """Return the first waiting task that is due, to be run as ``trial``; None if there is none.
 
         Those that are due and have used up their tries come back as failed.
         """
         with self.change:
-            for errand in [e for e in self.waiting if e.due <= time.monotonic()]:
-                self.waiting.remove(errand)
-                strikes = errand.strikes(alive()) if errand.deaths else 0
-                losses = len(errand.deaths) - strikes
+            for pending in [e for e in self.waiting if e.due <= time.monotonic()]:
+                self.waiting.remove(pending)
+                strikes = pending.strikes(alive()) if pending.deaths else 0
+                losses = len(pending.deaths) - strikes
                 if strikes <= self.max_failures and losses < PATIENCE:
-                    self.trials[trial] = errand
-                    return errand
-                self._give_up(errand, strikes)
+                    self.trials[trial] = pending
+                    return pending
+                self._give_up(pending, strikes)
             return None
 
     def finish(self, trial: str, measurement: Measurement) -> None:
         """Pass on the measurement of a trial."""
         with self.change:
-            errand = self.trials.pop(trial, None)
-            if errand is not None:
+            pending = self.trials.pop(trial, None)
+            if pending is not None:
                 self._pass_on(measurement)
 
-    def bury(self, trial: str, death: Death | None) -> None:
-        """Let a trial's errand wait for its next try; without a death, at once."""
+    def fail(self, trial: str, death: Death | None) -> None:
+        """Queue a trial's task for another try, after a pause where its worker died."""
         with self.change:
-            errand = self.trials.pop(trial, None)
-            if errand is None:
+            pending = self.trials.pop(trial, None)
+            if pending is None:
                 return
-            never_ready = errand.actor is None
-            errand.actor = errand.place = None
+            never_ready = pending.actor is None
+            pending.actor = pending.place = None
             if death is not None:
-                errand.deaths.append(death)
-                pause = FIRST_PAUSE * 2 ** (len(errand.deaths) - 1)
-                errand.due = time.monotonic() + (0 if death.raised else min(pause, LONGEST_PAUSE))
+                pending.deaths.append(death)
+                pause = FIRST_PAUSE * 2 ** (len(pending.deaths) - 1)
+                pending.due = time.monotonic() + (0 if death.raised else min(pause, LONGEST_PAUSE))
                 if never_ready and NODE_DIED not in death.reason:
                     self._count_false_start(death.reason)
-            self.waiting.append(errand)
+            self.waiting.append(pending)
             self.change.notify_all()
 
-    def fail(self, text: str) -> None:
+    def break_off(self, text: str) -> None:
         """End the run: the driver raises this text."""
         with self.change:
             self.broken = self.broken or text
@@ -141,20 +141,20 @@ class Bridge:
     def settled(self) -> bool:
         """Whether there is a task to give, or will be none until another result is in."""
         now = time.monotonic()
-        due = any(errand.due <= now for errand in self.waiting)
+        due = any(pending.due <= now for pending in self.waiting)
         return due or self.closed or (self.driver_waits and not self.results)
 
     def _count_false_start(self, reason: str) -> None:
         self.false_starts += 1
         if self.false_starts >= FALSE_STARTS:
-            self.fail(
+            self.break_off(
                 f"Ray's actors must live until they are ready, but {FALSE_STARTS} in a row did not "
                 f"(the last: {reason})."
             )
 
-    def _give_up(self, errand: Errand, strikes: int) -> None:
-        last = errand.deaths[-1]
-        measurement = failed(errand.task, last.reason, seconds=last.seconds, worker="ray")
+    def _give_up(self, pending: PendingTask, strikes: int) -> None:
+        last = pending.deaths[-1]
+        measurement = failed(pending.task, last.reason, seconds=last.seconds, worker="ray")
         measurement.extra["tries"] = max(1, strikes)  # type: ignore[index]
         self._pass_on(measurement)
 
@@ -164,4 +164,4 @@ class Bridge:
         self.change.notify_all()
 
 
-__all__ = ["FALSE_STARTS", "PATIENCE", "Bridge", "Errand", "Parcel"]
+__all__ = ["FALSE_STARTS", "PATIENCE", "Bridge", "Parcel", "PendingTask"]

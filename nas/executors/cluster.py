@@ -44,7 +44,7 @@ class RayExecutor:
         cpus: float = 1,
         gpus: float = 0,
         max_failures: int = 2,
-        timeout_s: float | None = None,
+        evaluation_timeout: float | None = None,
         callbacks: Sequence[str | Mapping[str, Any]] = (),
         run_dir: Path | None = None,
         cost: Any | None = None,
@@ -53,7 +53,7 @@ class RayExecutor:
         self._callbacks = tuple(callbacks)
         self._cost = cost
         self._evaluator = evaluator
-        self._timeout_s = timeout_s
+        self._timeout_s = evaluation_timeout
         self._resources = {"cpu": cpus, "gpu": gpus}
         self._workers = workers
         self._folder = Path(tempfile.mkdtemp(prefix="plugnas-ray-"))
@@ -117,9 +117,11 @@ class RayExecutor:
             bridge.change.notify_all()
         if self._thread is not None:
             self._thread.join(0.5)
-            for errand in list(bridge.trials.values()):  # Tune would let them finish, and wait more
-                if errand.actor is not None:
-                    ray_executor.ray.kill(errand.actor)
+            for pending in list(
+                bridge.trials.values()
+            ):  # Tune would let them finish, and wait more
+                if pending.actor is not None:
+                    ray_executor.ray.kill(pending.actor)
             self._thread.join(WRITING if self._callbacks else 30.0)
             self._thread = None
         if self._owned:
@@ -132,14 +134,14 @@ class RayExecutor:
         try:
             evaluator = self._evaluator if carrying is None else carrying()
         except Exception:  # noqa: BLE001 - a thread's error would be lost
-            self._bridge.fail(traceback.format_exc())
+            self._bridge.break_off(traceback.format_exc())
             return
         ray_executor.run_tune(
             self._bridge,
             evaluator,
             resources=self._resources,
             at_once=self.capacity,
-            timeout_s=self._timeout_s,
+            evaluation_timeout=self._timeout_s,
             callbacks=self._make_callbacks,
             storage=self._storage,
         )

@@ -29,15 +29,17 @@ class Death:
     seconds: float = 0.0
 
 
-def death_of(error: Any, node: str | None, seconds: float, timeout_s: float | None) -> Death:
+def death_of(
+    error: Any, node: str | None, seconds: float, evaluation_timeout: float | None
+) -> Death:
     """Return what became of an evaluation.
 
     ``error`` is an exception of Ray's or its text, ``node`` the id of the node that the evaluation
     is known to have begun on, ``seconds`` how long ago that was.
     """
     reason, raised = reason_of(error), is_a(error, "RayTaskError")
-    if timeout_s is not None and seconds >= timeout_s and not raised:
-        reason = f"hung: no result within {timeout_s:g} s"
+    if evaluation_timeout is not None and seconds >= evaluation_timeout and not raised:
+        reason = f"hung: no result within {evaluation_timeout:g} s"
     if is_a(error, "ActorUnavailableError"):
         node = None  # its node may be dead, and nobody know of it yet
     return Death(reason, node, raised and node is not None, seconds)

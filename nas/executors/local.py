@@ -48,8 +48,8 @@ class LocalExecutor:
     """Runs tasks in up to ``workers`` processes, started as they are needed.
 
     ``evaluator`` is called once in each worker. A worker that is killed, runs out of memory or
-    gives no result within ``timeout_s`` seconds is replaced, and its task comes back as failed
-    with the reason. Each worker has ``threads`` threads and ends when this process does. With
+    gives no result within ``evaluation_timeout`` seconds is replaced; its task comes back as
+    failed with the reason. Each worker has ``threads`` threads and ends when this process does. With
     several ``gpus``, each worker sees one of them, and all have as many workers.
     """
 
@@ -58,18 +58,22 @@ class LocalExecutor:
         evaluator: Evaluator,
         *,
         workers: int = 1,
-        timeout_s: float | None = None,
+        evaluation_timeout: float | None = None,
         threads: int = 1,
         gpus: int = 0,
     ) -> None:
-        if workers < 1 or threads < 1 or (timeout_s is not None and timeout_s <= 0):
+        if (
+            workers < 1
+            or threads < 1
+            or (evaluation_timeout is not None and evaluation_timeout <= 0)
+        ):
             raise ExecutorError(
-                f"workers, threads and timeout_s are positive, but got workers={workers}, "
-                f"threads={threads}, timeout_s={timeout_s}."
+                f"workers, threads and evaluation_timeout are positive, but got workers={workers}, "
+                f"threads={threads}, evaluation_timeout={evaluation_timeout}."
             )
         self.capacity = workers
         self._evaluator = evaluator
-        self._timeout_s = timeout_s
+        self._timeout_s = evaluation_timeout
         self._threads = threads
         self._gpus = _visible(gpus) if gpus > 1 else []
         self._tasks: deque[Task] = deque()

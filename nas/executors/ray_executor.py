@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from plugnas.nas.executors.base import ExecutorError
-from plugnas.nas.executors.bridge import Bridge, Errand, Parcel
+from plugnas.nas.executors.bridge import Bridge, Parcel, PendingTask
 from plugnas.nas.executors.callbacks import scalars
 from plugnas.nas.executors.deaths import Death, death_of, error_of, is_of_ray, reason_of
 from plugnas.nas.executors.environment import environment, worker_variables
@@ -57,10 +57,10 @@ class Evaluation(tune.Trainable):
     """A Ray actor that evaluates task after task; the evaluator is made once in it."""
 
     def setup(
-        self, config: dict[str, Any], evaluator: Any = None, timeout_s: float | None = None
+        self, config: dict[str, Any], evaluator: Any = None, evaluation_timeout: float | None = None
     ) -> None:
         self.task: Task = config["task"].task
-        self.timeout_s = timeout_s
+        self.evaluation_timeout = evaluation_timeout
         self.broken: str | None = None
         try:
             self.evaluate = evaluator()
@@ -92,8 +92,8 @@ class Evaluation(tune.Trainable):
 
     def _watch(self) -> None:
         """Let this process end when the evaluation hangs, even where it never yields the GIL."""
-        if self.timeout_s is not None:
-            faulthandler.dump_traceback_later(self.timeout_s, exit=True)
+        if self.evaluation_timeout is not None:
+            faulthandler.dump_traceback_later(self.evaluation_timeout, exit=True)
 
 
 class TaskSearcher(Searcher):
@@ -109,8 +109,8 @@ class TaskSearcher(Searcher):
             bridge.change.wait_for(bridge.settled, timeout=THINKING)
             if bridge.closed:
                 return Searcher.FINISHED
-        errand = bridge.take(trial_id, _nodes_alive)
-        return None if errand is None else Parcel(errand.task).described()
+        pending = bridge.take(trial_id, _nodes_alive)
+        return None if pending is None else Parcel(pending.task).described()
 
     def on_trial_complete(
         self,
@@ -130,24 +130,24 @@ class TaskSearcher(Searcher):
 class Collector(tune.Callback):
     """Takes measurements out of Tune's results, and the causes of deaths out of its errors."""
 
-    def __init__(self, bridge: Bridge, timeout_s: float | None, cost: Any | None) -> None:
+    def __init__(self, bridge: Bridge, evaluation_timeout: float | None, cost: Any | None) -> None:
         self._bridge = bridge
-        self._timeout_s = timeout_s
+        self._timeout_s = evaluation_timeout
         self._cost = cost
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         with self._bridge.change:
-            errand = self._bridge.trials[trial.trial_id]
-            errand.since = time.monotonic()
-            errand.actor = trial.temporary_state.ray_actor
-            errand.place = errand.actor.node.remote()
+            pending = self._bridge.trials[trial.trial_id]
+            pending.since = time.monotonic()
+            pending.actor = trial.temporary_state.ray_actor
+            pending.place = pending.actor.node.remote()
             self._bridge.false_starts = 0
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if "broken" in result:
-            self._bridge.fail(result["broken"])
+            self._bridge.break_off(result["broken"])
             return
         measurement = result.pop("measurement")
         if self._cost is not None:
@@ -155,18 +155,18 @@ class Collector(tune.Callback):
         self._bridge.finish(trial.trial_id, measurement)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        errand = self._bridge.trials.get(trial.trial_id)
-        if errand is not None:
-            node = _node_of(errand)
-            seconds = 0.0 if node is None else time.monotonic() - errand.since
+        pending = self._bridge.trials.get(trial.trial_id)
+        if pending is not None:
+            node = _node_of(pending)
+            seconds = 0.0 if node is None else time.monotonic() - pending.since
             death = death_of(error_of(trial), node, seconds, self._timeout_s)
-            self._bridge.bury(trial.trial_id, death)
+            self._bridge.fail(trial.trial_id, death)
 
 
-def _node_of(errand: Errand) -> str | None:
-    """Return the id of the node that an errand has begun on; None if its actor did not say."""
+def _node_of(pending: PendingTask) -> str | None:
+    """Return the id of the node on which a task has begun; None if its actor did not say."""
     try:
-        return None if errand.place is None else str(ray.get(errand.place, timeout=0))
+        return None if pending.place is None else str(ray.get(pending.place, timeout=0))
     except RayError:
         return None
 
@@ -238,7 +238,7 @@ def run_tune(
     *,
     resources: Mapping[str, float],
     at_once: int,
-    timeout_s: float | None,
+    evaluation_timeout: float | None,
     callbacks: Callable[[], list[tune.Callback]],
     storage: Path,
 ) -> None:
@@ -250,7 +250,9 @@ def run_tune(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     fruitless = 0
     try:
-        trainable = tune.with_parameters(Evaluation, evaluator=evaluator, timeout_s=timeout_s)
+        trainable = tune.with_parameters(
+            Evaluation, evaluator=evaluator, evaluation_timeout=evaluation_timeout
+        )
         trainable = tune.with_resources(trainable, dict(resources))
         while not bridge.closed:
             before = bridge.finished
@@ -262,10 +264,10 @@ def run_tune(
                     raise
                 _take_back(bridge)
             else:
-                bridge.fail("Ray Tune ended before the search did.")
+                bridge.break_off("Ray Tune ended before the search did.")
                 return
     except BaseException:  # noqa: BLE001 - a thread's error would be lost
-        bridge.fail(traceback.format_exc())
+        bridge.break_off(traceback.format_exc())
 
 
 def _fit(
@@ -296,16 +298,16 @@ def _fit(
 
 def _take_back(bridge: Bridge) -> None:
     """Let all that Tune had under way when it broke off be run again; who broke it, has died."""
-    for trial, errand in list(bridge.trials.items()):
+    for trial, pending in list(bridge.trials.items()):
         death = None
-        if errand.actor is not None:
+        if pending.actor is not None:
             try:
-                ray.get(errand.actor.node.remote(), timeout=5.0)
+                ray.get(pending.actor.node.remote(), timeout=5.0)
             except OutOfMemoryError as error:
                 death = Death(reason_of(error), raised=True)
             except RayError:  # ended with Tune
                 pass
-        bridge.bury(trial, death)
+        bridge.fail(trial, death)
 
 
 __all__ = ["Collector", "connect", "ray", "run_tune"]

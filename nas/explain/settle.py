@@ -69,7 +69,7 @@ def settle(
         path,
         prepared.space,
         costs_of(view.run, prepared),
-        functools.partial(executor, job, top, job.timeout_s),
+        functools.partial(executor, job, top, job.evaluation_timeout),
         about={"settle": slot.name, "seeds": seeds, "rung": view.run.top_rung},
         on_event=on_event,
     )

@@ -22,7 +22,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The cheap training and its rungs, cheapest first; none given: those that suit the images.
 
     ``promotion`` says who reaches the next rung: the first of a rung by non-dominated ``rank``, or
-    by the ``promise`` of the last rung that the predictor's model sees in them.
+    by ``promise``: the expected improvement at the last rung by the predictor's model.
     """
 
     rungs: list[Recipe] = []
@@ -73,7 +73,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     executor: str | ExecutorConfig = "local"
     workers: int | Literal["auto"] = "auto"
     device: str = "auto"
-    timeout_s: float | None = None
+    evaluation_timeout: float | None = None
     latency: LatencyConfig | None = None
     confirm: ConfirmConfig | None = None
     callbacks: list[str | dict[str, Any]] = []
@@ -151,7 +151,10 @@ def _check(job: Job) -> None:
 def _check_ranges(job: Job) -> None:
     """Refuse numbers that are typed right and mean nothing."""
     executor, latency, confirm = job.executor_config, job.latency, job.confirm
-    positive: dict[str, float | None] = {"timeout": job.timeout, "timeout_s": job.timeout_s}
+    positive: dict[str, float | None] = {
+        "timeout": job.timeout,
+        "evaluation_timeout": job.evaluation_timeout,
+    }
     if latency is not None:
         positive |= {f"latency.{n}": getattr(latency, n) for n in ("batch", "threads", "rounds")}
     if confirm is not None:

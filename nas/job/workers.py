@@ -83,7 +83,7 @@ def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) ->
 def executor(
     job: Job,
     evaluate: Evaluator,
-    timeout_s: float | None,
+    evaluation_timeout: float | None,
     ray: Mapping[str, Any] | None = None,
 ) -> Executor:
     """Return the job's executor for an evaluator: the proxy, or a confirmation's training.
@@ -95,7 +95,9 @@ def executor(
         return create("serial", evaluate)
     if config.name == "local":
         gpus = torch.cuda.device_count() if device_of(job) == "cuda" else 0
-        return create("local", evaluate, workers=workers, timeout_s=timeout_s, gpus=gpus)
+        return create(
+            "local", evaluate, workers=workers, evaluation_timeout=evaluation_timeout, gpus=gpus
+        )
     return create(
         "ray",
         evaluate,
@@ -104,6 +106,6 @@ def executor(
         cpus=config.cpus,
         gpus=config.gpus,
         max_failures=config.max_failures,
-        timeout_s=timeout_s,
+        evaluation_timeout=evaluation_timeout,
         **(ray or {}),
     )

@@ -14,6 +14,7 @@ import torch
 from plugnas.nas.latency.conditions import Conditions
 from plugnas.nas.latency.errors import ForeignTableError, LatencyError
 from plugnas.nas.latency.pieces import Key, key_of
+from plugnas.nas.machine.files import write_text
 from plugnas.space import Part
 from plugnas.space.network import Piece
 
@@ -145,11 +146,7 @@ class LatencyTable:
             "check": self.check,
             "pieces": [[key, shapes, *figures] for (key, shapes), figures in self.entries.items()],
         }
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(data, indent=1))
-        partial.replace(target)
+        write_text(Path(path), json.dumps(data, indent=1))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.machine.files import write_text
 from plugnas.space import Architecture
 
 SUFFIX = ".running.json"
@@ -30,13 +30,11 @@ def note(path: Path, tasks: Iterable[Task]) -> None:
         {"number": t.number, "rung": t.rung, "seed": t.seed, "architecture": t.architecture.values}
         for t in tasks
     ]
-    new = path.with_name(f"{path.name}.new")
     with contextlib.suppress(OSError):
         if not listed:
             path.unlink(missing_ok=True)
             return
-        new.write_text(json.dumps({"running": VERSION, "tasks": listed}, default=_plain))
-        os.replace(new, path)
+        write_text(path, json.dumps({"running": VERSION, "tasks": listed}, default=_plain))
 
 
 def noted(path: Path, fitting: Callable[[dict[str, Any]], Architecture | None]) -> list[Task]:

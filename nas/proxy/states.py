@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from plugnas.nas.machine.files import write_whole
 
 _FORMAT = 1
 
@@ -44,14 +44,8 @@ class StateFile:
     def write(self, state: dict[str, Any]) -> None:
         """Save a state whole or not at all; a full disk only costs the saving."""
         with contextlib.suppress(OSError, RuntimeError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(suffix=".part", dir=self.folder)
-            os.close(handle)
-            try:
-                torch.save({**state, "about": self._about()}, name)
-                os.replace(name, self.path)
-            finally:
-                Path(name).unlink(missing_ok=True)
+            whole = {**state, "about": self._about()}
+            write_whole(self.path, lambda file: torch.save(whole, file))
             self._prune()
 
     def remove(self) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
+from plugnas.nas.machine.files import write_text, write_whole
 from plugnas.nas.machine.writable import PlaceError, unwritable
 from plugnas.nas.report.data import first_cost
 from plugnas.nas.report.front import confirmed_of, to_csv
@@ -30,21 +29,11 @@ def write_files(view: RunView, control: RunView | None = None) -> list[Path]:
             f"front.csv, front.png and report.html go to {folder}, but {reason}; --json and --csv "
             "print the front and write nothing"
         )
-    written = [_replace(folder / "front.csv", lambda p: p.write_text(to_csv(view)))]
-    written.append(_replace(folder / "front.png", lambda p: draw(picture(view), p)))
+    written = [write_text(folder / "front.csv", to_csv(view))]
+    written.append(write_whole(folder / "front.png", lambda p: draw(picture(view), p)))
     text = page(view, control)
-    written.append(_replace(folder / "report.html", lambda p: p.write_text(text, encoding="utf-8")))
+    written.append(write_text(folder / "report.html", text))
     return written
-
-
-def _replace(path: Path, make: Callable[[Path], object]) -> Path:
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    try:
-        make(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def picture(view: RunView) -> Picture:

@@ -189,7 +189,7 @@ def _scatter(axes: Axes, points: Sequence[Point], marker: str, **style: Any) -> 
 
 
 def _staircase(axes: Axes, picture: Picture) -> list[Point]:
-    """Draw the best accuracy within each cost, what the front promises; return its corners."""
+    """Draw the best accuracy within each cost; return the corners of the line."""
     steps: list[Point] = []
     for point in sorted(picture.front, key=lambda p: (p.cost, -p.accuracy)):
         if not steps or point.accuracy > steps[-1].accuracy:

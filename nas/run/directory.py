@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import yaml
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.job.config import Job, parse
+from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.versions import versions
 from plugnas.space import SearchSpace
 from plugnas.space.typed import convert
@@ -87,6 +87,8 @@ class RunDirectory:
         try:
             data = yaml.safe_load(file.read_text(encoding="utf-8"))
             facts = data.pop("run", None)
+            if "timeout_s" in data:  # its name until version 0.2
+                data["evaluation_timeout"] = data.pop("timeout_s")
         except (OSError, yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError):
             raise RunError(
                 f"{file} is damaged or cannot be read; restore it, or search into another --run-dir"
@@ -119,9 +121,7 @@ class RunDirectory:
             RunError: the directory cannot be written.
         """
         try:
-            temporary = self.path / "job.yaml.tmp"
-            temporary.write_text(_yaml(self.job, self.facts), encoding="utf-8")
-            os.replace(temporary, self.path / "job.yaml")
+            write_text(self.path / "job.yaml", _yaml(self.job, self.facts))
         except OSError as error:
             raise RunError(
                 f"{self.path} cannot be written ({error.strerror}); choose another --run-dir"

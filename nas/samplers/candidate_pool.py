@@ -22,7 +22,7 @@ SWEEP = 500_000
 _ROUNDS, _CROWD = 60, 192
 
 
-class Supply:
+class CandidatePool:
     """Knows what was asked for and what is left.
 
     Where the space is small (``listed``), ``table`` holds the codes of every architecture within

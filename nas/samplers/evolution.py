@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from plugnas.nas.front.pareto import crowding, non_dominated
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers.base import Sampler
-from plugnas.nas.samplers.candidate_pool import Supply
+from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.problem import Problem, ProblemError
 from plugnas.space import Architecture
 
@@ -51,15 +51,15 @@ class Evolution(Sampler):
                 raise ProblemError(f"`{name}` is a probability between 0 and 1, not {value}")
         self.problem, self.population = problem, population
         self._crossover, self._local = crossover, local
-        self._supply = Supply(problem)
+        self._pool = CandidatePool(problem)
         self._codes: dict[bytes, NDArray[np.int16]] = {}
         self._best: dict[bytes, tuple[int, list[Doubles]]] = {}
 
     def tell(self, measurement: Measurement) -> None:
         """Take in a value; those of the highest rung of an architecture count, averaged."""
         row = self.problem.space.codes([measurement.architecture])[0]
-        self._supply.mark(row)
-        values = self.problem.bought_values(measurement)
+        self._pool.mark(row)
+        values = self.problem.measured_values(measurement)
         if values is None:
             return
         key = row.tobytes()
@@ -73,26 +73,26 @@ class Evolution(Sampler):
     @property
     def refused(self) -> int:
         """Candidates left out so far because they are above the budget."""
-        return self._supply.refused
+        return self._pool.refused
 
     def ask(self, number: int) -> Architecture:
         """Return an unseen child of the front, at costs where the front has a gap."""
-        self._supply.any_left()
+        self._pool.any_left()
         rng = self.problem.rng(number)
-        if len(self._supply) < self.population // 2 or len(self._best) < 2:
-            found = self._supply.draw(_LITTER, rng)
-            return self._supply.take(self._rarest(found, self._supply.recent(self.population)))
+        if len(self._pool) < self.population // 2 or len(self._best) < 2:
+            found = self._pool.draw(_LITTER, rng)
+            return self._pool.take(self._rarest(found, self._pool.recent(self.population)))
         parents, front = self._parents()
         space = self.problem.space
         first = parents[rng.integers(len(parents), size=_LITTER)]
         second = parents[rng.integers(len(parents), size=_LITTER)]
         mixed = rng.random(_LITTER) < self._crossover
         children = np.where(mixed[:, None], space.crossover_codes(first, second, rng), first)
-        found, _ = self._supply.fresh(space.mutate_codes(children, rng, self._local))
+        found, _ = self._pool.fresh(space.mutate_codes(children, rng, self._local))
         if len(found) == 0:
-            found = self._supply.variants(first, rng)
+            found = self._pool.variants(first, rng)
         aimed = rng.random() < _AIMED
-        return self._supply.take(self._rarest(found, front) if aimed else found[0])
+        return self._pool.take(self._rarest(found, front) if aimed else found[0])
 
     def _rarest(self, codes: Codes, others: Codes) -> NDArray[np.int16]:
         """Return the row whose known objectives are farthest from those of others, in ranges."""

@@ -32,11 +32,11 @@ class Problem:
     """A search problem.
 
     ``objectives`` maps a name to ``max`` or ``min``; one that ``cost`` names is known before
-    anything is trained, the others have to be bought. ``budget`` maps a cost to its hard upper
+    anything is trained, the others have to be measured. ``budget`` maps a cost to its hard upper
     limit.
 
     Raises:
-        ProblemError: an unknown direction or cost, a limit that is no number, nothing to buy.
+        ProblemError: an unknown direction or cost, a limit that is no number, nothing to measure.
     """
 
     space: SearchSpace
@@ -62,7 +62,7 @@ class Problem:
                 )
             if not isinstance(limit, int | float) or not np.isfinite(limit):
                 raise ProblemError(f"the budget of `{name}` must be a finite number, not {limit!r}")
-        if not self.bought:
+        if not self.measured:
             raise ProblemError(
                 f"every objective ({', '.join(self.objectives)}) is a known cost, so there is "
                 "nothing to search for; add one that an evaluation returns, such as accuracy: max"
@@ -79,7 +79,7 @@ class Problem:
         return tuple(name for name in self.objectives if name in self.cost_names)
 
     @cached_property
-    def bought(self) -> tuple[str, ...]:
+    def measured(self) -> tuple[str, ...]:
         """Objectives that only an evaluation can tell."""
         return tuple(name for name in self.objectives if name not in self.cost_names)
 
@@ -126,8 +126,8 @@ class Problem:
     def _guess(self, name: str) -> str:
         return did_you_mean(name, self.cost_names).removesuffix("?")
 
-    def bought_values(self, measurement: Measurement) -> NDArray[np.float64] | None:
-        """Return the bought objectives of a measurement, more is better; None if it has none.
+    def measured_values(self, measurement: Measurement) -> NDArray[np.float64] | None:
+        """Return the measured objectives of a measurement, more is better; None if it has none.
 
         A failed measurement has none, nor one with a value that is not finite, nor one at a rung
         that only ranks (a zero-cost score: it has a signal instead).
@@ -137,7 +137,7 @@ class Problem:
         """
         if not measurement.ok:
             return None
-        for name in self.bought:
+        for name in self.measured:
             if name not in measurement.values:
                 if measurement.signal is not None:
                     return None
@@ -146,7 +146,7 @@ class Problem:
                     f"no evaluation returns the objective `{name}`: it returned {returned}"
                     f"{did_you_mean(name, measurement.values)}"
                 )
-        values = np.array([self.sign(n) * float(measurement.values[n]) for n in self.bought])
+        values = np.array([self.sign(n) * float(measurement.values[n]) for n in self.measured])
         return values if np.isfinite(values).all() else None
 
 

@@ -18,7 +18,7 @@ from plugnas.nas.study.study import Study
 from plugnas.space import Architecture, SearchSpace
 
 
-class Listed(Sampler):
+class FixedList(Sampler):
     """A sampler that proposes the given architectures in their order, each once."""
 
     def __init__(self, architectures: Sequence[Architecture]) -> None:
@@ -69,8 +69,8 @@ def measure_all(
         trials = len(known) + len(fresh)
         if not trials:
             return Outcome("done", 0, 0.0)
-        study = Study(problem, Listed(fresh), ledger, trials=trials, seeds=tuple(seeds))
+        study = Study(problem, FixedList(fresh), ledger, trials=trials, seeds=tuple(seeds))
         return drive(study, executor(), on_event=on_event)
 
 
-__all__ = ["Listed", "measure_all"]
+__all__ = ["FixedList", "measure_all"]

@@ -6,11 +6,11 @@ accuracy is early knowledge. Within a rung architectures are compared by the sig
 measurement carries one (for short trainings minus the sum of training losses), else by the value;
 values of different rungs never meet.
 
-With ``promotion="promise"`` the one of every ``eta`` that goes on is the one that promises most
-hypervolume at the last rung, by the predictor's model of all that is known (choices, costs, every
-rung's signal). So does any other that promises half as much as the best unseen one: with its
-beginning paid for, it is the better buy. Rank decides until that model has seen enough of a higher
-rung. ``experiments/records/search_rungs.md`` holds the two against each other.
+With ``promotion="promise"`` the one of every ``eta`` that goes on is the one with the
+largest expected hypervolume improvement at the last rung, by the predictor's model of all that is
+known (choices, costs, every rung's signal). So does any other whose expected improvement is at
+least half of that of the best unseen architecture: part of its training is paid for already. Rank decides until that model has seen
+enough of a higher rung. ``experiments/records/search_rungs.md`` holds the two against each other.
 """
 
 from __future__ import annotations
@@ -127,9 +127,10 @@ class Rungs:
         *,
         more: bool,
     ) -> Architecture | None:
-        """Return who of a rung promises most: someone if one is owed, else only who is worth it.
+        """Return the architecture of a rung with the largest expected improvement, or None.
 
-        Where the model cannot tell yet, rank does. ``more`` may still begin.
+        Where fewer than one in ``eta`` are promoted, always one; else only one that is worth
+        it. Where the model cannot tell yet, rank does. ``more``: whether trials are left.
         """
         waiting = {k: ms for k, ms in group.items() if k not in above and any(m.ok for m in ms)}
         owed = len(above) < int(len(group) / self.eta)
@@ -139,9 +140,9 @@ class Rungs:
         ahead = {t.architecture.id: t.architecture for t in tasks}
         others = [a for k, a in ahead.items() if k not in candidates]
         predictor = self._predictor(measurements)
-        promises = predictor.promises(list(candidates.values()), rung + 1, others)
-        if promises is not None:
-            gains, unseen = promises
+        expected = predictor.expected_improvement(list(candidates.values()), rung + 1, others)
+        if expected is not None:
+            gains, unseen = expected
             best = int(np.argmax(gains))
             worth_it = owed or WORTH * gains[best] >= unseen
             return list(candidates.values())[best] if worth_it else None
@@ -186,10 +187,10 @@ class Rungs:
         """Return what one rung says of an architecture, more is better, mean of seeds."""
         rows = []
         for m in measurements:
-            bought = self.problem.bought_values(m)
-            if bought is None and not signalled:
+            values = self.problem.measured_values(m)
+            if values is None and not signalled:
                 return None
-            row = np.zeros(len(self.problem.bought)) if bought is None else bought.copy()
+            row = np.zeros(len(self.problem.measured)) if values is None else values.copy()
             if signalled:
                 row[0] = m.signal
             rows.append(row)

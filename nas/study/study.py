@@ -238,8 +238,8 @@ class Study:
     def _only_ranks(self, measurement: Measurement) -> bool:
         """Whether this comes of a rung below the last that scores without training."""
         below = measurement.rung < getattr(self._rungs, "count", 1) - 1
-        bought = set(self.problem.bought) & set(measurement.values)
-        return below and not bought and measurement.signal is not None
+        measured = set(self.problem.measured) & set(measurement.values)
+        return below and not measured and measurement.signal is not None
 
     def _check_objectives(self, measurement: Measurement) -> None:
         if self._only_ranks(measurement):

@@ -22,9 +22,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers.ability import check_ability
 from plugnas.nas.samplers.base import Sampler
-from plugnas.nas.samplers.candidate_pool import Supply
+from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.optuna.kinds import KINDS, Grid
-from plugnas.nas.samplers.optuna.study_adapter import Follower
+from plugnas.nas.samplers.optuna.study_adapter import StudyAdapter
 from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
 from plugnas.space import Architecture, SearchSpace
 
@@ -48,7 +48,7 @@ class OptunaBackend(Sampler):
         check_ability(name, problem)
         self.name, self.problem = name, problem
         self._options = options
-        self._supply = Supply(problem)
+        self._pool = CandidatePool(problem)
         self._trials: dict[bytes, Trial] = {}  # asked for and not told
         self._told: dict[bytes, list[float]] = {}
         self._asked: set[int] = set()
@@ -70,11 +70,11 @@ class OptunaBackend(Sampler):
     @property
     def refused(self) -> int:
         """Candidates left out so far because they are above the budget."""
-        return self._supply.refused
+        return self._pool.refused
 
     def ask(self, number: int) -> Architecture:
         """Return what Optuna suggests, or an unseen neighbour of it."""
-        self._supply.any_left()
+        self._pool.any_left()
         rng = self.problem.rng(number)
         self._asked.add(number)
         if self.name != "grid":  # the grid's order is its own
@@ -88,19 +88,17 @@ class OptunaBackend(Sampler):
                 trial.set_constraint(key, value)
             if any(value > 0 for value in violation.values()):
                 self._study.tell(trial, self._poor(row))
-            elif self._supply.seen(row):
+            elif self._pool.seen(row):
                 self._tell_again(trial, row)
                 repeated = row[None]
                 break
             else:
                 self._trials[row.tobytes()] = trial
-                return self._supply.take(row)
-        near = (
-            self._supply.draw(1, rng) if repeated is None else self._supply.variants(repeated, rng)
-        )
+                return self._pool.take(row)
+        near = self._pool.draw(1, rng) if repeated is None else self._pool.variants(repeated, rng)
         row = near[0]
         self._enter(row)
-        return self._supply.take(row)
+        return self._pool.take(row)
 
     def _enter(self, row: NDArray[np.int16]) -> None:
         """Open a trial for an architecture that Optuna did not suggest."""
@@ -129,7 +127,7 @@ class OptunaBackend(Sampler):
         self._study.tell(trial, values, TrialState.FAIL if values is None else None)
 
     def _poor(self, row: NDArray[np.int16]) -> list[float]:
-        """Return the worst value told of what is bought, and the true costs."""
+        """Return the worst value told of what is measured, and the true costs."""
         told = np.array(list(self._told.values())).reshape(-1, len(self.problem.objectives))
         built = self.problem.space.allowed(row[None])[0]
         result = []
@@ -147,14 +145,14 @@ class OptunaBackend(Sampler):
         """Tell Optuna the first result of an architecture."""
         row = self.problem.space.codes([measurement.architecture])[0]
         key = row.tobytes()
-        values = self.problem.bought_values(measurement)
+        values = self.problem.measured_values(measurement)
         if key in self._told:
             return
         if key not in self._trials:
             self._repeat(measurement.number, key)
         if key not in self._trials:
             self._enter(row)
-        self._supply.mark(row)
+        self._pool.mark(row)
         if values is not None or measurement.signal is not None:
             self._finish(row, self._values(row, values, measurement.signal))
         elif (measurement.reason or "").startswith("diverged"):
@@ -165,14 +163,14 @@ class OptunaBackend(Sampler):
         self._study.tell(self._trials.pop(row.tobytes()), values)
 
     def _values(
-        self, row: NDArray[np.int16], bought: NDArray[np.float64] | None, signal: float | None
+        self, row: NDArray[np.int16], values: NDArray[np.float64] | None, signal: float | None
     ) -> list[float]:
         result = self._poor(row)
         names = list(self.problem.objectives)
-        if bought is None:
-            result[names.index(self.problem.bought[0])] = float(signal or 0.0)
+        if values is None:
+            result[names.index(self.problem.measured[0])] = float(signal or 0.0)
         else:
-            for name, value in zip(self.problem.bought, bought, strict=True):
+            for name, value in zip(self.problem.measured, values, strict=True):
                 result[names.index(name)] = float(value) * self.problem.sign(name)
         return result
 
@@ -185,7 +183,7 @@ class OptunaBackend(Sampler):
         except SpaceExhausted:
             return
         if proposed.tobytes() != key:
-            self._supply.unmark(proposed)
+            self._pool.unmark(proposed)
             self._study.tell(self._trials.pop(proposed.tobytes()), state=TrialState.FAIL)
 
 
@@ -226,7 +224,7 @@ class PredictorSampler(BaseSampler):
         self._objectives, self._given, self._seed = objectives, space, seed
         self._seen = IntersectionSearchSpace()
         self._random = optuna.samplers.RandomSampler(seed=seed)
-        self._follower: Follower | None = None
+        self._follower: StudyAdapter | None = None
 
     def reseed_rng(self) -> None:
         """Reseed what is random: parallel workers must differ."""
@@ -266,7 +264,9 @@ class PredictorSampler(BaseSampler):
         """Return a random value of a parameter that the predictor does not model."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
-    def _new_follower(self, study: optuna.Study, choices: dict[str, tuple[Any, ...]]) -> Follower:
+    def _new_follower(
+        self, study: optuna.Study, choices: dict[str, tuple[Any, ...]]
+    ) -> StudyAdapter:
         names = list(self._objectives or map(str, range(len(study.directions))))
         if len(names) != len(study.directions):
             raise ProblemError(
@@ -274,7 +274,7 @@ class PredictorSampler(BaseSampler):
                 f"{len(names)}: {', '.join(names)}"
             )
         directions = ("min" if d.name == "MINIMIZE" else "max" for d in study.directions)
-        return Follower(
+        return StudyAdapter(
             choices,
             self._given,
             self._costs,

@@ -14,7 +14,7 @@ from plugnas.space import Architecture, SearchSpace, SpaceError
 Cost = Callable[[Mapping[str, Any]], float]
 
 
-class Follower:
+class StudyAdapter:
     """Proposes values for named choices of any type.
 
     Args:

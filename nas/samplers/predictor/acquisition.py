@@ -19,7 +19,7 @@ _PARENTS = 24  # from which relatives are made, at least
 _SMALL = 64  # measurements up to which it is worked out for all
 
 
-class Question:
+class Acquisition:
     """The model with what is pending taken as measured, at its expected value.
 
     ``close`` gives the model back as it was.

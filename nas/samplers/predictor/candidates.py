@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas.samplers.candidate_pool import Supply
+from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.problem import Problem
 
 Codes = NDArray[np.int16]
@@ -15,12 +15,12 @@ ROUND = 288
 """Candidates of one round of a search in a large space."""
 
 
-def first_round(supply: Supply, parents: Codes, rng: np.random.Generator) -> Codes:
+def first_round(pool: CandidatePool, parents: Codes, rng: np.random.Generator) -> Codes:
     """Return unlooked-at relatives of the front and strangers, as raw code rows.
 
     One and two changes away from a parent, children of two parents, and random ones.
     """
-    space = supply.space
+    space = pool.space
     part = ROUND // 4
     strangers = space.sample_codes(part, rng)
     if len(parents) == 0:
@@ -32,10 +32,10 @@ def first_round(supply: Supply, parents: Codes, rng: np.random.Generator) -> Cod
     return np.concatenate([near, far, mixed, strangers])
 
 
-def next_round(supply: Supply, best: Codes, rng: np.random.Generator) -> Codes:
+def next_round(pool: CandidatePool, best: Codes, rng: np.random.Generator) -> Codes:
     """Return relatives of the best candidates so far."""
     picks = best[rng.integers(len(best), size=ROUND)]
-    return supply.space.mutate_codes(picks, rng)
+    return pool.space.mutate_codes(picks, rng)
 
 
 def spread(problem: Problem, count: int) -> Codes:

@@ -24,7 +24,7 @@ _WORK = 3_000_000  # numbers in the largest array
 
 @dataclass(frozen=True)
 class Belief:
-    """What is believed of one bought objective: Gaussian after the warp, (n,) each."""
+    """What is believed of one measured objective: Gaussian after the warp, (n,) each."""
 
     mean: Doubles
     deviation: Doubles
@@ -37,10 +37,10 @@ def expected_improvement(
     """Return the expected gain in hypervolume (n,) of each candidate; more is better throughout.
 
     Args:
-        beliefs: of the bought objectives, at least one.
+        beliefs: of the measured objectives, at least one.
         known: exact objectives of the candidates (n, k).
-        front: what was reached, (f, bought + known); dominated rows do no harm.
-        reference: the worst that counts, (bought + known,).
+        front: what was reached, (f, measured + known); dominated rows do no harm.
+        reference: the worst that counts, (measured + known,).
     """
     front = front[(front > reference).all(axis=1)] if len(front) else front
     sides = len(beliefs) - 1 + known.shape[1]

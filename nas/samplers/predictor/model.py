@@ -1,4 +1,4 @@
-"""A Gaussian process per bought objective, kept up to date with every measurement told.
+"""A Gaussian process per measured objective, kept up to date with every measurement told.
 
 Everything here depends on the measurements in the order told and on nothing else, so that a
 resumed search is where an undisturbed one would be.
@@ -30,7 +30,7 @@ PENDING = 48
 
 
 class Objective:
-    """Hyperparameters, warp and process of one bought objective."""
+    """Hyperparameters, warp and process of one measured objective."""
 
     def __init__(self, features: Features) -> None:
         self.hyperparameters = Hyperparameters(features)
@@ -39,13 +39,13 @@ class Objective:
 
 
 class Model:
-    """Predicts bought objectives at the highest rung of which enough is known."""
+    """Predicts measured objectives at the highest rung of which enough is known."""
 
     def __init__(self, problem: Problem, least: int) -> None:
         self.problem, self._least = problem, least
         self.features = Features(problem)
         self.observations = Observations(problem, self.features)
-        self.objectives = [Objective(self.features) for _ in problem.bought]
+        self.objectives = [Objective(self.features) for _ in problem.measured]
         self.active = np.zeros(0, dtype=np.int64)
         self.version = 0
         self._next_fit = 0

@@ -38,7 +38,7 @@ class Observations:
 
     ``target`` is the rung at which values are wanted. Other rungs tell the order of
     architectures, not their height, so each is standardised apart; and there the signal, which
-    ranks best at its rung, stands in for the first bought objective.
+    ranks best at its rung, stands in for the first measured objective.
     """
 
     def __init__(self, problem: Problem, features: Features) -> None:
@@ -47,7 +47,7 @@ class Observations:
         self._codes = _Growing(len(problem.space.parameters), np.int16)
         self._costs = _Growing(len(problem.cost_names), np.float64)
         self._rungs = _Growing(1, np.int64)
-        self._values = _Growing(len(problem.bought), np.float64)
+        self._values = _Growing(len(problem.measured), np.float64)
         self._signals = _Growing(1, np.float64)
         self._hot: _Growing | None = None
         self._dense: _Growing | None = None
@@ -79,7 +79,7 @@ class Observations:
 
     def append(self, row: NDArray[np.int16], measurement: Measurement) -> None:
         """Take in a measurement of the architecture with codes ``row`` (P,)."""
-        values = self.problem.bought_values(measurement)
+        values = self.problem.measured_values(measurement)
         signal = measurement.signal if measurement.ok else None
         signal = np.nan if signal is None or not np.isfinite(signal) else signal
         place = (row.tobytes(), measurement.rung)
@@ -110,7 +110,7 @@ class Observations:
         return int((here & something).sum())
 
     def raw(self, j: int) -> Doubles:
-        """Return bought objective j of every measurement (n,), NaN where it failed."""
+        """Return measured objective j of every measurement (n,), NaN where it failed."""
         result = self._values.all[:, j].copy()
         if j == 0:
             signals, rungs = self._signals.all[:, 0], self.rungs
@@ -153,7 +153,7 @@ class Observations:
     def subset(self, count: int, z: Doubles) -> NDArray[np.int64]:
         """Return up to ``count`` measurements: best for their cost, newest, a spread of the rest.
 
-        ``z`` is the first bought objective of each (n,).
+        ``z`` is the first measured objective of each (n,).
         """
         total = len(self)
         if total <= count:

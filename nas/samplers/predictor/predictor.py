@@ -1,4 +1,4 @@
-"""The default sampler: buys the accuracy that promises most hypervolume, costs taken as known."""
+"""The default sampler: evaluates where the expected hypervolume improvement is largest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers.base import Sampler
-from plugnas.nas.samplers.candidate_pool import Supply
-from plugnas.nas.samplers.predictor.acquisition import Question
+from plugnas.nas.samplers.candidate_pool import CandidatePool
+from plugnas.nas.samplers.predictor.acquisition import Acquisition
 from plugnas.nas.samplers.predictor.candidates import first_round, next_round, spread
 from plugnas.nas.samplers.predictor.model import PENDING, Model
 from plugnas.nas.samplers.predictor.table import Table
@@ -40,20 +40,20 @@ class Predictor(Sampler):
         if designs is not None and designs < 1:
             raise ProblemError(f"the predictor starts from at least 1 design, not {designs}")
         self.problem = problem
-        self._supply = Supply(problem)
+        self._pool = CandidatePool(problem)
         varied = sum(len(p.choices) > 1 for p in problem.space.parameters)
         self._designs = designs or int(np.clip(4 + varied // 2, 5, 12))
         self._model = Model(problem, least=min(_LEAST, max(2, self._designs)))
         self._pending: dict[bytes, None] = {}
         self._table: Table | None = None
-        listed = self._supply.listed
-        self._crowd = self._supply.table if listed else spread(problem, self._designs)
+        listed = self._pool.listed
+        self._crowd = self._pool.table if listed else spread(problem, self._designs)
         self._spread_costs = problem.costs(self._crowd)
 
     @property
     def refused(self) -> int:
         """Candidates left out so far because they are above the budget."""
-        return self._supply.refused
+        return self._pool.refused
 
     # --- telling --------------------------------------------------------------------------------
 
@@ -61,92 +61,93 @@ class Predictor(Sampler):
         """Learn from a measurement; one that failed teaches to stay away."""
         row = self.problem.space.codes([measurement.architecture])[0]
         self._pending.pop(row.tobytes(), None)
-        self._supply.mark(row)
+        self._pool.mark(row)
         self._model.tell(row, measurement)
 
     def expect(self, task: Task) -> bool:
         """Note an architecture that is being measured elsewhere."""
         row = self.problem.space.codes([task.architecture])[0]
-        if not self._supply.seen(row):
-            self._supply.mark(row)
+        if not self._pool.seen(row):
+            self._pool.mark(row)
             self._pending[row.tobytes()] = None
         return True
 
     # --- asking ---------------------------------------------------------------------------------
 
     def ask(self, number: int) -> Architecture:
-        """Return the unseen architecture within budget that promises most."""
-        self._supply.any_left()
+        """Return the unseen architecture within budget with the largest expected improvement."""
+        self._pool.any_left()
         rng = self.problem.rng(number)
-        if len(self._supply) < self._designs or not self._model.ready:
+        if len(self._pool) < self._designs or not self._model.ready:
             row = self._design(rng)
         else:
             row = self._best(rng)
         self._pending[row.tobytes()] = None
-        return self._supply.take(row)
+        return self._pool.take(row)
 
-    def promises(
+    def expected_improvement(
         self, candidates: Sequence[Architecture], rung: int, ahead: Sequence[Architecture] = ()
     ) -> tuple[Doubles, float] | None:
         """Return the expected improvement (n,) of architectures, and that of the best unseen one.
 
         It is that at the highest rung of which enough is known; None while that is below ``rung``.
-        ``ahead`` are being measured. Of an exhausted space the best unseen promises infinitely.
+        ``ahead`` are being measured. Where nothing is
+        left unseen, that of the best unseen is infinite.
         """
         if not candidates or not self._model.ready or self._model.rung < rung:
             return None
         codes = self.problem.space.codes(list(candidates))
-        asked = Question(self._model, self.problem.space.codes(list(ahead)), self._worst())
+        acquisition = Acquisition(self._model, self.problem.space.codes(list(ahead)), self._worst())
         try:
-            gains = asked.score(codes, self.problem.costs(codes))
+            gains = acquisition.score(codes, self.problem.costs(codes))
             rng = self.problem.rng(len(self._model.observations))
-            if not self._supply.listed:
-                _, scores = self._search(asked, rng)
-            elif self._supply.free().any():
-                _, scores = self._score_table(asked)
+            if not self._pool.listed:
+                _, scores = self._search(acquisition, rng)
+            elif self._pool.free().any():
+                _, scores = self._score_table(acquisition)
             else:
                 scores = np.full(1, np.inf)
         except SpaceExhausted:
             scores = np.full(1, np.inf)
         finally:
-            asked.close()
+            acquisition.close()
         return gains, float(scores.max())
 
     def _design(self, rng: np.random.Generator) -> NDArray[np.int16]:
         """Return the unseen row nearest to the next cost level, far from what was seen."""
-        if self._supply.listed:
-            free = self._supply.free()
-            codes, costs = self._supply.table[free], self._supply.table_costs[free]
+        if self._pool.listed:
+            free = self._pool.free()
+            codes, costs = self._pool.table[free], self._pool.table_costs[free]
         else:
-            codes, costs = self._supply.fresh(self._crowd)
+            codes, costs = self._pool.fresh(self._crowd)
             if len(codes) < 8:
-                more = self._supply.draw(64, rng)
+                more = self._pool.draw(64, rng)
                 codes = np.concatenate([codes, more])
                 costs = np.concatenate([costs, self.problem.costs(more)])
         names = (*self.problem.known, *self.problem.budget, *self.problem.cost_names)
         near = np.arange(len(codes))
         if names:
             cost = costs[:, self.problem.cost_names.index(names[0])]
-            level = cost.min() + _level(len(self._supply)) * np.ptp(cost)
+            level = cost.min() + _level(len(self._pool)) * np.ptp(cost)
             miss = np.abs(cost - level)
             near = np.argsort(miss, kind="stable")[:32]
             near = near[miss[near] <= miss[near[0]] + 0.02 * np.ptp(cost)]
-        seen = self._supply.recent(64)
+        seen = self._pool.recent(64)
         apart = (codes[near][:, None, :] != seen[None, :, :]).sum(axis=2)
         distance = apart.min(axis=1) if len(seen) else np.zeros(len(near))
         return codes[near[np.lexsort((rng.random(len(near)), -distance))[0]]]
 
     def _best(self, rng: np.random.Generator) -> NDArray[np.int16]:
         """Return the row with the greatest expected improvement."""
-        asked = Question(self._model, self._pending_rows(), self._worst())
+        acquisition = Acquisition(self._model, self._pending_rows(), self._worst())
         try:
-            if self._supply.listed:
-                codes, scores = self._score_table(asked)
+            if self._pool.listed:
+                codes, scores = self._score_table(acquisition)
             else:
-                codes, scores = self._search(asked, rng)
+                codes, scores = self._search(acquisition, rng)
         finally:
-            asked.close()
-        # Equal promises within rounding must not follow the order of the candidates.
+            acquisition.close()
+        # What is equal within rounding must not follow the order of the candidates.
         best = np.flatnonzero(scores >= scores.max() - 1e-9 * abs(scores.max()))
         return codes[rng.choice(best)]
 
@@ -165,27 +166,27 @@ class Predictor(Sampler):
             result.append(values.min() - 1e-3 * (np.ptp(values) or 1.0))
         return np.array(result)
 
-    def _score_table(self, asked: Question) -> tuple[Codes, Doubles]:
-        free = self._supply.free()
+    def _score_table(self, acquisition: Acquisition) -> tuple[Codes, Doubles]:
+        free = self._pool.free()
         stale = self._table is None or self._table.version != self._model.version
         if self._table is None or stale or not free[self._table.index].any():
-            self._table = Table(asked, self._supply)
-        scores = self._table.scores(asked)
+            self._table = Table(acquisition, self._pool)
+        scores = self._table.scores(acquisition)
         scores[~free[self._table.index]] = -1.0
-        return self._supply.table[self._table.index], scores
+        return self._pool.table[self._table.index], scores
 
-    def _search(self, asked: Question, rng: np.random.Generator) -> tuple[Codes, Doubles]:
-        parents = asked.parents()
-        codes, costs = self._supply.fresh(first_round(self._supply, parents, rng))
+    def _search(self, acquisition: Acquisition, rng: np.random.Generator) -> tuple[Codes, Doubles]:
+        parents = acquisition.parents()
+        codes, costs = self._pool.fresh(first_round(self._pool, parents, rng))
         if len(codes) < _FEW:
-            codes = self._supply.draw(_FEW, rng)
+            codes = self._pool.draw(_FEW, rng)
             costs = self.problem.costs(codes)
-        scores = asked.score(codes, costs)
+        scores = acquisition.score(codes, costs)
         for _ in range(_ROUNDS - 1):
             best = codes[np.argsort(-scores, kind="stable")[:16]]
-            found, found_costs = self._supply.fresh(next_round(self._supply, best, rng))
+            found, found_costs = self._pool.fresh(next_round(self._pool, best, rng))
             codes = np.concatenate([codes, found])
-            scores = np.concatenate([scores, asked.score(found, found_costs)])
+            scores = np.concatenate([scores, acquisition.score(found, found_costs)])
         return codes, scores
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas.samplers.candidate_pool import Supply
-from plugnas.nas.samplers.predictor.acquisition import Question
+from plugnas.nas.samplers.candidate_pool import CandidatePool
+from plugnas.nas.samplers.predictor.acquisition import Acquisition
 from plugnas.nas.samplers.predictor.features import Embedding, Floats
 from plugnas.nas.samplers.predictor.gaussian_process import Posterior
 from plugnas.nas.samplers.predictor.model import posterior_of
@@ -22,37 +22,39 @@ _CHUNK = 2048
 class Table:
     """The candidates of a listed space under one fit of the model.
 
-    Where measurements times candidates are too many, the fit is asked once which candidates
+    Where measurements times candidates are too many, the fit is acquisition once which candidates
     may still lead, and only those are followed until the next fit.
     """
 
-    def __init__(self, asked: Question, supply: Supply) -> None:
-        self.version = asked.model.version
-        free = np.flatnonzero(supply.free())
-        posteriors = [posterior_of(o) for o in asked.model.objectives]
+    def __init__(self, acquisition: Acquisition, pool: CandidatePool) -> None:
+        self.version = acquisition.model.version
+        free = np.flatnonzero(pool.free())
+        posteriors = [posterior_of(o) for o in acquisition.model.objectives]
         keep = max(NUMBERS // posteriors[0].capacity, 1)
         if len(free) > keep and len(free) * posteriors[0].size > NUMBERS:
             scores = [
-                asked.score(supply.table[part], supply.table_costs[part], exact=False)
+                acquisition.score(pool.table[part], pool.table_costs[part], exact=False)
                 for part in np.array_split(free, len(free) // _CHUNK + 1)
             ]
             order = np.argsort(-np.concatenate(scores), kind="stable")
             free = np.sort(free[order[:keep]])
         self.index = free
-        self._known = supply.table_costs[free]
-        rows = asked.encode(supply.table[free], self._known)
+        self._known = pool.table_costs[free]
+        rows = acquisition.encode(pool.table[free], self._known)
         self._columns = [_Projection(p, p.embed(rows)) for p in posteriors]
 
-    def scores(self, asked: Question) -> Doubles:
+    def scores(self, acquisition: Acquisition) -> Doubles:
         """Return the expected improvement of the candidates, (len(index),)."""
-        size = len(asked.model.active)
+        size = len(acquisition.model.active)
         means, variances = [], []
         for j, column in enumerate(self._columns):
-            posterior = posterior_of(asked.model.objectives[j])
-            mean, variance = column.predict(posterior, posterior.whiten(asked.values[j]), size)
+            posterior = posterior_of(acquisition.model.objectives[j])
+            mean, variance = column.predict(
+                posterior, posterior.whiten(acquisition.values[j]), size
+            )
             means.append(mean)
             variances.append(variance)
-        return asked.improvement(means, variances, self._known)
+        return acquisition.improvement(means, variances, self._known)
 
 
 class _Projection:

@@ -64,7 +64,7 @@ def test_fault_is_recorded_and_the_retry_succeeds(
 ) -> None:
     victim = ids(4)[3]
     table = Table(faults={victim: fault}, once=tmp_path)
-    run = finished(study(trials=24), table, timeout_s=4.0 if fault == "hang" else None)
+    run = finished(study(trials=24), table, evaluation_timeout=4.0 if fault == "hang" else None)
     bad = [m for m in run.measurements if not m.ok]
     assert [(m.number, m.attempt) for m in bad] == [(3, 0)]
     assert (bad[0].reason or "").startswith(reason)

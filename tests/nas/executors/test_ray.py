@@ -167,7 +167,7 @@ def test_what_kills_or_hangs_is_failed_and_the_search_goes_on(cluster: Any) -> N
     first, second, third = ids(3)
     run = study(trials=6)
     table = Table(faults={first: "kill", second: "hang", third: "memory"})
-    run_on(table, run, max_failures=2, timeout_s=3.0, workers=2)
+    run_on(table, run, max_failures=2, evaluation_timeout=3.0, workers=2)
     bad = {m.number: m.reason or "" for m in run.measurements if not m.ok}
     assert set(bad) == {0, 1, 2}
     assert bad[0].startswith("killed: The actor is dead because its worker process has died.")

@@ -39,13 +39,13 @@ def task() -> Task:
 
 
 def die(bridge: Bridge, *deaths: Death, alive: tuple[str, ...] = ("home",)) -> int:
-    """Let the first errand die again and again; return how often it was begun."""
+    """Let the first pending die again and again; return how often it was begun."""
     for begun, death in enumerate(deaths):
-        errand = bridge.take("trial", lambda: alive)
-        if errand is None:
+        pending = bridge.take("trial", lambda: alive)
+        if pending is None:
             return begun
-        errand.actor = object()
-        bridge.bury("trial", death)
+        pending.actor = object()
+        bridge.fail("trial", death)
     return len(deaths) + (bridge.take("trial", lambda: alive) is not None)
 
 
@@ -74,11 +74,11 @@ def test_a_death_is_judged_by_what_is_known_when_it_matters() -> None:
     """The actor was reported dead first, its node a moment later."""
     bridge = Bridge(max_failures=0)
     bridge.submit(task())
-    errand = bridge.take("trial", tuple)
-    assert errand is not None
-    bridge.bury("trial", OWN)
-    assert bridge.take("again", lambda: ("another",)) is errand
-    bridge.bury("again", OWN)
+    pending = bridge.take("trial", tuple)
+    assert pending is not None
+    bridge.fail("trial", OWN)
+    assert bridge.take("again", lambda: ("another",)) is pending
+    bridge.fail("again", OWN)
     assert bridge.take("at last", lambda: ("home",)) is None
     assert len(bridge.results) == 1
 
@@ -102,7 +102,7 @@ def test_actors_that_never_get_ready_end_the_run() -> None:
         assert bridge.broken is None
         bridge.submit(task())
         bridge.take("trial", tuple)
-        bridge.bury("trial", NOT_BEGUN)
+        bridge.fail("trial", NOT_BEGUN)
     assert "10 in a row did not (the last: killed: before it began)" in (bridge.broken or "")
 
 
@@ -112,7 +112,7 @@ def test_a_pause_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     bridge.submit(task())
     bridge.submit(task())
     bridge.take("trial", tuple)
-    bridge.bury("trial", LOST)
+    bridge.fail("trial", LOST)
     assert bridge.take("next", tuple) is not None
     assert bridge.take("none", tuple) is None
     assert not bridge.settled()

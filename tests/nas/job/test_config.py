@@ -47,7 +47,7 @@ def test_quantities(text, number):
         ({"executor": {"name": "local", "address": "a:1"}}, "address is that of a Ray cluster"),
         ({"seed": -1}, "seed must be at least 0"),
         ({"timeout": -3}, "timeout must be above 0"),
-        ({"timeout_s": 0}, "timeout_s must be above 0"),
+        ({"evaluation_timeout": 0}, "evaluation_timeout must be above 0"),
         ({"latency": {"batch": 0}}, "latency.batch must be above 0"),
         ({"confirm": {"seeds": 0}}, "confirm.seeds must be above 0"),
         ({"callbacks": ["tensorbord"]}, "did you mean `tensorboard`"),

@@ -8,7 +8,7 @@ from plugnas.nas.cost import FunctionCost, NetworkCost
 from plugnas.nas.front.pareto import hypervolume
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import Problem, create
-from plugnas.nas.samplers.candidate_pool import Supply
+from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.predictor.model import ACTIVE, Model
 from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import (
@@ -79,7 +79,7 @@ def test_conditional_space_with_a_network_and_its_costs():
         assert space.refusal(a) is None and cost.cost(a)["macs"] <= limit
         share = sum(v == "se" for v in a.values.values()) / 6
         sampler.tell(measured(number, a, accuracy=0.5 + share))
-    assert len(Supply(problem).table)  # this space is small enough to be listed
+    assert len(CandidatePool(problem).table)  # this space is small enough to be listed
 
 
 def test_a_space_of_1e24_is_searched_and_families_are_learnt_from():

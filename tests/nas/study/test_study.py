@@ -16,7 +16,7 @@ from plugnas.nas.ledger.ledger import Ledger, LedgerWarning
 from plugnas.nas.ledger.measurement import Measurement, Task, failed
 from plugnas.nas.samplers import create
 from plugnas.nas.study.drive import drive
-from plugnas.nas.study.fixed import Listed
+from plugnas.nas.study.fixed import FixedList
 from plugnas.nas.study.study import Study, StudyError
 from plugnas.space import Architecture, SearchSpace
 from tests.nas.runs import SPACE, CountCost, Draws, Table, accuracy, found, problem, study
@@ -400,10 +400,10 @@ def test_half_done_work_on_a_list_that_has_changed_since(tmp_path: Path) -> None
     members = [SPACE.sample(np.random.default_rng(n)) for n in range(6)]
     first = problem()
     ledger = Ledger.open(tmp_path / "ledger.jsonl", SPACE)
-    run = Study(first, Listed(members[:3]), ledger, trials=3)
+    run = Study(first, FixedList(members[:3]), ledger, trials=3)
     begun = [ask(run) for _ in range(3)]
     again = Study(
-        first, Listed(members[1:6]), Ledger.open(tmp_path / "ledger.jsonl", SPACE), trials=5
+        first, FixedList(members[1:6]), Ledger.open(tmp_path / "ledger.jsonl", SPACE), trials=5
     )
     drive(again, SerialExecutor(Table()))
     assert {m.architecture for m in again.measurements} == set(members[1:6])
