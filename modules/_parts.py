@@ -81,9 +81,22 @@ def conv2d(
     """Convolution with zero padding d (k - 1) / 2 per side: the size becomes ceil(H / stride)."""
     kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
     padding = (dilation * (kernel[0] - 1) // 2, dilation * (kernel[1] - 1) // 2)
-    return nn.Conv2d(
-        in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=bias
-    )
+    strided_point = kernel == (1, 1) and stride not in (1, (1, 1))
+    kind = StridedPointwise if strided_point and in_channels < 8 else nn.Conv2d
+    return kind(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=bias)
+
+
+class StridedPointwise(nn.Conv2d):
+    """A 1 x 1 convolution with a stride, computed on every stride-th position alone.
+
+    The same function as ``nn.Conv2d``. Its own backward must not run: with fewer than 8 input
+    channels in channels_last, oneDNN 3.12 (torch 2.14) writes beyond a buffer on processors that
+    have AVX2 and no AVX-512, and the process ends sooner or later.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        down, across = self.stride
+        return F.conv2d(x[:, :, ::down, ::across], self.weight, self.bias, groups=self.groups)
 
 
 def hidden_width(channels: int, reduction: int, minimum: int = 1) -> int:
