@@ -49,8 +49,8 @@ class LocalExecutor:
 
     ``evaluator`` is called once in each worker. A worker that is killed, runs out of memory or
     gives no result within ``evaluation_timeout`` seconds is replaced; its task comes back as
-    failed with the reason. Each worker has ``threads`` threads and ends when this process does. With
-    several ``gpus``, each worker sees one of them, and all have as many workers.
+    failed with the reason. Each worker has ``threads`` threads and ends when this process does.
+    With several ``gpus``, each worker sees one of them, and all have as many workers.
     """
 
     def __init__(
