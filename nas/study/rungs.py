@@ -10,7 +10,8 @@ With ``promotion="promise"`` the one of every ``eta`` that goes on is the one wi
 largest expected hypervolume improvement at the last rung, by the predictor's model of all that is
 known (choices, costs, every rung's signal). So does any other whose expected improvement is at
 least half of that of the best unseen architecture: part of its training is paid for already.
-Rank decides until that model has seen enough of a higher rung. ``experiments/records/search_rungs.md`` holds the two against each other.
+Rank decides until that model has seen enough of a higher rung.
+``experiments/records/search_rungs.md`` holds the two against each other.
 """
 
 from __future__ import annotations
