@@ -262,6 +262,20 @@ def load_levels(levels: Iterable[nn.Module], conv: nn.Conv2d) -> None:
         level.weight.copy_(weight)
 
 
+def check_depthwise(conv: nn.Conv2d, channels: int, stride: int, *, bias: bool = False) -> None:
+    """Check that a convolution filters each channel on its own; see ``check_plain``.
+
+    Raises:
+        AdoptError: the operator's contract is not kept, or filters see several channels.
+    """
+    check_plain(conv, channels, channels, stride, bias=bias)
+    if conv.groups != channels:
+        raise AdoptError(
+            "the module filters each channel on its own, but the convolution has "
+            f"{conv.groups} groups for its {channels} channels; keep this convolution"
+        )
+
+
 def pointwise_matrix(
     conv: nn.Conv2d, in_channels: int, out_channels: int, stride: int, *, bias: bool = False
 ) -> Tensor:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import bias_of, load, pass_on
 from plugnas.modules._fuse import can_fold, fold
 from plugnas.modules._parts import BatchNorm2d
 
@@ -30,6 +32,24 @@ class Branches(nn.Module):
         for branch in rest:
             y = y + branch(x)
         return y
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs in eval mode.
+
+        The first branch takes them, the others start at 0. In training each norm uses the
+        statistics of the batch, which a norm behind the sum takes out again.
+
+        Raises:
+            AdoptError: the first branch does not hold it.
+        """
+        first, *rest = self.branches
+        load(first[0], conv, bias=True)
+        pass_on(first[1], bias_of(conv))
+        for branch in rest:
+            norm: Any = branch[1] if isinstance(branch, nn.Sequential) else branch
+            pass_on(norm)
+            norm.weight.zero_()
 
     @torch.no_grad()
     def fuse(self) -> nn.Module:

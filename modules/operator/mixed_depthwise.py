@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plugnas.modules._adopt import DenseKernel, centre_tap, check_plain, pointwise_matrix
+from plugnas.modules._adopt import DenseKernel, centre_tap, check_depthwise, pointwise_matrix
 from plugnas.modules._parts import conv2d, one_of
 from plugnas.modules._registry import register
-from plugnas.modules.errors import AdoptError
 
 _PARTITIONS = ("equal", "exponential")
 
@@ -92,12 +91,7 @@ class MixedDepthwise(nn.Module):
                 centre_tap(branch, torch.ones(branch.out_channels, 1))
             self.project.weight.copy_(matrix[:, :, None, None])
             return
-        check_plain(conv, *widths)
-        if conv.groups != self.in_channels:
-            raise AdoptError(
-                "the module filters each channel on its own, but the convolution has "
-                f"{conv.groups} groups for its {self.in_channels} channels; keep this convolution"
-            )
+        check_depthwise(conv, self.in_channels, self.stride)
         weights = [
             DenseKernel.depthwise(part, conv.dilation).placed(branch.kernel_size, branch.dilation)
             for part, branch in zip(conv.weight.split(self.sizes), branches, strict=True)

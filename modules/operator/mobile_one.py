@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from plugnas.modules._fuse import fuse
 from plugnas.modules._parts import ConvBN
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 from plugnas.modules.operator._branches import Branches, identity_branch
 
 
@@ -57,6 +60,17 @@ class MobileOne(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
+
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs in eval mode.
+
+        Raises:
+            AdoptError: its kernel is larger than 3x3, or an activation stands between two layers.
+        """
+        if len(self.layers) > 1:
+            raise AdoptError("an activation stands between the two layers; take separable=False")
+        only: Any = self.layers[0]
+        only.adopt(conv)
 
     def fuse(self) -> nn.Module:
         """Return the layers with one convolution for each sum."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from plugnas.modules._adopt import check_depthwise, pointwise_matrix
 from plugnas.modules._fuse import fuse
 from plugnas.modules._parts import ConvBN, conv2d
 from plugnas.modules._registry import register
@@ -57,6 +59,7 @@ class RepLargeKernel(nn.Module):
         dilated: bool = True,
     ) -> None:
         super().__init__()
+        self.in_channels, self.out_channels, self.stride = in_channels, out_channels, stride
         if dilated and kernel_size not in _DILATED:
             sizes = ", ".join(map(str, _DILATED))
             raise RefusedError(f"`kernel_size` must be one of {sizes}, but got {kernel_size}")
@@ -72,6 +75,23 @@ class RepLargeKernel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.project(self.filter(x))
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs in eval mode.
+
+        Raises:
+            AdoptError: it is no depthwise convolution that fits into the large kernel, nor, where
+                Cout differs from Cin, a 1 x 1 convolution.
+        """
+        channels, stride = self.in_channels, self.stride
+        if isinstance(self.project, nn.Conv2d):
+            matrix = pointwise_matrix(conv, channels, self.out_channels, stride)
+            self.project.weight.copy_(matrix[:, :, None, None])
+            conv = nn.Conv2d(channels, channels, 1, stride, groups=channels, bias=False)
+            nn.init.ones_(conv.weight)
+        check_depthwise(conv, channels, stride, bias=True)
+        self.filter.adopt(conv)
 
     def fuse(self) -> nn.Module:
         """Return the one depthwise convolution, and the 1x1 one behind it if there is one."""

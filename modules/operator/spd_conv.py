@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import DenseKernel, check_plain
 from plugnas.modules._parts import conv2d, pad_to_multiple
 from plugnas.modules._registry import register
+from plugnas.modules.errors import AdoptError
 
 
 @register(
@@ -35,8 +38,36 @@ class SPDConv(nn.Module):
         self, in_channels: int, out_channels: int, *, stride: int = 1, kernel_size: int = 3
     ) -> None:
         super().__init__()
-        self.stride = stride
+        self.in_channels, self.out_channels, self.stride = in_channels, out_channels, stride
         self.conv = conv2d(in_channels * stride**2, out_channels, kernel_size)
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs.
+
+        A tap that reads r pixels from the middle stands in cell floor(r / s), at place r mod s.
+
+        Raises:
+            AdoptError: a tap reads a cell that the kernel does not see.
+        """
+        check_plain(conv, self.in_channels, self.out_channels, self.stride)
+        kernel, s, size = DenseKernel.of(conv), self.stride, self.conv.kernel_size[0]
+        places = [
+            [divmod(d * (i - n // 2), s) for i in range(n)]
+            for n, d in zip(kernel.weight.shape[2:], kernel.dilation, strict=True)
+        ]
+        reach = max(abs(cell) for axis in places for cell, _ in axis)
+        if reach > size // 2:
+            raise AdoptError(
+                f"the convolution reads {reach} cells of {s}x{s} pixels away from its own, but the "
+                f"{size}x{size} kernel sees {size // 2}; take a larger kernel_size"
+            )
+        weight = kernel.weight.new_zeros(*kernel.weight.shape[:2], s, s, size, size)
+        for i, (row, p) in enumerate(places[0]):
+            for j, (column, q) in enumerate(places[1]):
+                tap = kernel.weight[:, :, i, j]
+                weight[:, :, p, q, size // 2 + row, size // 2 + column] = tap
+        self.conv.weight.copy_(weight.flatten(1, 3))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride > 1:

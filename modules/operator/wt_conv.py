@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plugnas.modules._adopt import centre_tap, check_depthwise, load, pointwise_matrix
 from plugnas.modules._parts import conv2d, pad_to_multiple
 from plugnas.modules._registry import register
 
@@ -73,7 +75,7 @@ class WaveletConvolution(nn.Module):
         levels: int = 1,
     ) -> None:
         super().__init__()
-        self.stride = stride
+        self.in_channels, self.out_channels, self.stride = in_channels, out_channels, stride
         self.base = _scaled(in_channels, kernel_size, 1.0, stride)
         self.bands = nn.ModuleList(
             _scaled(4 * in_channels, kernel_size, 0.1) for _ in range(levels)
@@ -96,6 +98,26 @@ class WaveletConvolution(nn.Module):
             mean = mean + self._level(bands[0], index + 1)
         cells = torch.stack(haar(mean, *details), dim=2).flatten(1, 2)
         return F.pixel_shuffle(cells, 2)[:, :, :height, :width]
+
+    @torch.no_grad()
+    def adopt(self, conv: nn.Conv2d) -> None:
+        """Start from the weights of ``conv``: the same outputs; the wavelets' factors start at 0.
+
+        Raises:
+            AdoptError: it is no depthwise convolution that fits into the kernel, nor, where Cout
+                differs from Cin, a 1 x 1 convolution.
+        """
+        channels, stride = self.in_channels, self.stride
+        base: Any = self.base[0]
+        if isinstance(self.project, nn.Conv2d):
+            matrix = pointwise_matrix(conv, channels, self.out_channels, stride)
+            self.project.weight.copy_(matrix[:, :, None, None])
+            centre_tap(base, torch.ones(channels, 1))
+        else:
+            check_depthwise(conv, channels, stride)
+            load(base, conv)
+        for layer, start in ((self.base, 1.0), *((band, 0.0) for band in self.bands)):
+            layer[1].weight.fill_(start)
 
     @torch.no_grad()
     def fuse(self) -> nn.Module:
