@@ -5,9 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plugnas.modules._parts import ConvBN
-from plugnas.modules._registry import register
+from plugnas.modules._parts import ConvBN, first_alike
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 from plugnas.modules.pooling.spp import window_maxima
+
+_EXPANSIONS = (0.25, 0.5)
+
+
+def _width(channels: int, expansion: float) -> int:
+    return max(1, int(2 * channels * expansion))
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    def width(expansion: float) -> int:
+        return _width(site.channels, expansion)
+
+    return {"expansion": first_alike(_EXPANSIONS, setting["expansion"], width)}
 
 
 @register(
@@ -17,7 +31,8 @@ from plugnas.modules.pooling.spp import window_maxima
     name="Cross-stage partial spatial pyramid pooling (SPPCSPC)",
     year=2022,
     paper="arXiv:2207.02696",
-    choices={"kernel_sizes": ((5, 9, 13), (3, 5, 7)), "expansion": (0.25, 0.5)},
+    choices={"kernel_sizes": ((5, 9, 13), (3, 5, 7)), "expansion": _EXPANSIONS},
+    same=_same,
     aliases=("SPPCSPC", "CSPSPP"),
     origin="github.com/WongKinYiu/yolov7, GPL-3.0-only",
 )
@@ -37,7 +52,7 @@ class CrossStagePyramid(nn.Module):
         expansion: float = 0.5,
     ) -> None:
         super().__init__()
-        hidden = max(1, int(2 * channels * expansion))
+        hidden = _width(channels, expansion)
         self.kernel_sizes = kernel_sizes
         self.before = nn.Sequential(
             _layer(channels, hidden), _layer(hidden, hidden, 3), _layer(hidden, hidden)

@@ -6,10 +6,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import channel_mean_max, conv2d, hidden_width, resize_like
-from plugnas.modules._registry import register
+from plugnas.modules._parts import (
+    channel_mean_max,
+    conv2d,
+    first_alike,
+    hidden_width,
+    resize_like,
+)
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 
 _MARGIN = 3
+_REDUCTIONS = (4, 8, 16)
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    def width(reduction: int) -> int:
+        return hidden_width(site.channels, reduction)
+
+    return {"reduction": first_alike(_REDUCTIONS, setting["reduction"], width)}
 
 
 @register(
@@ -19,7 +34,8 @@ _MARGIN = 3
     name="DEA-Net content-guided attention fusion",
     year=2023,
     paper="arXiv:2301.04805",
-    choices={"reduction": (4, 8, 16)},
+    choices={"reduction": _REDUCTIONS},
+    same=_same,
     aliases=("CGAFusion", "ContentGuidedAttentionFusion", "DEANet"),
     origin="github.com/cecret3350/DEA-Net, MIT",
 )

@@ -5,9 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plugnas.modules._parts import BatchNorm2d, conv2d
-from plugnas.modules._registry import register
+from plugnas.modules._parts import BatchNorm2d, conv2d, first_alike, hidden_width
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 from plugnas.modules.operator.dynamic_conv import MixedKernels
+
+_REDUCTIONS = (4, 16)
+_NARROWEST = 16
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    def width(reduction: int) -> int:
+        return hidden_width(site.channels, reduction, _NARROWEST)
+
+    return {"reduction": first_alike(_REDUCTIONS, setting["reduction"], width)}
 
 
 @register(
@@ -17,7 +28,8 @@ from plugnas.modules.operator.dynamic_conv import MixedKernels
     name="ODConv: Omni-Dimensional Dynamic Convolution",
     year=2022,
     paper="ICLR 2022 (Li, Zhou, Yao)",
-    choices={"experts": (1, 4), "reduction": (4, 16), "kernel_size": (1, 3, 5)},
+    choices={"experts": (1, 4), "reduction": _REDUCTIONS, "kernel_size": (1, 3, 5)},
+    same=_same,
     aliases=("ODConv", "ODConv2d", "OmniDimensionalDynamicConv"),
     origin="github.com/OSVAI/ODConv, Apache-2.0",
     export={"onnx": "the exporter wants a fixed number of groups, and here it is the batch size"},
@@ -48,7 +60,7 @@ class OmniDimensionalConvolution(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        hidden = max(16, in_channels // reduction)
+        hidden = hidden_width(in_channels, reduction, _NARROWEST)
         self.temperature = temperature
         self.squeeze = nn.Sequential(
             conv2d(in_channels, hidden), BatchNorm2d(hidden), nn.ReLU(inplace=True)

@@ -5,8 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plugnas.modules._parts import ConvBN, conv2d
-from plugnas.modules._registry import register
+from plugnas.modules._parts import ConvBN, conv2d, first_alike
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+_EXPANSIONS = (0.5, 1.0)
+
+
+def _width(out_channels: int, expansion: float) -> int:
+    return max(1, int(out_channels * expansion))
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    def width(expansion: float) -> int:
+        return _width(site.width_out, expansion)
+
+    return {"expansion": first_alike(_EXPANSIONS, setting["expansion"], width)}
 
 
 class _PolyKernel(nn.Module):
@@ -51,7 +65,8 @@ class _PolyKernel(nn.Module):
     name="PKINet poly kernel inception module",
     year=2024,
     paper="arXiv:2403.06258",
-    choices={"kernel_sizes": ((3, 5, 7, 9, 11), (3, 5, 7)), "expansion": (0.5, 1.0)},
+    choices={"kernel_sizes": ((3, 5, 7, 9, 11), (3, 5, 7)), "expansion": _EXPANSIONS},
+    same=_same,
     aliases=("PKINet", "PKIModule", "PolyKernelInception"),
     origin="github.com/NUST-Machine-Intelligence-Laboratory/PKINet, Apache-2.0",
 )
@@ -77,7 +92,7 @@ class PolyKernelInception(nn.Module):
         expansion: float = 1.0,
     ) -> None:
         super().__init__()
-        hidden = max(1, int(out_channels * expansion))
+        hidden = _width(out_channels, expansion)
         local, *wider = kernel_sizes
         self.reduce = ConvBN(in_channels, hidden, activation=nn.SiLU())
         self.local = conv2d(hidden, hidden, local, stride=stride, groups=hidden, bias=True)

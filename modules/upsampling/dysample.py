@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import common_divisor, conv2d, one_of
+from plugnas.modules._parts import common_divisor, conv2d, first_alike, one_of
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 from plugnas.modules.errors import RefusedError
@@ -23,8 +23,10 @@ def _refuses(site: Site, setting: Setting) -> str | None:
 
 
 def _same(site: Site, setting: Setting) -> Setting:
-    groups = common_divisor(int(setting["groups"]), site.channels)
-    return {"groups": next(g for g in _GROUPS if common_divisor(g, site.channels) == groups)}
+    def groups(limit: int) -> int:
+        return common_divisor(limit, site.channels)
+
+    return {"groups": first_alike(_GROUPS, setting["groups"], groups)}
 
 
 @register(

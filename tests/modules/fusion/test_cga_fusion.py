@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from plugnas import modules
 from plugnas.modules.fusion.cga_fusion import ContentGuidedFusion, _folded
 from tests.modules.generic import generic, pointwise, rand, same
 
@@ -50,6 +51,12 @@ def test_small_maps_are_mirrored_as_often_as_needed():
     assert _folded(3) == [1, 2, 1, 0, 1, 2, 1, 0, 1]
     line = torch.arange(5.0)[None, None]
     assert line[0, 0, _folded(5)].tolist() == F.pad(line, (3, 3), mode="reflect")[0, 0].tolist()
+
+
+def test_one_network_under_several_reductions():
+    entry = modules.get("cga_fusion")
+    assert entry.canonical(modules.Site(12, 8, 8), {"reduction": 16})["reduction"] == 8
+    assert entry.canonical(modules.Site(32, 8, 8), {"reduction": 16})["reduction"] == 16
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from plugnas import modules
 from plugnas.modules.operator.od_conv import OmniDimensionalConvolution
 from tests.modules.generic import batch_norm, generic, rand, same
 
@@ -57,6 +58,9 @@ def test_the_width_between_is_the_authors():
     for channels, reduction, hidden in ((64, 16, 16), (512, 16, 32), (512, 4, 128)):
         m = OmniDimensionalConvolution(channels, 8, reduction=reduction)
         assert m.squeeze[0].out_channels == hidden
+    entry = modules.get("od_conv")
+    assert entry.canonical(modules.Site(64, 8, 8), {"reduction": 16})["reduction"] == 4
+    assert entry.canonical(modules.Site(128, 8, 8), {"reduction": 16})["reduction"] == 16
 
 
 def test_adopted_kernels_part_ways_in_training():
