@@ -10,9 +10,9 @@ from torch import nn
 
 from plugnas.modules import _parts
 
-_CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, _parts.StridedPointwise)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-# Exact types: a subclass may compute more in its forward (an activation, conditional statistics).
+# Exact types: another subclass may compute more (an activation, conditional statistics).
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, _parts.BatchNorm2d)
 
 _Conv = TypeVar("_Conv", bound=nn.Module)

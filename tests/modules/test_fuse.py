@@ -9,6 +9,7 @@ from torch import nn
 from plugnas import modules
 from plugnas.modules import _parts
 from plugnas.modules._fuse import can_fold, fold
+from plugnas.modules._parts import conv2d
 
 RTOL = 1e-9
 NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -40,6 +41,7 @@ CONVS = {
     "grouped": lambda: nn.Conv2d(4, 6, 3, groups=2),
     "depthwise": lambda: nn.Conv2d(4, 8, 3, groups=4, bias=False),
     "reflected": lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="reflect"),
+    "strided pointwise": lambda: conv2d(4, 6, stride=2),
     "same": lambda: nn.Conv2d(4, 6, 4, padding="same"),
     "1d": lambda: nn.Conv1d(4, 6, 3, padding=1),
     "1d grouped": lambda: nn.Conv1d(4, 6, 3, groups=2, bias=False),
@@ -61,6 +63,7 @@ def test_fold(name, affine):
     pair = scrambled(nn.Sequential(conv, NORMS[rank](conv.out_channels, eps=1e-3, affine=affine)))
     x = torch.randn(2, 4, *[8, 7, 9][:rank], dtype=torch.float64)
     before = pair(x)
+    assert can_fold(*pair)
     folded = fold(*pair)
     close(folded(x), before)
     assert type(folded) is type(conv)
