@@ -15,7 +15,7 @@ from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.run.result import Result
-from plugnas.nas.samplers import Problem
+from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.plan import Plan, run_plan
@@ -36,7 +36,7 @@ def search(
     objectives: Mapping[str, str] | None = None,
     budget: Mapping[str, float] | None = None,
     trials: int = 100,
-    sampler: str = "predictor",
+    sampler: str | Sampler | Callable[..., Sampler] = "predictor",
     seed: int = 0,
     seeds: int = 1,
     rungs: int = 1,
@@ -60,6 +60,8 @@ def search(
         budget: name of a cost -> its hard upper limit.
         trials: architectures to evaluate. seeds: evaluations of each. rungs: fidelities.
         promotion: who reaches the next rung: the first by ``rank``, or by ``promise`` of the last.
+        sampler: a name, an object of a class derived from ``Sampler``, or what makes one of a
+            problem. seed: of its random choices.
         run_dir: where the ledger is kept; None writes nothing. An earlier run there is continued.
         workers: processes; 1 evaluates in this one. More need an ``evaluate`` that pickles.
         timeout: seconds after which nothing new is begun.
@@ -96,7 +98,8 @@ def search(
         found, outcome = run_plan(plan, proposer, make, timeout=timeout, on_event=heard)
         return Result.of(plan, found, outcome, None)
     file = Path(run_dir) / "ledger.jsonl"
-    header = about(problem, trials=trials, sampler=sampler)
+    name = sampler if isinstance(sampler, str) else type(proposer).__name__
+    header = about(problem, trials=trials, sampler=name)
     with RunLock(run_dir), Ledger.open(file, space, cost=model, about=header) as ledger:
         found, outcome = run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=heard)
     return Result.of(plan, found, outcome, Path(run_dir))

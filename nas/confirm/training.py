@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from plugnas.nas.data import Dataset, load
+from plugnas.nas.executors.measure import Training
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import keep_memory
 from plugnas.nas.machine.files import write_whole
@@ -38,23 +38,33 @@ class LongTraining:
         keep_memory()
         proxy = self.proxy.settled()
         dataset = load(proxy.data, cache=proxy.cache).on(torch.device(proxy.device))
-        return partial(self._evaluate, proxy, dataset)
+        return _Evaluate(proxy, dataset, self.recipe, Path(self.folder))
 
-    def _evaluate(self, proxy: Proxy, dataset: Dataset, task: Task) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class _Evaluate(Training):
+    """``evaluate(task)`` of one worker."""
+
+    proxy: Proxy
+    dataset: Dataset
+    recipe: Recipe
+    folder: Path
+
+    def __call__(self, task: Task) -> dict[str, Any]:
         training = train(
             lambda: Network(parts_of(task.architecture.values)),
-            dataset,
+            self.dataset,
             self.recipe,
             seed=task.seed,
-            device=proxy.device,
-            precision=proxy.precision,
-            cpu_threads=proxy.cpu_threads,
+            device=self.proxy.device,
+            precision=self.proxy.precision,
+            cpu_threads=self.proxy.cpu_threads,
             learn_from=LEARN_FROM,
             score_on=SCORE_ON,
         )
-        extra: dict[str, Any] = {"loss": training.loss, "images": len(dataset.test)}
+        extra: dict[str, Any] = {"loss": training.loss, "images": len(self.dataset.test)}
         if training.reason is None:
-            path = Path(self.folder) / task.architecture.id / f"seed{task.seed}.safetensors"
+            path = self.folder / task.architecture.id / f"seed{task.seed}.safetensors"
             _save(training.network, path)
             extra["weights"] = f"{task.architecture.id}/{path.name}"
         return {

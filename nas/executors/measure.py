@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from plugnas.nas.ledger.measurement import DIVERGED, OUT_OF_MEMORY, Measurement, Task
@@ -14,6 +16,17 @@ from plugnas.nas.machine.quiet import training
 Evaluate = Callable[[Task], Mapping[str, Any]]
 Evaluator = Callable[[], Evaluate]
 """A factory without arguments, picklable for executors with processes; called once per worker."""
+
+
+class Training(ABC):
+    """An ``evaluate`` that trains: it keeps the machine busy, so no latency is taken meanwhile.
+
+    Any other callable, such as a look-up in a table, runs without the machine's lock.
+    """
+
+    @abstractmethod
+    def __call__(self, task: Task) -> Mapping[str, Any]:
+        """Return what ``measure`` takes of a task."""
 
 
 def measure(
@@ -28,14 +41,14 @@ def measure(
     ``evaluate`` returns a mapping with ``values`` and, if it likes, ``signal``, ``curve``,
     ``extra`` and ``cpu_seconds``. Values that are not finite make the measurement ``failed`` with
     reason ``diverged: ...``, or with the ``reason`` that the mapping gives; KeyboardInterrupt and
-    SystemExit pass through. While latency is being measured on this machine it waits; then it
-    calls ``on_begin`` and the clock starts.
+    SystemExit pass through. A ``Training`` waits while latency is being measured on this machine;
+    then ``on_begin`` is called and the clock starts.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     result: Mapping[str, Any] = {}
     extra: dict[str, Any] = {}
     try:
-        with training():
+        with training() if isinstance(evaluate, Training) else nullcontext():
             if on_begin is not None:
                 on_begin()
             wall, cpu = time.perf_counter(), time.process_time()
@@ -94,4 +107,4 @@ def _reason(error: Exception) -> str:
     return f"raised: {text}{place}"
 
 
-__all__ = ["Evaluate", "Evaluator", "measure"]
+__all__ = ["Evaluate", "Evaluator", "Training", "measure"]

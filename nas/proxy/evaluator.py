@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from plugnas.nas.data import Dataset, DataSpec, load, parse
+from plugnas.nas.executors.measure import Training
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import (
     give_memory_back,
@@ -84,7 +85,7 @@ class Proxy:
 
 
 @dataclass(frozen=True)
-class _Evaluate:
+class _Evaluate(Training):
     """``evaluate(task)`` of one worker."""
 
     proxy: Proxy

@@ -6,8 +6,7 @@ import threading
 
 import pytest
 
-from plugnas.nas.latency import BusyMachineError, LatencyError
-from plugnas.nas.machine.quiet import quiet, training
+from plugnas.nas.machine.quiet import BusyMachineError, QuietError, quiet, training
 
 HOLD = """
 import sys
@@ -102,7 +101,7 @@ def test_who_wants_to_measure_is_not_starved(hold):
 
 
 def test_latency_within_an_evaluation_is_refused_at_once():
-    with training(), pytest.raises(LatencyError, match="this process is evaluating"), quiet():
+    with training(), pytest.raises(QuietError, match="this process is evaluating"), quiet():
         pass
     with quiet(timeout=5):
         pass
@@ -110,5 +109,5 @@ def test_latency_within_an_evaluation_is_refused_at_once():
 
 def test_a_lock_file_that_cannot_be_opened(monkeypatch, tmp_path):
     monkeypatch.setenv("PLUGNAS_LOCK_DIR", str(tmp_path / "missing"))
-    with pytest.raises(LatencyError, match="PLUGNAS_LOCK_DIR"), training():
+    with pytest.raises(QuietError, match="PLUGNAS_LOCK_DIR"), training():
         pass

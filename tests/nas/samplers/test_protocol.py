@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
+import plugnas
 from plugnas.nas.cost import FunctionCost
-from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.samplers import NAMES, Problem, ProblemError, SpaceExhausted, create
+from plugnas.nas.samplers import NAMES, Problem, ProblemError, Sampler, SpaceExhausted, create
+from plugnas.nas.testing import CHECKS, ContractError, check_sampler
 from plugnas.space import SearchSpace
-from tests.nas.samplers.examples import accuracy, flops, macro_problem, measured, run
+from tests.nas.samplers.examples import flops, macro_problem, measured
 
 CHEAP = [n for n in NAMES if n != "gp"]  # Optuna's GP takes seconds per proposal
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", CHEAP)
-def test_proposes_nothing_twice_and_nothing_beyond_the_budget(name):
-    asked = run(create(name, macro_problem(budget={"flops": 90.0})), 40)
-    assert len({a.id for a in asked}) == 40
-    assert max(flops(a)["flops"] for a in asked) <= 90.0
-
-
-@pytest.mark.parametrize("name", CHEAP)
-def test_a_resumed_run_equals_an_undisturbed_one(name):
-    whole = run(create(name, macro_problem()), 24)
-    resumed = create(name, macro_problem())
-    for number, architecture in enumerate(whole[:14]):
-        resumed.tell(measured(number, architecture, accuracy=accuracy(architecture)))
-    assert [a.id for a in run(resumed, 10, start=14)] == [a.id for a in whole[14:]]
-
-
-@pytest.mark.parametrize("name", CHEAP)
-def test_seeds_differ_and_repeat(name):
-    first, again = (run(create(name, macro_problem(seed=3)), 12) for _ in range(2))
-    other = run(create(name, macro_problem(seed=4)), 12)
-    assert [a.id for a in first] == [a.id for a in again] != [a.id for a in other]
+def test_every_sampler_keeps_the_contract_that_ships(name, check):
+    check(lambda problem: create(name, problem))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,35 +28,6 @@ def test_a_space_of_one_member_is_exhausted_after_it(name):
     sampler.tell(measured(0, only, accuracy=0.5))
     with pytest.raises(SpaceExhausted, match="all 1 architectures have been asked for"):
         sampler.ask(1)
-
-
-@pytest.mark.parametrize("name", CHEAP)
-def test_a_small_space_is_emptied_exactly_and_with_everything_pending(name):
-    space = SearchSpace({"a": ["x", "y", "z"], "b": [1, 2, 3]})
-    sampler = create(name, Problem(space))
-    asked = [sampler.ask(k) for k in range(9)]  # nothing told in between
-    assert len({a.id for a in asked}) == 9
-    with pytest.raises(SpaceExhausted):
-        sampler.ask(9)
-    for k, architecture in enumerate(asked):
-        sampler.tell(measured(k, architecture, accuracy=k / 10))
-    with pytest.raises(SpaceExhausted):
-        sampler.ask(9)
-
-
-@pytest.mark.parametrize("name", CHEAP)
-def test_what_fails_or_is_not_finite_is_a_result(name):
-    sampler = create(name, macro_problem())
-    for number in range(20):
-        architecture = sampler.ask(number)
-        if number % 4 == 0:
-            sampler.tell(
-                Measurement(number, architecture, 0, 0, "failed", reason="raised: no memory")
-            )
-        elif number % 4 == 1:
-            sampler.tell(measured(number, architecture, accuracy=(np.nan, np.inf)[number % 8 == 1]))
-        else:
-            sampler.tell(measured(number, architecture, accuracy=accuracy(architecture)))
 
 
 @pytest.mark.parametrize("name", CHEAP)
@@ -137,3 +91,60 @@ def test_unknown_names_and_options_are_named():
         create("evolution", problem, local=2)
     with pytest.raises(ProblemError, match="at least 1 design, not 0"):
         create("predictor", problem, designs=0)
+
+
+class InOrder(Sampler):
+    """A sampler from outside: proposes a small space in the order of its codes."""
+
+    def __init__(self, problem, *, seen=()):
+        self.left = [a for c in problem.space.enumerate() for a in problem.space.architectures(c)]
+        self.known = set(seen)
+
+    def ask(self, number):
+        for architecture in self.left:
+            if architecture.id not in self.known:
+                self.known.add(architecture.id)
+                return architecture
+        raise SpaceExhausted("all are asked for")
+
+    def tell(self, measurement):
+        self.known.add(measurement.architecture.id)
+
+
+class Repeats(InOrder):
+    def ask(self, number):
+        return self.left[0]
+
+
+def test_a_sampler_that_breaks_the_contract_is_told_how():
+    with pytest.raises(ContractError, match="proposed twice"):
+        check_sampler(Repeats)
+    with pytest.raises(ContractError, match="limit is 90"):
+        CHECKS[0](lambda problem: _dearest_first(problem))
+
+
+def _dearest_first(problem):
+    sampler = InOrder(problem)
+    sampler.left.reverse()
+    return sampler
+
+
+def test_a_search_takes_a_sampler_object_or_what_makes_one():
+    space = SearchSpace({"a": ["x", "y", "z"]})
+    problem = Problem(space)
+
+    def search(sampler, **options):
+        found = plugnas.search(
+            space, evaluate=lambda a, rung, seed: {"accuracy": 0.5}, sampler=sampler, trials=3,
+            **options,
+        )  # fmt: skip
+        return [m.architecture["a"] for m in found.measurements]
+
+    assert search(InOrder) == search(InOrder(problem)) == ["x", "y", "z"]
+    assert search(InOrder, seen=[space.architecture({"a": "x"}).id]) == ["y", "z"]
+    with pytest.raises(ProblemError, match="`InOrder` has no option `sen`; did you mean `seen`"):
+        search(InOrder, sen=[])
+    with pytest.raises(ProblemError, match="is made already takes no options"):
+        search(InOrder(problem), seen=[])
+    with pytest.raises(ProblemError, match="derived from plugnas"):
+        search(lambda problem: object())
