@@ -66,9 +66,10 @@ class Boxes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
+        precise = torch.promote_types(x.dtype, torch.float32)  # bfloat16 ends at pixel 256
         y, x0 = torch.meshgrid(
-            torch.arange(height, device=x.device, dtype=x.dtype),
-            torch.arange(width, device=x.device, dtype=x.dtype),
+            torch.arange(height, device=x.device, dtype=precise),
+            torch.arange(width, device=x.device, dtype=precise),
             indexing="ij",
         )
         half = (self.size - 1) / 2

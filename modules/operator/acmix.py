@@ -112,11 +112,16 @@ class ACmix(nn.Module):
         return sum_of_products(self._neighbours(v), shares.unbind(0)).flatten(1, 2)
 
     def _positions(self, like: Tensor) -> Tensor:
+        """The 1x1 layer of the coordinates, (d, H, W), at least in float32 under autocast too.
+
+        Neighbours of a large map are close, and it is their difference that matters.
+        """
+        precise = torch.promote_types(like.dtype, torch.float32)
         height, width = like.shape[-2:]
-        rows = torch.linspace(-1.0, 1.0, height, dtype=like.dtype, device=like.device)
-        columns = torch.linspace(-1.0, 1.0, width, dtype=like.dtype, device=like.device)
-        grid = torch.stack([columns.expand(height, -1), rows[:, None].expand(-1, width)])
-        return self.position(grid[None])  # (1, d, H, W)
+        rows = torch.linspace(-1.0, 1.0, height, dtype=precise, device=like.device)
+        columns = torch.linspace(-1.0, 1.0, width, dtype=precise, device=like.device)
+        by_column, by_row = self.position.weight.unbind(1)  # each (d, 1, 1)
+        return by_column * columns + by_row * rows[:, None]
 
     def _neighbours(self, x: Tensor) -> list[Tensor]:
         """(B, heads, d, H, W) -> for each place of the window (B, heads, d, rows, columns)."""

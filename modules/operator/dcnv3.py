@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from plugnas.modules._adopt import bias_of, pointwise_matrix
 from plugnas.modules._parts import common_divisor
 from plugnas.modules._registry import register
-from plugnas.modules.operator._sampling import deformed_taps, sample
+from plugnas.modules.operator._sampling import coordinates, deformed_taps, sample
 
 
 @register(
@@ -99,7 +99,7 @@ class DCNv3(nn.Module):
         offsets = self.offset(f).unflatten(1, (*points, 2)).flatten(0, 1)  # (BG, k^2, 2, H', W')
         mask = self.mask(f).unflatten(1, points).softmax(2).flatten(0, 1)
         rows, columns = deformed_taps(
-            offsets * self.offset_scale,
+            coordinates(offsets) * self.offset_scale,
             self.kernel_size,
             stride=self.stride,
             spacing=self.offset_scale * self.dilation,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._registry import register
+from plugnas.modules.operator._sampling import coordinates
 
 
 @register(
@@ -27,7 +28,8 @@ class BorderAlign(nn.Module):
     maximum over the points is kept. Points beyond -1 or the size give 0, others are moved to the
     edge. feature (B, 4C, H, W), boxes (B, K, 4) -> (B, C, K, 4). No gradient reaches the boxes.
 
-    Departs from circulating code, a compiled CUDA extension: any device and dtype.
+    Departs from circulating code, a compiled CUDA extension: any device and dtype; coordinates have
+    at least single precision, since half of it cannot tell neighbouring pixels of a large map.
     """
 
     def __init__(self, channels: int, *, pool_size: int = 10) -> None:
@@ -37,15 +39,17 @@ class BorderAlign(nn.Module):
 
     def forward(self, feature: Tensor, boxes: Tensor) -> Tensor:
         height, width = feature.shape[-2:]
-        points = self._points(boxes.detach()).flatten(0, 1)  # (4 B, K, P + 1, 2) as x, y
+        points = self._points(coordinates(boxes.detach())).flatten(0, 1)  # (4 B, K, P + 1, 2): x, y
         size = torch.stack([torch.full_like(points[0, 0, 0, 0], n) for n in (width, height)])
         inside = ((points >= -1) & (points <= size)).all(-1)
         blocks = feature.unflatten(1, (4, self.channels)).flatten(0, 1)
+        grid = (2 * points + 1) / size - 1
         values = F.grid_sample(
-            blocks, (2 * points + 1) / size - 1, padding_mode="border", align_corners=False
+            blocks.to(grid.dtype), grid, padding_mode="border", align_corners=False
         )  # (4 B, C, K, P + 1)
         values = torch.where(inside.unsqueeze(1), values, torch.zeros_like(values))
-        return values.max(-1).values.unflatten(0, (-1, 4)).permute(0, 2, 3, 1)
+        strongest = values.max(-1).values.to(feature.dtype)
+        return strongest.unflatten(0, (-1, 4)).permute(0, 2, 3, 1)
 
     def _points(self, boxes: Tensor) -> Tensor:
         """Points on the top, left, bottom and right border: (B, K, 4) -> (B, 4, K, P + 1, 2)."""
