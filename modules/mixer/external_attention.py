@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from plugnas.modules._registry import register
@@ -32,6 +33,9 @@ class ExternalAttention(nn.Module):
         self.value_memory = nn.Linear(memory, channels, bias=False)
 
     def forward(self, x: Tensor, *, size: tuple[int, int] | None = None) -> Tensor:
-        attention = self.key_memory(x).softmax(1)  # (B, N, S)
+        logits = self.key_memory(x)
+        # In half precision the shares of many tokens, and the guard against 0, would be 0.
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        attention = logits.softmax(1, dtype=precise)  # (B, N, S)
         attention = attention / (attention.sum(2, keepdim=True) + 1e-9)
-        return self.value_memory(attention)
+        return self.value_memory(attention.to(logits.dtype))

@@ -62,7 +62,7 @@ class MixedKernels(nn.Module):
         kernels = mixture @ self.weight.reshape(experts, -1)  # (B, Cout Cin / groups k^2)
         if taps is not None:
             kernels = (kernels.unflatten(1, (-1, taps.shape[1])) * taps[:, None]).flatten(1)
-        if torch.onnx.is_in_onnx_export():
+        if torch.onnx.is_in_onnx_export() or x.shape[0] == 0:  # no convolution has 0 groups
             return self._by_patches(x, kernels.unflatten(1, (-1, *shape)), mixture)
         bias = None if self.bias is None else (mixture @ self.bias).flatten()
         y = F.conv2d(

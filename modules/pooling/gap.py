@@ -43,7 +43,7 @@ class GeneralisedMeanPooling(nn.Module):
 
     y = (mean over H, W of max(x, eps)^p)^(1/p), with one p for all channels that starts at 3:
     p = 1 is the mean of the positive part, p towards infinity the maximum.
-    (B, C, H, W) -> (B, C).
+    (B, C, H, W) -> (B, C). Powers are taken in at least single precision.
     """
 
     def __init__(self, channels: int, *, p: float = 3.0, eps: float = 1e-6) -> None:
@@ -53,4 +53,7 @@ class GeneralisedMeanPooling(nn.Module):
         self.p = nn.Parameter(torch.full((), float(p)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.clamp(min=self.eps).pow(self.p).mean((2, 3)).pow(1 / self.p)
+        precise = torch.promote_types(x.dtype, torch.float32)
+        p = self.p.to(precise)
+        y = x.to(precise).clamp(min=self.eps).pow(p).mean((2, 3)).pow(1 / p)
+        return y.to(x.dtype)

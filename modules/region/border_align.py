@@ -40,7 +40,7 @@ class BorderAlign(nn.Module):
     def forward(self, feature: Tensor, boxes: Tensor) -> Tensor:
         height, width = feature.shape[-2:]
         points = self._points(coordinates(boxes.detach())).flatten(0, 1)  # (4 B, K, P + 1, 2): x, y
-        size = torch.stack([torch.full_like(points[0, 0, 0, 0], n) for n in (width, height)])
+        size = torch.stack([points.new_full((), n) for n in (width, height)])
         inside = ((points >= -1) & (points <= size)).all(-1)
         blocks = feature.unflatten(1, (4, self.channels)).flatten(0, 1)
         grid = (2 * points + 1) / size - 1

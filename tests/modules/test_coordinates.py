@@ -15,7 +15,9 @@ from plugnas.space import adapters
 WIDE = Site(8, 4, 300)
 # Whoever reads a map at coordinates that it computes, or embeds them.
 KEYS = ["acmix", "ak_conv", "border_align", "dcnv3", "deform_conv", "dynamic_snake", "dysample"]
-TOLERANCE = 0.01  # of the mean absolute value; a place that is off by half a pixel gives 0.3 and more
+TOLERANCE = (
+    0.01  # of the mean absolute value; a place that is off by half a pixel gives 0.3 and more
+)
 
 
 def _module(key: str) -> nn.Module:

@@ -1,5 +1,6 @@
 """External attention against its formula, entry by entry."""
 
+import copy
 import math
 
 import torch
@@ -23,3 +24,15 @@ def test_equals_the_formula():
                     share = over_tokens[s] / sum(over_tokens)
                     expected[b, n] += share * values[:, s]
         torch.testing.assert_close(ours(x, size=(1, 7)), expected.detach(), rtol=1e-6, atol=1e-7)
+
+
+def test_half_precision():
+    """A token that no memory row looks at has shares of 0 / 0 there."""
+    ours = ExternalAttention(4, memory=2)
+    with torch.no_grad():
+        ours.key_memory.weight.fill_(20.0)
+    x = torch.zeros(1, 3, 4)
+    x[0, 0] = 1.0
+    half = copy.deepcopy(ours).half()(x.half())
+    assert half.dtype == torch.float16
+    torch.testing.assert_close(half.float(), ours(x), rtol=2e-3, atol=2e-3)

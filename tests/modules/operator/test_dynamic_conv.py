@@ -1,8 +1,10 @@
 """Dynamic convolution against a loop over samples with one mixed kernel each."""
 
+import pytest
 import torch
 from torch.nn import functional as F
 
+from plugnas.modules.operator.cond_conv import CondConv
 from plugnas.modules.operator.dynamic_conv import DynamicConvolution
 from tests.modules.generic import generic, rand, same
 
@@ -52,3 +54,13 @@ def test_samples_get_different_kernels_and_heat_evens_them_out():
     m.temperature = 1e9
     mean = m.kernels.weight.unflatten(0, (4, 4)).mean(0)
     torch.testing.assert_close(m(impulse), F.conv2d(impulse, mean, padding=1), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("cls", [DynamicConvolution, CondConv])
+def test_a_batch_of_nothing(cls):
+    x = torch.zeros(0, 8, 5, 7, requires_grad=True)
+    m = cls(8, 12, stride=2, groups=4, bias=True)
+    y = m(x)
+    assert y.shape == (0, 12, 3, 4)
+    y.sum().backward()
+    assert all(not p.grad.any() for p in m.parameters())

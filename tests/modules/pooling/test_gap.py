@@ -24,3 +24,18 @@ def test_power_mean():
                 values = [max(v, 0.01) ** p for v in x[b, c].flatten().tolist()]
                 mean = (sum(values) / len(values)) ** (1 / p)
                 torch.testing.assert_close(y[b, c].item(), mean)
+
+
+def test_power_mean_in_half_precision():
+    """0.001 to the power 3 is 0 in half precision, and the root of 0 has no gradient."""
+    x = torch.tensor([[[[0.001, 0.002]], [[-1.0, -2.0]]]], dtype=torch.float16, requires_grad=True)
+    pool = GeneralisedMeanPooling(2).half()
+    y = pool(x)
+    assert y.dtype == torch.float16
+    torch.testing.assert_close(
+        y.float(), GeneralisedMeanPooling(2)(x.float()), rtol=2e-3, atol=1e-7
+    )
+    y.sum().backward()
+    assert x.grad.isfinite().all()
+    assert x.grad.any()
+    assert pool.p.grad.isfinite()

@@ -74,3 +74,9 @@ def test_gradient():
     expected[0, 1, 2] = 1
     torch.testing.assert_close(feature.grad[0], expected)
     assert some.grad is None
+
+
+def test_a_batch_of_nothing_and_no_boxes():
+    align = BorderAlign(3)
+    assert align(torch.zeros(0, 12, 4, 5), torch.zeros(0, 2, 4)).shape == (0, 3, 2, 4)
+    assert align(torch.zeros(2, 12, 4, 5), torch.zeros(2, 0, 4)).shape == (2, 3, 0, 4)
