@@ -3,21 +3,37 @@ PYTHON ?= python3
 RUN ?= runs/digits
 NAS := .venv/bin/nas
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check --root-user-action=ignore
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadfile -q  # a thread per worker
 
-.PHONY: search test lint clean
+.PHONY: search search-host test test-quick test-slow lint docs clean
 
 search: .venv/.installed
 	$(NAS) search experiments/digits.yaml --run-dir $(RUN)
 	$(NAS) front $(RUN)
 	$(NAS) export $(RUN) --pick knee
 
+search-host: .venv/.installed
+	$(NAS) search experiments/host_digits.yaml --run-dir runs/host_digits
+	$(NAS) front runs/host_digits
+
 test: .venv/.installed-test
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadfile -q  # a thread per worker
+	$(PYTEST) -m "not slow"
+
+test-quick: .venv/.installed-test
+	$(PYTEST) -m "not slow and not ray" --ignore tests/modules --ignore tests/nas/export
+
+test-slow: .venv/.installed-test
+	$(PYTEST) -m slow
 
 lint: .venv/.installed-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+docs: .venv/.installed
+	$(PIP) --group docs
+	.venv/bin/python docs/reference.py
+	.venv/bin/mkdocs build --strict --site-dir build/site
 
 # plain pip; torch and torchvision from the same place, so that they fit each other
 .venv/.installed: pyproject.toml
@@ -25,7 +41,7 @@ lint: .venv/.installed-test
 		{ echo "plugnas needs Python 3.11 or newer: make PYTHON=python3.12 search"; exit 1; }
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(PIP) --upgrade "pip>=25.1"
-	$(PIP) --editable .
+	$(PIP) --editable ".[ray,onnx]"
 	touch $@
 
 .venv/.installed-test: .venv/.installed
