@@ -95,7 +95,9 @@ def test_own_packages_of_the_same_names_are_not_in_the_way(python, project):
 def test_a_search_with_an_own_module_and_its_export_in_two_workers(python, project):
     out = run(python, project, "-m", "plugnas", "search", "job.yaml", "--run-dir", "run")
     assert "on the front" in out
-    out = run(python, project, "-m", "plugnas", "export", "run", "--pick", "best", "--no-train")
+    out = run(
+        python, project, "-m", "plugnas", "export", "run", "--pick", "best", "--format", "source"
+    )
     assert (project / "run" / "export").is_dir(), out
 
 

@@ -59,6 +59,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One search job. Paths in it are relative to the job's own folder."""
 
     space: SpaceConfig
+    imports: list[str] = msgspec.field(name="import", default_factory=list)
+    """Python files or packages of your own that register modules; every worker imports them."""
     data: str | dict[str, Any] = "digits"
     objectives: dict[str, Literal["max", "min"]] = msgspec.field(
         default_factory=lambda: {"accuracy": "max", "flops": "min"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from plugnas import modules
 from plugnas.modules import PlugnasError
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.table import CostTable
@@ -46,6 +47,7 @@ def prepare(
 
 
 def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
+    modules.load(job.imports, folder=base)
     dataset = load(job.data, base=base)
     space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))
     return Prepared(job, base, dataset, space, cost_model(space, costs))

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import torch
 
+from plugnas import modules
 from plugnas.nas.data import parse
 from plugnas.nas.executors import Executor, create
 from plugnas.nas.executors.measure import Evaluator
@@ -76,6 +77,7 @@ def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) ->
         rungs=tuple(job.proxy.rungs),
         device=device,
         precision=job.proxy.precision,
+        imports=tuple(modules.load(job.imports, folder=prepared.base)),
         states=None if states is None else str(states.resolve()),
     )
 

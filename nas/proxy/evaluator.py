@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from plugnas import modules
 from plugnas.nas.data import Dataset, DataSpec, load, parse
 from plugnas.nas.executors.measure import Training
 from plugnas.nas.ledger.measurement import Task
@@ -43,7 +44,7 @@ class Proxy:
     an architecture. ``rungs`` are the recipes from the cheapest to the dearest (empty: those of
     ``default_rungs`` for the images). With ``states``, a folder, promoted trainings go on where
     the lower rung stopped, as far as the recipes allow. ``data`` has absolute paths if the worker
-    may start elsewhere (``DataSpec.at``).
+    may start elsewhere (``DataSpec.at``). ``imports`` are files and packages that register modules.
     """
 
     space: Mapping[str, Any] | Build
@@ -55,13 +56,18 @@ class Proxy:
     states: str | None = None
     cache: str | None = None
     dataset: Dataset | None = None
+    imports: tuple[str, ...] = ()
 
     def carrying_data(self) -> Proxy:
         """Return the same with its images inside, for machines that do not see their files."""
         return replace(self, dataset=load(parse(self.data), cache=self.cache))
 
     def settled(self) -> Proxy:
-        """Return the same with data paths, device and precision decided on this machine."""
+        """Return the same with data paths, device and precision decided on this machine.
+
+        What the job imports is imported, so that its modules are known here.
+        """
+        modules.load(self.imports)
         device = resolve_device(self.device)
         precision = str(resolve_precision(self.precision, device)).removeprefix("torch.")
         return replace(self, data=parse(self.data).at(), device=str(device), precision=precision)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from plugnas import modules
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.job.config import Job, parse
 from plugnas.nas.machine.files import write_text
@@ -66,7 +67,8 @@ class RunDirectory:
         return max(len(self.job.proxy.rungs), 1) - 1
 
     def space(self) -> SearchSpace:
-        """Compile the job's space."""
+        """Compile the job's space; what the job imports is imported first."""
+        modules.load(self.job.imports, folder=self.base)
         return SearchSpace.from_config(
             self.job.space, self.facts.input_shape, len(self.facts.classes)
         )
