@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from plugnas.modules._parts import ConvBN, common_divisor, pad_to_multiple
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 
 _HEADS = (2, 4)
-
-
-def _side(window: int, height: int, width: int) -> tuple[int, int]:
-    return min(window, height), min(window, width)
 
 
 def _same(site: Site, setting: Setting) -> Setting:
@@ -73,33 +68,34 @@ class CascadedGroupAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        side = _side(self.window, height, width)
+        side = min(self.window, height), min(self.window, width)
         grid = -(-height // side[0]), -(-width // side[1])
-        inside = _windows(x.new_ones(1, 1, height, width), side).flatten(1)  # (windows, n)
-        y = self._cascade(_windows(x, side), inside)
+        bias = self._positions(*side).unsqueeze(1)  # (heads, 1, n, n)
+        if height % side[0] or width % side[1]:
+            inside = _windows(x.new_ones(1, 1, height, width), side).flatten(1)  # (windows, n)
+            bias = bias.masked_fill(inside[:, None, :] == 0, float("-inf"))
+        y = self._cascade(_windows(x, side), bias)
         y = y.unflatten(0, (-1, *grid)).permute(0, 3, 1, 4, 2, 5)  # (B, C, rows, h, columns, w)
         y = y.flatten(4, 5).flatten(2, 3)[:, :, :height, :width]
         return self.out(y)
 
-    def _cascade(self, x: Tensor, inside: Tensor) -> Tensor:
+    def _cascade(self, x: Tensor, bias: Tensor) -> Tensor:
         """The heads one after the other on windows (B windows, C, h, w) -> the same."""
         results: list[Tensor] = []
-        bias = self._positions(x.shape[2], x.shape[3])
         for i, part in enumerate(x.chunk(len(self.project), dim=1)):
             told = part if i == 0 else part + results[-1]
             q, k, v = self.project[i](told).split(self.split, dim=1)
             q, k, v = (t.flatten(2).transpose(1, 2) for t in (self.local[i](q), k, v))
-            y = self._attend(q, k, v, bias[i], inside)
+            y = self._attend(q, k, v, bias[i])
             results.append(y.transpose(1, 2).unflatten(2, x.shape[2:]))
         return torch.cat(results, dim=1)
 
     @staticmethod
-    def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, inside: Tensor) -> Tensor:
-        """(B windows, n, d) -> (B windows, n, C / h); only pixels of the map are keys."""
-        windows = inside.shape[0]
-        q, k, v = (t.unflatten(0, (-1, windows)) for t in (q, k, v))
-        mask = bias.masked_fill(inside[:, None, :] == 0, float("-inf"))  # (windows, n, n)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype)).flatten(0, 1)
+    def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        """(B windows, n, d) -> (B windows, n, C / h); the bias is (1 or windows, n, n)."""
+        q, k, v = (t.unflatten(0, (-1, bias.shape[0])) for t in (q, k, v))
+        logits = torch.matmul(q * q.shape[3] ** -0.5, k.transpose(2, 3)) + bias.to(q.dtype)
+        return torch.matmul(logits.softmax(3), v).flatten(0, 1)
 
     def _positions(self, height: int, width: int) -> Tensor:
         """The bias of each pair of pixels of a window: (heads, n, n)."""

@@ -42,6 +42,7 @@ class DeformableAttention(nn.Module):
     outside; per head softmax(q . k / sqrt(d) + b(q's place - point)) v; then conv1x1. b is a table
     of (2 T - 1)^2 values per head, T = ``table_size`` offsets to each side for a whole map, read
     bilinearly too. (B, C, H, W) -> the same. k is 3, 5, 7, 9 for a stride of 1, 2, 4, 8; s = 2.
+    The authors take strides 8, 4, 2, 1 from stage to stage.
 
     Departs from the authors' code: T is a constant, not the map's size, so that one table serves
     every map (at T = H the values are read as there); points and pixels stand at the middle of
@@ -55,7 +56,7 @@ class DeformableAttention(nn.Module):
         channels: int,
         *,
         heads: int = 8,
-        stride: int = 2,
+        stride: int = 4,
         groups: int = 2,
         offset_range: float = 2.0,
         table_size: int = 14,
@@ -82,7 +83,8 @@ class DeformableAttention(nn.Module):
         found = found.unflatten(0, (-1, self.groups)).flatten(1, 2)  # (B, C, rows, columns)
         bias = self._positions(rows.flatten(1), columns.flatten(1), q.shape[2:])
         q, k, v = (self._to_heads(t) for t in (q, self.key(found), self.value(found)))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        logits = torch.matmul(q * q.shape[3] ** -0.5, k.transpose(2, 3)) + bias.to(q.dtype)
+        y = torch.matmul(logits.softmax(3), v)
         return self.out(y.transpose(2, 3).flatten(1, 2).unflatten(2, x.shape[2:]))
 
     def _to_heads(self, x: Tensor) -> Tensor:
@@ -103,14 +105,16 @@ class DeformableAttention(nn.Module):
 
     def _positions(self, rows: Tensor, columns: Tensor, size: torch.Size) -> Tensor:
         """The bias of each pixel and point: points (B groups, n) -> (B, heads, H W, n)."""
-        height, width = size
-        at_rows, at_columns = (torch.arange(n, dtype=rows.dtype, device=rows.device) for n in size)
-        down = at_rows[:, None, None] - rows[:, None, None, :]  # (B groups, H, 1, n)
-        right = at_columns[:, None] - columns[:, None, None, :]  # (B groups, 1, W, n)
-        down = down * (self.table_size / height) + (self.table_size - 1)
-        right = right * (self.table_size / width) + (self.table_size - 1)
-        down, right = torch.broadcast_tensors(down, right)
-        table = self.table.unflatten(0, (self.groups, -1))
+        down = self._entries(rows, size[0]).unsqueeze(2)  # (B groups, H, 1, n)
+        right = self._entries(columns, size[1]).unsqueeze(1)  # (B groups, 1, W, n)
+        grid = torch.stack(torch.broadcast_tensors(right, down), dim=-1).flatten(1, 2)
+        table = self.table.to(rows.dtype).unflatten(0, (self.groups, -1))
         table = table.expand(rows.shape[0] // self.groups, -1, -1, -1, -1).flatten(0, 1)
-        bias = sample(table.to(rows.dtype), down, right)  # (B groups, heads / groups, H, W, n)
-        return bias.unflatten(0, (-1, self.groups)).flatten(1, 2).flatten(2, 3)
+        bias = F.grid_sample(table, grid, align_corners=False)  # (B groups, heads / groups, H W, n)
+        return bias.unflatten(0, (-1, self.groups)).flatten(1, 2)
+
+    def _entries(self, points: Tensor, length: int) -> Tensor:
+        """Where the table is read along one axis, from -1 to 1: (B groups, n) -> (., length, n)."""
+        pixels = torch.arange(length, dtype=points.dtype, device=points.device)
+        offsets = (pixels[:, None] - points[:, None, :]) * (self.table_size / length)
+        return offsets * (2 / (2 * self.table_size - 1))
