@@ -16,10 +16,11 @@ from timm.layers.coord_attn import CoordAttn
 from timm.layers.halo_attn import HaloAttn
 from timm.models._efficientnet_blocks import DepthwiseSeparableConv
 from timm.models.fasternet import Partial_conv3
-from timm.models.ghostnet import GhostModule
+from timm.models.ghostnet import GhostModule, GhostModuleV2
 from timm.models.hrnet import HighResolutionModule as TimmHighResolutionModule
 from timm.models.res2net import Bottle2neck
 from timm.models.resnet import BasicBlock
+from timm.models.starnet import Block as StarBlock
 from timm.models.swiftformer import EfficientAdditiveAttention
 from torch import Tensor, nn
 from torchvision.models.efficientnet import MBConv, MBConvConfig
@@ -193,6 +194,8 @@ RIVALS: dict[str, Callable[[int], Pair]] = {
         _zoo("mixed_depthwise", c, c), tl.MixedConv2d(c, c, [3, 5, 7], depthwise=True)
     ),
     "ghost": lambda c: Pair(_zoo("ghost", c, c), GhostModule(c, c)),
+    "ghost_v2": lambda c: Pair(_zoo("ghost_v2", c, c), GhostModuleV2(c, c)),
+    "star": lambda c: Pair(_zoo("star", c, c), StarBlock(c, 4)),
     "pconv": lambda c: Pair(_zoo("pconv", c, c), Partial_conv3(c, 4, "split_cat")),
     "inception": _inception,
     "res2net": lambda c: Pair(_Res2NetBlock(c, c // 4), Bottle2neck(

@@ -18,6 +18,7 @@ from plugnas.modules._parts import (
 )
 from plugnas.modules._registry import register
 from plugnas.modules.operator._sampling import centres, coordinates, sample
+from plugnas.modules.upsampling.carafe import reassemble
 
 
 @register(
@@ -71,26 +72,31 @@ class FrequencyFusion(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         fine, coarse = self.fine(x), self.coarse(y)
         high = self.high(fine)
-        fine = 2 * fine - reassemble(fine, self.high.kernels(high))
+        fine = 2 * fine - _sum_windows(fine, self.high.kernels(high))
         low = self.low(fine)
-        low = low + reassemble(self.low(coarse), self.low.kernels(low))
+        low = low + _sum_windows(self.low(coarse), self.low.kernels(low))
         kernels = self.low.kernels(low)
-        high = high + reassemble(self.high(coarse), kernels)
-        smooth = reassemble(y, kernels)
+        high = high + _sum_windows(self.high(coarse), kernels)
+        smooth = _sum_windows(y, kernels)
         if self.shift is not None:
             smooth = self.shift(smooth, fine, coarse)
-        return smooth + 2 * x - reassemble(x, self.high.kernels(high))
+        return smooth + 2 * x - _sum_windows(x, self.high.kernels(high))
 
 
-def reassemble(y: Tensor, kernels: Tensor) -> Tensor:
+def _sum_windows(y: Tensor, kernels: Tensor) -> Tensor:
     """Sum windows of y with a kernel for each pixel of a map of the same or a larger size.
 
     y (B, C, h, w), zeros beyond the border, and kernels (B, k^2, H, W), taps row by row ->
     (B, C, H, W); a pixel reads the window around the pixel of y in which it lies.
     """
-    k = math.isqrt(kernels.shape[1])
-    taps = window_taps(F.pad(y, [k // 2] * 4), k)
-    resized = (resize_like(tap, kernels, mode="nearest") for tap in taps)
+    taps, (height, width) = kernels.shape[1], y.shape[-2:]
+    scale = kernels.shape[-2] // height
+    if kernels.shape[-2:] == (scale * height, scale * width):
+        blocks = F.pixel_unshuffle(kernels, scale).unflatten(1, (taps, -1))
+        return reassemble(y, blocks, scale)
+    k = math.isqrt(taps)
+    windows = window_taps(F.pad(y, [k // 2] * 4), k)
+    resized = (resize_like(window, kernels, mode="nearest") for window in windows)
     return sum_of_products(resized, kernels.split(1, dim=1))
 
 
