@@ -10,7 +10,8 @@ from typing import Any
 
 _HOMES = {
     "search": "plugnas.nas.api",
-    "Result": "plugnas.nas.run.result",
+    "RunView": "plugnas.nas.run.view",
+    "open": "plugnas.nas.api",
     "Measurement": "plugnas.nas.ledger.measurement",
     "Task": "plugnas.nas.ledger.measurement",
     "load": "plugnas.nas.export.tensors",

@@ -14,7 +14,8 @@ from plugnas.nas.executors import create
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.ledger.measurement import Task
-from plugnas.nas.run.result import Result
+from plugnas.nas.run.python_run import claim_for_python
+from plugnas.nas.run.view import RunView, open_run
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
@@ -47,7 +48,7 @@ def search(
     evaluation_timeout: float | None = None,
     on_event: Listener | None = None,
     **options: Any,
-) -> Result:
+) -> RunView:
     """Search a space with a function of one's own.
 
     Args:
@@ -96,13 +97,22 @@ def search(
     heard = () if on_event is None else (on_event,)
     if run_dir is None:
         found, outcome = run_plan(plan, proposer, make, timeout=timeout, on_event=heard)
-        return Result.of(plan, found, outcome, None)
-    file = Path(run_dir) / "ledger.jsonl"
+        return RunView.of(plan, found, outcome)
+    run = claim_for_python(run_dir)
     name = sampler if isinstance(sampler, str) else type(proposer).__name__
-    header = about(problem, trials=trials, sampler=name)
-    with RunLock(run_dir), Ledger.open(file, space, cost=model, about=header) as ledger:
+    header = about(problem, trials=trials, rungs=rungs, sampler=name)
+    with RunLock(run.path), Ledger.open(run.ledger, space, cost=model, about=header) as ledger:
         found, outcome = run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=heard)
-    return Result.of(plan, found, outcome, Path(run_dir))
+    return RunView.of(plan, found, outcome, run, ledger.fitted)
+
+
+def open(run_dir: Path | str) -> RunView:
+    """Open a run directory: of `nas search`, or of ``search``; what ``search`` returned, again.
+
+    Raises:
+        PlugnasError: no run there, or a damaged one.
+    """
+    return open_run(run_dir)
 
 
 def _cost_model(space: SearchSpace, cost: Any) -> CostModel | None:

@@ -24,7 +24,7 @@ from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.proxy import default_rungs
 from plugnas.nas.run.directory import RunDirectory, facts_of
-from plugnas.nas.run.result import Result
+from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
@@ -42,7 +42,7 @@ def run_job(
     on_event: Sequence[Listener] = (),
     notify: Notify = lambda text: None,
     where: str | None = None,
-) -> Result:
+) -> RunView:
     """Search as a job says, in ``run_dir``; an earlier run of the job there is continued.
 
     ``base`` is where the job's paths start; ``notify`` gets sentences the user should see;
@@ -75,21 +75,19 @@ def run_job(
         make = functools.partial(executor, job, proxy, job.evaluation_timeout, ray)
         heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)
         notify(_announcement(job, prepared, device))
-        header = about(problem, trials=job.trials, sampler=job.sampler_config.name)
+        header = about(problem, trials=job.trials, rungs=rungs, sampler=job.sampler_config.name)
         with Ledger.open(run.ledger, prepared.space, cost=cost, about=header) as ledger:
             found, outcome = run_plan(
                 plan, sampler, make, ledger, timeout=job.timeout, on_event=[*on_event, *heard]
             )
-        result = Result.of(plan, found, outcome, run_dir)
+        result = RunView.of(plan, found, outcome, run, ledger.fitted)
         prepared.keep_costs(run_dir / "costs.json")
         if job.needs_latency and result.front and result.reason != "interrupted":
             _measure_front(job, cost, result, run_dir / "latency_front.json", notify)
         if job.confirm is not None and result.front and result.reason in ("done", "exhausted"):
             from plugnas.nas.confirm import confirm
-            from plugnas.nas.run.view import RunView
 
-            first = on_event[0] if on_event else None
-            confirm(RunView.open(run), on_event=first, notify=notify)
+            confirm(result, on_event=on_event, notify=notify)
         return result
 
 
@@ -152,7 +150,9 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notif
     return NetworkCost(prepared.space, prepared.cost.table, table)
 
 
-def _measure_front(job: Job, cost: NetworkCost, result: Result, file: Path, notify: Notify) -> None:
+def _measure_front(
+    job: Job, cost: NetworkCost, result: RunView, file: Path, notify: Notify
+) -> None:
     """Measure the front's members whole, where the search's device is at hand.
 
     The search went by sums over pieces; what is kept here is the network's own latency.

@@ -18,8 +18,10 @@ if not (_HERE / "nas").is_dir():  # a checkout: the rooms stand beside this fold
     __path__.append(str(_HERE.parent))
 
 _HOMES = {
+    "RunView": "plugnas.nas.run.view",
     "search": "plugnas.nas.api",
     "load": "plugnas.nas.export.tensors",
+    "open": "plugnas.nas.api",
     "plug": "plugnas.space.host",
     "sites": "plugnas.space.host",
     "Architecture": "plugnas.space",

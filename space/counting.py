@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from functools import cache
 
 from plugnas import modules
@@ -11,6 +12,7 @@ from plugnas.modules import Site
 from plugnas.space import adapters
 from plugnas.space.blueprint import Blueprint, _halve, _ints
 from plugnas.space.options import Choice
+from plugnas.space.parameter import Parameter
 from plugnas.space.slots import Slot
 
 
@@ -29,6 +31,22 @@ def count(blueprint: Blueprint) -> int:
         names = dict(zip((slot.name for slot in bound), fixed, strict=True))
         total += _Counter(blueprint, names).total()
     return factor * total
+
+
+def count_tree(parameters: Sequence[Parameter]) -> int:
+    """Return the number of architectures of parameters that nothing refuses."""
+    choices = {p.name: p.choices for p in parameters}
+    ways = {p.name: [1] * len(p.choices) for p in parameters}  # below each choice
+    total = 1
+    for p in reversed(parameters):  # children come after their parents
+        own = sum(ways[p.name])
+        if p.parent is None:
+            total *= own
+            continue
+        for i, choice in enumerate(choices[p.parent]):
+            if choice in p.when:
+                ways[p.parent][i] *= own
+    return total
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from plugnas.space.architecture import Architecture
 from plugnas.space.blueprint import Blueprint
 from plugnas.space.codes import Codes, CodeTree, Rule
 from plugnas.space.config import SpaceConfig
-from plugnas.space.counting import count
+from plugnas.space.counting import count, count_tree
 from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
 from plugnas.space.host.blueprint import HostBlueprint
@@ -90,6 +89,13 @@ class SearchSpace:
             self._setup(host.parameters, host.rules, host, host.count)
         return self
 
+    @classmethod
+    def of_parameters(cls, parameters: Sequence[Parameter]) -> SearchSpace:
+        """Return the space of these parameters, such as a record names them, without a network."""
+        self = cls.__new__(cls)
+        self._setup(parameters, (), None)
+        return self
+
     def _setup(
         self,
         parameters: Sequence[Parameter],
@@ -124,7 +130,7 @@ class SearchSpace:
             if self._counted is not None:
                 self._size = self._counted()
             else:
-                self._size = math.prod(len(p.choices) for p in self.parameters)
+                self._size = count_tree(self.parameters)
         return self._size
 
     @property

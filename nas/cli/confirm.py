@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 
@@ -37,10 +36,9 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.confirm import confirm, read
     from plugnas.nas.confirm.text import to_text
     from plugnas.nas.run.costs import with_workers
-    from plugnas.nas.run.directory import RunDirectory
-    from plugnas.nas.run.view import RunView
+    from plugnas.nas.run.view import open_run
 
-    view = RunView.open(RunDirectory.read(args.run_dir))
+    view = open_run(args.run_dir)
     if args.show:
         if (args.seeds, args.epochs, args.workers) != (None, None, None):
             raise PlugnasError("--show trains nothing: leave out --seeds, --epochs and --workers")
@@ -52,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(kept.to_dict(), indent=2) if args.json else to_text(kept))
         return 0
     found = confirm(
-        replace(view, run=with_workers(view.run, args.workers)),
+        with_workers(view, args.workers),
         seeds=args.seeds,
         epochs=args.epochs,
-        on_event=Progress(sys.stderr),
+        on_event=[Progress(sys.stderr)],
         notify=lambda text: print(text, file=sys.stderr),
     )
     if found is None:

@@ -35,8 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.explain.report import explain_run, slot_named
     from plugnas.nas.explain.settle import settle
     from plugnas.nas.run.costs import with_workers
-    from plugnas.nas.run.directory import RunDirectory
-    from plugnas.nas.run.view import RunView
+    from plugnas.nas.run.view import open_run
 
     for name in ("seeds", "trials", "workers"):
         if (value := getattr(args, name)) is not None and value < 1:
@@ -45,12 +44,11 @@ def run(args: argparse.Namespace) -> int:
         raise PlugnasError(
             "--seeds, --trials and --workers are of the experiment that --settle SLOT runs"
         )
-    directory = with_workers(RunDirectory.read(args.run_dir), args.workers)
-    view = RunView.open(directory)
+    view = with_workers(open_run(args.run_dir), args.workers)
     if args.settle:
         slot = slot_named(view, args.settle)
         outcome = settle(
-            view, slot, seeds=args.seeds or 3, trials=args.trials, on_event=Progress(sys.stderr)
+            view, slot, seeds=args.seeds or 3, trials=args.trials, on_event=[Progress(sys.stderr)]
         )
         if outcome.reason == "interrupted":
             print("interrupted; everything measured is kept, the same command goes on")

@@ -4,8 +4,9 @@
   nas export runs/digits --pick 'flops<=2M' --train  trained now, with the long recipe
   nas export runs/digits --all-front --to models     every member of the front
 
-A pick is best, knee, smallest:0.98 (the cheapest of that accuracy), COST<=LIMIT, or an id or the
-beginning of one. Every file is checked in a fresh process before its directory appears.
+A pick is best, knee, smallest:0.98 (the cheapest that reaches this value of the main objective),
+COST<=LIMIT, or an id or the beginning of one. Every file is checked in a fresh process before its
+directory appears.
 """
 
 from __future__ import annotations
@@ -48,10 +49,11 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.modules import PlugnasError
     from plugnas.nas.export import Options, export_members
     from plugnas.nas.front.member import nothing_within
-    from plugnas.nas.run.directory import RunDirectory
-    from plugnas.nas.run.view import RunView
+    from plugnas.nas.run.view import open_run
 
-    view = RunView.open(RunDirectory.read(args.run_dir))
+    view = open_run(args.run_dir)
+    if view.left_out is not None:
+        print(view.left_out, file=sys.stderr)
     if args.all_front and not view.front:
         raise PlugnasError(f"{nothing_within(view.members, view.budget)}, so nothing to export")
     members = view.front if args.all_front else [view.pick(args.pick)]

@@ -2,7 +2,7 @@
 
   nas front runs/digits                      the table; writes front.csv, front.png, report.html
   nas front runs/digits --budget flops=2M    only what costs at most that
-  nas front runs/digits --x latency_ms       another cost against accuracy
+  nas front runs/digits --x latency_ms       another cost against the main objective
   nas front runs/digits --control runs/dice  how much better than random search
 
 A front holds the architectures that no other beats in every objective, at the highest rung. Of
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--x",
         metavar="COST",
-        help="the cost against accuracy: flops, params, memory, latency_ms, ...",
+        help="the cost against the main objective: flops, params, memory, latency_ms, ...",
     )
     parser.add_argument(
         "--budget",
@@ -44,16 +45,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the front and, without --json or --csv, write its files."""
     from plugnas.nas.report import front as front_report
-    from plugnas.nas.run.directory import RunDirectory
-    from plugnas.nas.run.view import RunView
+    from plugnas.nas.run.view import open_run
 
-    run_directory = RunDirectory.read(args.run_dir)
-    objectives = dict(run_directory.job.objectives)
-    if args.x:
-        objectives = {"accuracy": "max", _cost(args.x, "--x is"): "min"}
     budget = _budget(args.budget) if args.budget else None
-    view = RunView.open(run_directory, objectives, budget)
-    _recorded(args.x, view)
+    view = open_run(args.run_dir, budget=budget)
+    if args.x:
+        _recorded(args.x, view)
+        view = replace(view, objectives={view.metric.name: view.metric.direction, args.x: "min"})
     control = _control(args, view)
     if args.json:
         print(json.dumps(front_report.to_json(view), indent=2))
@@ -66,41 +64,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _recorded(name: str | None, view: Any) -> None:
+def _recorded(name: str, view: Any) -> None:
     """Refuse a cost that the run did not record, rather than show an empty front."""
-    from plugnas.modules import PlugnasError
+    from plugnas.modules import PlugnasError, did_you_mean
 
-    known = view.members[0].costs if view.members else {}
-    if name and known and name not in known:
-        hint = "; put it into the job's objectives or budget" if name == "latency_ms" else ""
-        raise PlugnasError(f"the run recorded no `{name}` (it has: {', '.join(known)}){hint}")
+    if name not in view.costs:
+        hint = did_you_mean(name, view.costs)
+        if name == "latency_ms":
+            hint = "; put it into the job's objectives or budget"
+        raise PlugnasError(
+            f"--x is a cost, but the run recorded no `{name}` (it has: "
+            f"{', '.join(view.costs)}){hint}"
+        )
 
 
 def _control(args: argparse.Namespace, view: Any) -> Any:
     """Open and check the control before anything is printed or written."""
     from plugnas.modules import PlugnasError
     from plugnas.nas.report.control import check_control
-    from plugnas.nas.run.directory import RunDirectory
-    from plugnas.nas.run.view import RunView
+    from plugnas.nas.run.view import open_run
 
     if args.control is None:
         return None
     if args.json or args.csv:
         raise PlugnasError("--control is shown on the page; leave out --json and --csv")
-    control = RunView.open(RunDirectory.read(args.control), view.objectives, view.budget)
+    control = open_run(args.control, view.objectives, view.budget)
     check_control(view, control)
     return control
-
-
-def _cost(name: str, what: str) -> str:
-    from plugnas.modules import PlugnasError, did_you_mean
-    from plugnas.nas.job.config import COSTS
-
-    if name not in COSTS:
-        raise PlugnasError(
-            f"{what} one of {', '.join(COSTS)}, not `{name}`{did_you_mean(name, COSTS)}"
-        )
-    return name
 
 
 def _budget(pairs: list[str]) -> dict[str, float]:
@@ -114,7 +104,5 @@ def _budget(pairs: list[str]) -> dict[str, float]:
             raise PlugnasError(f"--budget takes COST=LIMIT, such as flops=5M, not `{pair}`")
         if name in budget:
             raise PlugnasError(f"--budget gives two limits of {name}; leave one of them")
-        budget[_cost(name, "--budget COST=LIMIT takes as COST")] = quantity(
-            value, f"--budget {name}"
-        )
+        budget[name] = quantity(value, f"--budget {name}")
     return budget

@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Verify the files, load the network and describe it."""
     from plugnas.nas.export import hashes, load
     from plugnas.nas.export.tensors import describe
+    from plugnas.nas.front.metric import metric
 
     files = hashes.verify(args.directory)
     print(f"{args.directory}: {len(files)} files, each with the checksum it was exported with")
@@ -42,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{description.id}: {channels}x{height}x{width} images in {len(description.classes)} "
         f"classes, {parameters} parameters in {description.form} form\n"
-        f"weights: {weights['note']}\n"
-        f"accuracy: {100 * weights['accuracy']:.2f} % on {weights['measured_on']}"
+        f"weights: {weights['note']}"
     )
+    if "metric" in weights:  # exports of earlier versions do not say
+        shown = metric(weights["metric"], "max", [weights["value"]])
+        print(f"{shown.name}: {shown.text(weights['value'])} on {weights['measured_on']}")
     return 0

@@ -6,8 +6,7 @@ import shutil
 import time
 from typing import TextIO
 
-from plugnas.nas.front.member import front, members
-from plugnas.nas.run.summary import share_of_box
+from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import Event
 from plugnas.nas.study.study import Study
 
@@ -26,6 +25,7 @@ class Progress:
         self._shown_at = float("-inf")
         self._standing = ""
         self._measured = -1
+        self._texts: list[str] = []
 
     def __call__(self, event: Event) -> None:
         """Show an event, if it is time to."""
@@ -64,21 +64,17 @@ class Progress:
         return "  ".join(parts)
 
     def _quality(self, study: Study) -> list[str]:
-        """Return the best of the first objective and the hypervolume; worked out when it is new."""
+        """Return the best of the main objective and the hypervolume; worked out when it is new."""
         if self._measured != len(study.measurements):
             self._measured = len(study.measurements)
-            objectives, budget = study.problem.objectives, study.problem.budget
-            found = members(study.measurements)
-            on = front(found, objectives, budget)
-            texts = []
-            if on:
-                name, direction = next(iter(objectives.items()))
-                best = (max if direction == "max" else min)(member[name] for member in on)
-                texts.append(f"best {name} {best:.4g}")
-            volume = share_of_box(found, on, objectives, budget)
-            if volume is not None:
-                texts.append(f"hypervolume {volume:.3f}")
-            self._texts = texts
+            view = RunView.under_way(study)
+            best, name = view.best, view.metric.name
+            self._texts = []
+            if best is not None:
+                self._texts = [
+                    f"best {name} {best[name]:.4g}",
+                    f"hypervolume {view.hypervolume:.3f}",
+                ]
         return self._texts
 
     def _left(self, event: Event) -> float | None:

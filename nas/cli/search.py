@@ -34,9 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.job import config as jobs
     from plugnas.nas.job_run import run_job
     from plugnas.nas.report.front import to_text
-    from plugnas.nas.run.directory import RunDirectory
     from plugnas.nas.run.summary import kinds
-    from plugnas.nas.run.view import RunView
 
     _not_a_run(args.job)
     job = _changed(jobs.load(args.job), args)
@@ -62,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             notify=say,
             where=str(args.job),
         )
-    print(to_text(RunView.open(RunDirectory.read(run_dir))))
+    print(to_text(result))
     for kind, count, reason in kinds(result.failures):
         print(f"failed: {count} x {kind}" + (f" ({reason})" if reason != kind else ""))
     again = _again(args)

@@ -13,8 +13,7 @@ import numpy as np
 
 from plugnas.nas.confirm.luck import Luck, luck_of
 from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
-from plugnas.nas.ledger import ledger
-from plugnas.nas.ledger.fitting import read_all
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import Architecture
 
@@ -26,12 +25,12 @@ FRONT, CONTROL = "front", "control"
 
 @dataclass(frozen=True)
 class Confirmed:
-    """One architecture's long trainings. Accuracies are on the test set unless they say proxy.
+    """One architecture's long trainings: values of the main objective, on the test set.
 
-    ``kind`` is ``front`` or ``control`` (a random architecture within budget); ``std`` is over the
-    ``n`` seeds. ``proxy_accuracy`` is what the search saw, ``proxy_again`` the same short training
-    under a seed that the search did not use (NaN where there is none). ``numbers`` are the tasks
-    in RUN/confirm/confirm.jsonl.
+    ``kind`` is ``front`` or ``control`` (a random architecture within budget); ``mean`` and ``std``
+    are over the ``n`` seeds. ``proxy`` is what the search saw, ``proxy_again`` the same short
+    training under a seed that the search did not use (NaN where there is none); both on validation
+    images. ``numbers`` are the tasks in RUN/confirm/confirm.jsonl.
     """
 
     architecture: Architecture
@@ -39,8 +38,8 @@ class Confirmed:
     mean: float
     std: float
     n: int
-    accuracies: tuple[float, ...]
-    proxy_accuracy: float
+    values: tuple[float, ...]
+    proxy: float
     proxy_again: float
     costs: Mapping[str, float]
     numbers: tuple[int, ...]
@@ -55,12 +54,14 @@ class Confirmed:
 class Confirmation:
     """All confirmations of a run, front first, cheapest first, and what they tell together.
 
-    ``tau`` is between the proxy measured afresh and the test accuracy, over front and control;
-    ``tau_front`` between what the search saw and the test accuracy, over the front alone, where
-    choices are made. ``pairs`` compares the front's members. ``missing`` counts the trainings that
-    the last session planned and has not recorded.
+    ``metric`` is the run's main objective, of which every value is. ``tau`` is between the proxy
+    measured afresh and the test set, over front and control; ``tau_front`` between what the search
+    saw and the test set, over the front alone, where choices are made. ``pairs`` compares the
+    front's members. ``missing`` counts the trainings that the last session planned and has not
+    recorded; ``left_out`` says which recorded ones do not fit the space, and why.
     """
 
+    metric: Metric
     members: tuple[Confirmed, ...]
     failed: int
     tau: Estimate
@@ -69,6 +70,8 @@ class Confirmation:
     pairs: tuple[Pair, ...]
     about: Mapping[str, Any]
     missing: int = 0
+    misfits: int = 0
+    left_out: str | None = None
 
     def of(self, kind: str) -> list[Confirmed]:
         """Return the members of one kind."""
@@ -84,11 +87,13 @@ class Confirmation:
         luck = None if self.luck is None else {**asdict(self.luck), "share": self.luck.share}
         return _plain(
             {
+                "metric": self.metric.name,
                 "recipe": self.about.get("recipe"),
                 "test_images": self.about.get("test_images"),
-                "members": [_row(m) for m in self.members],
+                "members": [_row(m, self.metric.name) for m in self.members],
                 "failed": self.failed,
                 "missing": self.missing,
+                "misfits": self.misfits,
                 "tau": asdict(self.tau),
                 "tau_front": asdict(self.tau_front),
                 "luck": luck,
@@ -97,16 +102,16 @@ class Confirmation:
         )
 
 
-def _row(m: Confirmed) -> dict[str, Any]:
+def _row(m: Confirmed, metric: str) -> dict[str, Any]:
     return {
         "id": m.id,
         "kind": m.kind,
-        "test_accuracy": m.mean,
-        "test_accuracy_std": m.std,
+        f"test_{metric}": m.mean,
+        f"test_{metric}_std": m.std,
         "n": m.n,
-        "test_accuracies": list(m.accuracies),
-        "proxy_accuracy": m.proxy_accuracy,
-        "proxy_accuracy_again": m.proxy_again,
+        "test_values": list(m.values),
+        f"proxy_{metric}": m.proxy,
+        f"proxy_{metric}_again": m.proxy_again,
         **m.costs,
         "numbers": list(m.numbers),
         "architecture": m.architecture.values,
@@ -127,66 +132,73 @@ def paths(run: Path) -> tuple[Path, Path]:
 
 
 def read(view: RunView) -> Confirmation | None:
-    """Read a run's confirmations; None where there is none yet."""
+    """Read a run's confirmations; None where there is none yet.
+
+    Raises:
+        LedgerError: one of its two ledgers is damaged.
+    """
     long, again = paths(view.run.path)
-    if not long.exists():
-        return None
-    measurements = read_all(long, view.space)
+    trained, measured_again = view.read(long), view.read(again)
+    metric = view.metric.name
     about: dict[str, Any] = {}
     control: set[str] = set()
-    for header in ledger.read(long).headers:
+    for header in trained.contents.headers:
         about.update(header.get("confirm", {}))
         control |= set(header.get("confirm", {}).get("control", ()))
-    groups: dict[str, list[Measurement]] = defaultdict(list)
-    for m in measurements:
-        if m.ok:
-            groups[m.architecture.id].append(m)
-    fresh = _means(read_all(again, view.space))
-    seen = {m.id: m["accuracy"] for m in view.members}
-    members = [_confirmed(group, control, seen, fresh) for group in groups.values()]
+    groups = _by_architecture(trained.measurements, metric)
+    fresh = {
+        name: float(np.mean([m.values[metric] for m in group]))
+        for name, group in _by_architecture(measured_again.measurements, metric).items()
+    }
+    seen = {m.id: m[metric] for m in view.members}
+    members = [_confirmed(group, metric, control, seen, fresh) for group in groups.values()]
     if not members:
         return None
-    members.sort(key=lambda m: (m.kind == CONTROL, m.costs.get(_cost(view), 0.0)))
-    failed = sum(not m.ok for m in measurements)
-    found = summarise(members, failed, about, view.objectives)
-    told = {(m.architecture.id, m.seed) for m in measurements}
+    members.sort(key=lambda m: (m.kind == CONTROL, m.costs.get(view.cost, 0.0)))
+    failed = sum(not m.ok for m in trained.measurements)
+    found = summarise(members, failed, about, view.objectives, view.metric)
+    told = {(m.architecture.id, m.seed) for m in trained.measurements}
     planned = {(i, s) for i in _planned(about) for s in about.get("seeds", ())}
-    return replace(found, missing=len(planned - told))
+    return replace(
+        found,
+        missing=len(planned - told),
+        misfits=len(trained.misfits),
+        left_out=trained.left_out,
+    )
 
 
 def _planned(about: Mapping[str, Any]) -> list[str]:
     return [*about.get("front", ()), *about.get("control", ())]
 
 
-def _cost(view: RunView) -> str:
-    return next((n for n, d in view.objectives.items() if d == "min"), "flops")
-
-
-def _means(measurements: Sequence[Measurement]) -> dict[str, float]:
-    found: dict[str, list[float]] = defaultdict(list)
+def _by_architecture(
+    measurements: Sequence[Measurement], metric: str
+) -> dict[str, list[Measurement]]:
+    found: dict[str, list[Measurement]] = defaultdict(list)
     for m in measurements:
-        if m.ok:
-            found[m.architecture.id].append(m.values["accuracy"])
-    return {name: float(np.mean(v)) for name, v in found.items()}
+        if m.ok and metric in m.values:
+            found[m.architecture.id].append(m)
+    return found
 
 
 def _confirmed(
     group: Sequence[Measurement],
+    metric: str,
     control: set[str],
     seen: Mapping[str, float],
     fresh: Mapping[str, float],
 ) -> Confirmed:
     group = sorted(group, key=lambda m: m.seed)
-    accuracies = tuple(m.values["accuracy"] for m in group)
+    values = tuple(m.values[metric] for m in group)
     name = group[0].architecture.id
     return Confirmed(
         architecture=group[0].architecture,
         kind=CONTROL if name in control else FRONT,
-        mean=float(np.mean(accuracies)),
-        std=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else math.nan,
-        n=len(accuracies),
-        accuracies=accuracies,
-        proxy_accuracy=seen.get(name, math.nan),
+        mean=float(np.mean(values)),
+        std=float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
+        n=len(values),
+        values=values,
+        proxy=seen.get(name, math.nan),
         proxy_again=fresh.get(name, math.nan),
         costs=dict(group[0].costs),
         numbers=tuple(m.number for m in group),
@@ -198,19 +210,29 @@ def summarise(
     failed: int,
     about: Mapping[str, Any],
     objectives: Mapping[str, str],
+    metric: Metric,
 ) -> Confirmation:
-    """Work out what confirmed members tell together."""
+    """Work out what confirmed members tell together.
+
+    Args:
+        members: front first; values are of ``metric``.
+        failed: how many trainings failed.
+        about: what the ledger's headers say: recipe, test images, what was planned.
+        objectives: those of the run, in which front and control are compared.
+        metric: the main one.
+    """
     front = [m for m in members if m.kind == FRONT]
     control = [m for m in members if m.kind == CONTROL]
     anew = [m for m in members if math.isfinite(m.proxy_again)]
-    known = [m for m in front if math.isfinite(m.proxy_accuracy)]
+    known = [m for m in front if math.isfinite(m.proxy)]
     return Confirmation(
+        metric=metric,
         members=tuple(members),
         failed=failed,
         tau=kendall([m.proxy_again for m in anew], [m.mean for m in anew]),
-        tau_front=kendall([m.proxy_accuracy for m in known], [m.mean for m in known]),
-        luck=luck_of(front, control, objectives),
-        pairs=tuple(pairs({m.id: m.accuracies for m in front})),
+        tau_front=kendall([m.proxy for m in known], [m.mean for m in known]),
+        luck=luck_of(front, control, objectives, metric),
+        pairs=tuple(pairs({m.id: m.values for m in front})),
         about=about,
     )
 

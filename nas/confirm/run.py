@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.confirm.outcome import Confirmation, paths, read
+from plugnas.nas.confirm.recipe import long_recipe, recipe_before
 from plugnas.nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
+from plugnas.nas.cost import CostModel
+from plugnas.nas.executors import Executor
+from plugnas.nas.executors.callbacks import listeners
+from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.front.member import nothing_within
+from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
-from plugnas.nas.ledger import ledger
-from plugnas.nas.proxy import Recipe, default_confirmation
+from plugnas.nas.proxy import Recipe
 from plugnas.nas.run.costs import costs_of
 from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, SpaceExhausted
@@ -36,7 +42,7 @@ def confirm(
     *,
     seeds: int | None = None,
     epochs: int | None = None,
-    on_event: Listener | None = None,
+    on_event: Sequence[Listener] = (),
     notify: Notify = lambda text: None,
 ) -> Confirmation | None:
     """Train the front's members and as many random architectures long, and score them.
@@ -49,20 +55,20 @@ def confirm(
     Raises:
         ConfirmError: there is nothing to confirm, or not so.
     """
-    from plugnas.nas.job.workers import evaluator, executor
+    from plugnas.nas.job.workers import evaluator
 
-    job, run = view.run.job, view.run
+    run, metric = view.job_run, view.metric
+    job = run.job
     wanted = (job.confirm.seeds if job.confirm else 3) if seeds is None else seeds
     if wanted < 1:
         raise ConfirmError(f"a confirmation takes at least one seed, but got {wanted}")
     if not view.front:
         raise ConfirmError(f"{nothing_within(view.members, view.budget)}: nothing to confirm")
-    prepared = prepare(job, run.base, run.path / "costs.json")
-    before = _recipe_before(view)
-    recipe = long_recipe(view, prepared, epochs, before)
-    _check(view, prepared, recipe, before)
+    prepared = prepare(job, run.base, run.costs)
+    recipe = long_recipe(view, prepared.dataset, epochs)
+    _check(view, prepared, recipe)
     front = [m.architecture for m in view.front]
-    other = random_control(view, prepared, len(front)) if _has_control(view) else []
+    other = random_control(view, prepared, len(front)) if _has_control(job) else []
     proxy = evaluator(job, prepared, run.facts.device, None)
     long, again = paths(run.path)
     about = {
@@ -74,60 +80,60 @@ def confirm(
         "front": [a.id for a in front],
         "control": [a.id for a in other],
     }
+    cost = costs_of(run, prepared)
     measure = functools.partial(
-        measure_all, space=prepared.space, cost=costs_of(run, prepared), on_event=on_event
+        measure_all, space=prepared.space, cost=cost, objectives={metric.name: metric.direction}
     )
     unused = range(job.seeds, job.seeds + wanted)
     if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
         notify(f"the proxy again, seed {unused[0]}: {len(front)} of the front, {len(other)} random")
-        short = replace(proxy, rungs=proxy.rungs[-1:])
-        made = functools.partial(executor, job, short, job.evaluation_timeout)
+        short, folder = replace(proxy, rungs=proxy.rungs[-1:]), again.with_suffix("")
         outcome = measure(
-            [*front, *other], unused[:1], again, executor=made, about={"again": about}
+            [*front, *other],
+            unused[:1],
+            again,
+            executor=_executor(job, short, job.evaluation_timeout, folder, cost),
+            about={"again": about},
+            on_event=_heard(job, on_event, folder),
         )
         if outcome.reason == "interrupted":
             return read(view)
     notify(f"long trainings: {recipe.epochs} epochs, {wanted} seeds, tested on "
            f"{about['test_images']} images")  # fmt: skip
     training = LongTraining(proxy, recipe, str(long.parent.resolve()))
-    made = functools.partial(executor, job, training, None)
-    measure([*front, *other], unused, long, executor=made, about={"confirm": about})
+    measure(
+        [*front, *other],
+        unused,
+        long,
+        executor=_executor(job, training, None, long.parent, cost),
+        about={"confirm": about},
+        on_event=_heard(job, on_event, long.parent),
+    )
     return read(view)
 
 
-def long_recipe(
-    view: RunView,
-    prepared: Prepared,
-    epochs: int | None = None,
-    before: Mapping[str, Any] | None = None,
-) -> Recipe:
-    """Return the recipe of a run's confirmations.
-
-    Its epochs are those asked for, else the job's, else those of the confirmation ``before``.
-    """
-    recipe = default_confirmation(prepared.dataset)
-    asked = view.run.job.confirm.epochs if epochs is None and view.run.job.confirm else epochs
-    if asked is None and before is not None:
-        asked = int(before["epochs"])
-    return recipe if asked is None else msgspec.structs.replace(recipe, epochs=asked)
+def _has_control(job: Job) -> bool:
+    return job.confirm is None or job.confirm.control
 
 
-def _has_control(view: RunView) -> bool:
-    return view.run.job.confirm is None or view.run.job.confirm.control
+def _executor(
+    job: Job, evaluator: Evaluator, evaluation_timeout: float | None, folder: Path, cost: CostModel
+) -> Callable[[], Executor]:
+    from plugnas.nas.job.workers import executor
+
+    ray = {"callbacks": job.callbacks, "run_dir": folder, "cost": cost}
+    return functools.partial(executor, job, evaluator, evaluation_timeout, ray)
 
 
-def _recipe_before(view: RunView) -> Mapping[str, Any] | None:
-    """Return the recipe of what was confirmed before; all the same, since another is refused."""
-    long, _ = paths(view.run.path)
-    headers = ledger.read(long).headers if long.exists() else ()
-    stated = [h["confirm"]["recipe"] for h in headers if "recipe" in h.get("confirm", {})]
-    return stated[-1] if stated else None
+def _heard(job: Job, on_event: Sequence[Listener], folder: Path) -> list[Listener]:
+    """Return all who hear of trainings whose callbacks write to a folder, as in a search."""
+    own = [] if job.executor_config.name == "ray" else listeners(job.callbacks, folder)
+    return [*on_event, *own]
 
 
-def _check(
-    view: RunView, prepared: Prepared, recipe: Recipe, before: Mapping[str, Any] | None
-) -> None:
+def _check(view: RunView, prepared: Prepared, recipe: Recipe) -> None:
     """Refuse where there are no test images, or the values would not be comparable."""
+    before = recipe_before(view)
     if not len(prepared.dataset.test):
         raise ConfirmError(
             f"{prepared.dataset.name} keeps no test images, and a confirmation is scored on images "
@@ -152,13 +158,13 @@ def _is(stated: Mapping[str, Any], recipe: Recipe) -> bool:
 
 def random_control(view: RunView, prepared: Prepared, count: int) -> list[Architecture]:
     """Return random architectures within budget that are not on the front; always the same."""
-    on = {m.id for m in view.front}
+    run, on = view.job_run, {m.id for m in view.front}
     problem = Problem(
         space=prepared.space,
-        objectives={"accuracy": "max"},
-        budget=view.run.job.limits,
-        cost=costs_of(view.run, prepared),
-        seed=view.run.job.seed + 1_000_003,  # not the stream of a random search
+        objectives={view.metric.name: view.metric.direction},
+        budget=run.job.limits,
+        cost=costs_of(run, prepared),
+        seed=run.job.seed + 1_000_003,  # not the stream of a random search
     )
     sampler = create_sampler("random", problem)
     found: list[Architecture] = []
@@ -172,4 +178,4 @@ def random_control(view: RunView, prepared: Prepared, count: int) -> list[Archit
     return found
 
 
-__all__ = ["ConfirmError", "confirm", "long_recipe", "random_control"]
+__all__ = ["ConfirmError", "confirm", "random_control"]

@@ -61,7 +61,7 @@ def mean_of(values: Sequence[float]) -> Estimate:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two architectures compared: ``difference`` of their mean accuracies (first minus second),
+    """Two architectures compared: ``difference`` of their means (first minus second),
     ``p`` after Holm's correction for all pairs, and whether that is below 0.05."""
 
     first: str

@@ -3,47 +3,57 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
 from plugnas.nas.confirm.statistics import Estimate
 from plugnas.nas.cost.quantity import short
+from plugnas.nas.front.metric import PROPORTIONS, Metric
 
 
 def to_text(found: Confirmation) -> str:
     """Return members, rank correlation, luck and what can be told apart."""
     images = found.about.get("test_images")
     epochs = (found.about.get("recipe") or {}).get("epochs")
+    costs = _costs(found)
+    heads = "".join(f" {name:>{max(9, len(name))}}" for name in costs)
     lines = [
         f"{len(found.of(FRONT))} of the front and {len(found.of(CONTROL))} random architectures, "
         f"trained {epochs} epoch{'s' * (epochs != 1)} on train + validation images, scored on "
         f"{images} test images",
         "",
-        f"  {'id':<13} {'':<8} {'test accuracy':>16} {'n':>3} {'flops':>9} {'params':>9}   "
+        f"  {'id':<13} {'':<8} {f'test {found.metric.name}':>16} {'n':>3}{heads}   "
         f"{'proxy, search':>13} {'proxy, again':>13}",
     ]
-    lines += [_line(m) for m in found.members]
+    lines += [_line(m, found.metric, costs) for m in found.members]
     if found.failed:
         lines.append(f"  {found.failed} trainings failed")
     if found.missing:
         lines.append(f"  {found.missing} trainings are still to be made; the same command goes on")
+    if found.left_out is not None:
+        lines.append(f"  {found.left_out}")
     return "\n".join([*lines, "", *verdicts(found)])
 
 
-def _line(m: Confirmed) -> str:
-    spread = "" if math.isnan(m.std) else f" ± {100 * m.std:.2f}"
-    return (
-        f"  {m.id:<13} {m.kind:<8} {f'{100 * m.mean:.2f}{spread} %':>16} {m.n:>3} "
-        f"{short(m.costs.get('flops', math.nan)):>9} {short(m.costs.get('params', math.nan)):>9}   "
-        f"{_percent(m.proxy_accuracy):>13} {_percent(m.proxy_again):>13}"
+def _costs(found: Confirmation) -> list[str]:
+    """Return the costs that stand in the table: FLOPs and parameters, else the first two."""
+    known = list(found.members[0].costs)
+    return [name for name in ("flops", "params") if name in known] or known[:2]
+
+
+def _line(m: Confirmed, metric: Metric, costs: Sequence[str]) -> str:
+    figures = "".join(
+        f" {short(m.costs.get(name, math.nan)):>{max(9, len(name))}}" for name in costs
     )
-
-
-def _percent(value: float) -> str:
-    return "" if math.isnan(value) else f"{100 * value:.2f} %"
+    return (
+        f"  {m.id:<13} {m.kind:<8} {metric.mean_text(m.mean, m.std):>16} {m.n:>3}{figures}   "
+        f"{metric.text(m.proxy):>13} {metric.text(m.proxy_again):>13}"
+    )
 
 
 def verdicts(found: Confirmation) -> list[str]:
     """Return, in sentences, what the confirmations tell together."""
+    metric = found.metric
     lines = [
         f"Kendall's tau, proxy measured afresh against test: {_interval(found.tau)}",
         f"Kendall's tau on the front alone, proxy as searched against test: "
@@ -52,10 +62,12 @@ def verdicts(found: Confirmation) -> list[str]:
     luck = found.luck
     if luck is not None:
         p = luck.points
-        spread = "" if math.isnan(p.low) else f" [{100 * p.low:+.2f}, {100 * p.high:+.2f}]"
+        low, high = metric.change_text(p.low), metric.change_text(p.high)
+        spread = "" if math.isnan(p.low) else f" [{low}, {high}]"
         lines.append(
             f"Luck: trained by the proxy again under another seed, a front member "
-            f"{'loses' if p.value >= 0 else 'gains'} {100 * abs(p.value):.2f} points on "
+            f"{'loses' if p.value >= 0 else 'gains'} {metric.size_text(abs(p.value))}"
+            f"{metric.unit or f' of {metric.name}'} on "
             f"average{spread}. The front's lead over the random architectures in hypervolume goes "
             f"from {luck.searched.lead:+.3f} to {luck.again.lead:+.3f}{_share(luck.share)}; long "
             f"trained, on test images, it is {luck.confirmed.lead:+.3f}."
@@ -63,7 +75,7 @@ def verdicts(found: Confirmation) -> list[str]:
     lines.append(told_apart(found))
     images = found.about.get("test_images")
     best = max((m.mean for m in found.of(FRONT)), default=math.nan)
-    if images and 0 < best < 1:
+    if images and metric.name in PROPORTIONS and 0 < best < 1:
         error = 100 * math.sqrt(best * (1 - best) / images)
         lines.append(
             f"± is over seeds; {images} test images add ± {error:.2f} points to each, the same "
@@ -92,10 +104,11 @@ def told_apart(found: Confirmation) -> str:
         f"{len(apart)} of {len(found.pairs)} pairs of the front are distinguishable (pooled t "
         "tests, Holm, 5 %)"
     )
-    costs = {m.id: m.costs.get("flops", math.nan) for m in found.members}
+    known = _costs(found)
+    costs = {m.id: m.costs.get(known[0], math.nan) if known else math.nan for m in found.members}
     wasted = []
     for p in found.pairs:
-        if not p.distinguishable:
+        if not p.distinguishable and min(costs[p.first], costs[p.second]) > 0:
             cheap, dear = sorted((p.first, p.second), key=lambda name: costs[name])
             wasted.append((costs[dear] / costs[cheap], dear, cheap))
     if wasted:

@@ -32,8 +32,9 @@ class Slot:
 def slots_of(space: SearchSpace) -> tuple[Slot, ...]:
     """Return the slots of a space whose choices are modules; of a plain space, each parameter."""
     groups: dict[str, list[int]] = {}
+    free = not space.has_network and all(p.families is None for p in space.parameters)
     for j, p in enumerate(space.parameters):
-        if p.families is not None or (not space.has_network and p.parent is None):
+        if p.families is not None or (free and p.parent is None):
             groups.setdefault(p.slot or p.name, []).append(j)
     found = []
     for name, columns in groups.items():

@@ -1,9 +1,9 @@
-"""Which module pays: the effect of every choice on accuracy at equal cost, and what it rests on."""
+"""Which module pays: the effect of every choice on the main objective at equal cost."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,11 +14,13 @@ from scipy import stats
 from plugnas.modules import PlugnasError
 from plugnas.nas.explain.design import Slot, distances, shares, slots_of
 from plugnas.nas.explain.model import LARGEST, Data, Fit, fit
-from plugnas.nas.explain.verdicts import UNSETTLED, WORTH, further, judge
+from plugnas.nas.explain.verdicts import UNSETTLED, further, judge, worth_of
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import SearchSpace
 
 Array = NDArray[np.float64]
+LINEAR, LOG_ODDS = "linear", "log-odds"
 FEWEST = 8
 """Architectures below which nothing is explained."""
 
@@ -32,9 +34,9 @@ class ExplainError(PlugnasError):
 
 @dataclass(frozen=True)
 class Effect:
-    """The effect of a choice against its slot's reference, on accuracy at equal cost.
+    """The effect of a choice against its slot's reference, on the metric at equal cost.
 
-    ``effect`` is the change in accuracy (a fraction) where all of the slot's places hold the
+    ``effect`` is the change of the metric (in its own unit) where all of the slot's places hold the
     choice in place of the reference and the network is scaled back to the same cost; ``low`` and
     ``high`` are its 95 % interval. ``architectures`` hold the choice somewhere. ``verdict`` is
     ``pays``, ``does not pay`` or ``not enough evidence``; ``more`` is about how many further
@@ -60,17 +62,20 @@ class Effect:
 class Explanation:
     """All effects of a run, best first within each slot, and how they were found.
 
-    ``at_accuracy`` is the median accuracy, at which effects are expressed; ``scale`` is that on
-    which effects add up: ``accuracy`` or ``log-odds``, whichever the measurements fit better.
-    ``noise`` is the standard deviation of one evaluation, in accuracy.
+    ``metric`` is the run's main objective, of which effects are changes; ``at`` its median, at
+    which they are expressed; ``scale`` is that on which effects add up: ``linear`` or, of a share,
+    ``log-odds``, whichever the measurements fit better. ``noise`` is the standard deviation of one
+    evaluation.
     """
+
+    metric: Metric
 
     effects: tuple[Effect, ...]
     costs: tuple[str, ...]
     measurements: int
     architectures: int
     scale: str
-    at_accuracy: float
+    at: float
     noise: float
 
     def of(self, slot: str) -> list[Effect]:
@@ -79,23 +84,30 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
-        return asdict(self)
+        return {**asdict(self), "metric": self.metric.name}
 
 
 def explain(
     space: SearchSpace,
     measurements: Sequence[Measurement],
-    costs: Sequence[str] = ("flops",),
-    worth: float = WORTH,
+    metric: Metric,
+    costs: Sequence[str] = (),
+    worth: float | None = None,
 ) -> Explanation:
     """Estimate the effects of all choices from all good measurements of a run.
 
-    ``costs`` are those held equal; ``worth`` is the least difference in accuracy that matters.
+    Args:
+        space: what was searched.
+        measurements: of any rung.
+        metric: the main objective, on which effects are estimated.
+        costs: those held equal.
+        worth: the least difference that matters; by default ``verdicts.worth_of`` the values.
 
     Raises:
-        ExplainError: fewer than eight architectures, no slot with a choice, all equally accurate.
+        ExplainError: fewer than eight architectures, no slot with a choice, all values equal.
     """
-    good = [m for m in measurements if m.ok and math.isfinite(m.values.get("accuracy", math.nan))]
+    name = metric.name
+    good = [m for m in measurements if m.ok and math.isfinite(m.values.get(name, math.nan))]
     if len(good) > MOST:  # the highest rungs first, the latest of each
         good = sorted(good, key=lambda m: m.rung)[-MOST:]
     if len({m.architecture.id for m in good}) < FEWEST:
@@ -107,14 +119,14 @@ def explain(
     if not slots:
         raise ExplainError("no slot of this space has more than one choice; nothing to explain")
     codes = space.codes([m.architecture for m in good])
-    accuracy = np.array([m.values["accuracy"] for m in good])
-    if np.ptp(accuracy) == 0:
-        raise ExplainError("every measurement has the same accuracy; there is nothing to explain")
+    response = np.array([m.values[name] for m in good])
+    if np.ptp(response) == 0:
+        raise ExplainError(f"every measurement has the same {name}; there is nothing to explain")
     ids = np.unique([m.architecture.id for m in good], return_inverse=True)[1].reshape(-1)
     known = [name for name in costs if all(name in m.costs for m in good)]
     parts = [shares(space, slot, codes) for slot in slots]
     rows = Data(
-        response=accuracy,
+        response=response,
         shares=np.hstack(parts),
         costs=np.log(np.maximum([[m.costs[n] for n in known] for m in good], 1e-12)).reshape(
             len(good), len(known)
@@ -124,13 +136,14 @@ def explain(
         distance=distances(codes),
         centre=np.concatenate([np.full(len(s.choices), 1 / len(s.choices)) for s in slots]),
     )
-    return _explanation(rows, slots, tuple(known), worth)
+    worth = worth_of(metric, response.tolist()) if worth is None else worth
+    return _explanation(rows, slots, metric, tuple(known), worth)
 
 
 def _explanation(
-    rows: Data, slots: Sequence[Slot], costs: tuple[str, ...], worth: float
+    rows: Data, slots: Sequence[Slot], metric: Metric, costs: tuple[str, ...], worth: float
 ) -> Explanation:
-    scale, found = _better_scale(rows)
+    scale, found = _better_scale(rows, metric)
     top = rows.rung == rows.rung.max()
     middle = float(np.median(rows.response[top]))
     effects: list[Effect] = []
@@ -141,18 +154,19 @@ def _explanation(
         reference = own[slot.choices.index(slot.reference)]
         rows_of = [_holders(rows, c) for c in own]
         described = [
-            _effect(found, scale, middle, worth, slot, k, own[k], reference, rows_of)
+            _effect(found, metric, scale, middle, worth, slot, k, own[k], reference, rows_of)
             for k in range(len(slot.choices))
             if own[k] != reference and rows_of[k]
         ]
-        effects += sorted(described, key=lambda e: -e.effect)
+        effects += sorted(described, key=lambda e: -metric.sign * e.effect)
     return Explanation(
+        metric=metric,
         effects=tuple(effects),
         costs=costs,
         measurements=len(rows.response),
         architectures=len(np.unique(rows.architecture)),
         scale=scale,
-        at_accuracy=middle,
+        at=middle,
         noise=abs(_points(found.noise, scale, middle)),
     )
 
@@ -162,30 +176,30 @@ def _holders(rows: Data, column: int) -> int:
     return len(np.unique(rows.architecture[rows.shares[:, column] > 0]))
 
 
-def _better_scale(rows: Data) -> tuple[str, Fit]:
-    """Fit on accuracies and on their log odds; return what gives the data more likelihood.
+def _better_scale(rows: Data, metric: Metric) -> tuple[str, Fit]:
+    """Fit on the values and, of a share, on their log odds; return what is the likelier.
 
     The highest rung decides where it has enough to say: effects are meant at that rung, and rungs
-    that saturate at different accuracies fit no common scale.
+    that saturate at different values fit no common scale.
     """
-    accuracy = rows.response
-    inside = accuracy[(accuracy > 0) & (accuracy < 1)]
-    if not len(inside) or accuracy.min() < 0 or accuracy.max() > 1:
-        return "accuracy", fit(rows)
+    values = rows.response
+    inside = values[(values > 0) & (values < 1)]
+    if not metric.percent or not len(inside) or values.min() < 0 or values.max() > 1:
+        return LINEAR, fit(rows)
     least = min(0.01, float(np.minimum(inside, 1 - inside).min()) / 2)
-    clipped = np.clip(accuracy, least, 1 - least)
+    clipped = np.clip(values, least, 1 - least)
     bent = _with_response(rows, np.log(clipped / (1 - clipped)))
     top = np.flatnonzero(rows.rung == rows.rung.max())
-    if len(top) < 2 * FEWEST or len(top) == len(accuracy):
-        top = np.arange(len(accuracy))
+    if len(top) < 2 * FEWEST or len(top) == len(values):
+        top = np.arange(len(values))
     top = top[:LARGEST]
     plain_fit, bent_fit = fit(rows.take(top)), fit(bent.take(top))
-    # the density of the accuracies themselves: log odds change by 1 / (a (1 - a)) per accuracy
+    # the density of the values themselves: log odds change by 1 / (a (1 - a)) per unit of them
     jacobian = float(np.log(1 / (clipped * (1 - clipped)))[top].sum())
     better = bent_fit.evidence + jacobian > plain_fit.evidence
-    if len(top) == len(accuracy):
-        return ("log-odds", bent_fit) if better else ("accuracy", plain_fit)
-    return ("log-odds", fit(bent)) if better else ("accuracy", fit(rows))
+    if len(top) == len(values):
+        return (LOG_ODDS, bent_fit) if better else (LINEAR, plain_fit)
+    return (LOG_ODDS, fit(bent)) if better else (LINEAR, fit(rows))
 
 
 def _with_response(rows: Data, response: Array) -> Data:
@@ -194,6 +208,7 @@ def _with_response(rows: Data, response: Array) -> Data:
 
 def _effect(
     found: Fit,
+    metric: Metric,
     scale: str,
     middle: float,
     worth: float,
@@ -210,7 +225,7 @@ def _effect(
     low, effect, high = (
         _points(v, scale, middle) for v in (estimate - reach, estimate, estimate + reach)
     )
-    verdict = judge(low, high, worth)
+    verdict = judge(low, high, worth, metric)
     return Effect(
         slot=slot.name,
         choice=str(slot.choices[k]),
@@ -225,17 +240,12 @@ def _effect(
 
 
 def _points(value: float, scale: str, middle: float) -> float:
-    """Return a difference on the scale as one of accuracy, at the median accuracy."""
-    if scale == "accuracy":
+    """Return a difference on the scale as one of the metric, at its median."""
+    if scale == LINEAR:
         return value
     middle = min(max(middle, 1e-6), 1 - 1e-6)
     odds = math.log(middle / (1 - middle)) + value
     return 1 / (1 + math.exp(-odds)) - middle
 
 
-def costs_of_job(objectives: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the costs an explanation holds equal: those among the objectives, else FLOPs."""
-    return tuple(n for n, d in objectives.items() if d == "min") or ("flops",)
-
-
-__all__ = ["Effect", "ExplainError", "Explanation", "costs_of_job", "explain"]
+__all__ = ["Effect", "ExplainError", "Explanation", "explain"]

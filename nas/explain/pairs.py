@@ -12,7 +12,8 @@ import numpy as np
 from scipy import stats
 
 from plugnas.nas.explain.design import Slot, content, without
-from plugnas.nas.explain.verdicts import UNSETTLED, WORTH, further, judge
+from plugnas.nas.explain.verdicts import UNSETTLED, further, judge, worth_of
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import SearchSpace
 from plugnas.space.parameter import Token
@@ -25,9 +26,9 @@ Trained = dict[tuple[Any, int], Measurement]
 class Comparison:
     """A choice against its slot's reference, all else equal.
 
-    ``gain`` is the mean difference in accuracy with its 95 % interval (NaN with one pair), not
+    ``gain`` is the mean difference in ``metric`` with its 95 % interval (NaN with one pair), not
     corrected for cost: ``added`` has the mean relative change of each cost (0.1 is 10 % more), and
-    ``costs`` the mean costs with the choice. ``accuracy`` is the mean with the choice.
+    ``costs`` the mean costs with the choice. ``value`` is the metric's mean with the choice.
     ``backbones`` are the networks that differ in all else, ``pairs`` counts seeds too; in
     ``over_budget`` of them the network with the choice costs more than the budget allows.
     """
@@ -35,7 +36,8 @@ class Comparison:
     slot: str
     choice: str
     against: str
-    accuracy: float
+    metric: Metric
+    value: float
     gain: float
     low: float
     high: float
@@ -50,9 +52,10 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data; unknown numbers are None."""
+        told = {**asdict(self), "metric": self.metric.name}
         return {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(self).items()
+            for name, value in told.items()
         }
 
 
@@ -60,17 +63,25 @@ def comparisons(
     space: SearchSpace,
     slot: Slot,
     measurements: Sequence[Measurement],
-    worth: float = WORTH,
+    metric: Metric,
     budget: Mapping[str, float] | None = None,
 ) -> list[Comparison]:
     """Compare every choice of a slot with its reference wherever a matched pair was measured.
 
     The highest rung at which there are pairs is taken. Best gain first; the reference itself comes
     last, with gain 0.
+
+    Args:
+        space: what was searched.
+        slot: where the architectures of a pair differ.
+        measurements: of any rung.
+        metric: what is compared.
+        budget: its limits mark choices that lead out of it.
     """
-    good = [m for m in measurements if m.ok and "accuracy" in m.values]
+    good = [m for m in measurements if m.ok and metric.name in m.values]
     for rung in sorted({m.rung for m in good}, reverse=True):
-        found = _at_rung(space, slot, [m for m in good if m.rung == rung], worth, budget or {})
+        at_rung = [m for m in good if m.rung == rung]
+        found = _at_rung(space, slot, at_rung, metric, budget or {})
         if found:
             return found
     return []
@@ -88,7 +99,7 @@ def _at_rung(
     space: SearchSpace,
     slot: Slot,
     measurements: Sequence[Measurement],
-    worth: float,
+    metric: Metric,
     budget: Mapping[str, float],
 ) -> list[Comparison]:
     held: dict[Token, Trained] = defaultdict(dict)
@@ -103,19 +114,24 @@ def _at_rung(
         return []
     used = {k: m for k, m in base.items() if any(k in own for own in matched.values())}
     backbones = len({key[0] for key in used})
-    gains = _additive({slot.reference: used, **matched}, 0 if backbones > 1 else 1)
+    gains = _additive({slot.reference: used, **matched}, metric.name, 0 if backbones > 1 else 1)
+    worth = worth_of(metric, [m.values[metric.name] for m in measurements])
     found = [
-        replace(_compare(slot, choice, own, used, gain, worth), over_budget=_over(own, budget))
+        replace(
+            _compare(slot, choice, own, used, gain, metric, worth), over_budget=_over(own, budget)
+        )
         for (choice, own), gain in zip(matched.items(), gains, strict=True)
     ]
-    reference = replace(_reference(slot, list(used.values())), over_budget=_over(used, budget))
-    return [*sorted(found, key=lambda c: -c.gain), reference]
+    reference = replace(
+        _reference(slot, list(used.values()), metric), over_budget=_over(used, budget)
+    )
+    return [*sorted(found, key=lambda c: -metric.sign * c.gain), reference]
 
 
-def _additive(table: Mapping[Token, Trained], part: int) -> list[tuple[float, float]]:
+def _additive(table: Mapping[Token, Trained], metric: str, part: int) -> list[tuple[float, float]]:
     """Return (gain, reach of its 95 % interval) of every choice but the first against the first.
 
-    Accuracy = choice + unit + noise, by least squares, with one noise for all choices: three
+    Metric = choice + unit + noise, by least squares, with one noise for all choices: three
     seeds say next to nothing of a variance of their own, three seeds of fifty choices say a lot.
     A unit is a backbone (seeds averaged: they are no evidence on other backbones), or with a
     single one a seed; ``part`` tells which part of a key that is. With two choices this is the
@@ -124,7 +140,7 @@ def _additive(table: Mapping[Token, Trained], part: int) -> list[tuple[float, fl
     cells: dict[tuple[int, Any], list[float]] = defaultdict(list)
     for row, trained in enumerate(table.values()):
         for key, m in trained.items():
-            cells[row, key[part]].append(m.values["accuracy"])
+            cells[row, key[part]].append(m.values[metric])
     units = list(dict.fromkeys(unit for _, unit in cells))
     design = np.zeros((len(cells), len(table) - 1 + len(units)))
     for i, (row, unit) in enumerate(cells):
@@ -149,18 +165,19 @@ def _compare(
     own: Trained,
     base: Trained,
     gain_and_reach: tuple[float, float],
+    metric: Metric,
     worth: float,
 ) -> Comparison:
     gain, reach = gain_and_reach
     pairs = [(own[key], base[key]) for key in sorted(own, key=lambda key: own[key].number)]
     low, high = gain - reach, gain + reach
-    verdict = judge(low, high, worth) if math.isfinite(reach) else UNSETTLED
+    verdict = judge(low, high, worth, metric) if math.isfinite(reach) else UNSETTLED
     more = 0
     if verdict == UNSETTLED and math.isfinite(reach):
         more = further(gain, low, high, len(pairs), worth)
     return Comparison(
-        slot.name, str(choice), str(slot.reference),
-        accuracy=float(np.mean([a.values["accuracy"] for a, _ in pairs])),
+        slot.name, str(choice), str(slot.reference), metric,
+        value=float(np.mean([a.values[metric.name] for a, _ in pairs])),
         gain=gain, low=low, high=high, pairs=len(pairs), backbones=len({key[0] for key in own}),
         added={
             name: float(np.mean([a.costs[name] / b.costs[name] - 1 for a, b in pairs]))
@@ -172,10 +189,10 @@ def _compare(
     )  # fmt: skip
 
 
-def _reference(slot: Slot, used: Sequence[Measurement]) -> Comparison:
+def _reference(slot: Slot, used: Sequence[Measurement], metric: Metric) -> Comparison:
     return Comparison(
-        slot.name, str(slot.reference), str(slot.reference),
-        accuracy=float(np.mean([m.values["accuracy"] for m in used])),
+        slot.name, str(slot.reference), str(slot.reference), metric,
+        value=float(np.mean([m.values[metric.name] for m in used])),
         gain=0.0, low=0.0, high=0.0, pairs=len(used), backbones=0,
         added=dict.fromkeys(used[0].costs, 0.0), costs=_mean_costs(used),
         verdict="the reference", more=0, numbers=tuple(m.number for m in used),

@@ -8,7 +8,7 @@ from typing import Any
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.explain.design import Slot, slots_of
-from plugnas.nas.explain.effects import ExplainError, Explanation, costs_of_job, explain
+from plugnas.nas.explain.effects import ExplainError, Explanation, explain
 from plugnas.nas.explain.pairs import Comparison, comparisons
 from plugnas.nas.explain.settle import settled
 from plugnas.nas.explain.text import effects_text, pairs_text
@@ -25,6 +25,8 @@ class RunExplanation:
     reason: str | None
     pairs: tuple[tuple[Comparison, ...], ...]
     latency: LatencyNote | None = None
+    misfits: int = 0
+    left_out: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON data; documented in docs/json.md."""
@@ -32,13 +34,16 @@ class RunExplanation:
             "model": None if self.model is None else self.model.to_dict(),
             "reason": self.reason,
             "pairs": [c.to_dict() for table in self.pairs for c in table],
+            "misfits": self.misfits,
             "latency": None if self.latency is None else asdict(self.latency),
         }
 
     def to_text(self) -> str:
         """Return tables to read."""
         first = str(self.reason) if self.model is None else effects_text(self.model)
-        return "\n\n".join([first, *(pairs_text(table, self.latency) for table in self.pairs)])
+        last = [] if self.left_out is None else [self.left_out]
+        tables = [pairs_text(table, self.latency) for table in self.pairs]
+        return "\n\n".join([first, *tables, *last])
 
 
 def explain_run(view: RunView) -> RunExplanation:
@@ -48,7 +53,7 @@ def explain_run(view: RunView) -> RunExplanation:
     model, reason = None, None
     controlled = [s for s in slots_of(view.space) if _deserves_pairs(view, s, extra)]
     tables = [
-        tuple(comparisons(view.space, s, _controlled(s, view, extra), budget=view.budget))
+        tuple(comparisons(view.space, s, _controlled(s, view, extra), view.metric, view.budget))
         for s in controlled
     ]
     try:
@@ -57,10 +62,22 @@ def explain_run(view: RunView) -> RunExplanation:
                 "all architectures differ in one slot alone, so cost cannot be held equal; the "
                 "table of pairs says it all"
             )
-        model = explain(view.space, measurements, costs_of_job(view.objectives))
+        model = explain(view.space, measurements, view.metric, _held_equal(view))
     except PlugnasError as error:
         reason = str(error)
-    return RunExplanation(model, reason, tuple(t for t in tables if t), latency_note(view.run))
+    return RunExplanation(
+        model,
+        reason,
+        tuple(t for t in tables if t),
+        latency_note(view.run),
+        len(view.misfits),
+        view.left_out,
+    )
+
+
+def _held_equal(view: RunView) -> tuple[str, ...]:
+    """Return the costs that an explanation holds equal: those among the objectives, else FLOPs."""
+    return tuple(name for name in view.objectives if name in view.costs) or ("flops",)
 
 
 def slot_named(view: RunView, name: str) -> Slot:

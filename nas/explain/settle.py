@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from plugnas.nas.explain.design import Slot, filled, slots_of
 from plugnas.nas.explain.effects import ExplainError
 from plugnas.nas.front.member import within
-from plugnas.nas.ledger.fitting import read_all
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.costs import costs_of
 from plugnas.nas.run.view import RunView
@@ -25,7 +25,7 @@ def settle(
     *,
     seeds: int = 3,
     trials: int | None = None,
-    on_event: Listener | None = None,
+    on_event: Sequence[Listener] = (),
 ) -> Outcome:
     """Measure matched pairs of a slot in ``RUN/settle/<slot>.jsonl``; a stopped one goes on.
 
@@ -39,8 +39,8 @@ def settle(
     from plugnas.nas.job.prepared import prepare
     from plugnas.nas.job.workers import evaluator, executor
 
-    path = view.run.path / "settle" / f"{slot.name}.jsonl"
-    job = view.run.job
+    run = view.job_run
+    path, job = run.path / "settle" / f"{slot.name}.jsonl", run.job
     tried = len({m.architecture.id for m in view.measurements})
     spent = sum(m.extra["settle"] != slot.name for m in settled(view))
     left = job.trials - tried - spent if trials is None else trials
@@ -60,17 +60,18 @@ def settle(
         for choice in slot.choices
         if _fits(view.space, slot, base, choice)
     ]
-    prepared = prepare(job, view.run.base, view.run.path / "costs.json")
-    proxy = evaluator(job, prepared, view.run.facts.device, None)
+    prepared = prepare(job, run.base, run.costs)
+    proxy = evaluator(job, prepared, run.facts.device, None)
     top = replace(proxy, rungs=proxy.rungs[-1:])
     return measure_all(
         plan,
         range(seeds),
         path,
         prepared.space,
-        costs_of(view.run, prepared),
+        costs_of(run, prepared),
         functools.partial(executor, job, top, job.evaluation_timeout),
-        about={"settle": slot.name, "seeds": seeds, "rung": view.run.top_rung},
+        objectives={view.metric.name: view.metric.direction},
+        about={"settle": slot.name, "seeds": seeds, "rung": view.top_rung},
         on_event=on_event,
     )
 
@@ -86,7 +87,7 @@ def backbones(view: RunView, slot: Slot, count: int) -> list[Architecture]:
     order = sorted(range(len(on)), key=lambda i: abs(i - middle))
     wanted = [on[i] for i in order]
     others = [m.architecture for m in within(view.members, view.budget)]
-    mixed = np.random.default_rng(view.run.job.seed).permutation(len(others))
+    mixed = np.random.default_rng(view.job_run.job.seed).permutation(len(others))
     wanted += [others[i] for i in mixed]
     found: dict[Architecture, None] = {}
     for architecture in wanted:
@@ -101,8 +102,8 @@ def settled(view: RunView) -> list[Measurement]:
     for slot in slots_of(view.space):
         path = view.run.path / "settle" / f"{slot.name}.jsonl"
         found += [
-            replace(m, rung=view.run.top_rung, extra={**m.extra, "settle": slot.name})
-            for m in read_all(path, view.space)
+            replace(m, rung=view.top_rung, extra={**m.extra, "settle": slot.name})
+            for m in view.read(path).measurements
         ]
     return found
 

@@ -9,34 +9,36 @@ from plugnas.nas.cost.quantity import short
 from plugnas.nas.explain.effects import Effect, Explanation
 from plugnas.nas.explain.pairs import Comparison
 from plugnas.nas.explain.verdicts import UNSETTLED
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.run.latency import LatencyNote
 
 
 def effects_text(found: Explanation) -> str:
     """Return the effects, slot by slot, with their verdicts."""
-    costs = " and ".join(found.costs) or "no cost"
+    metric, costs = found.metric, " and ".join(found.costs) or "no cost"
     lines = [
         f"From {found.measurements} measurements of {found.architectures} architectures; one "
-        f"evaluation scatters by {100 * found.noise:.2f} points.",
-        f"Effect: change in accuracy at equal {costs}, in points, at an accuracy of "
-        f"{100 * found.at_accuracy:.1f} %, with its 95 % interval;",
+        f"evaluation scatters by {metric.size_text(found.noise)}{metric.unit}.",
+        f"Effect: change in {metric.name}{', in points,' * metric.percent} at equal {costs}, "
+        f"at {metric.name} {metric.text(found.at)}, with its 95 % interval;",
         "a model over all measurements (nas/explain/model.py), so a sampler's preferences do not "
         "count for a module.",
     ]
     for slot in dict.fromkeys(e.slot for e in found.effects):
         own = found.of(slot)
         lines += ["", f"{slot}, against {own[0].against}"]
-        lines += [_effect_line(e) for e in own]
+        lines += [_effect_line(e, metric) for e in own]
     chance = 0.05 * len(found.effects)
     lines += ["", f"Of {len(found.effects)} intervals about {chance:.1f} miss their effect by "
               "chance."]  # fmt: skip
     return "\n".join(lines)
 
 
-def _effect_line(e: Effect) -> str:
-    interval = f"[{100 * e.low:+.2f}, {100 * e.high:+.2f}]"
+def _effect_line(e: Effect, metric: Metric) -> str:
+    interval = f"[{metric.change_text(e.low)}, {metric.change_text(e.high)}]"
     return (
-        f"  {e.choice:<24} {100 * e.effect:+7.2f}  {interval:<18} in {e.architectures:>4} "
+        f"  {e.choice:<24} {metric.change_text(e.effect):>7}  {interval:<18} "
+        f"in {e.architectures:>4} "
         f"architectures  {e.verdict}{more_text(e.verdict, e.more)}"
     )
 
@@ -63,16 +65,18 @@ def _over_text(c: Comparison) -> str:
 
 def pairs_text(found: Sequence[Comparison], latency: LatencyNote | None = None) -> str:
     """Return the table of matched pairs of one slot, with what is known of its latencies."""
-    slot, against = found[0].slot, found[0].against
+    slot, against, metric = found[0].slot, found[0].against, found[0].metric
     names = [n for n in ("params", "flops", "latency_ms") if n in found[0].costs]
     head = "".join(f"{name:>20}" for name in names)
     lines = [
-        f"{slot}: matched pairs that differ in this slot alone, against {against} (points of "
-        "accuracy, 95 % interval; costs are not equal here)",
-        f"  {'choice':<24}{'accuracy':>10}{'gain':>8}  {'interval':<18}{'pairs':>6}{head}  verdict",
+        f"{slot}: matched pairs that differ in this slot alone, against {against} "
+        f"({'points of ' * metric.percent}{metric.name}, 95 % interval; costs are not equal here)",
+        f"  {'choice':<24}{metric.name:>10}{'gain':>8}  {'interval':<18}{'pairs':>6}{head}"
+        "  verdict",
     ]
     for c in found:
-        interval = f"[{100 * c.low:+.2f}, {100 * c.high:+.2f}]" if math.isfinite(c.low) else "n = 1"
+        ends = f"[{metric.change_text(c.low)}, {metric.change_text(c.high)}]"
+        interval = ends if math.isfinite(c.low) else "n = 1"
         if c.choice == against:
             interval = "reference"
         cells = ""
@@ -81,7 +85,8 @@ def pairs_text(found: Sequence[Comparison], latency: LatencyNote | None = None) 
             doubt = "~" if name == "latency_ms" and latency and not latency.ranked else ""
             cells += f"{doubt + short(c.costs[name]) + added:>20}"
         lines.append(
-            f"  {c.choice:<24}{100 * c.accuracy:>8.2f} %{100 * c.gain:>+8.2f}  {interval:<18}"
+            f"  {c.choice:<24}{metric.text(c.value):>10}{metric.change_text(c.gain):>8}  "
+            f"{interval:<18}"
             f"{c.pairs:>6}{cells}  {c.verdict}{more_text(c.verdict, c.more)}{_over_text(c)}"
         )
     if len(found) > 3:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+from plugnas.nas.front.metric import Metric
 
 WORTH = 0.002
-"""Accuracy below which a difference is not worth having (0.2 points)."""
+"""Share below which a difference is not worth having (0.2 points)."""
 
 PAYS, PAYS_NOT, UNSETTLED = "pays", "does not pay", "not enough evidence"
 
 
-def judge(low: float, high: float, worth: float) -> str:
+def worth_of(metric: Metric, values: Sequence[float]) -> float:
+    """Return the least difference that matters: 0.002, of a share or of the range of values."""
+    return WORTH if metric.percent else WORTH * (max(values) - min(values))
+
+
+def judge(low: float, high: float, worth: float, metric: Metric) -> str:
     """Return the verdict on an effect with a 95 % interval: where all of it lies decides."""
+    if metric.direction == "min":
+        low, high = -high, -low
     if low > 0:
         return PAYS
     if high < 0 or (-worth <= low and high <= worth):
@@ -30,4 +40,4 @@ def further(effect: float, low: float, high: float, now: int, worth: float) -> i
     return max(1, math.ceil(now * ((half / target) ** 2 - 1)))
 
 
-__all__ = ["PAYS", "PAYS_NOT", "UNSETTLED", "WORTH", "further", "judge"]
+__all__ = ["PAYS", "PAYS_NOT", "UNSETTLED", "WORTH", "further", "judge", "worth_of"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from plugnas.nas.cost.quantity import short
 from plugnas.nas.export import quantize
 from plugnas.nas.export.subject import Subject
+from plugnas.nas.front.metric import metric
 from plugnas.space import Part
 from plugnas.space.network import BlockSpec, StemSpec
 from plugnas.space.options import Choice
@@ -48,7 +49,7 @@ def write(subject: Subject, directory: Path, about: About) -> None:
     sections = [
         _title(subject, about),
         _input(subject, about),
-        _accuracy(subject),
+        _quality(subject),
         _costs(subject, about),
         _architecture(subject),
         _loading(subject, about),
@@ -108,14 +109,17 @@ def _plain(name: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", name)
 
 
-def _accuracy(subject: Subject) -> str:
+def _quality(subject: Subject) -> str:
     p = subject.provenance
-    lines = [f"These weights (seed {p.seed}): **{100 * p.accuracy:.2f} %** on {p.measured_on}."]
+    shown = metric(p.metric, "max", [p.value])
+    lines = [f"These weights (seed {p.seed}): **{shown.text(p.value)}** on {p.measured_on}."]
     if p.mean is not None:
-        spread = f" ± {100 * p.spread:.2f}" if p.spread is not None else ""
         what = "standard deviation" if p.spread is not None else "one seed, so no spread is known"
-        lines.append(f"Over {p.n} seed{'s' * (p.n != 1)}: {100 * p.mean:.2f}{spread} % ({what}).")
-    return "## Accuracy\n\n" + " ".join(lines) + f"\n\nWeights: {p.note}."
+        spread = math.nan if p.spread is None else p.spread
+        mean = shown.mean_text(p.mean, spread)
+        lines.append(f"Over {p.n} seed{'s' * (p.n != 1)}: {mean} ({what}).")
+    title = p.metric.replace("_", " ").capitalize()
+    return f"## {title}\n\n" + " ".join(lines) + f"\n\nWeights: {p.note}."
 
 
 def _costs(subject: Subject, about: About) -> str:

@@ -37,12 +37,12 @@ def export_members(
     Raises:
         PlugnasError: as ``weights_of`` and ``deliver_all``; nothing is left behind.
     """
-    options = options or Options()
+    options, run = options or Options(), view.job_run
     targets = [_target(view, member, to, alone=len(members) == 1) for member in members]
     for member, target in zip(members, targets, strict=True):  # refused before anything trains
         formats_of(member.id, member.architecture.values, options)
         directory.check_free(target)
-    dataset = load_data(view.run.job.data, base=view.run.base)
+    dataset = load_data(run.job.data, base=run.base)
     subjects = []
     for member, target in zip(members, targets, strict=True):
         network, provenance = weights_of(view, member, dataset, train_now=train_now, notify=notify)

@@ -20,10 +20,10 @@ from plugnas.space.parameter import Token
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the weights come from, and what their accuracy (0..1) is known from.
+    """Where the weights come from, and what is known of how good they are.
 
     ``source`` is ``confirmation``, ``long recipe`` or ``proxy``; ``note`` says in a sentence how
-    they were trained; ``accuracy`` is that of these weights, ``measured_on`` the images on which;
+    they were trained; ``value`` of ``metric`` is that of these weights, ``measured_on`` which;
     ``mean``, ``spread`` and ``n`` speak of all seeds that were trained that way. ``recipe`` is
     what ``train.py`` follows.
     """
@@ -31,7 +31,8 @@ class Provenance:
     source: str
     note: str
     seed: int
-    accuracy: float
+    metric: str
+    value: float
     measured_on: str
     mean: float | None = None
     spread: float | None = None

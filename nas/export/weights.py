@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import statistics
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,17 +11,21 @@ import msgspec
 import torch
 from torch import nn
 
+from plugnas.nas.confirm.outcome import paths
+from plugnas.nas.confirm.recipe import long_recipe, recipe_before
 from plugnas.nas.data import Dataset
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.subject import Provenance
 from plugnas.nas.export.tensors import read_weights
 from plugnas.nas.front.member import Member
-from plugnas.nas.proxy import Recipe, default_confirmation, default_rungs, train
+from plugnas.nas.proxy import Recipe, default_rungs, train
 from plugnas.nas.run.view import RunView
 from plugnas.space import Network, parts_of
 from plugnas.space.parameter import Token
 
 Notify = Callable[[str], None]
+SCORED = "accuracy"
+"""What a training made at export is scored by: the metric of the proxy's training."""
 
 
 def weights_of(
@@ -45,67 +47,50 @@ def weights_of(
 def _confirmed(
     view: RunView, member: Member, dataset: Dataset
 ) -> tuple[nn.Module, Provenance] | None:
-    """The lowest confirmed seed's: the best one's would flatter the test accuracy."""
-    records = _confirmations(view, member.id)
+    """The lowest confirmed seed's: the best one's would flatter the test score."""
+    metric, ledger = view.metric, view.read(paths(view.run.path)[0])
+    trained = [
+        m
+        for m in ledger.measurements
+        if m.ok and m.architecture.id == member.id and metric.name in m.values
+    ]
     folder = view.run.path / "confirm" / member.id
-    kept = [r for r in records if (folder / f"seed{r['seed']}.safetensors").exists()]
+    kept = [m for m in trained if (folder / f"seed{m.seed}.safetensors").exists()]
     if not kept:
         return None
-    first = min(kept, key=lambda r: int(r["seed"]))
+    first = min(kept, key=lambda m: m.seed)
     network = build(member.architecture.values)
-    read_weights(network, folder / f"seed{first['seed']}.safetensors")
-    accuracies = [float(r["values"]["accuracy"]) for r in records]
+    read_weights(network, folder / f"seed{first.seed}.safetensors")
+    values = [m.values[metric.name] for m in trained]
     recipe = _confirmed_recipe(view)
     part = "test" if len(dataset.test) else "validation"
     others = (
-        f", the first of {len(records)} rather than the best, so that the accuracy flatters nobody"
+        f", the first of {len(trained)} rather than the best, so that {metric.name} flatters nobody"
     )
     return _settled(network), Provenance(
         source="confirmation",
         note=f"trained with the long recipe ({_epochs(recipe)}) by `nas confirm` under seed "
-        f"{first['seed']}{others if len(records) > 1 else ''}",
-        seed=int(first["seed"]),
-        accuracy=float(first["values"]["accuracy"]),
+        f"{first.seed}{others if len(trained) > 1 else ''}",
+        seed=first.seed,
+        metric=metric.name,
+        value=first.values[metric.name],
         measured_on=f"{part} images",
-        mean=statistics.fmean(accuracies),
-        spread=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
-        n=len(accuracies),
+        mean=statistics.fmean(values),
+        spread=statistics.stdev(values) if len(values) > 1 else None,
+        n=len(values),
         recipe=_plain(recipe, dataset),
     )
 
 
 def _confirmed_recipe(view: RunView) -> Recipe:
     """Return the recipe that was confirmed with; `nas confirm --epochs` may differ from the job."""
-    stated = [e["confirm"]["recipe"] for e in _confirm_ledger(view) if "confirm" in e]
-    if not stated:
+    stated = recipe_before(view)
+    if stated is None:
         raise ExportError(
             f"{view.run.path / 'confirm'} does not say by which recipe its weights were trained; "
             "run `nas confirm` again, or export with --train"
         )
-    return msgspec.convert(stated[-1], Recipe)  # all the same: another recipe is refused
-
-
-def _confirmations(view: RunView, identity: str) -> list[Mapping[str, Any]]:
-    """Return the sound confirmations of an architecture."""
-    return [
-        record
-        for record in _confirm_ledger(view)
-        if record.get("architecture", {}).get("id") == identity
-        and record.get("status", "ok") == "ok"
-        and "accuracy" in record.get("values", {})
-    ]
-
-
-def _confirm_ledger(view: RunView) -> list[dict[str, Any]]:
-    """Read headers and records of the long trainings; a torn last line is left out."""
-    path = view.run.path / "confirm" / "confirm.jsonl"
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):
-            found.append(json.loads(line))
-    return found
+    return msgspec.convert(stated, Recipe)
 
 
 def _long(
@@ -118,7 +103,7 @@ def _long(
     notify(f"training {member.id} with the long recipe: {_epochs(recipe)}")
     training = train(
         partial(build, member.architecture.values), dataset, recipe,
-        learn_from=learn, score_on=part, precision=view.run.job.proxy.precision,
+        learn_from=learn, score_on=part, precision=view.job_run.job.proxy.precision,
     )  # fmt: skip
     _sound(training.reason)
     return _settled(training.network), Provenance(
@@ -126,7 +111,8 @@ def _long(
         note=f"trained at export with the long recipe ({_epochs(recipe)}) on "
         f"{' and '.join(learn)} images, seed 0",
         seed=0,
-        accuracy=training.accuracy,
+        metric=SCORED,
+        value=training.accuracy,
         measured_on=f"{part} images",
         recipe=_plain(recipe, dataset),
     )
@@ -150,23 +136,24 @@ def _proxy(
     notify(f"training {member.id} again as the proxy did (rung {member.rung}, seed {first.seed})")
     training = train(
         partial(build, member.architecture.values), dataset, recipe, seed=first.seed,
-        precision=view.run.job.proxy.precision,
+        precision=view.job_run.job.proxy.precision,
     )  # fmt: skip
     _sound(training.reason)
-    recorded = first.values["accuracy"]
+    recorded = first.values[SCORED]
     same = abs(recorded - training.accuracy) < 1e-9
     note = f"THE PROXY'S: a short training of the search, rung {member.rung}, seed {first.seed}"
     note += "; trained again at export, with " + (
-        "the recorded accuracy" if same else f"{training.accuracy:.4f} ({recorded:.4f} recorded)"
+        f"the recorded {SCORED}" if same else f"{training.accuracy:.4f} ({recorded:.4f} recorded)"
     )
     return _settled(training.network), Provenance(
         source="proxy",
         note=note + ". For use, export with --train or run `nas confirm` first",
         seed=first.seed,
-        accuracy=training.accuracy,
+        metric=SCORED,
+        value=training.accuracy,
         measured_on="validation images, by which the search chose",
-        mean=member.values["accuracy"],
-        spread=member.spread["accuracy"] if member.n > 1 else None,
+        mean=member.values[SCORED],
+        spread=member.spread[SCORED] if member.n > 1 else None,
         n=member.n,
         recipe=_plain(long_recipe(view, dataset), dataset),
     )
@@ -174,16 +161,7 @@ def _proxy(
 
 def rungs(view: RunView, dataset: Dataset) -> tuple[Recipe, ...]:
     """Return the recipes of the run's proxy, cheapest first."""
-    return tuple(view.run.job.proxy.rungs) or default_rungs(dataset)
-
-
-def long_recipe(view: RunView, dataset: Dataset) -> Recipe:
-    """Return the recipe of confirmations and ``--train``."""
-    recipe = default_confirmation(dataset)
-    confirm = view.run.job.confirm
-    if confirm is None or confirm.epochs is None:
-        return recipe
-    return msgspec.structs.replace(recipe, epochs=confirm.epochs)
+    return tuple(view.job_run.job.proxy.rungs) or default_rungs(dataset)
 
 
 def _epochs(recipe: Recipe) -> str:
@@ -231,4 +209,4 @@ def _sound(reason: str | None) -> None:
         raise ExportError(f"the network could not be trained for the export: {reason}")
 
 
-__all__ = ["build", "long_recipe", "rungs", "trained_size", "weights_of"]
+__all__ = ["build", "rungs", "trained_size", "weights_of"]

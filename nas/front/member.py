@@ -11,6 +11,7 @@ import numpy as np
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.front import pareto
+from plugnas.nas.front.metric import Metric, main_objective, metric
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import Architecture
 
@@ -41,18 +42,14 @@ class Member:
         return self.values.get(name, self.costs.get(name, math.nan))
 
 
-def members(measurements: Iterable[Measurement], rung: int | None = None) -> list[Member]:
-    """Return what was measured at one rung (the highest reached if None), in order of number.
+def members(measurements: Iterable[Measurement], rung: int) -> list[Member]:
+    """Return what was measured at one rung, in the order told.
 
-    Failed measurements are left out; a value of a lower rung never enters.
+    Failed measurements are left out; a value of another rung never enters.
     """
-    fine = [m for m in measurements if m.ok]
-    if not fine:
-        return []
-    top = max(m.rung for m in fine) if rung is None else rung
     groups: dict[str, list[Measurement]] = defaultdict(list)
-    for m in fine:
-        if m.rung == top:
+    for m in measurements:
+        if m.ok and m.rung == rung:
             groups[m.architecture.id].append(m)
     return [_member(group) for group in groups.values()]
 
@@ -100,7 +97,8 @@ def front(
 ) -> list[Member]:
     """Return the non-dominated members within budget, cheapest first.
 
-    Of members equal in every objective the first measured stays; one with a NaN is never on it.
+    Without a cost among the objectives the order is that of the main one, the best last. Of members
+    equal in every objective the first measured stays; one with a NaN is never on it.
     """
     fitting = within(found, budget or {})
     if not fitting:
@@ -109,9 +107,20 @@ def front(
         table(fitting, objectives), list(objectives.values()), keep_ties=False
     )
     on = [member for member, keep in zip(fitting, mask, strict=True) if keep]
-    costs = [name for name, direction in objectives.items() if direction == "min"]
-    first = costs[0] if costs else next(iter(objectives))
-    return sorted(on, key=lambda m: (m[first], -m["accuracy"]))
+    main = main_of(fitting, objectives)
+    first = next((name for name in objectives if name in fitting[0].costs), None)
+
+    def place(member: Member) -> tuple[float, float]:
+        value = main.sign * member[main.name]
+        return (value, 0.0) if first is None else (member[first], -value)
+
+    return sorted(on, key=place)
+
+
+def main_of(found: Sequence[Member], objectives: Mapping[str, str]) -> Metric:
+    """Return the main objective of members: the first that is no cost of theirs."""
+    name = main_objective(objectives, found[0].costs if found else ())
+    return metric(name, objectives[name], [m[name] for m in found])
 
 
 def nothing_within(found: Sequence[Member], budget: Mapping[str, float]) -> str:

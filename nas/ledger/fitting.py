@@ -1,24 +1,176 @@
-"""The one reader that fits what a ledger holds to a space."""
+"""The one reader that fits what a ledger holds to a space: search, reports and exports use it.
+
+A measurement fits where the space has a member that builds the network it speaks of, no module
+refuses that member, and the network has as many parameters as when it was measured. The parameters
+are counted again unless the last session did so with the same sources, or no network is at hand:
+then what that session left out (the ledger's header names it) stays left out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from plugnas.modules.errors import PlugnasError
+from plugnas.nas.ledger.lines import Contents, LedgerError, read
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.space import SearchSpace
+
+if TYPE_CHECKING:
+    from plugnas.nas.cost import CostModel
+    from plugnas.space import Architecture, SearchSpace
 
 
-def read_all(path: Path, space: SearchSpace) -> list[Measurement]:
-    """Return the measurements of such a ledger that fit the space; none where there is no file."""
-    from plugnas.nas.ledger.ledger import read
-    from plugnas.space import SpaceError
+@dataclass(frozen=True)
+class Misfit:
+    """A measurement that is left out: its line in the file, its task, and why."""
 
-    found: list[Measurement] = []
-    if path.exists():
-        for record in read(path).records:
-            try:
-                architecture = space.adopt(record["architecture"]["values"])
-            except SpaceError:
-                continue
-            found.append(Measurement.from_dict(record, architecture))
-    return found
+    line: int
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A ledger read for a space: what fits it, in the order recorded, and what does not."""
+
+    contents: Contents = field(default_factory=Contents)
+    measurements: tuple[Measurement, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
+
+    @property
+    def left_out(self) -> str | None:
+        """How many measurements are left out, and why, in a sentence; None if none is."""
+        if not self.misfits:
+            return None
+        first, several = self.misfits[0], len(self.misfits) > 1
+        return (
+            f"{len(self.misfits)} of {len(self.contents.records)} measurements "
+            f"{'do not fit' if several else 'does not fit'} the space as it is now and "
+            f"{'are' if several else 'is'} left out (the ledger keeps "
+            f"{'them); for example' if several else 'it):'} line {first.line}: {first.reason}"
+        )
+
+
+def read_fitting(path: Path, space: SearchSpace, counts: Path | None = None) -> Fitted:
+    """Read a ledger, also one that is being written; an empty one where there is no file.
+
+    ``counts`` is a file of part costs kept from before, so that a recount is quick.
+
+    Raises:
+        LedgerError: the file cannot be read, or a line of it is damaged.
+    """
+    contents = read(path) if path.exists() else Contents()
+    cost = _counter(contents, space, counts)
+    return fit(contents, space, cost, {} if cost is not None else _left_out_before(contents))
+
+
+def fit(
+    contents: Contents,
+    space: SearchSpace,
+    cost: CostModel | None = None,
+    before: Mapping[int, str] | None = None,
+) -> Fitted:
+    """Fit a ledger's records to a space by their parameter values.
+
+    Args:
+        contents: the ledger as it lies on disk.
+        space: what the records must fit.
+        cost: counts the parameters of each network again.
+        before: line -> reason of what was left out before and stays left out.
+    """
+    before = before or {}
+    fitting: list[tuple[int, Measurement]] = []
+    reasons: dict[int, str] = {}
+    for line, record in zip(contents.lines, contents.records, strict=True):
+        found = before.get(line) or _adopt(record, space)
+        if isinstance(found, str):
+            reasons[line] = found
+        else:
+            fitting.append((line, Measurement.from_dict(record, found)))
+    if cost is not None and "params" in cost.names:
+        reasons |= _changed(fitting, cost)
+    numbers = dict(zip(contents.lines, contents.records, strict=True))
+    return Fitted(
+        contents,
+        tuple(m for line, m in fitting if line not in reasons),
+        tuple(
+            Misfit(line, int(numbers[line]["number"]), why) for line, why in sorted(reasons.items())
+        ),
+    )
+
+
+def recorded_space(contents: Contents) -> SearchSpace:
+    """Return the space of a ledger's last session, made of the parameters in its header.
+
+    It has no network behind it and knows no refusals: no code of the space's owner is run.
+
+    Raises:
+        LedgerError: no header names parameters.
+    """
+    from plugnas.space import Parameter, SearchSpace
+
+    told = [header["parameters"] for header in contents.headers if "parameters" in header]
+    if not told:
+        raise LedgerError("a ledger's header names the parameters of its space, but none here does")
+    return SearchSpace.of_parameters(
+        [
+            Parameter(
+                name,
+                tuple(entry["choices"]),
+                entry.get("parent"),
+                tuple(entry.get("when", ())),
+                entry.get("slot"),
+                None if entry.get("families") is None else tuple(entry["families"]),
+            )
+            for name, entry in told[-1].items()
+        ]
+    )
+
+
+def _adopt(record: Mapping[str, Any], space: SearchSpace) -> Architecture | str:
+    """Return the member of the space that a record speaks of, or why there is none."""
+    try:
+        architecture = space.adopt(record["architecture"]["values"])
+        return space.refusal(architecture) or architecture
+    except PlugnasError as error:
+        return str(error)
+    except (TypeError, ValueError) as error:  # values that could be no choices at all
+        return f"its architecture cannot be read ({error})"
+
+
+def _changed(fitting: Sequence[tuple[int, Measurement]], cost: CostModel) -> dict[int, str]:
+    """Return line -> reason of what was measured on another number of parameters than today's."""
+    if not fitting:
+        return {}
+    counted = cost.costs_of([m.architecture for _, m in fitting])["params"]
+    return {
+        line: (
+            f"the network had {then:.0f} parameters when it was measured and would have "
+            f"{now:.0f} now: the skeleton or a module has changed"
+        )
+        for (line, m), now in zip(fitting, map(float, counted), strict=True)
+        if (then := m.costs.get("params")) is not None and then != now
+    }
+
+
+def _left_out_before(contents: Contents) -> dict[int, str]:
+    """Return line -> reason of what the last session left out."""
+    last = contents.headers[-1] if contents.headers else {}
+    return {int(line): str(reason) for line, reason in last.get("left_out", {}).items()}
+
+
+def _counter(contents: Contents, space: SearchSpace, counts: Path | None) -> CostModel | None:
+    """Return what counts parameters anew; None where the last session counted as today."""
+    if not space.has_network or not contents.records:
+        return None
+    from plugnas.nas.cost import NetworkCost
+    from plugnas.nas.cost.table import CostTable, stamp
+
+    if contents.headers[-1].get("counted_with") == stamp():
+        return None
+    return NetworkCost(space, CostTable() if counts is None else CostTable.load(counts))
+
+
+__all__ = ["Fitted", "Misfit", "fit", "read_fitting", "recorded_space"]

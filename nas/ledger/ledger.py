@@ -7,18 +7,18 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plugnas.modules.errors import PlugnasError
+from plugnas.nas.ledger.fitting import Fitted, Misfit, fit
 from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, read
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.versions import versions
 
 if TYPE_CHECKING:
     from plugnas.nas.cost import CostModel
-    from plugnas.space import Architecture, SearchSpace
+    from plugnas.space import Parameter, SearchSpace
 
 
 class LedgerWarning(UserWarning):
@@ -28,18 +28,25 @@ class LedgerWarning(UserWarning):
 class Ledger:
     """The record of a run, opened for one driver. Append-only; synced per measurement.
 
-    ``measurements`` are those found on opening that fit the space, in the order recorded;
-    ``misfits`` says why each of the others does not fit (line number -> reason);
-    ``numbers`` are all task numbers ever recorded, fitting or not.
+    ``fitted`` is what was found on opening: ``measurements`` that fit the space, in the order
+    recorded, and ``misfits`` that do not; ``numbers`` are all task numbers ever recorded.
     """
 
-    def __init__(self, path: str | Path, contents: Contents) -> None:
+    def __init__(self, path: str | Path, fitted: Fitted) -> None:
         self.path = Path(path)
-        self.contents = contents
-        self.measurements: tuple[Measurement, ...] = ()
-        self.misfits: dict[int, str] = {}
-        self.numbers = frozenset(int(record["number"]) for record in contents.records)
+        self.fitted = fitted
+        self.numbers = frozenset(int(record["number"]) for record in fitted.contents.records)
         self._descriptor: int | None = None
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What was found on opening and fits the space, in the order recorded."""
+        return self.fitted.measurements
+
+    @property
+    def misfits(self) -> tuple[Misfit, ...]:
+        """What was found on opening and does not fit the space."""
+        return self.fitted.misfits
 
     @classmethod
     def open(
@@ -59,13 +66,14 @@ class Ledger:
         """
         path = Path(path)
         contents = read(path) if path.exists() else Contents()
-        ledger = cls(path, contents)
+        ledger = cls(path, fit(contents, space, cost))
         ledger._open_file()
         try:
             if contents.torn is not None:
                 ledger._drop_torn(contents.torn)
-            ledger._fit(space, cost)
-            ledger._write(_header(space, contents, about or {}), "the session's header")
+            ledger._warn()
+            header = _header(space, ledger.fitted, about or {}, counted=cost is not None)
+            ledger._write(header, "the session's header")
         except BaseException:
             ledger.close()
             raise
@@ -97,7 +105,11 @@ class Ledger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             end = os.fstat(self._descriptor).st_size
-            if end and os.pread(self._descriptor, 1, end - 1) != b"\n" and not self.contents.torn:
+            if (
+                end
+                and os.pread(self._descriptor, 1, end - 1) != b"\n"
+                and not self.fitted.contents.torn
+            ):
                 os.write(self._descriptor, b"\n")
         except OSError as error:
             raise LedgerError(
@@ -112,51 +124,11 @@ class Ledger:
             LedgerWarning,
             stacklevel=3,
         )
-        os.ftruncate(self._file(), self.contents.length)
+        os.ftruncate(self._file(), self.fitted.contents.length)
 
-    def _fit(self, space: SearchSpace, cost: CostModel | None) -> None:
-        """Re-read every record through ``space`` by its parameter values."""
-        fitting: list[Measurement] = []
-        for line, record in zip(self.contents.lines, self.contents.records, strict=True):
-            try:
-                architecture = space.adopt(record["architecture"]["values"])
-                reason = space.refusal(architecture)
-            except PlugnasError as error:
-                reason = str(error)
-            if reason is None:
-                fitting.append(Measurement.from_dict(record, architecture))
-            else:
-                self.misfits[line] = reason
-        self.measurements = tuple(fitting)
-        if cost is not None:
-            self._recount(cost)
-        if self.misfits:
-            line, reason = next(iter(self.misfits.items()))
-            warnings.warn(
-                f"{self.path}: {len(self.misfits)} of {len(self.contents.records)} measurements do "
-                f"not fit the space as it is now and are left out (the file keeps them); for "
-                f"example line {line}: {reason}",
-                LedgerWarning,
-                stacklevel=3,
-            )
-
-    def _recount(self, cost: CostModel) -> None:
-        """Drop measurements whose network now has another number of parameters."""
-        if "params" not in cost.names:
-            return
-        params = _params(cost, [m.architecture for m in self.measurements])
-        lines = [line for line in self.contents.lines if line not in self.misfits]
-        fitting: list[Measurement] = []
-        for line, measurement, now in zip(lines, self.measurements, params, strict=True):
-            then = measurement.costs.get("params")
-            if then is None or then == now:
-                fitting.append(measurement)
-            else:
-                self.misfits[line] = (
-                    f"the network had {then:.0f} parameters when it was measured and would have "
-                    f"{now:.0f} now: the skeleton or a module has changed"
-                )
-        self.measurements = tuple(fitting)
+    def _warn(self) -> None:
+        if self.fitted.left_out is not None:
+            warnings.warn(f"{self.path}: {self.fitted.left_out}", LedgerWarning, stacklevel=3)
 
     def _write(self, record: Mapping[str, Any], what: str) -> None:
         """Write one line and sync it; on failure leave the file as it was and say so."""
@@ -191,25 +163,36 @@ def _plain(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
-def _params(cost: CostModel, architectures: Sequence[Architecture]) -> list[float]:
-    return [float(n) for n in cost.costs_of(architectures)["params"]] if architectures else []
-
-
-def _header(space: SearchSpace, contents: Contents, about: Mapping[str, Any]) -> dict[str, Any]:
+def _header(
+    space: SearchSpace, fitted: Fitted, about: Mapping[str, Any], *, counted: bool
+) -> dict[str, Any]:
     """Return the session's header; the parameters are told only where they are news."""
     header: dict[str, Any] = {"ledger": VERSION, "space": space.fingerprint}
-    known = [h["space"] for h in contents.headers if "parameters" in h]
+    known = [h["space"] for h in fitted.contents.headers if "parameters" in h]
     if not known or known[-1] != space.fingerprint:
-        header["parameters"] = {
-            parameter.name: {"choices": list(parameter.choices), "slot": parameter.slot}
-            for parameter in space.parameters
-        }
+        header["parameters"] = {p.name: _told(p) for p in space.parameters}
+    if fitted.misfits:
+        header["left_out"] = {str(misfit.line): misfit.reason for misfit in fitted.misfits}
+    if counted and space.has_network:
+        from plugnas.nas.cost.table import stamp
+
+        header["counted_with"] = stamp()
     header.update(about)
     header["versions"] = versions()
     header["host"] = os.uname().nodename
     header["pid"] = os.getpid()
     header["time"] = round(time.time(), 3)
     return header
+
+
+def _told(parameter: Parameter) -> dict[str, Any]:
+    """Return what a header says of a parameter: enough to rebuild the space without its owner."""
+    told: dict[str, Any] = {"choices": list(parameter.choices), "slot": parameter.slot}
+    if parameter.parent is not None:
+        told |= {"parent": parameter.parent, "when": list(parameter.when)}
+    if parameter.families is not None:
+        told["families"] = list(parameter.families)
+    return told
 
 
 __all__ = ["Contents", "Ledger", "LedgerError", "LedgerWarning", "read"]

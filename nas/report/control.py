@@ -11,8 +11,6 @@ import numpy as np
 from plugnas.modules import PlugnasError
 from plugnas.nas.confirm.outcome import paths
 from plugnas.nas.front.box import Box
-from plugnas.nas.ledger.fitting import read_all
-from plugnas.nas.ledger.ledger import read
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.history import points_of, shuffled, trace
 from plugnas.nas.run.view import RunView
@@ -35,7 +33,7 @@ class Control:
 
 def history(view: RunView, control: RunView | None) -> dict[str, Any]:
     """Return the traces of a search and its control in one box, and where the control is from."""
-    rung = view.run.top_rung
+    rung = view.top_rung
     fitting = [m for m in view.measurements if _within(m, view)]
     other = _of_run(view, control) if control is not None else _of_confirmation(view)
     everything = [*fitting, *(other.measurements if other else ())]
@@ -62,7 +60,7 @@ def check_control(view: RunView, control: RunView) -> None:
     Raises:
         PlugnasError: another sampler, other images, another proxy, another space.
     """
-    ours, theirs = view.run, control.run
+    ours, theirs = view.job_run, control.job_run
     name = theirs.job.sampler_config.name
     if name != "random":
         raise PlugnasError(
@@ -94,12 +92,12 @@ def _of_run(view: RunView, control: RunView) -> Control:
 def _of_confirmation(view: RunView) -> Control | None:
     long, again = paths(view.run.path)
     ids: set[str] = set()
-    for path, key in ((long, "confirm"), (again, "again")):
-        if path.exists():
-            for header in read(path).headers:
-                ids |= set(header.get(key, {}).get("control", ()))
-    measured = [m for m in read_all(again, view.space) if m.architecture.id in ids]
-    measured = [replace(m, rung=view.run.top_rung) for m in measured if m.ok]
+    afresh = view.read(again)
+    for contents, key in ((view.read(long).contents, "confirm"), (afresh.contents, "again")):
+        for header in contents.headers:
+            ids |= set(header.get(key, {}).get("control", ()))
+    measured = [m for m in afresh.measurements if m.architecture.id in ids]
+    measured = [replace(m, rung=view.top_rung) for m in measured if m.ok]
     measured = [m for m in measured if all(n in {**m.values, **m.costs} for n in view.objectives)]
     if len(measured) < 2:
         return None

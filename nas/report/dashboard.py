@@ -6,15 +6,17 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from plugnas.modules import PlugnasError
-from plugnas.nas.ledger.ledger import Contents, read
-from plugnas.nas.run.status import LEDGER, StatusError
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers.optuna import backend as optuna_backend
 
 optuna = optuna_backend.optuna
+_Told = tuple[Measurement, float | None]
+"""A measurement, and when it was written (seconds since 1970)."""
+
 _DIRECTION: dict[str, Any] = {"max": "maximize", "min": "minimize"}
 
 
@@ -22,35 +24,27 @@ class DashboardError(PlugnasError):
     """The dashboard's library is missing."""
 
 
-def storage_of(run_dir: str | Path) -> Any:
+def storage_of(view: RunView) -> Any:
     """Return an ``optuna.storages.InMemoryStorage`` with a study for each rung of the run.
 
     Objectives are the run's; costs, seed, seconds and the architecture's id are user attributes,
     and so is the reason of a failed trial. Values of different rungs never share a study.
-
-    Raises:
-        StatusError: there is no ledger. LedgerError: it is damaged.
     """
-    run_dir = Path(run_dir)
-    if not (run_dir / LEDGER).exists():
-        raise StatusError(f"A run directory holds a {LEDGER}, but {run_dir} has none.")
-    contents = read(run_dir / LEDGER)
-    objectives: Mapping[str, str] = {"accuracy": "max"}
-    for header in contents.headers:
-        objectives = header.get("objectives", objectives)
-    distributions = _distributions(contents)
-    by_rung: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for record in contents.records:
-        by_rung[record["rung"]].append(record)
+    written = dict(zip(view.recorded.contents.lines, view.recorded.contents.records, strict=True))
+    for misfit in view.misfits:
+        del written[misfit.line]
+    distributions = _distributions(view)
+    by_rung: dict[int, list[_Told]] = defaultdict(list)
+    for measurement, record in zip(view.measurements, written.values(), strict=True):
+        by_rung[measurement.rung].append((measurement, record.get("time")))
     storage = optuna.storages.InMemoryStorage()
-    for rung, records in sorted(by_rung.items()):
-        _add_study(
-            storage, f"{run_dir.resolve().name} rung {rung}", records, objectives, distributions
-        )
+    for rung, told in sorted(by_rung.items()):
+        name = f"{view.run.path.resolve().name} rung {rung}"
+        _add_study(storage, name, told, view.objectives, distributions)
     return storage
 
 
-def serve(run_dir: str | Path, host: str, port: int) -> None:
+def serve(view: RunView, host: str, port: int) -> None:
     """Serve the dashboard of a run until interrupted.
 
     Raises:
@@ -63,26 +57,19 @@ def serve(run_dir: str | Path, host: str, port: int) -> None:
             "nas dashboard needs optuna-dashboard, which is not installed: "
             "pip install 'plugnas[dashboard]' (or pip install optuna-dashboard)"
         ) from error
-    run_server(storage_of(run_dir), host=host, port=port)
+    run_server(storage_of(view), host=host, port=port)
 
 
-def _distributions(contents: Contents) -> dict[str, Any]:
-    """Return for each parameter all values it ever had: Optuna allows a study no other ones."""
-    choices: dict[str, dict[Any, None]] = defaultdict(dict)
-    for header in contents.headers:
-        for name, entry in header.get("parameters", {}).items():
-            choices[name].update(dict.fromkeys(entry["choices"]))
-    for record in contents.records:
-        for name, value in record["architecture"]["values"].items():
-            choices[name][value] = None
+def _distributions(view: RunView) -> dict[str, Any]:
+    """Return the choices of each parameter: Optuna allows a study no other ones."""
     make = optuna.distributions.CategoricalDistribution
-    return {name: make(tuple(values)) for name, values in choices.items()}
+    return {p.name: make(p.choices) for p in view.space.parameters}
 
 
 def _add_study(
     storage: Any,
     name: str,
-    records: Sequence[Mapping[str, Any]],
+    told: Sequence[_Told],
     objectives: Mapping[str, str],
     distributions: Mapping[str, Any],
 ) -> None:
@@ -97,40 +84,45 @@ def _add_study(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(objectives))
-        study.add_trials(_trial(record, objectives, distributions) for record in records)
+        study.add_trials(_trial(*each, objectives, distributions) for each in told)
     finally:
         optuna.logging.set_verbosity(level)
 
 
 def _trial(
-    record: Mapping[str, Any], objectives: Mapping[str, str], distributions: Mapping[str, Any]
+    m: Measurement,
+    written: float | None,
+    objectives: Mapping[str, str],
+    distributions: Mapping[str, Any],
 ) -> Any:
-    params = record["architecture"]["values"]
-    known = {**record.get("costs", {}), **record.get("values", {})}
+    params = m.architecture.values
+    known = {**m.costs, **m.values}
     values: list[Any] = [known.get(name) for name in objectives]
-    complete = record["status"] == "ok" and None not in values
+    complete = m.ok and None not in values
     state = optuna.trial.TrialState
     trial = optuna.trial.create_trial(
         state=state.COMPLETE if complete else state.FAIL,
         values=values if complete else None,
         params=params,
         distributions={name: distributions[name] for name in params},
-        user_attrs=_attributes(record),
+        user_attrs=_attributes(m),
     )
-    if "time" in record:
-        trial.datetime_complete = datetime.fromtimestamp(record["time"])
-        seconds = timedelta(seconds=record.get("seconds") or 0.0)
-        trial.datetime_start = trial.datetime_complete - seconds
+    if written is not None:
+        trial.datetime_complete = datetime.fromtimestamp(written)
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=m.seconds)
     return trial
 
 
-def _attributes(record: Mapping[str, Any]) -> dict[str, Any]:
-    attributes = {name: record.get(name) for name in ("number", "seed", "attempt", "seconds")}
-    attributes["architecture"] = record["architecture"].get("id")
-    attributes.update(record.get("costs", {}))
-    if record.get("reason"):
-        attributes["reason"] = record["reason"]
-    return attributes
+def _attributes(m: Measurement) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "number": m.number,
+        "seed": m.seed,
+        "attempt": m.attempt,
+        "seconds": m.seconds,
+        "architecture": m.architecture.id,
+        **m.costs,
+    }
+    return attributes if m.reason is None else {**attributes, "reason": m.reason}
 
 
 __all__ = ["DashboardError", "serve", "storage_of"]

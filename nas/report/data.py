@@ -9,27 +9,30 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from plugnas.modules import PlugnasError
 from plugnas.nas import confirm
 from plugnas.nas.explain.report import explain_run
 from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.job.prepared import cost_model
-from plugnas.nas.ledger.ledger import read
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.control import history
-from plugnas.nas.report.front import modules_of
+from plugnas.nas.report.front import modules_of, value_note, value_of
 from plugnas.nas.run.latency import latency_note
 from plugnas.nas.run.summary import culprits, kinds
 from plugnas.nas.run.view import RunView
 from plugnas.space.options import Choice
+
+NUMBER = "evaluation"
+"""Stands in for a cost where none is known: the number of the task, from 1."""
 
 SHOWN = ("flops", "params", "latency_ms", "memory", "macs", "elementwise")
 
 
 def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     """Return the page's data; documented in docs/json.md."""
-    members = [m for m in view.members if math.isfinite(m["accuracy"])]
+    metric, cost = view.metric, abscissa(view)
+    members = [m for m in view.members if math.isfinite(m[metric.name])]
     known = members[0].costs if members else {}
     confirmation = confirm.read(view)
     parts, latency = _Parts(view), latency_note(view.run)
@@ -38,7 +41,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     for measurement in view.measurements:
         history_of[measurement.architecture.id].append(measurement)
     networks = [
-        {**_network(m, history_of[m.id]), "front": m.id in on, "parts": parts.of(m)}
+        {**_network(m, metric, cost, history_of[m.id]), "front": m.id in on, "parts": parts.of(m)}
         for m in members
     ]
     _add_confirmation(networks, confirmation)
@@ -49,8 +52,11 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "made": time.strftime("%Y-%m-%d %H:%M"),
             "objectives": dict(view.objectives),
             "budget": dict(view.budget),
-            "costs": [n for n in SHOWN if n in known] + [n for n in known if n not in SHOWN],
-            "cost": first_cost(view),
+            "metric": dataclasses.asdict(metric) | {"note": value_note(view), "of": value_of(view)},
+            "confirmable": view.of_job,
+            "costs": ([n for n in SHOWN if n in known] + [n for n in known if n not in SHOWN])
+            or [cost],
+            "cost": cost,
             "networks": networks,
             "knee": picks.knee(view.front, view.objectives).id if view.front else None,
             "hypervolume": view.hypervolume if view.front else None,
@@ -60,19 +66,22 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "failures": _failures(view),
             "counts": _counts(view),
             "confirmation": None if confirmation is None else _confirmation(confirmation),
-            "job": (view.run.path / "job.yaml").read_text(encoding="utf-8"),
-            "facts": _facts(view),
+            "job": view.run.text,
+            "facts": {**view.run.told, "workers": _workers(view.measurements)},
             "sessions": _sessions(view),
             "latency": None if latency is None else dataclasses.asdict(latency),
         }
     )
 
 
-def first_cost(view: RunView) -> str:
-    """Return the cost that stands against accuracy: the first objective that is one."""
-    costs = [name for name in view.objectives if name != "accuracy"]
-    known = list(view.members[0].costs) if view.members else []
-    return next(iter([*costs, *[n for n in ("flops", *known) if n in known]]), "flops")
+def abscissa(view: RunView) -> str:
+    """Return what the main objective is drawn over: a cost, or the task's number without any."""
+    return view.cost if view.cost in view.costs else NUMBER
+
+
+def place_of(member: Member, cost: str) -> float:
+    """Return where a member is drawn over a cost, or over the number of its task."""
+    return float(member.numbers[0] + 1) if cost == NUMBER else member[cost]
 
 
 class _Parts:
@@ -82,8 +91,7 @@ class _Parts:
         self.space = view.space
         self.table: list[dict[str, Any]] = []
         self._index: dict[tuple[str, str, Any], int] = {}
-        costs = view.run.path / "costs.json"
-        self._cost = cost_model(view.space, costs) if view.space.has_network else None
+        self._cost = cost_model(view.space, view.run.costs) if view.space.has_network else None
 
     def of(self, member: Member) -> list[int]:
         """Return the indices of a member's parts, in the order in which they run."""
@@ -116,15 +124,15 @@ class _Parts:
         return entry
 
 
-def _network(m: Member, told: Sequence[Measurement]) -> dict[str, Any]:
+def _network(m: Member, metric: Metric, cost: str, told: Sequence[Measurement]) -> dict[str, Any]:
     top = [x for x in told if x.ok and x.rung == m.rung]
     return {
         "id": m.id,
-        "accuracy": m["accuracy"],
-        "std": m.spread.get("accuracy", math.nan),
+        "metric": m[metric.name],
+        "std": m.spread.get(metric.name, math.nan),
         "n": m.n,
         "numbers": list(m.numbers),
-        "costs": dict(m.costs),
+        "costs": dict(m.costs) or {cost: place_of(m, cost)},
         "modules": modules_of(m),
         "values": m.architecture.values,
         "curves": [{"seed": x.seed, "points": [dict(p) for p in x.curve]} for x in top],
@@ -137,7 +145,7 @@ def _add_confirmation(networks: list[dict[str, Any]], found: confirm.Confirmatio
     confirmed = {} if found is None else found.by_id
     for network in networks:
         if (own := confirmed.get(network["id"])) is not None:
-            network["test"] = {"accuracy": own.mean, "std": own.std, "n": own.n}
+            network["test"] = {"metric": own.mean, "std": own.std, "n": own.n}
 
 
 def _confirmation(found: confirm.Confirmation) -> dict[str, Any]:
@@ -167,22 +175,11 @@ def _counts(view: RunView) -> dict[str, Any]:
         "measurements": len(view.measurements),
         "architectures": len({m.architecture.id for m in view.measurements}),
         "rungs": sorted(by_rung.items()),
-        "misfits": view.misfits,
+        "misfits": len(view.misfits),
+        "left_out": view.left_out,
         "seconds": sum(m.seconds for m in view.measurements),
         "cpu_seconds": sum(m.cpu_seconds for m in view.measurements),
         "space": f"{view.space.size:.4g}",
-    }
-
-
-def _facts(view: RunView) -> dict[str, Any]:
-    facts = view.run.facts
-    return {
-        "device": facts.device,
-        "host": facts.host,
-        "versions": dict(facts.versions),
-        "images": f"{'x'.join(map(str, facts.input_shape))}, {len(facts.classes)} classes",
-        "data": facts.data,
-        "workers": _workers(view.measurements),
     }
 
 
@@ -192,12 +189,8 @@ def _workers(measurements: Sequence[Measurement]) -> int:
 
 def _sessions(view: RunView) -> list[dict[str, Any]]:
     """What the ledger's headers say: one entry for each time the run was begun or continued."""
-    try:
-        headers = read(view.run.ledger).headers if view.run.ledger.exists() else ()
-    except PlugnasError:
-        return []
     names = ("time", "host", "pid", "versions", "sampler", "trials", "seed")
-    return [{n: h[n] for n in names if n in h} for h in headers]
+    return [{n: h[n] for n in names if n in h} for h in view.recorded.contents.headers]
 
 
 def _plain(value: Any) -> Any:
@@ -211,4 +204,4 @@ def _plain(value: Any) -> Any:
     return value
 
 
-__all__ = ["first_cost", "gather"]
+__all__ = ["abscissa", "gather", "place_of"]

@@ -9,8 +9,8 @@ from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
 from plugnas.nas.machine.files import write_text, write_whole
 from plugnas.nas.machine.writable import PlaceError, unwritable
-from plugnas.nas.report.data import first_cost
-from plugnas.nas.report.front import confirmed_of, to_csv
+from plugnas.nas.report.data import abscissa, place_of
+from plugnas.nas.report.front import confirmed_of, to_csv, value_note
 from plugnas.nas.report.page import page
 from plugnas.nas.report.picture import Picture, Point, draw
 from plugnas.nas.run.latency import latency_note
@@ -38,20 +38,23 @@ def write_files(view: RunView, control: RunView | None = None) -> list[Path]:
 
 def picture(view: RunView) -> Picture:
     """Return what the front's picture shows."""
-    cost = first_cost(view)
+    cost, main = abscissa(view), view.metric.name
 
     def point(member: Member) -> Point:
-        return Point(member.id, member[cost], member["accuracy"])
+        return Point(member.id, place_of(member, cost), member[main])
 
-    sound = [m for m in view.members if math.isfinite(m["accuracy"]) and math.isfinite(m[cost])]
+    sound = [m for m in view.members if math.isfinite(m[main] + place_of(m, cost))]
+    device = view.run.told.get("device")
     knee = point(picks.knee(view.front, view.objectives)) if view.front else None
     return Picture(
         title=f"{view.run.path.resolve().name}: {_headline(view)}",
-        caption="accuracy: the proxy's, on validation images"
+        caption=value_note(view)
         + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")
-        + f"   ·   device {view.run.facts.device}   ·   knee: costs on a logarithmic scale"
+        + (f"   ·   device {device}" if device else "")
+        + "   ·   knee: costs on a logarithmic scale"
         + _doubt(view, cost),
         cost=cost,
+        metric=view.metric,
         evaluated=[point(m) for m in sound],
         front=[point(m) for m in view.front],
         knee=knee,
@@ -65,7 +68,7 @@ def _headline(view: RunView) -> str:
     if count == 0:
         return f"nothing on the front, of {len(view.members)} evaluated"
     which = "1 network" if count == 1 else f"{count} networks"
-    return f"{which} that nothing beats, of {len(view.members)} evaluated"
+    return f"{which} not dominated by any other, of {len(view.members)} evaluated"
 
 
 def _doubt(view: RunView, cost: str) -> str:
@@ -74,7 +77,7 @@ def _doubt(view: RunView, cost: str) -> str:
 
 
 def _confirmed(view: RunView, shown: set[str]) -> dict[str, tuple[float, float]]:
-    """Test accuracies of what is in the picture; the random control is not."""
+    """Test values of what is in the picture; the random control is not."""
     return {m.id: (m.mean, m.std) for m in confirmed_of(view).values() if m.id in shown}
 
 

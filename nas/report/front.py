@@ -15,6 +15,7 @@ from plugnas.nas.cost.quantity import short
 from plugnas.nas.front import member as fronts
 from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.run.latency import LatencyNote, latency_note
 from plugnas.nas.run.summary import kinds
 from plugnas.nas.run.view import RunView
@@ -30,11 +31,11 @@ def write(view: RunView, control: RunView | None = None) -> list[Path]:
     return write_files(view, control)
 
 
-def row(member: Member, confirmed: Confirmed | None = None) -> dict[str, Any]:
-    """Return one member as a flat record; ``accuracy_std`` is over its ``n`` seeds.
+def row(member: Member, metric: str, confirmed: Confirmed | None = None) -> dict[str, Any]:
+    """Return one member as a flat record; ``<value>_std`` is over its ``n`` seeds.
 
-    ``accuracy`` is the proxy's, on validation images; the ``test_`` columns are empty until the
-    member is confirmed.
+    Values are those of the search; the ``test_`` columns, of the main objective ``metric``, are
+    empty until the member is confirmed.
     """
     spread = {f"{name}_std": _finite(value) for name, value in member.spread.items()}
     return {
@@ -43,8 +44,8 @@ def row(member: Member, confirmed: Confirmed | None = None) -> dict[str, Any]:
         **member.values,
         **spread,
         **member.costs,
-        "test_accuracy": None if confirmed is None else confirmed.mean,
-        "test_accuracy_std": None if confirmed is None else _finite(confirmed.std),
+        f"test_{metric}": None if confirmed is None else confirmed.mean,
+        f"test_{metric}_std": None if confirmed is None else _finite(confirmed.std),
         "test_n": None if confirmed is None else confirmed.n,
         "numbers": " ".join(map(str, member.numbers)),
         "architecture": member.architecture.json(),
@@ -69,10 +70,11 @@ def to_json(view: RunView) -> dict[str, Any]:
         "objectives": dict(view.objectives),
         "budget": dict(view.budget),
         "evaluated": len(view.members),
-        "failed": sum(not m.ok for m in view.measurements),
+        "failed": len(view.failures),
+        "misfits": len(view.misfits),
         "front": [
             {
-                **row(m, confirmed.get(m.id)),
+                **row(m, view.metric.name, confirmed.get(m.id)),
                 "numbers": list(m.numbers),
                 "architecture": m.architecture.values,
             }
@@ -89,7 +91,7 @@ def to_json(view: RunView) -> dict[str, Any]:
 def to_csv(view: RunView) -> str:
     """Return the front as CSV, one member a line."""
     confirmed = confirmed_of(view)
-    rows = [row(member, confirmed.get(member.id)) for member in view.front]
+    rows = [row(m, view.metric.name, confirmed.get(m.id)) for m in view.front]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["id"], lineterminator="\n")
     writer.writeheader()
@@ -101,33 +103,50 @@ def to_text(view: RunView) -> str:
     """Return the front as a table to read."""
     if not view.front:
         failed = ", ".join(f"{count} {name}" for name, count, _ in kinds(view.measurements))
-        return f"{view.run.path}: {fronts.nothing_within(view.members, view.budget)}" + (
-            f"; failed evaluations: {failed}" if failed else ""
+        return "".join(
+            [
+                f"{view.run.path}: {fronts.nothing_within(view.members, view.budget)}",
+                f"; failed evaluations: {failed}" if failed else "",
+                "" if view.left_out is None else f"\n{view.left_out}",
+            ]
         )
     knee = picks.knee(view.front, view.objectives).id
-    costs = [n for n in ("flops", "params", "memory", "latency_ms") if n in view.front[0].costs]
-    confirmed = confirmed_of(view)
-    latency = latency_note(view.run)
-    head = f"  {'id':<13} {'accuracy':>9}" + (f"{'test':>17}" if confirmed else "")
-    head += "".join(f"{name:>11}" for name in costs)
-    lines = [_summary(view), "", head + "  modules"]
+    confirmed, latency = confirmed_of(view), latency_note(view.run)
+    columns = _columns(view)
+    head = "".join(f"{name:>{max(11, len(name) + 2)}}" for name in columns)
+    test = f"{'test':>17}" if confirmed else ""
+    main = f"{view.metric.name:>{max(9, len(view.metric.name))}}"
+    lines = [_summary(view), "", f"  {'id':<13} {main}{test}{head}  modules"]
     for member in view.front:
         mark = "*" if member.id == knee else " "
-        accuracy = f"{100 * member['accuracy']:.2f} %"
-        figures = "".join(f"{_doubt(name, latency) + short(member[name]):>11}" for name in costs)
-        tested = f"{_tested(confirmed.get(member.id)):>17}" if confirmed else ""
-        lines.append(f"{mark} {member.id:<13} {accuracy:>9}{tested}{figures}  {modules_of(member)}")
+        figures = "".join(
+            f"{_doubt(name, latency) + short(member[name]):>{max(11, len(name) + 2)}}"
+            for name in columns
+        )
+        tested = f"{_tested(confirmed.get(member.id), view.metric):>17}" if confirmed else ""
+        value = f"{view.metric.text(member[view.metric.name]):>{len(main)}}"
+        lines.append(f"{mark} {member.id:<13} {value}{tested}{figures}  {modules_of(member)}")
     lines += ["", "* the knee (costs on a logarithmic scale)"]
     if confirmed:
         lines.append("test: mean ± standard deviation over seeds, long trained (`nas confirm`)")
-    if latency is not None and "latency_ms" in costs:
+    if latency is not None and "latency_ms" in columns:
         lines.append(latency.text)
-    cost = next((n for n, d in view.objectives.items() if d == "min"), None)
-    if cost is not None:
-        steps = picks.best_within_steps(view.front, cost)
-        words = [f"{short(s)}: {100 * m['accuracy']:.2f} % ({m.id[:6]})" for s, m in steps]
-        lines.append(f"best within {cost} of " + ", ".join(words))
+    if view.cost in view.objectives:
+        steps = picks.best_within_steps(view.front, view.cost, view.metric)
+        words = [
+            f"{short(s)}: {view.metric.text(m[view.metric.name])} ({m.id[:6]})" for s, m in steps
+        ]
+        lines.append(f"best within {view.cost} of " + ", ".join(words))
     return "\n".join(lines)
+
+
+def _columns(view: RunView) -> list[str]:
+    """Return what stands beside the main objective: its fellow objectives and the usual costs."""
+    known = [*view.front[0].costs, *view.front[0].values]
+    usual = ["flops", "params", "memory", "latency_ms"]
+    wanted = dict.fromkeys([n for n in usual if n in known])
+    wanted |= dict.fromkeys(n for n in view.objectives if n in known)
+    return [name for name in wanted if name != view.metric.name]
 
 
 def _doubt(cost: str, latency: LatencyNote | None) -> str:
@@ -135,11 +154,8 @@ def _doubt(cost: str, latency: LatencyNote | None) -> str:
     return "~" if cost == "latency_ms" and latency is not None and not latency.ranked else ""
 
 
-def _tested(found: Confirmed | None) -> str:
-    if found is None:
-        return "-"
-    spread = f" ± {100 * found.std:.2f}" if math.isfinite(found.std) else ""
-    return f"{100 * found.mean:.2f}{spread} %"
+def _tested(found: Confirmed | None, metric: Metric) -> str:
+    return "-" if found is None else metric.mean_text(found.mean, found.std)
 
 
 def _summary(view: RunView) -> str:
@@ -147,19 +163,37 @@ def _summary(view: RunView) -> str:
     reference = ", ".join(
         f"{n} {short(v)}" for n, v in zip(view.objectives, view.reference, strict=True)
     )
-    old = f"; {view.misfits} measurements of an older space left out" if view.misfits else ""
     return (
         f"{view.run.path}: {len(view.front)} on the front of {len(view.members)} architectures"
         + (f" within {limits}" if limits else "")
-        + f"{old}\nhypervolume {view.hypervolume:.4f} of the box from {reference} to the best "
-        "thinkable; accuracy is the proxy's, on validation images; FLOPs are 2 per "
-        "multiply-add"
+        + ("" if view.left_out is None else f"\n{view.left_out}")
+        + f"\nhypervolume {view.hypervolume:.4f}: the share that the front dominates of the box "
+        f"from {reference} to the best possible; {', '.join(_notes(view))}"
     )
+
+
+def _notes(view: RunView) -> list[str]:
+    """Return what must be known of the figures."""
+    notes = [value_note(view)]
+    return [*notes, "FLOPs are 2 per multiply-add"] if "flops" in view.costs else notes
+
+
+def value_note(view: RunView) -> str:
+    """Return whose the values of the main objective are."""
+    whose = "the proxy's, on validation images" if view.of_job else "as `evaluate` returned it"
+    return f"{view.metric.name} is {whose}"
+
+
+def value_of(view: RunView) -> str:
+    """Return in brackets' words what returned the values of the main objective."""
+    return "proxy, validation images" if view.of_job else "of the search"
 
 
 def modules_of(member: Member) -> str:
     """Return the modules of an architecture in one short line: blocks, then the head."""
     values = member.architecture.values
+    if "stage1.depth" not in values:  # no network of ours: its choices are all there is to say
+        return " ".join(f"{name}={value}" for name, value in values.items())
     stages = []
     s = 1
     while f"stage{s}.depth" in values:

@@ -18,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.report.labels import Box, around, places
 
 # Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
@@ -30,27 +31,30 @@ AXES = {
     "memory": "peak activation memory (bytes)",
     "latency_ms": "latency (ms)",
     "elementwise": "elementwise operations",
+    "evaluation": "number of the evaluation",
 }
 LEVELS = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999)
 
 
 @dataclass(frozen=True)
 class Point:
-    """One architecture in the picture: cost, accuracy, and its name."""
+    """One architecture in the picture: its cost, its value of the main objective, its name."""
 
     id: str
     cost: float
-    accuracy: float
+    value: float
 
 
 @dataclass(frozen=True)
 class Picture:
     """All that a front's picture shows. ``confirmed`` maps an id to (mean, standard deviation) on
-    the test set; ``cost`` names the horizontal axis and ``limit`` its budget."""
+    the test set; ``cost`` names the horizontal axis and ``limit`` its budget, ``metric`` the
+    vertical one."""
 
     title: str
     caption: str
     cost: str
+    metric: Metric
     evaluated: Sequence[Point]
     front: Sequence[Point]
     knee: Point | None = None
@@ -91,16 +95,18 @@ def _scales(axes: Axes, picture: Picture) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: figure_text(value)))
     axes.set_xlabel(AXES.get(picture.cost, picture.cost), color=INK)
-    axes.set_ylabel("accuracy", color=INK)
-    shown = [p.accuracy for p in picture.evaluated]
+    metric = picture.metric
+    axes.set_ylabel(metric.name, color=INK)
+    shown = [p.value for p in picture.evaluated]
     shown += [mean for mean, _ in (picture.confirmed or {}).values()]
-    helps = error_floor(shown) is not None
+    helps = metric.percent and error_floor(shown) is not None
+    most = 1.0 if metric.percent else math.inf
     for mean, deviation in (picture.confirmed or {}).values():
         reach = deviation if math.isfinite(deviation) else 0.0
         # a bar that reaches 100 % has no end on an axis logarithmic in the error
-        shown += [mean - reach, min(mean + reach, mean + 0.75 * (1 - mean) if helps else 1.0)]
+        shown += [mean - reach, min(mean + reach, mean + 0.75 * (1 - mean) if helps else most)]
     floor = error_floor(shown) if helps else None
-    low, high = _accuracy_range(picture, shown)
+    low, high = _value_range(picture, shown)
     if floor is not None:
         axes.set_yscale(
             "function",
@@ -118,11 +124,12 @@ def _scales(axes: Axes, picture: Picture) -> None:
         axes.yaxis.set_major_formatter(
             FuncFormatter(lambda v, _: "100 %" if v >= 1 - floor else f"{100 * v:g} %")
         )
-        axes.set_ylabel("accuracy (the axis is logarithmic in the error)", color=INK)
+        axes.set_ylabel(f"{metric.name} (the axis is logarithmic in the error)", color=INK)
     else:
         margin = 0.05 * (high - low or 0.1)
         axes.set_ylim(low - margin, high + 2 * margin)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
+        if metric.percent:
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
     axes.grid(color="#E4E7EB", linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -141,29 +148,32 @@ def error_floor(accuracies: Sequence[float]) -> float | None:
     return min(positive) / 2 if min(errors) <= 1e-9 else min(positive) / 4
 
 
-def _accuracy_range(picture: Picture, shown: Sequence[float]) -> tuple[float, float]:
-    """From the lowest twentieth (a few wrecks shall not flatten the rest) to the best."""
+def _value_range(picture: Picture, shown: Sequence[float]) -> tuple[float, float]:
+    """From the best value to the worst twentieth, so that a few bad ones do not set the scale."""
     finite = np.array([a for a in shown if math.isfinite(a)])
-    whole = [p.accuracy for p in picture.front]  # what must be seen to its end
+    whole = [p.value for p in picture.front]  # what must be seen to its end
+    sign = picture.metric.sign
     for mean, deviation in (picture.confirmed or {}).values():
-        whole.append(mean - (deviation if math.isfinite(deviation) else 0.0))
-    low = min([float(np.quantile(finite, 0.05)), *whole])
-    return low, float(finite.max())
+        whole.append(mean - sign * (deviation if math.isfinite(deviation) else 0.0))
+    if sign > 0:
+        return min([float(np.quantile(finite, 0.05)), *whole]), float(finite.max())
+    return float(finite.min()), max([float(np.quantile(finite, 0.95)), *whole])
 
 
 def _points(axes: Axes, picture: Picture) -> list[Point]:
     """Draw everything but words; return the corners of the front's staircase."""
     on = {p.id for p in picture.front}
     others = [p for p in picture.evaluated if p.id not in on]
-    low = axes.get_ylim()[0]
-    inside = [p for p in others if p.accuracy >= low]
-    below = [p for p in others if p.accuracy < low]
+    low, high = axes.get_ylim()
+    inside = [p for p in others if low <= p.value <= high]
+    outside = [p for p in others if not low <= p.value <= high]
     _scatter(axes, inside, "o", s=26, c="none", edgecolors=GREY, linewidths=1.1, zorder=2,
              label=f"evaluated ({len(others)})")  # fmt: skip
-    if below:
-        clipped = [Point(p.id, p.cost, low) for p in below]
-        _scatter(axes, clipped, "v", s=26, c=GREY, clip_on=False, zorder=2,
-                 label=f"below the axis ({len(below)})")  # fmt: skip
+    if outside:
+        end, marker, side = (low, "v", "below") if picture.metric.sign > 0 else (high, "^", "above")
+        clipped = [Point(p.id, p.cost, end) for p in outside]
+        _scatter(axes, clipped, marker, s=26, c=GREY, clip_on=False, zorder=2,
+                 label=f"{side} the axis ({len(outside)})")  # fmt: skip
     stairs = _staircase(axes, picture)
     _scatter(axes, picture.front, "o", s=62, c=BLUE, edgecolors="white", linewidths=1.2, zorder=5,
              label=f"front ({len(picture.front)})")  # fmt: skip
@@ -185,20 +195,20 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
 
 def _scatter(axes: Axes, points: Sequence[Point], marker: str, **style: Any) -> None:
     if points:
-        axes.scatter([p.cost for p in points], [p.accuracy for p in points], marker=marker, **style)
+        axes.scatter([p.cost for p in points], [p.value for p in points], marker=marker, **style)
 
 
 def _staircase(axes: Axes, picture: Picture) -> list[Point]:
-    """Draw the best accuracy within each cost; return the corners of the line."""
-    steps: list[Point] = []
-    for point in sorted(picture.front, key=lambda p: (p.cost, -p.accuracy)):
-        if not steps or point.accuracy > steps[-1].accuracy:
+    """Draw the best value within each cost, which the front offers; return its corners."""
+    metric, steps = picture.metric, list[Point]()
+    for point in sorted(picture.front, key=lambda p: (p.cost, -metric.sign * p.value)):
+        if not steps or metric.better(point.value, steps[-1].value):
             steps.append(point)
     if not steps:
         return []
     end = max(picture.limit or 0, *[p.cost for p in picture.evaluated])
-    steps.append(Point("", end, steps[-1].accuracy))
-    x, y = [p.cost for p in steps], [p.accuracy for p in steps]
+    steps.append(Point("", end, steps[-1].value))
+    x, y = [p.cost for p in steps], [p.value for p in steps]
     axes.step(x, y, where="post", color=BLUE, linewidth=1.8, zorder=4)
     return steps
 
@@ -215,19 +225,20 @@ def _confirmed(axes: Axes, picture: Picture) -> None:
     if not rows:
         return
     cost, mean, bars = zip(*rows, strict=True)
-    above = [min(bar, 1 - m) for bar, m in zip(bars, mean, strict=True)]  # none is above 100 %
+    most = 1.0 if picture.metric.percent else math.inf  # no bar reaches above 100 %
+    above = [min(bar, most - m) for bar, m in zip(bars, mean, strict=True)]
     axes.errorbar(cost, mean, yerr=[bars, above], fmt="s", color=INK, markersize=5.5, capsize=4,
                   linewidth=1.4, markerfacecolor="white", zorder=7,
                   label=f"confirmed on test images, ± sd ({len(rows)})")  # fmt: skip
 
 
 def _labels(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> None:
-    """Write accuracy and id beside the knee, the ends, and whatever else leaves room."""
+    """Write value and id beside the knee, the ends, and whatever else leaves room."""
     first = [picture.knee, *picture.front[-1:], *picture.front[:1]]
     order = {p.id: p for p in (*first, *picture.front) if p is not None}
     texts = [
         axes.annotate(
-            f"{100 * p.accuracy:.2f} %\n{p.id[:6]}", (p.cost, p.accuracy),
+            f"{picture.metric.text(p.value)}\n{p.id[:6]}", (p.cost, p.value),
             xycoords="figure pixels", fontsize=8.5, linespacing=1.1, color=INK, zorder=8,
             va="bottom", annotation_clip=False,
         )
@@ -261,15 +272,15 @@ def _obstacles(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> list[Bo
         boxes.append((low[0] - 9, low[1] - 4, high[0] + 9, high[1] + 4))
         boxes.append(around(*pixel(Point("", cost, mean)), 8))
     if picture.limit is not None:
-        x, _ = pixel(Point("", picture.limit, picture.evaluated[0].accuracy))
+        x, _ = pixel(Point("", picture.limit, picture.evaluated[0].value))
         boxes.append((x - 2, 0.0, x + 2, axes.get_window_extent().y1))
     return boxes
 
 
 def _pixel(axes: Axes, point: Point) -> tuple[float, float]:
-    """Return where a point is drawn; what lies below the axis stands at its foot."""
-    accuracy = max(point.accuracy, axes.get_ylim()[0])
-    x, y = axes.transData.transform((point.cost, accuracy))
+    """Return where a point is drawn; what lies outside the axis stands at its end."""
+    low, high = axes.get_ylim()
+    x, y = axes.transData.transform((point.cost, min(max(point.value, low), high)))
     return float(x), float(y)
 
 

@@ -10,28 +10,28 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.view import RunView
 
 
 def costs_of(run: RunDirectory, prepared: Prepared) -> NetworkCost:
     """Return a run's cost model, with the latencies by which it searched if it did."""
-    if not run.job.needs_latency:
+    if run.latency_file is None:
         return prepared.cost
     from plugnas.nas.latency import LatencyTable
 
-    wishes = run.job.latency
-    given = wishes.table if wishes is not None else None
-    file = run.path / "latency.json" if given is None else run.base / given
-    return NetworkCost(prepared.space, prepared.cost.table, LatencyTable.load(file))
+    return NetworkCost(prepared.space, prepared.cost.table, LatencyTable.load(run.latency_file))
 
 
-def with_workers(run: RunDirectory, workers: int | None) -> RunDirectory:
-    """Return the run with another number of evaluations at a time; None keeps the job's.
+def with_workers(view: RunView, workers: int | None) -> RunView:
+    """Return a run with another number of evaluations at a time; None keeps the job's.
 
     Raises:
-        PlugnasError: a number below 1.
+        PlugnasError: a number below 1, or the run of no job.
     """
     if workers is None:
-        return run
+        return view
     if workers < 1:
         raise PlugnasError(f"--workers must be at least 1, but got {workers}")
-    return replace(run, job=msgspec.structs.replace(run.job, workers=workers))
+    run = view.job_run
+    changed = msgspec.structs.replace(run.job, workers=workers)
+    return replace(view, directory=replace(run, job=changed))

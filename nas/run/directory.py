@@ -19,6 +19,8 @@ from plugnas.nas.machine.versions import versions
 from plugnas.space import SearchSpace
 from plugnas.space.typed import convert
 
+LEDGER = "ledger.jsonl"
+
 
 class RunError(PlugnasError):
     """A run directory that is not there, is another job's, or cannot be written."""
@@ -37,24 +39,46 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     versions: dict[str, str] = {}
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a report tells of where a run was made and of its images."""
+        return {
+            "device": self.device,
+            "host": self.host,
+            "versions": dict(self.versions),
+            "images": f"{'x'.join(map(str, self.input_shape))}, {len(self.classes)} classes",
+            "data": self.data,
+        }
+
+
+class RunFiles:
+    """Where the files of every run directory lie."""
+
+    path: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self.path / LEDGER
+
+    @property
+    def costs(self) -> Path:
+        """The file of part costs counted so far."""
+        return self.path / "costs.json"
+
 
 @dataclass(frozen=True)
-class RunDirectory:
-    """An opened run directory."""
+class RunDirectory(RunFiles):
+    """The directory of a job's search."""
 
     path: Path
     job: Job
     facts: Facts
 
     @property
-    def ledger(self) -> Path:
-        """The ledger's file."""
-        return self.path / "ledger.jsonl"
-
-    @property
-    def costs(self) -> Path:
-        """The file of part costs counted so far."""
-        return self.path / "costs.json"
+    def told(self) -> dict[str, Any]:
+        """What a report tells of where the run was made and of its images."""
+        return self.facts.told
 
     @property
     def base(self) -> Path:
@@ -62,9 +86,32 @@ class RunDirectory:
         return Path(self.facts.base)
 
     @property
+    def objectives(self) -> Mapping[str, str]:
+        """What was searched for: name -> ``max`` or ``min``."""
+        return dict(self.job.objectives)
+
+    @property
+    def budget(self) -> Mapping[str, float]:
+        """Cost -> its hard upper limit."""
+        return self.job.limits
+
+    @property
     def top_rung(self) -> int:
         """The highest rung of the job's proxy; the front takes no other."""
         return max(len(self.job.proxy.rungs), 1) - 1
+
+    @property
+    def text(self) -> str:
+        """The job as run (job.yaml)."""
+        return (self.path / "job.yaml").read_text(encoding="utf-8")
+
+    @property
+    def latency_file(self) -> Path | None:
+        """The table of latencies by which the run searched; None where it did not by any."""
+        if not self.job.needs_latency:
+            return None
+        given = None if self.job.latency is None else self.job.latency.table
+        return self.path / "latency.json" if given is None else self.base / given
 
     def space(self) -> SearchSpace:
         """Compile the job's space; what the job imports is imported first."""
@@ -84,8 +131,11 @@ class RunDirectory:
         file = path / "job.yaml"
         if not file.exists():
             near = [p.parent.name for p in path.parent.glob("*/job.yaml")]
-            hint = did_you_mean(path.name, near)
-            raise RunError(f"{path} is no run directory: it has no job.yaml{hint}")
+            hint = "" if path.is_dir() else did_you_mean(path.name, near)
+            raise RunError(
+                f"{path} is no run directory: it has neither job.yaml nor {LEDGER}, so no search "
+                f"has begun there{hint}"
+            )
         try:
             data = yaml.safe_load(file.read_text(encoding="utf-8"))
             facts = data.pop("run", None)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.python_run import Run
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class LatencyNote:
     ranked: bool
 
 
-def latency_note(run: RunDirectory) -> LatencyNote | None:
+def latency_note(run: Run) -> LatencyNote | None:
     """Return what is known of a run's latencies; None where it has none.
 
     Those of a search are sums over pieces out of a table. The front's members are also measured
@@ -27,10 +27,8 @@ def latency_note(run: RunDirectory) -> LatencyNote | None:
     from plugnas.nas.latency import LatencyTable
     from plugnas.nas.latency.errors import LatencyError
 
-    wishes = run.job.latency
-    given = None if wishes is None else wishes.table
-    path = run.path / "latency.json" if given is None else run.base / given
-    if not run.job.needs_latency or not path.exists():
+    path = run.latency_file
+    if path is None or not path.exists():
         return None
     try:
         table = LatencyTable.load(path)

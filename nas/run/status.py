@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plugnas.modules import PlugnasError, did_you_mean
-from plugnas.nas.ledger.ledger import Contents, read
+from plugnas.nas.ledger.lines import Contents
 from plugnas.nas.ledger.lock import holder
-from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.summary import Summary, summarise
-from plugnas.space import Architecture
-
-LEDGER = "ledger.jsonl"
-
-
-class StatusError(PlugnasError):
-    """A directory in which no run has begun."""
+from plugnas.nas.run.view import open_run
 
 
 @dataclass(frozen=True)
@@ -34,48 +26,34 @@ class Status:
     rate: float
     since_last: float | None
     objectives: Mapping[str, str]
+    misfits: int
+    left_out: str | None
     summary: Summary
 
 
 def status(run_dir: str | Path) -> Status:
-    """Read a run directory. Raises StatusError where there is no ledger, LedgerError for damage."""
-    run_dir = Path(run_dir)
-    path = run_dir / LEDGER
-    if not path.exists() and not (run_dir / "job.yaml").exists():
-        near = [p.parent.name for p in run_dir.parent.glob(f"*/{LEDGER}")]
-        hint = "" if run_dir.is_dir() else did_you_mean(run_dir.name, near)
-        raise StatusError(
-            f"a run directory holds a {LEDGER}, but {run_dir} has none: no search has begun "
-            f"there{hint}"
-        )
-    contents = read(path) if path.exists() else Contents()  # begun, and nothing is measured yet
-    about: dict[str, Any] = {}
-    for header in contents.headers:
-        about.update(header)
-    objectives = about.get("objectives", {"accuracy": "max"})
-    slots = {name: entry.get("slot") for name, entry in about.get("parameters", {}).items()}
-    summary = summarise(recorded(contents.records), objectives, about.get("budget", {}), slots)
+    """Read a run directory.
+
+    Raises:
+        RunError: no run has begun there. LedgerError: its ledger is damaged.
+    """
+    view = open_run(run_dir)
+    contents = view.recorded.contents
     seconds = _driven(contents)
-    last = max((record.get("time", 0.0) for record in contents.records), default=None)
+    last = max((float(record.get("time", 0.0)) for record in contents.records), default=None)
     return Status(
         run_dir=str(run_dir),
         driver=holder(run_dir),
-        trials=about.get("trials"),
+        trials=next((h["trials"] for h in reversed(contents.headers) if "trials" in h), None),
         sessions=len(contents.headers),
         seconds=seconds,
         rate=60 * len(contents.records) / seconds if seconds > 0 else 0.0,
         since_last=None if last is None else time.time() - last,
-        objectives=objectives,
-        summary=summary,
+        objectives=view.objectives,
+        misfits=len(view.misfits),
+        left_out=view.left_out,
+        summary=summarise(view),
     )
-
-
-def recorded(records: Sequence[Mapping[str, Any]]) -> list[Measurement]:
-    """Return a ledger's records as measurements, without the space they were made in."""
-    return [
-        Measurement.from_dict(record, Architecture(record["architecture"]["values"]))
-        for record in records
-    ]
 
 
 def _driven(contents: Contents) -> float:
@@ -100,6 +78,7 @@ def as_dict(state: Status) -> dict[str, Any]:
         "tried": summary.tried,
         "failed": summary.failed,
         "measurements": summary.measurements,
+        "misfits": state.misfits,
         "sessions": state.sessions,
         "seconds": round(state.seconds, 3),
         "rate_per_minute": round(state.rate, 3),
@@ -129,6 +108,8 @@ def as_text(state: Status) -> str:
         f"{summary.tried}{total} architectures tried, {summary.measurements} measurements in "
         f"{state.sessions} session{'s' * (state.sessions != 1)}, {state.rate:.1f} a minute",
     ]
+    if state.left_out is not None:
+        lines.append(state.left_out)
     if state.since_last is not None:
         lines.append(f"the last measurement was {state.since_last:.0f} s ago")
     if summary.best is not None:
@@ -145,4 +126,4 @@ def as_text(state: Status) -> str:
     return "\n".join(lines)
 
 
-__all__ = ["Status", "StatusError", "as_dict", "as_text", "recorded", "status"]
+__all__ = ["Status", "as_dict", "as_text", "status"]

@@ -6,11 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from plugnas.nas.front.box import Box
-from plugnas.nas.front.member import Member, front, members, table
+from plugnas.nas.front.member import Member
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.run.view import RunView
 
 
 @dataclass(frozen=True)
@@ -19,8 +17,8 @@ class Summary:
 
     ``tried`` counts architectures and ``failed`` those of them without any good measurement;
     ``reasons`` counts failed measurements by kind; ``culprits`` names the choices that failed in
-    every architecture they were in. ``best`` is the best value of the first objective;
-    ``hypervolume`` is a share of the box that ``objectives`` and budget span (0 to 1).
+    every architecture they were in. ``best`` is the main objective and its best value on the
+    front; ``hypervolume`` is a share of the box that objectives and budget span (0 to 1).
     """
 
     tried: int
@@ -33,31 +31,20 @@ class Summary:
     front: tuple[Member, ...]
 
 
-def summarise(
-    measurements: Sequence[Measurement],
-    objectives: Mapping[str, str],
-    budget: Mapping[str, float],
-    slots: Mapping[str, str | None] | None = None,
-) -> Summary:
-    """Sum a run up; ``slots`` gives for each parameter's name the slot it chooses for."""
-    tried = {m.architecture.id for m in measurements}
-    good = {m.architecture.id for m in measurements if m.ok}
-    found = members(measurements)
-    on = front(
-        found, objectives, {n: v for n, v in budget.items() if found and n in found[0].costs}
-    )
-    first, direction = next(iter(objectives.items()))
-    values = [member[first] for member in on if np.isfinite(member[first])]
-    best = (max if direction == "max" else min)(values) if values else None
+def summarise(view: RunView) -> Summary:
+    """Sum a run up."""
+    tried = {m.architecture.id for m in view.measurements}
+    good = {m.architecture.id for m in view.measurements if m.ok}
+    name, best = view.metric.name, view.best
     return Summary(
         tried=len(tried),
         failed=len(tried - good),
-        measurements=len(measurements),
-        reasons={name: count for name, count, _ in kinds(measurements)},
-        culprits=culprits(measurements, slots or {}),
-        best=None if best is None else (first, best),
-        hypervolume=share_of_box(found, on, objectives, budget),
-        front=tuple(on),
+        measurements=len(view.measurements),
+        reasons={kind: count for kind, count, _ in kinds(view.measurements)},
+        culprits=culprits(view.measurements, {p.name: p.slot for p in view.space.parameters}),
+        best=None if best is None else (name, best[name]),
+        hypervolume=view.hypervolume if view.front else None,
+        front=tuple(view.front),
     )
 
 
@@ -109,17 +96,4 @@ def _place(name: str, slot: str | None) -> str:
     return slot if slot in tail[-1:] or len(tail) < 2 else f"{slot} {'.'.join(tail[-2:])}"
 
 
-def share_of_box(
-    found: Sequence[Member],
-    on: Sequence[Member],
-    objectives: Mapping[str, str],
-    budget: Mapping[str, float],
-) -> float | None:
-    """Return the share of the box of what is allowed that the front dominates; None without one."""
-    if not on:
-        return None
-    box = Box.allowed(table(found, objectives), objectives, budget)
-    return box.fraction(table(on, objectives))
-
-
-__all__ = ["Summary", "culprits", "kind", "kinds", "share_of_box", "summarise"]
+__all__ = ["Summary", "culprits", "kind", "kinds", "summarise"]

@@ -17,8 +17,7 @@ from plugnas.nas.front.pick import pick
 from plugnas.nas.job.config import Job, load
 from plugnas.nas.job.prepared import prepare
 from plugnas.nas.latency.table import LatencyTable
-from plugnas.nas.run.directory import RunDirectory
-from plugnas.nas.run.view import RunView
+from plugnas.nas.run.view import RunView, open_run
 from plugnas.space import Architecture, SearchSpace
 
 _STARTS = 1024
@@ -41,9 +40,8 @@ class Target:
         """The table that the job names or its run kept; nothing is measured."""
         if self.job.latency is not None and self.job.latency.table is not None:
             return LatencyTable.load(self.base / self.job.latency.table)
-        if self.view is not None and (self.view.run.path / "latency.json").exists():
-            return LatencyTable.load(self.view.run.path / "latency.json")
-        return None
+        kept = None if self.view is None else self.view.run.path / "latency.json"
+        return LatencyTable.load(kept) if kept is not None and kept.exists() else None
 
     def choose(self, text: str) -> Architecture:
         """Return the architecture that a word names.
@@ -95,8 +93,8 @@ def open_target(path: Path) -> Target:
         PlugnasError: it is neither, or damaged.
     """
     if path.is_dir():
-        run = RunDirectory.read(path)
-        view = RunView.open(run)
+        view = open_run(path)
+        run = view.job_run
         return Target(run.job, run.base, view.space, view)
     job = load(path)
     prepared = prepare(job, path.parent, where=str(path))

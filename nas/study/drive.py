@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
@@ -50,7 +50,7 @@ def drive(
     study: Study,
     executor: Executor,
     *,
-    on_event: Listener | None = None,
+    on_event: Sequence[Listener] = (),
     timeout: float | None = None,
 ) -> Outcome:
     """Run the study to its end, and close the executor.
@@ -72,11 +72,11 @@ def drive(
 
 class _Session:
     def __init__(
-        self, study: Study, executor: Executor, listener: Listener | None, timeout: float | None
+        self, study: Study, executor: Executor, on_event: Sequence[Listener], timeout: float | None
     ) -> None:
         self.study = study
         self.executor = executor
-        self.listener = listener
+        self.on_event = on_event
         self.timeout = timeout
         self.measured = 0
         self.started = time.monotonic()
@@ -90,9 +90,9 @@ class _Session:
         return len(self.study.running)
 
     def notify(self, kind: str, measurement: Measurement | None = None) -> None:
-        if self.listener is not None:
-            event = Event(kind, self.study, self.running, self.seconds, measurement, self.timeout)
-            self.listener(event)
+        event = Event(kind, self.study, self.running, self.seconds, measurement, self.timeout)
+        for listener in self.on_event:
+            listener(event)
 
     def run(self, interrupts: _Interrupts) -> str:
         """Return the reason why the session ended."""

@@ -51,15 +51,27 @@ def measure_all(
     cost: CostModel,
     executor: Callable[[], Executor],
     *,
+    objectives: Mapping[str, str],
     about: Mapping[str, Any],
-    on_event: Listener | None = None,
+    on_event: Sequence[Listener] = (),
 ) -> Outcome:
     """Evaluate every architecture under every seed; what the ledger at ``path`` has is kept.
+
+    Args:
+        architectures: what is evaluated, each once.
+        seeds: the seeds of its evaluations.
+        path: the ledger; the folder around it is locked meanwhile.
+        space: what the architectures are members of.
+        cost: what is known of them beforehand.
+        executor: makes what runs the evaluations.
+        objectives: what the evaluations must return.
+        about: what the ledger's header says of the list.
+        on_event: hear of the course.
 
     Raises:
         PlugnasError: another process works there, nothing can be written, nothing succeeds.
     """
-    problem = Problem(space=space, objectives={"accuracy": "max"}, budget={}, cost=cost)
+    problem = Problem(space=space, objectives=objectives, budget={}, cost=cost)
     with (
         RunLock(path.parent),
         Ledger.open(path, space, cost=cost, about=dict(about)) as ledger,

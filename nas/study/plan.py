@@ -9,7 +9,7 @@ from plugnas.nas.executors import Executor
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import Problem, Sampler
-from plugnas.nas.study.drive import Event, Listener, Outcome, drive
+from plugnas.nas.study.drive import Listener, Outcome, drive
 from plugnas.nas.study.rungs import Promotion, Rungs
 from plugnas.nas.study.study import Study
 
@@ -25,9 +25,9 @@ class Plan:
     promotion: Promotion = "rank"
 
     @property
-    def top_rung(self) -> int | None:
-        """The rung whose measurements make the front; None where there is one rung alone."""
-        return self.rungs - 1 if self.rungs > 1 else None
+    def top_rung(self) -> int:
+        """The rung whose measurements make the front."""
+        return self.rungs - 1
 
 
 def run_plan(
@@ -51,12 +51,7 @@ def run_plan(
         rungs=_promoter(plan, sampler),
         seeds=range(plan.seeds),
     )
-
-    def tell_all(event: Event) -> None:
-        for listener in on_event:
-            listener(event)
-
-    outcome = drive(study, make_executor(), on_event=tell_all, timeout=timeout)
+    outcome = drive(study, make_executor(), on_event=on_event, timeout=timeout)
     return list(study.measurements), outcome
 
 

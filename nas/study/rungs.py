@@ -2,9 +2,9 @@
 
 Li et al. (2020), "A system for massively parallel hyperparameter tuning", with the order replaced
 by non-dominated rank and then crowding. Costs are known beforehand, so only what a rung says of
-accuracy is early knowledge. Within a rung architectures are compared by the signal where every
-measurement carries one (for short trainings minus the sum of training losses), else by the value;
-values of different rungs never meet.
+the measured objectives is early knowledge. Within a rung architectures are compared by the signal
+where every measurement carries one (for short trainings minus the sum of training losses), else by
+the values; values of different rungs never meet.
 
 With ``promotion="promise"`` the one of every ``eta`` that goes on is the one with the
 largest expected hypervolume improvement at the last rung, by the predictor's model of all that is
@@ -29,6 +29,7 @@ from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.predictor.predictor import Predictor
 from plugnas.nas.samplers.problem import Problem
+from plugnas.nas.study.study import Promoter
 from plugnas.space import Architecture
 
 Promotion = Literal["rank", "promise"]
@@ -41,7 +42,7 @@ class RungError(PlugnasError):
     """A ladder of rungs that cannot be climbed."""
 
 
-class Rungs:
+class Rungs(Promoter):
     """Promotes the best ``1 / eta`` of every rung to the next, as soon as they are known.
 
     Args:

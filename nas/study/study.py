@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from plugnas.modules.errors import PlugnasError, did_you_mean
 from plugnas.nas.ledger import unfinished
@@ -30,9 +31,15 @@ class StudyError(PlugnasError):
     """A study that was asked or told something against its law."""
 
 
-class Promoter(Protocol):
-    """What a study asks before its sampler: which architecture deserves the next rung."""
+class Promoter(ABC):
+    """What a study asks before its sampler: which architecture deserves the next rung.
 
+    ``count`` is the number of rungs.
+    """
+
+    count: int
+
+    @abstractmethod
     def next(
         self, measurements: Sequence[Measurement], running: Iterable[Task]
     ) -> tuple[Architecture, int] | None:
@@ -89,6 +96,11 @@ class Study:
         self._missing: deque[int] = deque()
         if ledger is not None:
             self._replay(ledger)
+
+    @property
+    def top_rung(self) -> int:
+        """The last rung, whose measurements make the front."""
+        return 0 if self._rungs is None else self._rungs.count - 1
 
     @property
     def started(self) -> int:
@@ -237,7 +249,7 @@ class Study:
 
     def _only_ranks(self, measurement: Measurement) -> bool:
         """Whether this comes of a rung below the last that scores without training."""
-        below = measurement.rung < getattr(self._rungs, "count", 1) - 1
+        below = measurement.rung < self.top_rung
         measured = set(self.problem.measured) & set(measurement.values)
         return below and not measured and measurement.signal is not None
 
@@ -275,7 +287,7 @@ class Study:
 
     def _resumes(self, task: Task, recorded: Collection[int]) -> bool:
         """Whether a task that was under way is still wanted; the sampler hears of a new one."""
-        if task.rung >= getattr(self._rungs, "count", 1):
+        if task.rung > self.top_rung:
             return False
         if task.architecture.id in self._numbers:
             return self._numbers[task.architecture.id] == task.number
@@ -286,13 +298,14 @@ class Study:
         return True
 
 
-def about(problem: Problem, *, trials: int, **more: Any) -> dict[str, Any]:
+def about(problem: Problem, *, trials: int, rungs: int = 1, **more: Any) -> dict[str, Any]:
     """Return what a ledger's header says of a search, so that it can be read without its job."""
     return {
         "objectives": dict(problem.objectives),
         "budget": dict(problem.budget),
         "seed": problem.seed,
         "trials": trials,
+        "rungs": rungs,
         **more,
     }
 

@@ -12,12 +12,18 @@ function short(value, digits = 3) {
   }
   return `${+value.toPrecision(digits)}`;
 }
-const percent = (value, digits = 2) => (finite(value) ? `${(100 * value).toFixed(digits)} %` : "–");
-const points = (value) => `${value >= 0 ? "+" : "−"}${Math.abs(100 * value).toFixed(2)}`;
+// The main objective: how its values, their spread and their differences are written.
+const METRIC = DATA.metric;
+const better = (a, b) => (METRIC.direction === "max" ? a > b : a < b);
+const spread = (value) => (METRIC.percent ? (100 * value).toFixed(2) : short(value));
+const metricTick = (v) => (METRIC.percent ? `${+(100 * v).toPrecision(4)} %` : short(v));
+const metricText = (value) => (!finite(value) ? "–" : METRIC.percent ? `${(100 * value).toFixed(2)} %` : short(value, 4));
+const metricMean = (mean, deviation) => metricText(mean) + (finite(deviation) ? ` ± ${spread(deviation)}` : "");
+const change = (value) => `${value >= 0 ? "+" : "−"}${spread(Math.abs(value))}`;
 const NAMES = {
   flops: "FLOPs (2 per multiply-add)", macs: "multiply-adds", params: "parameters",
   memory: "peak activation memory, bytes", latency_ms: "latency, ms",
-  elementwise: "elementwise operations", accuracy: "accuracy",
+  elementwise: "elementwise operations", evaluation: "number of the evaluation",
 };
 
 // A scale maps values to pixels. `bend` straightens the axis: identity, logarithm, or -log(error).
@@ -66,6 +72,7 @@ const LEVELS = [0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.
 
 // The least error that a logarithmic axis shows, or null where a linear one serves better.
 function errorFloor(values) {
+  if (!METRIC.percent || METRIC.direction !== "max") return null;
   const errors = values.filter(finite).map((a) => 1 - a), positive = errors.filter((e) => e > 1e-9);
   if (!positive.length) return null;
   const least = Math.min(...errors), smallest = Math.min(...positive);
@@ -73,12 +80,12 @@ function errorFloor(values) {
   return least <= 1e-9 ? smallest / 2 : smallest / 4;
 }
 
-function accuracyScale(values, from, to, floor) {
+function metricScale(values, from, to, floor) {
   const sorted = values.filter(finite).sort((a, b) => a - b);
   const low = sorted[0], high = sorted[sorted.length - 1];
   if (floor === null) {
     const room = 0.06 * (high - low || 0.1);
-    return scale(low - room, Math.min(high + room, 1 + room), from, to);
+    return scale(low - room, METRIC.percent ? Math.min(high + room, 1 + room) : high + room, from, to);
   }
   const bend = (a) => -Math.log10(Math.max(1 - a, floor));
   const bottom = 1 - (1 - low) * 1.15, top = high >= 1 - floor ? 1 - floor : 1 - (1 - high) / 1.4;
@@ -88,7 +95,7 @@ function accuracyScale(values, from, to, floor) {
 }
 
 // The frame of a chart: grid, axes, tick texts, axis names.
-function frame(box, x, y, xName, yName, xText = short, yText = (v) => `${+(100 * v).toPrecision(4)} %`) {
+function frame(box, x, y, xName, yName, xText = short, yText = metricTick) {
   const { width, height, left, right, top, bottom } = box;
   const parts = [];
   let last = -1e9;

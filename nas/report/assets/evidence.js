@@ -18,7 +18,7 @@ function growth() {
   const icon = (color, dash) => `<svg width="30" height="12" viewBox="0 0 30 12"><path d="M0 6H30" stroke="${color}" stroke-width="2.5" stroke-dasharray="${dash}"/></svg>`;
   $("growth-legend").innerHTML = `<span>${icon("var(--blue)", "")}this search</span>` + (control ? `<span>${icon("var(--orange)", "6 3")}random search</span>` : "");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  $("growth-note").innerHTML = coded(`${note} Hypervolume: share of the box from ${corner} to the best thinkable; only the highest rung counts for it.`);
+  $("growth-note").innerHTML = coded(`${note} Hypervolume: share of the box from ${corner} to the best possible; only the highest rung counts for it.`);
 }
 
 const verdictClass = (v) => ({ pays: "pays", "does not pay": "pays-not" })[v] ?? "unsettled";
@@ -26,12 +26,12 @@ const verdictText = (e) => `<span class="${verdictClass(e.verdict)}">${esc(e.ver
 
 function forest(rows, width) {
   const ends = rows.flatMap((e) => [Math.abs(e.low ?? 0), Math.abs(e.high ?? 0)]).sort((a, b) => a - b);
-  const limit = (rows.length > 5 ? 1.3 * ends[Math.floor(0.9 * (ends.length - 1))] : ends[ends.length - 1]) || 0.01; // a wreck shall not flatten the rest
+  const limit = (rows.length > 5 ? 1.3 * ends[Math.floor(0.9 * (ends.length - 1))] : ends[ends.length - 1]) || 0.01; // a few long intervals do not set the scale
   const at = (v) => width / 2 + (Math.max(-limit, Math.min(limit, v)) / limit) * (width / 2 - 6);
   return (e) => {
     const mid = e.effect ?? e.gain, color = { pays: "var(--green)", "does not pay": "var(--red)" }[e.verdict] ?? "var(--dot)";
     const bar = finite(e.low) ? `<path d="M${at(e.low)} 9H${at(e.high)}" stroke="${color}" stroke-width="2.2"/>` : "";
-    return `<svg width="${width}" height="18" viewBox="0 0 ${width} 18" role="img" aria-label="${points(mid)} points"><path d="M${width / 2} 0V18" stroke="var(--line)"/>${bar}<circle cx="${at(mid)}" cy="9" r="3.6" fill="${color}"/></svg>`;
+    return `<svg width="${width}" height="18" viewBox="0 0 ${width} 18" role="img" aria-label="${change(mid)}${METRIC.percent ? " points" : ""}"><path d="M${width / 2} 0V18" stroke="var(--line)"/>${bar}<circle cx="${at(mid)}" cy="9" r="3.6" fill="${color}"/></svg>`;
   };
 }
 
@@ -41,17 +41,17 @@ function moduleTables() {
   const { model, reason, pairs } = DATA.modules, parts = [];
   if (!model) parts.push(`<p>${sentence(reason ?? "")}</p>`);
   else {
-    parts.push(`<p class="note">Change in accuracy, in points at an accuracy of ${percent(model.at_accuracy, 1)}, where a choice stands in all places of its slot in place of the reference and the network has the same ${esc(model.costs.join(" and "))}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${(100 * model.noise).toFixed(2)} points; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
+    parts.push(`<p class="note">Change in ${esc(METRIC.name)}${METRIC.percent ? ", in points," : ""} at ${esc(METRIC.name)} ${metricText(model.at)}, where a choice stands in all places of its slot in place of the reference and the network has the same ${esc(model.costs.join(" and ") || "choices elsewhere")}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${spread(model.noise)}${METRIC.percent ? " points" : ""}; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
     for (const name of [...new Set(model.effects.map((e) => e.slot))]) {
       const own = model.effects.filter((e) => e.slot === name), draw = forest(own, wide());
       parts.push(`<h3>${esc(name)}, against ${esc(own[0].against)}</h3><div class="scroll"><table><thead><tr><th>choice</th><th class="n">effect</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">architectures</th></tr></thead><tbody>` +
-        own.map((e) => `<tr><td>${esc(e.choice)}</td><td class="n">${points(e.effect)}</td><td>${draw(e)}</td><td>${points(e.low)} to ${points(e.high)}</td><td>${verdictText(e)}</td><td class="n">${e.architectures}</td></tr>`).join("") + "</tbody></table></div>");
+        own.map((e) => `<tr><td>${esc(e.choice)}</td><td class="n">${change(e.effect)}</td><td>${draw(e)}</td><td>${change(e.low)} to ${change(e.high)}</td><td>${verdictText(e)}</td><td class="n">${e.architectures}</td></tr>`).join("") + "</tbody></table></div>");
     }
   }
   for (const name of [...new Set(pairs.map((c) => c.slot))]) {
     const own = pairs.filter((c) => c.slot === name), draw = forest(own, wide()), costs = ["params", "flops", "latency_ms"].filter((c) => c in own[0].costs);
-    parts.push(`<h3>${esc(name)}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${esc(own[0].against)}.${DATA.latency && costs.includes("latency_ms") ? ` ${esc(DATA.latency.text)}` : ""}</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">gain</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">accuracy</th><th class="n">pairs</th>${costs.map((c) => `<th class="n">${esc(c)}</th>`).join("")}</tr></thead><tbody>` +
-      own.map((c) => `<tr><td>${esc(c.choice)}</td><td class="n">${points(c.gain)}</td><td>${draw(c)}</td><td>${c.choice === c.against ? "reference" : finite(c.low) ? `${points(c.low)} to ${points(c.high)}` : "one pair"}</td><td>${verdictText(c)}${c.over_budget ? `<br><span class="unsettled">over budget${c.over_budget < c.pairs ? ` in ${c.over_budget} of ${c.pairs}` : ""}</span>` : ""}</td><td class="n">${percent(c.accuracy)}</td><td class="n">${c.pairs}</td>${costs.map((k) => `<td class="n">${short(c.costs[k])}${finite(c.added[k]) && c.choice !== c.against ? ` (${c.added[k] >= 0 ? "+" : "−"}${Math.abs(100 * c.added[k]).toFixed(0)} %)` : ""}</td>`).join("")}</tr>`).join("") + "</tbody></table></div>");
+    parts.push(`<h3>${esc(name)}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${esc(own[0].against)}.${DATA.latency && costs.includes("latency_ms") ? ` ${esc(DATA.latency.text)}` : ""}</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">gain</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">${esc(METRIC.name)}</th><th class="n">pairs</th>${costs.map((c) => `<th class="n">${esc(c)}</th>`).join("")}</tr></thead><tbody>` +
+      own.map((c) => `<tr><td>${esc(c.choice)}</td><td class="n">${change(c.gain)}</td><td>${draw(c)}</td><td>${c.choice === c.against ? "reference" : finite(c.low) ? `${change(c.low)} to ${change(c.high)}` : "one pair"}</td><td>${verdictText(c)}${c.over_budget ? `<br><span class="unsettled">over budget${c.over_budget < c.pairs ? ` in ${c.over_budget} of ${c.pairs}` : ""}</span>` : ""}</td><td class="n">${metricText(c.value)}</td><td class="n">${c.pairs}</td>${costs.map((k) => `<td class="n">${short(c.costs[k])}${finite(c.added[k]) && c.choice !== c.against ? ` (${c.added[k] >= 0 ? "+" : "−"}${Math.abs(100 * c.added[k]).toFixed(0)} %)` : ""}</td>`).join("")}</tr>`).join("") + "</tbody></table></div>");
   }
   $("modules-body").innerHTML = parts.join("");
 }
@@ -59,9 +59,9 @@ function moduleTables() {
 function confirmation() {
   const found = DATA.confirmation;
   if (!found) {
-    $("confirmation-body").innerHTML = `<p>Not confirmed yet: every accuracy above is the proxy's, on the images by which the search chose. <code>nas confirm ${esc(DATA.path)}</code> trains the front long, under several seeds, and scores it on images never seen.</p>`;
+    $("confirmation-body").innerHTML = `<p>Not confirmed yet: every value above is the search's own.${DATA.confirmable ? ` <code>nas confirm ${esc(DATA.path)}</code> trains the front long, under several seeds, and scores it on images never seen.` : ""}</p>`;
     return;
   }
-  const rows = found.members.map((m) => `<tr ${byId.has(m.id) ? `data-id="${esc(m.id)}"` : ""}><td>${esc(m.id)}</td><td>${m.kind === "control" ? "random" : "front"}</td><td class="n">${percent(m.test_accuracy)}${finite(m.test_accuracy_std) ? ` ± ${(100 * m.test_accuracy_std).toFixed(2)}` : ""}</td><td class="n">${m.n}</td><td class="n">${short(m[DATA.cost])}</td><td class="n">${percent(m.proxy_accuracy)}</td><td class="n">${percent(m.proxy_accuracy_again)}</td></tr>`);
-  $("confirmation-body").innerHTML = `<ul>${found.verdicts.map((v) => `<li>${esc(v)}</li>`).join("")}</ul><div class="scroll"><table><thead><tr><th>id</th><th>kind</th><th class="n">test accuracy ± sd</th><th class="n">seeds</th><th class="n">${esc(DATA.cost)}</th><th class="n">proxy, in the search</th><th class="n">proxy, measured again</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  const rows = found.members.map((m) => `<tr ${byId.has(m.id) ? `data-id="${esc(m.id)}"` : ""}><td>${esc(m.id)}</td><td>${m.kind === "control" ? "random" : "front"}</td><td class="n">${metricMean(m[`test_${METRIC.name}`], m[`test_${METRIC.name}_std`])}</td><td class="n">${m.n}</td><td class="n">${short(m[DATA.cost])}</td><td class="n">${metricText(m[`proxy_${METRIC.name}`])}</td><td class="n">${metricText(m[`proxy_${METRIC.name}_again`])}</td></tr>`);
+  $("confirmation-body").innerHTML = `<ul>${found.verdicts.map((v) => `<li>${esc(v)}</li>`).join("")}</ul><div class="scroll"><table><thead><tr><th>id</th><th>kind</th><th class="n">test ${esc(METRIC.name)} ± sd</th><th class="n">seeds</th><th class="n">${esc(DATA.cost)}</th><th class="n">proxy, in the search</th><th class="n">proxy, measured again</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }

@@ -1,4 +1,4 @@
-// The front: every network as a point, cost against accuracy; table below.
+// The front: every network as a point, cost against the main objective; table below.
 
 const state = { cost: DATA.cost, chosen: DATA.knee ?? DATA.networks[0]?.id ?? null, log: true };
 const byId = new Map(DATA.networks.map((n) => [n.id, n]));
@@ -7,12 +7,12 @@ function within(n) {
   return Object.entries(DATA.budget).every(([name, limit]) => !finite(n.costs[name]) || n.costs[name] <= limit);
 }
 
-// Non-dominated in accuracy and the cost shown: the staircase of this picture.
+// Non-dominated in the main objective and the cost shown: the staircase of this picture.
 function staircase(cost) {
   const sorted = DATA.networks.filter((n) => within(n) && finite(n.costs[cost]))
-    .sort((a, b) => a.costs[cost] - b.costs[cost] || b.accuracy - a.accuracy);
+    .sort((a, b) => a.costs[cost] - b.costs[cost] || (better(b.metric, a.metric) ? 1 : -1));
   const found = [];
-  for (const n of sorted) if (!found.length || n.accuracy > found[found.length - 1].accuracy) found.push(n);
+  for (const n of sorted) if (!found.length || better(n.metric, found[found.length - 1].metric)) found.push(n);
   return found;
 }
 
@@ -22,56 +22,59 @@ function drawFront() {
   if (!shown.length) { target.textContent = DATA.failures.all ? `Nothing has finished the highest rung: ${DATA.failures.all} of ${DATA.counts.measurements} evaluations failed (below).` : "Nothing has finished the highest rung yet."; return; }
   const limit = DATA.budget[state.cost], costs = shown.map((n) => n.costs[state.cost]);
   const x = costScale(finite(limit) ? [...costs, limit] : costs, box.left, box.width - box.right);
-  const values = shown.map((n) => n.accuracy).sort((a, b) => a - b);
+  const values = shown.map((n) => n.metric).sort((a, b) => a - b);
   const steps = staircase(state.cost);
-  const low = Math.min(values[Math.floor(0.05 * (values.length - 1))], ...steps.map((n) => n.accuracy),
-    ...shown.filter((n) => n.front).map((n) => n.accuracy));
+  const seen = [...steps, ...shown.filter((n) => n.front)].map((n) => n.metric), last = values.length - 1;
+  const most = METRIC.direction === "max"; // a few bad ones do not set the scale
+  const low = most ? Math.min(values[Math.floor(0.05 * last)], ...seen) : values[0];
+  const high = most ? values[last] : Math.max(values[Math.ceil(0.95 * last)], ...seen);
   const tests = shown.filter((n) => n.test).flatMap((n) => {
-    const { accuracy: mean, std } = n.test, reach = std ?? 0; // a bar that reaches 100 % has no end on this axis
-    return [mean - reach, mean, Math.min(mean + reach, mean + 0.75 * (1 - mean))];
+    const { metric: mean, std } = n.test, reach = std ?? 0;
+    if (!METRIC.percent) return [mean - reach, mean, mean + reach];
+    return [mean - reach, mean, Math.min(mean + reach, mean + 0.75 * (1 - mean))]; // a bar that reaches 100 % has no end on this axis
   });
-  const range = [...values.filter((v) => v >= low), ...tests];
+  const range = [...values.filter((v) => v >= low && v <= high), ...tests];
   const floor = state.log ? errorFloor([...values, ...tests]) : null;
-  const y = accuracyScale(range, box.height - box.bottom, box.top, floor);
-  const yAt = (v) => Math.max(box.top, Math.min(y.at(Math.max(v, y.low)), box.height - box.bottom));
-  const body = [frame(box, x, y, NAMES[state.cost] ?? state.cost, floor === null ? "accuracy" : "accuracy (log error)")];
+  const y = metricScale(range, box.height - box.bottom, box.top, floor);
+  const yAt = (v) => Math.max(box.top, Math.min(y.at(Math.min(Math.max(v, y.low), Math.max(y.high, y.low))), box.height - box.bottom));
+  const body = [frame(box, x, y, NAMES[state.cost] ?? state.cost, floor === null ? METRIC.name : `${METRIC.name} (log error)`)];
   if (finite(limit)) {
     const at = x.at(limit);
     body.push(`<rect x="${at}" y="${box.top}" width="${Math.max(0, box.width - box.right - at)}" height="${box.height - box.top - box.bottom}" fill="var(--red)" opacity="0.08"/>`,
       `<line x1="${at}" x2="${at}" y1="${box.top}" y2="${box.height - box.bottom}" stroke="var(--red)" stroke-width="1.6" stroke-dasharray="7 4"/>`);
   }
   const corner = steps.flatMap((n, i) => {
-    const dot = [x.at(n.costs[state.cost]), yAt(n.accuracy)];
-    return i ? [[dot[0], yAt(steps[i - 1].accuracy)], dot] : [dot];
+    const dot = [x.at(n.costs[state.cost]), yAt(n.metric)];
+    return i ? [[dot[0], yAt(steps[i - 1].metric)], dot] : [dot];
   });
   if (corner.length) corner.push([x.at(finite(limit) ? limit : Math.max(...costs)), corner[corner.length - 1][1]]);
   body.push(`<path d="${path(corner)}" fill="none" stroke="var(--blue)" stroke-width="1.8"/>`);
   const order = [...shown].sort((a, b) => a.front - b.front);
-  body.push(...order.map((n) => mark(n, x.at(n.costs[state.cost]), yAt(n.accuracy), n.accuracy < y.low)));
+  body.push(...order.map((n) => mark(n, x.at(n.costs[state.cost]), yAt(n.metric), n.metric < y.low ? -1 : n.metric > y.high ? 1 : 0)));
   body.push(...shown.filter((n) => n.test).map((n) => confirmedMark(n, x, yAt)));
-  put(target, box, `${NAMES[state.cost] ?? state.cost} against accuracy of ${shown.length} networks`, body.join(""));
+  put(target, box, `${NAMES[state.cost] ?? state.cost} against ${METRIC.name} of ${shown.length} networks`, body.join(""));
 }
 
-function mark(n, x, y, below) {
+function mark(n, x, y, outside) {
   const ring = n.id === state.chosen ? `<circle cx="${x}" cy="${y}" r="12" fill="none" stroke="var(--ink)" stroke-width="1.6"/>` : "";
   let shape;
   if (n.id === DATA.knee) {
     shape = `<rect x="${x - 6.5}" y="${y - 6.5}" width="13" height="13" transform="rotate(45 ${x} ${y})" fill="var(--knee)" stroke="var(--ink)" stroke-width="1.4"/>`;
   } else if (n.front) {
     shape = `<circle cx="${x}" cy="${y}" r="6" fill="var(--blue)" stroke="var(--paper)" stroke-width="1.4"/>`;
-  } else if (below) {
-    shape = `<path d="M${x - 4} ${y - 6}h8l-4 6z" fill="var(--dot)"/>`;
+  } else if (outside) {
+    shape = `<path d="M${x - 4} ${y + 6 * outside}h8l-4 ${-6 * outside}z" fill="var(--dot)"/>`;
   } else {
     shape = `<circle cx="${x}" cy="${y}" r="3.6" fill="none" stroke="var(--dot)" stroke-width="1.2"/>`;
   }
   const focus = n.front ? 'tabindex="0" role="button"' : "";
-  return `<g class="hit" data-id="${esc(n.id)}" ${focus} aria-label="${esc(`${n.id}: ${percent(n.accuracy)}`)}">` +
+  return `<g class="hit" data-id="${esc(n.id)}" ${focus} aria-label="${esc(`${n.id}: ${metricText(n.metric)}`)}">` +
     `<circle cx="${x}" cy="${y}" r="11" fill="transparent"/>${ring}${shape}</g>`;
 }
 
 function confirmedMark(n, x, yAt) {
-  const at = x.at(n.costs[state.cost]), mid = yAt(n.test.accuracy);
-  const up = yAt(Math.min(1, n.test.accuracy + (n.test.std ?? 0))), down = yAt(n.test.accuracy - (n.test.std ?? 0));
+  const at = x.at(n.costs[state.cost]), mid = yAt(n.test.metric);
+  const up = yAt(Math.min(METRIC.percent ? 1 : Infinity, n.test.metric + (n.test.std ?? 0))), down = yAt(n.test.metric - (n.test.std ?? 0));
   return `<g stroke="var(--ink)" stroke-width="1.4" pointer-events="none"><path d="M${at} ${up}V${down}M${at - 4} ${up}h8M${at - 4} ${down}h8"/>` +
     `<rect x="${at - 3.5}" y="${mid - 3.5}" width="7" height="7" fill="var(--paper)"/></g>`;
 }
@@ -88,17 +91,17 @@ function frontLegend() {
   $("front-legend").innerHTML = items.map(([i, t]) => `<span>${i}${esc(t)}</span>`).join("");
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  $("front-note").textContent = `Filled points are non-dominated in ${goals}; the line is the best accuracy within each ${state.cost}. ` +
-    `Accuracy is the proxy's, on validation images. ${finite(DATA.hypervolume) ? `Hypervolume ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best thinkable. ` : ""}Point at a network for its modules; choose it for its drawing.`;
+  $("front-note").innerHTML = `Filled points are non-dominated in ${esc(goals)}; the line is the best ${METRIC.name} within each ${state.cost}. ` +
+    `${sentence(METRIC.note)} ${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best possible. ` : ""}Point at a network for its modules; choose it for its drawing.`;
 }
 
 function frontTable() {
   const on = DATA.networks.filter((n) => n.front).sort((a, b) => a.costs[state.cost] - b.costs[state.cost]);
   const tested = on.some((n) => n.test);
   const rest = DATA.costs.filter((c) => !["macs", "elementwise", state.cost].includes(c)).slice(0, 3);
-  const head = ["id", "accuracy", state.cost, ...rest, "± sd", "seeds"], extra = (i) => (i > 2 ? " extra" : "");
-  const cells = (n) => [percent(n.accuracy), short(n.costs[state.cost]), ...rest.map((c) => short(n.costs[c])), finite(n.std) ? (100 * n.std).toFixed(2) : "–", n.n];
-  const test = (n) => (!tested ? "" : `<td class="n">${n.test ? `${percent(n.test.accuracy)}${finite(n.test.std) ? ` ± ${(100 * n.test.std).toFixed(2)}` : ""} (${n.test.n})` : "–"}</td>`);
+  const head = ["id", METRIC.name, state.cost, ...rest, "± sd", "seeds"], extra = (i) => (i > 2 ? " extra" : "");
+  const cells = (n) => [metricText(n.metric), short(n.costs[state.cost]), ...rest.map((c) => short(n.costs[c])), finite(n.std) ? spread(n.std) : "–", n.n];
+  const test = (n) => (!tested ? "" : `<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)} (${n.test.n})` : "–"}</td>`);
   $("front-table").innerHTML = `<thead><tr>${head.map((h, i) => `<th class="${i ? "n" : ""}${extra(i)}">${esc(h)}</th>`).join("")}${tested ? '<th class="n">test (seeds)</th>' : ""}<th class="extra">modules</th></tr></thead><tbody>` +
     on.map((n) => `<tr data-id="${esc(n.id)}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${esc(n.id)}</button>${n.id === DATA.knee ? " ◆" : ""}</td>` +
       cells(n).map((c, i) => `<td class="n${extra(i + 1)}">${esc(c)}</td>`).join("") + test(n) + `<td class="wide extra">${esc(n.modules)}</td></tr>`).join("") + "</tbody>";
@@ -106,9 +109,9 @@ function frontTable() {
 
 function tipOf(n) {
   const costs = DATA.costs.filter((c) => c !== "elementwise").map((c) => `${esc(c)} ${short(n.costs[c])}`).join(" · ");
-  const seeds = n.n > 1 ? ` ± ${(100 * n.std).toFixed(2)} (${n.n} seeds)` : " (one seed)";
-  const test = n.test ? `<br>on test images ${percent(n.test.accuracy)}${finite(n.test.std) ? ` ± ${(100 * n.test.std).toFixed(2)}` : ""} (${n.test.n} seeds)` : "";
-  return `<b>${percent(n.accuracy)}</b>${seeds} · ${esc(n.id)}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${esc(n.modules)}`;
+  const seeds = n.n > 1 ? ` ± ${spread(n.std)} (${n.n} seeds)` : " (one seed)";
+  const test = n.test ? `<br>on test images ${metricMean(n.test.metric, n.test.std)} (${n.test.n} seeds)` : "";
+  return `<b>${metricText(n.metric)}</b>${seeds} · ${esc(n.id)}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${esc(n.modules)}`;
 }
 
 function showTip(n, event) {

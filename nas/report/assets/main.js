@@ -10,11 +10,12 @@ function draw() {
 function start() {
   const on = DATA.networks.filter((n) => n.front).length;
   $("title").textContent = DATA.run;
+  $("error-axis-name").textContent = METRIC.name;
   const limits = Object.entries(DATA.budget).map(([n, v]) => `${n} ≤ ${short(v)}`).join(", ");
-  $("summary").textContent = `${on} network${on === 1 ? "" : "s"} on the front of ${DATA.networks.length} evaluated at the highest rung${limits ? `, within ${limits}` : ""}. Device ${DATA.facts.device}.`;
+  $("summary").textContent = `${on} network${on === 1 ? "" : "s"} on the front of ${DATA.networks.length} evaluated at the highest rung${limits ? `, within ${limits}` : ""}. ${DATA.facts.device ? `Device ${DATA.facts.device}.` : ""}`;
   $("cost").innerHTML = DATA.costs.map((c) => `<option value="${esc(c)}" ${c === state.cost ? "selected" : ""}>${esc(NAMES[c] ?? c)}</option>`).join("");
   $("cost").addEventListener("change", (event) => { state.cost = event.target.value; drawFront(); frontLegend(); frontTable(); });
-  const helps = errorFloor(DATA.networks.map((n) => n.accuracy)) !== null;
+  const helps = errorFloor(DATA.networks.map((n) => n.metric)) !== null;
   state.log = helps;
   $("error-axis").checked = helps;
   $("error-axis").disabled = !helps;

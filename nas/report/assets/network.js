@@ -4,8 +4,8 @@ const PLAIN = new Set(["none", "add"]);
 
 function facts(n) {
   const rows = [["id", n.id + (n.id === DATA.knee ? " (the knee)" : n.front ? " (on the front)" : "")],
-    ["accuracy", `${percent(n.accuracy)}${n.n > 1 ? ` ± ${(100 * n.std).toFixed(2)} over ${n.n} seeds` : ", one seed"} (proxy, validation images)`]];
-  if (n.test) rows.push(["confirmed", `${percent(n.test.accuracy)}${finite(n.test.std) ? ` ± ${(100 * n.test.std).toFixed(2)}` : ""} over ${n.test.n} seeds (long training, test images)`]);
+    [METRIC.name, `${metricText(n.metric)}${n.n > 1 ? ` ± ${spread(n.std)} over ${n.n} seeds` : ", one seed"} (${METRIC.of})`]];
+  if (n.test) rows.push(["confirmed", `${metricMean(n.test.metric, n.test.std)} over ${n.test.n} seeds (long training, test images)`]);
   rows.push(["costs", DATA.costs.map((c) => `${c} ${short(n.costs[c], 4)}`).join(", ")]);
   rows.push(["evaluation", `ledger task ${[...new Set(n.numbers)].join(", ")}; ${short(n.seconds)} s of training in all`]);
   rows.push(["export", `nas export ${DATA.path} --pick ${n.id}`]);
@@ -54,12 +54,12 @@ function curves(n) {
     dots: c.points.filter((p) => finite(p[key])).map((p) => [p.epoch, p[key]]), color, dash: dashes[i % 4], marks: true,
   })).filter((s) => s.dots.length);
   lines("curve-loss", 230, "training loss per epoch", series("train_loss", "var(--blue)"), "epoch", "training loss", { zero: true });
-  lines("curve-accuracy", 230, "accuracy per epoch",
-    [...series("train_accuracy", "var(--blue)"), ...series("accuracy", "var(--orange)")], "epoch",
-    "accuracy: training blue, validation orange", { yText: (v) => `${+(100 * v).toPrecision(4)} %` });
+  lines("curve-metric", 230, `${METRIC.name} per epoch`,
+    [...series(`train_${METRIC.name}`, "var(--blue)"), ...series(METRIC.name, "var(--orange)")], "epoch",
+    `${METRIC.name}: training blue, validation orange`, { yText: metricTick });
   const none = !n.curves.some((c) => c.points.length);
   $("curve-note").textContent = none ? "The evaluation recorded no course of training."
-    : `${n.curves.length} training${n.curves.length > 1 ? "s" : ""} at the highest rung; augmented images, so training accuracy may lie below validation.`;
+    : `${n.curves.length} training${n.curves.length > 1 ? "s" : ""} at the highest rung; augmented images, so training may look worse than validation.`;
 }
 
 function choose(id, scroll = false) {
@@ -72,7 +72,7 @@ function choose(id, scroll = false) {
 }
 
 function chooser() {
-  const option = (n) => `<option value="${esc(n.id)}">${esc(`${percent(n.accuracy)} · ${short(n.costs[DATA.cost])} · ${n.id}`)}</option>`;
+  const option = (n) => `<option value="${esc(n.id)}">${esc(`${metricText(n.metric)} · ${short(n.costs[DATA.cost])} · ${n.id}`)}</option>`;
   const on = DATA.networks.filter((n) => n.front), off = DATA.networks.filter((n) => !n.front);
   const by = (a, b) => a.costs[DATA.cost] - b.costs[DATA.cost];
   $("choose").innerHTML = `<optgroup label="front">${on.sort(by).map(option).join("")}</optgroup><optgroup label="others">${off.sort(by).map(option).join("")}</optgroup>`;

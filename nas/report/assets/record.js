@@ -14,15 +14,16 @@ function record() {
   const { counts, facts, sessions } = DATA;
   const when = (t) => (finite(t) ? new Date(1000 * t).toISOString().slice(0, 16).replace("T", " ") + " UTC" : "");
   const rows = [
-    ["run", DATA.path], ["device", facts.device], ["host", facts.host], ["images", `${facts.images}, fingerprint ${facts.data}`],
+    ["run", DATA.path], ...(facts.device ? [["device", facts.device]] : []), ["host", facts.host ?? ""],
+    ...(facts.images ? [["images", `${facts.images}, fingerprint ${facts.data}`]] : []),
     ["space", `${counts.space} architectures`],
     ["evaluations", `${counts.measurements} of ${counts.architectures} architectures; good ones by rung: ${counts.rungs.map(([r, n]) => `${r}: ${n}`).join(", ") || "none"}`],
     ["time", `${short(counts.seconds)} s of evaluation, ${short(counts.cpu_seconds)} CPU-s, by ${facts.workers} worker${facts.workers === 1 ? "" : "s"}`],
-    ["versions", Object.entries(facts.versions).map(([n, v]) => `${n} ${v}`).join(", ")],
+    ["versions", Object.entries(facts.versions ?? {}).map(([n, v]) => `${n} ${v}`).join(", ")],
     ["sessions", sessions.map((s) => `${when(s.time)} on ${s.host ?? "?"}`).join("; ")],
     ...(DATA.latency ? [["latency", DATA.latency.text]] : []),
     ["page made", DATA.made],
   ];
-  if (counts.misfits) rows.push(["left out", `${counts.misfits} measurements of an older space`]);
-  $("record-body").innerHTML = `<dl class="facts">${rows.map(([a, b]) => `<dt>${esc(a)}</dt><dd>${esc(b)}</dd>`).join("")}</dl><details><summary>the job as run (job.yaml)</summary><pre>${esc(DATA.job)}</pre></details>`;
+  if (counts.left_out) rows.push(["left out", counts.left_out]);
+  $("record-body").innerHTML = `<dl class="facts">${rows.map(([a, b]) => `<dt>${esc(a)}</dt><dd>${esc(b)}</dd>`).join("")}</dl><details><summary>what was asked for</summary><pre>${esc(DATA.job)}</pre></details>`;
 }

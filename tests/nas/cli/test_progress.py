@@ -15,8 +15,10 @@ from plugnas.nas.cli.progress import Progress, _clock
 from plugnas.nas.executors import SerialExecutor
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.run.status import StatusError, as_dict, as_text, status
-from plugnas.nas.run.summary import kind, kinds, summarise
+from plugnas.nas.run.directory import RunError
+from plugnas.nas.run.status import as_dict, as_text, status
+from plugnas.nas.run.summary import culprits, kind, kinds, summarise
+from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import drive
 from tests.nas.executors.test_executors import ids
 from tests.nas.runs import SPACE, Table, accuracy, study
@@ -36,7 +38,7 @@ def test_kinds_of_failure_are_counted_with_an_example_each():
 def test_plain_lines_are_few_and_say_it_all() -> None:
     stream = io.StringIO()
     run = study(trials=100)
-    drive(run, SerialExecutor(Table()), on_event=Progress(stream))
+    drive(run, SerialExecutor(Table()), on_event=[Progress(stream)])
     lines = stream.getvalue().splitlines()
     assert lines[0] == "0/100 trials  0 running"
     assert lines[-1].startswith("100/100 trials  0 running  best accuracy 0.")
@@ -48,7 +50,7 @@ def test_plain_lines_are_few_and_say_it_all() -> None:
 
 def test_live_line_overwrites_itself() -> None:
     stream = io.StringIO()
-    drive(study(trials=10), SerialExecutor(Table()), on_event=Progress(stream, live=True))
+    drive(study(trials=10), SerialExecutor(Table()), on_event=[Progress(stream, live=True)])
     text = stream.getvalue()
     assert text.count("\n") == 1
     assert text.endswith("\n")
@@ -61,7 +63,7 @@ def test_refusals_by_the_budget_and_failures_are_shown() -> None:
     object.__setattr__(run.problem, "budget", {"params": 400.0})
     run.sampler.refused = 12  # type: ignore[attr-defined]
     table = Table(faults=dict.fromkeys(ids(2)[:1], "nan"))
-    drive(run, SerialExecutor(table), on_event=Progress(stream))
+    drive(run, SerialExecutor(table), on_event=[Progress(stream)])
     assert "  12 refused by budget  1 failed  " in stream.getvalue().splitlines()[-1]
 
 
@@ -91,12 +93,12 @@ def test_module_that_fails_every_time_is_named() -> None:
     bad = {a.id: "raise" for a in all_architectures() if a["layer2"] == "mb6"}
     drive(run, SerialExecutor(Table(faults=bad)))
     tried = {m.architecture.id for m in run.measurements if m.architecture["layer2"] == "mb6"}
-    summary = summarise(run.measurements, run.problem.objectives, {})
+    summary = summarise(RunView.under_way(run))
     assert summary.culprits == (f"layer2 mb6 (failed in {len(tried)} of {len(tried)})",)
     assert summary.failed == len(tried)
     assert summary.reasons == {"raised ValueError": 3 * len(tried)}
-    together = summarise(run.measurements, run.problem.objectives, {}, {"layer2": "operator"})
-    assert together.culprits == (f"operator mb6 (failed in {len(tried)} of {len(tried)})",)
+    together = culprits(run.measurements, {"layer2": "operator"})
+    assert together == (f"operator mb6 (failed in {len(tried)} of {len(tried)})",)
 
 
 def all_architectures():  # type: ignore[no-untyped-def]
@@ -107,7 +109,7 @@ def all_architectures():  # type: ignore[no-untyped-def]
 def test_nothing_is_named_while_everything_fails() -> None:
     run = study(trials=4)
     drive(run, SerialExecutor(Table(faults={a.id: "nan" for a in all_architectures()})))
-    summary = summarise(run.measurements, run.problem.objectives, {})
+    summary = summarise(RunView.under_way(run))
     assert (summary.culprits, summary.best, summary.hypervolume) == ((), None, None)
 
 
@@ -141,7 +143,7 @@ def test_status_needs_no_more_than_a_header(tmp_path: Path) -> None:
 
 
 def test_status_of_no_run(tmp_path: Path) -> None:
-    with pytest.raises(StatusError, match="no search has begun there"):
+    with pytest.raises(RunError, match="no search has begun there"):
         status(tmp_path)
 
 

@@ -84,12 +84,12 @@ def test_weights_are_those_that_were_scored(run, found):
     scaled = (images - dataset.mean.view(1, -1, 1, 1)) / dataset.std.view(1, -1, 1, 1)
     with torch.no_grad():
         right = (network(scaled).argmax(1) == dataset.labels[dataset.test]).float().mean().item()
-    assert right == pytest.approx(member.accuracies[0], abs=2 / len(dataset.test))
+    assert right == pytest.approx(member.values[0], abs=2 / len(dataset.test))
     again = train(
         lambda: Network(parts_of(member.architecture.values)), dataset, recipe, seed=1,
         device="cpu", learn_from=("train", "validation"), score_on="test",
     )  # fmt: skip
-    assert again.accuracy == pytest.approx(member.accuracies[0], abs=1e-12)
+    assert again.accuracy == pytest.approx(member.values[0], abs=1e-12)
 
 
 def test_what_is_confirmed_is_kept_and_more_seeds_add_to_it(run, found):
@@ -108,7 +108,7 @@ def test_what_is_confirmed_is_kept_and_more_seeds_add_to_it(run, found):
     with pytest.warns(UserWarning, match="cut off"):
         again = confirm(RunView.open(run))
     assert again.missing == 0
-    assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
+    assert [m.values for m in again.members] == [m.values for m in found.members]
 
 
 def test_a_recipe_recorded_before_a_setting_was_known_is_the_same(run, found):
@@ -167,7 +167,7 @@ def test_what_was_confirmed_is_shown_without_settings(run, found, capsys, monkey
     try:
         lines = (run.path / "confirm" / "confirm.jsonl").read_text().count('"number"')
         again = confirm(RunView.open(RunDirectory.read(run.path)), seeds=2)
-        assert [m.accuracies for m in again.members] == [m.accuracies for m in found.members]
+        assert [m.values for m in again.members] == [m.values for m in found.members]
         assert (run.path / "confirm" / "confirm.jsonl").read_text().count('"number"') == lines
         monkeypatch.setattr("plugnas.nas.confirm.confirm", None)  # nothing is trained
         assert main(["confirm", str(run.path), "--show", "--json"]) == 0

@@ -11,9 +11,11 @@ from scipy import stats
 from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmed, summarise
 from plugnas.nas.confirm.statistics import kendall, mean_of, pairs
 from plugnas.nas.confirm.text import to_text
+from plugnas.nas.front.metric import Metric
 from plugnas.space import SearchSpace
 
 SPACE = SearchSpace({"a": [str(i) for i in range(40)]})
+ACCURACY = Metric("accuracy", "max", percent=True)
 OBJECTIVES = {"accuracy": "max", "flops": "min"}
 
 
@@ -96,7 +98,7 @@ def test_luck_is_found_where_it_was_planted():
         proxy = float(seen[i]) if kind == FRONT else math.nan
         long = (0.95 + 0.003 * rng.normal(size=3)).tolist()
         found.append(confirmed(int(i), kind, long, proxy, 0.9 + 0.02 * rng.normal(), 1e6))
-    told = summarise(found, 0, {"test_images": 500, "recipe": {"epochs": 3}}, OBJECTIVES)
+    told = summarise(found, 0, {"test_images": 500, "recipe": {"epochs": 3}}, OBJECTIVES, ACCURACY)
     assert told.luck is not None
     assert told.luck.points.low > 0.005
     assert told.luck.share > 0.6
@@ -117,7 +119,7 @@ def test_no_luck_where_there_was_none():
         for i, a in enumerate(true)
     ]
     found += [confirmed(10 + i, CONTROL, [0.6, 0.61], math.nan, 0.6, 1e6) for i in range(8)]
-    told = summarise(found, 0, {}, OBJECTIVES)
+    told = summarise(found, 0, {}, OBJECTIVES, ACCURACY)
     assert told.luck is not None
     assert abs(told.luck.share) < 0.01
     assert told.luck.points.low <= 0 <= told.luck.points.high

@@ -16,7 +16,7 @@ from tests.nas.runs import Table, study
 def test_tensorboard_file_holds_every_value(tmp_path: Path) -> None:
     (listener,) = listeners(["tensorboard"], tmp_path)
     run = study(trials=7)
-    drive(run, SerialExecutor(Table()), on_event=listener)
+    drive(run, SerialExecutor(Table()), on_event=[listener])
     (file,) = (tmp_path / "tensorboard").glob("events.out.tfevents.*")
     assert read_scalars(file, "rung0/accuracy") == pytest.approx(
         {m.number: m.values["accuracy"] for m in run.measurements}

@@ -60,7 +60,8 @@ def cluster() -> Iterator[Any]:
 
 
 def run_on(table: Any, run: Study, listener: Any = None, **options: Any) -> Any:
-    return drive(run, executors.create("ray", table, **options), on_event=listener)
+    heard = [] if listener is None else [listener]
+    return drive(run, executors.create("ray", table, **options), on_event=heard)
 
 
 def test_equals_serial_and_repeats_nothing(cluster: Any, tmp_path: Path) -> None:

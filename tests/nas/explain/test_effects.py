@@ -27,7 +27,7 @@ def view(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("scale", "interactions"), [("log-odds", 0.3), ("accuracy", 0.3), ("log-odds", 1.0)]
+    ("scale", "interactions"), [("log-odds", 0.3), ("linear", 0.3), ("log-odds", 1.0)]
 )
 def test_intervals_cover_planted_effects_under_a_biased_sampler(scale, interactions):
     hits, biases, widths = [], [], []
@@ -37,11 +37,7 @@ def test_intervals_cover_planted_effects_under_a_biased_sampler(scale, interacti
         for slot in SLOTS:
             for e in found.of(slot.name):
                 true = planted.effect(slot, e.choice)
-                true = (
-                    _points(true, "log-odds", found.at_accuracy)
-                    if scale == "log-odds"
-                    else 0.02 * true
-                )
+                true = _points(true, "log-odds", found.at) if scale == "log-odds" else 0.02 * true
                 hits.append(e.low <= true <= e.high)
                 biases.append(e.effect - true)
                 widths.append(e.high - e.low)
@@ -56,7 +52,7 @@ def test_intervals_cover_planted_effects_under_a_biased_sampler(scale, interacti
 def test_raw_averages_would_mislead_where_the_model_does_not():
     """Larger networks get `se` here: its average is far above the rest and its effect nothing."""
     rng = np.random.default_rng(0)
-    planted = Planted(rng, scale="accuracy", interactions=0.0, noise=0.1)
+    planted = Planted(rng, scale="linear", interactions=0.0, noise=0.1)
     planted.effects[:] = 0
     codes = SPACE.sample_codes(400, rng)
     x = shares(SPACE, SLOTS[1], codes)
@@ -75,7 +71,7 @@ def test_raw_averages_would_mislead_where_the_model_does_not():
 
 
 def test_a_run_names_what_was_planted(view):
-    found = explain(view.space, view.measurements)
+    found = explain(view.space, view.measurements, view.metric, ["flops"])
     by = {e.choice: e for e in found.effects}
     assert by["eca"].verdict == "pays"
     assert by["simam"].verdict == "does not pay"
@@ -100,8 +96,8 @@ def test_rungs_and_seeds_are_pooled(view):
     lower = [replace(m, values={"accuracy": 0.9 * m.values["accuracy"]}) for m in good]
     upper = [replace(m, rung=1) for m in good[::2]]
     seeds = [replace(m, rung=1, seed=1) for m in good[::4]]
-    found = explain(view.space, [*lower, *upper, *seeds])
-    alone = explain(view.space, upper)
+    found = explain(view.space, [*lower, *upper, *seeds], view.metric, ["flops"])
+    alone = explain(view.space, upper, view.metric, ["flops"])
     by = {e.choice: e for e in found.effects}
     few = {e.choice: e for e in alone.effects}
     assert by["eca"].verdict == "pays"
@@ -132,7 +128,7 @@ def test_what_would_settle_it():
 
 def test_errors(view):
     with pytest.raises(ExplainError, match="at least 8"):
-        explain(view.space, view.measurements[:6])
+        explain(view.space, view.measurements[:6], view.metric)
     plain = SearchSpace.from_config({"stages": [{"width": [8, 16]}]}, (1, 8, 8), 10)
     architectures = [plain.sample(np.random.default_rng(i)) for i in range(9)]
     assert slots_of(plain) == ()
@@ -141,10 +137,10 @@ def test_errors(view):
         for i, a in enumerate(architectures)
     ]
     with pytest.raises(ExplainError):
-        explain(plain, odd)
+        explain(plain, odd, view.metric)
     flat = [replace(m, values={"accuracy": 0.5}) for m in view.measurements if m.ok]
     with pytest.raises(ExplainError, match="same accuracy"):
-        explain(view.space, flat)
+        explain(view.space, flat, view.metric)
 
 
 def test_a_slot_is_filled_and_taken_out(view):

@@ -15,12 +15,14 @@ from plugnas.nas.explain.pairs import comparisons
 from plugnas.nas.explain.report import explain_run, slot_named
 from plugnas.nas.explain.settle import settle, settled
 from plugnas.nas.explain.text import pairs_text
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.directory import RunDirectory
 from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace
 from tests.nas.report.synthetic_run import make_run
 
+ACCURACY = Metric("accuracy", "max", percent=True)
 PLAIN = SearchSpace({"attention": ["none", "se", "eca"], "width": [8, 16]})
 
 
@@ -41,7 +43,7 @@ def test_pairs_by_hand():
     seeds = [m("none", 8, 0.80 + 0.01 * s, s) for s in range(3)]
     seeds += [m("se", 8, 0.90 + 0.01 * s + 0.01 * (s == 2), s, number=7 + s) for s in range(3)]
     other = [m("eca", 16, 0.99), m("eca", 8, 0.5, seed=9), m("se", 8, 1.0, rung=-1)]
-    se, reference = comparisons(PLAIN, slot, [*seeds, *other])
+    se, reference = comparisons(PLAIN, slot, [*seeds, *other], ACCURACY)
     assert (se.choice, se.against, se.pairs, se.backbones) == ("se", "none", 3, 1)
     gains = [0.1, 0.1, 0.11]
     assert se.gain == pytest.approx(sum(gains) / 3)
@@ -51,7 +53,7 @@ def test_pairs_by_hand():
     assert se.verdict == "pays"
     assert set(se.numbers) == {7, 8, 9}
     assert reference.choice == "none"
-    assert reference.accuracy == pytest.approx(0.81)
+    assert reference.value == pytest.approx(0.81)
 
 
 def test_seeds_of_one_backbone_count_once_among_backbones():
@@ -60,7 +62,7 @@ def test_seeds_of_one_backbone_count_once_among_backbones():
     for width, gain in ((8, 0.02), (16, 0.04)):
         for s in range(3):
             records += [m("none", width, 0.5, s), m("se", width, 0.5 + gain, s)]
-    se, _ = comparisons(PLAIN, slot, records)
+    se, _ = comparisons(PLAIN, slot, records, ACCURACY)
     assert (se.pairs, se.backbones) == (6, 2)
     assert se.gain == pytest.approx(0.03)
     assert se.high - se.gain == pytest.approx(12.7062 * 0.0141421 / math.sqrt(2), rel=1e-4)
@@ -74,23 +76,23 @@ def test_a_choice_that_leads_out_of_the_budget_is_marked():
         for s in range(2):
             records += [m(c, width, 0.5 + 0.01 * s, s) for c in ("none", "se", "eca")]
     budget = {"params": 1600.0}  # width 16 without se
-    told = {c.choice: c for c in comparisons(PLAIN, slot, records, budget=budget)}
+    told = {c.choice: c for c in comparisons(PLAIN, slot, records, ACCURACY, budget=budget)}
     assert {name: c.over_budget for name, c in told.items()} == {"none": 0, "se": 2, "eca": 0}
     text = pairs_text(list(told.values()))
     assert text.count("OVER BUDGET") == 1
     (line,) = [line for line in text.splitlines() if line.strip().startswith("se ")]
     assert line.endswith("OVER BUDGET in 2 of 4")
-    none = comparisons(PLAIN, slot, records, budget={"params": 100.0})
+    none = comparisons(PLAIN, slot, records, ACCURACY, budget={"params": 100.0})
     assert all(c.over_budget == c.pairs for c in none)
 
 
 def test_one_pair_has_no_interval():
     slot = slots_of(PLAIN)[0]
-    se, _ = comparisons(PLAIN, slot, [m("none", 8, 0.5), m("se", 8, 0.9)])
+    se, _ = comparisons(PLAIN, slot, [m("none", 8, 0.5), m("se", 8, 0.9)], ACCURACY)
     assert math.isnan(se.low)
     assert se.verdict == "not enough evidence"
     assert se.to_dict()["low"] is None
-    assert comparisons(PLAIN, slot, [m("se", 8, 0.9)]) == []
+    assert comparisons(PLAIN, slot, [m("se", 8, 0.9)], ACCURACY) == []
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +161,7 @@ def test_many_choices_share_one_noise_and_intervals_cover():
                 value = 0.8 + true[i] + level[s] + 0.005 * float(rng.normal())
                 values, costs = {"accuracy": value}, {"params": 1.0}
                 records.append(Measurement(i, architecture, 0, s, "ok", values, costs))
-        for c in comparisons(wide, slot, records)[:-1]:
+        for c in comparisons(wide, slot, records, ACCURACY)[:-1]:
             gain = true[slot.choices.index(c.choice)] - true[0]
             hits.append(c.low <= gain <= c.high)
             widths.append(c.high - c.low)

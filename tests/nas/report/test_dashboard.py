@@ -11,7 +11,7 @@ from plugnas.nas.executors import SerialExecutor
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.dashboard import DashboardError, optuna, serve, storage_of
-from plugnas.nas.run.status import StatusError
+from plugnas.nas.run.view import open_run
 from plugnas.nas.study.drive import drive
 from plugnas.space import SearchSpace
 from tests.nas.executors.test_executors import ids
@@ -31,7 +31,7 @@ def test_studies_say_what_the_ledger_says(tmp_path: Path) -> None:
         ledger.append(
             Measurement(20, ghost, 1, 0, "ok", values={"accuracy": 0.6}, costs={"params": 1.0})
         )
-    storage = storage_of(tmp_path)
+    storage = storage_of(open_run(tmp_path))
     names = optuna.get_all_study_names(storage)
     assert names == [f"{tmp_path.name} rung 0", f"{tmp_path.name} rung 1"]
     low = optuna.load_study(study_name=names[0], storage=storage)
@@ -48,8 +48,7 @@ def test_studies_say_what_the_ledger_says(tmp_path: Path) -> None:
 
 
 def test_no_run_and_no_dashboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StatusError):
-        storage_of(tmp_path)
+    drive(study(tmp_path / "ledger.jsonl", trials=1), SerialExecutor(Table()))
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(DashboardError, match="pip install"):
-        serve(tmp_path, "127.0.0.1", 0)
+        serve(open_run(tmp_path), "127.0.0.1", 0)

@@ -13,8 +13,7 @@ from plugnas.nas.cli import main
 from plugnas.nas.explain.report import explain_run
 from plugnas.nas.report.data import gather
 from plugnas.nas.report.front import to_json
-from plugnas.nas.run.result import tidy
-from plugnas.nas.run.view import RunView
+from plugnas.nas.run.view import RunView, tidy
 
 TEXT = (Path(nas.__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([a-z_]+)`", TEXT))

@@ -7,11 +7,14 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.report import picture as plot
 from plugnas.nas.report.labels import around, places
 from plugnas.nas.report.picture import Picture, Point, draw
 
 AREA = (0.0, 0.0, 1000.0, 1000.0)
+
+ACCURACY = Metric("accuracy", "max", percent=True)
 
 
 def overlap(a, b):
@@ -59,15 +62,15 @@ def test_no_label_of_a_picture_hides_a_marker(tmp_path, monkeypatch, seed):
     front = [Point(f"{i:012x}", c, a) for i, (c, a) in enumerate(zip(costs, levels, strict=True))]
     clouds = 10 ** rng.uniform(4, 6.3, 80), 1 - 10 ** -rng.uniform(0.2, 2, 80)
     other = [Point(f"{i + 99:012x}", c, a) for i, (c, a) in enumerate(zip(*clouds, strict=True))]
-    confirmed = {p.id: (p.accuracy - 0.01, 0.004) for p in front[::3]}
-    shown = Picture("t", "c", "flops", [*front, *other], front, front[6], 2e6, confirmed)
+    confirmed = {p.id: (p.value - 0.01, 0.004) for p in front[::3]}
+    shown = Picture("t", "c", "flops", ACCURACY, [*front, *other], front, front[6], 2e6, confirmed)
     draw(shown, tmp_path / "front.png")
 
     (axes,) = figures[0].axes
     texts = [text for text in axes.texts if "%" in text.get_text()]
     assert any(front[6].id[:6] in text.get_text() for text in texts)
     low = axes.get_ylim()[0]
-    seen = [(p.cost, max(p.accuracy, low)) for p in shown.evaluated]
+    seen = [(p.cost, max(p.value, low)) for p in shown.evaluated]
     seen += [(p.cost, confirmed[p.id][0]) for p in front[::3]]
     pixels = axes.transData.transform(seen)
     for text in texts:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.report import picture as plot
 from plugnas.nas.report.picture import (
     BLUE,
@@ -17,6 +18,8 @@ from plugnas.nas.report.picture import (
     error_floor,
     figure_text,
 )
+
+ACCURACY = Metric("accuracy", "max", percent=True)
 
 
 def points(accuracies, low=1e4, high=1e6):
@@ -38,7 +41,9 @@ def colours(path):
 
 
 def picture(front, evaluated=(), **changes):
-    first = Picture("title", "caption", "flops", [*front, *evaluated], front, front[1], 2e6)
+    first = Picture(
+        "title", "caption", "flops", ACCURACY, [*front, *evaluated], front, front[1], 2e6
+    )
     return Picture(**{**vars(first), **changes})
 
 
@@ -59,7 +64,7 @@ def test_everything_is_in_the_pixels(tmp_path):
 )
 def test_degenerate_fronts_are_drawn(tmp_path, front):
     knee = front[0] if front else None
-    draw(Picture("t", "c", "flops", front, front, knee, None), tmp_path / "front.png")
+    draw(Picture("t", "c", "flops", ACCURACY, front, front, knee, None), tmp_path / "front.png")
     assert (tmp_path / "front.png").stat().st_size > 1000
 
 

@@ -17,7 +17,7 @@ from plugnas.nas.ledger.measurement import Measurement, Task, failed
 from plugnas.nas.samplers import create
 from plugnas.nas.study.drive import drive
 from plugnas.nas.study.fixed import FixedList
-from plugnas.nas.study.study import Study, StudyError
+from plugnas.nas.study.study import Promoter, Study, StudyError
 from plugnas.space import Architecture, SearchSpace
 from tests.nas.runs import SPACE, CountCost, Draws, Table, accuracy, found, problem, study
 
@@ -223,8 +223,10 @@ def test_every_seed_is_measured_under_one_number(tmp_path: Path) -> None:
     assert places == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
 
 
-class BestOfTwo:
+class BestOfTwo(Promoter):
     """Promotes to rung 1 the better of each two that rung 0 has measured."""
+
+    count = 2
 
     def next(
         self, measurements: Sequence[Measurement], running: Iterable[Task]

@@ -1,0 +1,41 @@
+"""The long recipe of a run: by which its front is confirmed, and exported with --train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from plugnas.nas.confirm.outcome import paths
+from plugnas.nas.data import Dataset
+from plugnas.nas.proxy import Recipe, default_confirmation
+
+if TYPE_CHECKING:
+    from plugnas.nas.run.view import RunView
+
+
+def long_recipe(view: RunView, dataset: Dataset, epochs: int | None = None) -> Recipe:
+    """Return the long recipe of a run.
+
+    Its epochs are those asked for, else the job's, else those of an earlier confirmation, else
+    those that suit the images.
+    """
+    recipe, wished = default_confirmation(dataset), view.job_run.job.confirm
+    asked = wished.epochs if epochs is None and wished is not None else epochs
+    if asked is None and (before := recipe_before(view)) is not None:
+        asked = int(before["epochs"])
+    return recipe if asked is None else msgspec.structs.replace(recipe, epochs=asked)
+
+
+def recipe_before(view: RunView) -> Mapping[str, Any] | None:
+    """Return the recipe of what was confirmed before, as recorded; None where nothing was.
+
+    It is the same for all that was confirmed, since another is refused.
+    """
+    headers = view.read(paths(view.run.path)[0]).contents.headers
+    stated = [h["confirm"]["recipe"] for h in headers if "recipe" in h.get("confirm", {})]
+    return stated[-1] if stated else None
+
+
+__all__ = ["long_recipe", "recipe_before"]
