@@ -159,8 +159,9 @@ class RunView:
     @cached_property
     def costs(self) -> tuple[str, ...]:
         """The names of the costs that were known before anything was evaluated."""
-        told = next((tuple(m.costs) for m in self.measurements if m.costs), None)
-        return COSTS if told is None else told
+        if self.measurements:
+            return next((tuple(m.costs) for m in self.measurements if m.costs), ())
+        return COSTS if self.of_job else ()
 
     @cached_property
     def metric(self) -> Metric:

@@ -29,7 +29,7 @@ from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.predictor.predictor import Predictor
 from plugnas.nas.samplers.problem import Problem
-from plugnas.nas.study.study import Promoter
+from plugnas.nas.study.promoter import Promoter
 from plugnas.space import Architecture
 
 Promotion = Literal["rank", "promise"]

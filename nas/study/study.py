@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from plugnas.modules.errors import PlugnasError, did_you_mean
@@ -16,6 +15,7 @@ from plugnas.nas.ledger.measurement import DIVERGED, Measurement, Task, has_dive
 if TYPE_CHECKING:
     from plugnas.nas.ledger.ledger import Ledger
     from plugnas.nas.samplers import Problem, Sampler
+    from plugnas.nas.study.promoter import Promoter
     from plugnas.space import Architecture
 
 STRIKES = 3
@@ -29,21 +29,6 @@ Key = tuple[str, int, int]
 
 class StudyError(PlugnasError):
     """A study that was asked or told something against its law."""
-
-
-class Promoter(ABC):
-    """What a study asks before its sampler: which architecture deserves the next rung.
-
-    ``count`` is the number of rungs.
-    """
-
-    count: int
-
-    @abstractmethod
-    def next(
-        self, measurements: Sequence[Measurement], running: Iterable[Task]
-    ) -> tuple[Architecture, int] | None:
-        """Return an architecture and the rung it is promoted to, or None if none is due."""
 
 
 class Study:
@@ -310,4 +295,4 @@ def about(problem: Problem, *, trials: int, rungs: int = 1, **more: Any) -> dict
     }
 
 
-__all__ = ["Promoter", "Study", "StudyError", "about"]
+__all__ = ["Study", "StudyError", "about"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement, Task
-from plugnas.nas.samplers import Problem, SpaceExhausted
+from plugnas.nas.samplers import Problem, Sampler, SpaceExhausted
 from plugnas.nas.study.study import Study, about
 from plugnas.space import Architecture, SearchSpace
 
@@ -43,7 +43,7 @@ class CountCost:
         return {"params": np.array([self.cost(a)["params"] for a in architectures])}
 
 
-class Draws:
+class Draws(Sampler):
     """The random sampler's law in ten lines: draw by (seed, number) until something is unseen."""
 
     def __init__(self, problem: Problem) -> None:

@@ -21,7 +21,7 @@ from plugnas.nas.run.summary import culprits, kind, kinds, summarise
 from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import drive
 from tests.nas.executors.test_executors import ids
-from tests.nas.runs import SPACE, Table, accuracy, study
+from tests.nas.runs import SPACE, Draws, Table, accuracy, study
 
 
 def test_kinds_of_failure_are_counted_with_an_example_each():
@@ -57,11 +57,11 @@ def test_live_line_overwrites_itself() -> None:
     assert text.split("\r")[-1].startswith("10/10 trials")
 
 
-def test_refusals_by_the_budget_and_failures_are_shown() -> None:
+def test_refusals_by_the_budget_and_failures_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     run = study(trials=6)
     object.__setattr__(run.problem, "budget", {"params": 400.0})
-    run.sampler.refused = 12  # type: ignore[attr-defined]
+    monkeypatch.setattr(Draws, "refused", 12)
     table = Table(faults=dict.fromkeys(ids(2)[:1], "nan"))
     drive(run, SerialExecutor(table), on_event=[Progress(stream)])
     assert "  12 refused by budget  1 failed  " in stream.getvalue().splitlines()[-1]

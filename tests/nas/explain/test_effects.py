@@ -13,12 +13,14 @@ from plugnas.nas.explain import ExplainError, explain
 from plugnas.nas.explain.design import content, filled, shares, slots_of, without
 from plugnas.nas.explain.effects import _explanation, _points
 from plugnas.nas.explain.verdicts import WORTH, further, judge
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace
 from tests.nas.explain.planted import SLOTS, SPACE, Planted, rows
 from tests.nas.report.synthetic_run import EFFECTS, make_run
 
 REPETITIONS = 200
+ACCURACY = Metric("accuracy", "max", percent=True)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_intervals_cover_planted_effects_under_a_biased_sampler(scale, interacti
     hits, biases, widths = [], [], []
     for repetition in range(REPETITIONS):
         planted = Planted(np.random.default_rng(repetition), scale=scale, interactions=interactions)
-        found = _explanation(rows(*planted.search(64)), SLOTS, ("flops",), WORTH)
+        found = _explanation(rows(*planted.search(64)), SLOTS, ACCURACY, ("flops",), WORTH)
         for slot in SLOTS:
             for e in found.of(slot.name):
                 true = planted.effect(slot, e.choice)
@@ -63,7 +65,7 @@ def test_raw_averages_would_mislead_where_the_model_does_not():
     codes, se = codes[kept], se[kept]
     _, y = planted.measure(codes)
     naive = y[se > 0].mean() - y[se == 0].mean()
-    found = _explanation(rows(codes, y), SLOTS, ("flops",), WORTH)
+    found = _explanation(rows(codes, y), SLOTS, ACCURACY, ("flops",), WORTH)
     (effect,) = [e for e in found.of("attention") if e.choice == "se"]
     assert naive > 0.008
     assert abs(effect.effect) < 0.3 * naive
@@ -117,7 +119,7 @@ def test_rungs_and_seeds_are_pooled(view):
     ],
 )
 def test_verdicts(low, high, verdict):
-    assert judge(low, high, WORTH) == verdict
+    assert judge(low, high, WORTH, ACCURACY) == verdict
 
 
 def test_what_would_settle_it():

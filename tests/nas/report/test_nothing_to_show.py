@@ -32,7 +32,7 @@ def failed(tmp_path):
     space, rng = run.space(), np.random.default_rng(0)
     with Ledger.open(run.ledger, space) as ledger:
         for number, reason in enumerate(["diverged: loss nan", "raised: ValueError: <b> (/x:3)"]):
-            costs = {"flops": 1e5, "params": 10.0}
+            costs = {"flops": 1e5}
             ledger.append(
                 Measurement(number, space.sample(rng), 0, 0, "failed", {}, costs, reason=reason)
             )

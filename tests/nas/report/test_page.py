@@ -49,7 +49,7 @@ def test_data_agree_with_the_ledger(text, view):
         (number,) = network["numbers"]
         line = by_number[number]
         assert line["architecture"]["id"] == network["id"]
-        assert network["accuracy"] == line["values"]["accuracy"]
+        assert network["metric"] == line["values"]["accuracy"]
         assert network["costs"]["params"] == line["costs"]["params"]
         assert len(network["curves"][0]["points"]) == 4
         parts = [data["parts"][i] for i in network["parts"]]

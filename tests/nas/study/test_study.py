@@ -17,7 +17,8 @@ from plugnas.nas.ledger.measurement import Measurement, Task, failed
 from plugnas.nas.samplers import create
 from plugnas.nas.study.drive import drive
 from plugnas.nas.study.fixed import FixedList
-from plugnas.nas.study.study import Promoter, Study, StudyError
+from plugnas.nas.study.promoter import Promoter
+from plugnas.nas.study.study import Study, StudyError
 from plugnas.space import Architecture, SearchSpace
 from tests.nas.runs import SPACE, CountCost, Draws, Table, accuracy, found, problem, study
 
