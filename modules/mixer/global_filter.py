@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from plugnas.modules._registry import register
+from plugnas.modules._spectrum import from_spectrum, spectrum
 from plugnas.modules.errors import RefusedError
 
 
@@ -24,8 +25,8 @@ class GlobalFilter(nn.Module):
     """Multiplies the spectrum of each channel by a learned filter: a convolution over the map.
 
     y = inverse FFT of (K * FFT of x), orthonormal real FFTs over (H, W), K complex and one per
-    channel. Tokens (B, H W, C) with ``size=(H, W)`` -> the same. The transform is computed in
-    single precision at least.
+    channel. Tokens (B, H W, C) with ``size=(H, W)`` -> the same. Half precision is transformed
+    in single.
 
     K is learned on a ``grid`` x ``grid`` map (grid x (grid / 2 + 1) frequencies, an even grid) and
     read at the frequencies u / H, v / W of any other by linear interpolation, in which the last
@@ -44,10 +45,10 @@ class GlobalFilter(nn.Module):
         self.weight = nn.Parameter(0.02 * torch.randn(grid, grid // 2 + 1, channels, 2))
 
     def forward(self, x: Tensor, *, size: tuple[int, int]) -> Tensor:
-        exact = x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(1, size)
-        spectrum = torch.fft.rfft2(exact, dim=(1, 2), norm="ortho")
-        kernel = torch.view_as_complex(self._kernel(size).to(exact.dtype))
-        y = torch.fft.irfft2(spectrum * kernel, s=size, dim=(1, 2), norm="ortho")
+        waves = spectrum(x.unflatten(1, size), dims=(1, 2))
+        kernel = self._kernel(size)
+        exact = kernel.to(torch.promote_types(kernel.dtype, torch.float32))
+        y = from_spectrum(waves * torch.view_as_complex(exact), size, dims=(1, 2))
         return y.flatten(1, 2).to(x.dtype)
 
     def _kernel(self, size: tuple[int, int]) -> Tensor:

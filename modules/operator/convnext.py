@@ -98,7 +98,7 @@ class ConvNeXt(nn.Module):
         """Return a copy that has gamma in the weights of its last layer."""
         fused = copy.deepcopy(self)
         if fused.gamma is not None:
-            fused.project.weight *= fused.gamma[:, None]
-            fused.project.bias *= fused.gamma
+            fused.project.weight.mul_(fused.gamma[:, None])
+            fused.project.bias.mul_(fused.gamma)
             fused.gamma = None
         return fused

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from plugnas.modules._parts import ConvBN, conv2d, first_alike, hidden_width, pad_to_multiple
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
+from plugnas.modules._spectrum import from_spectrum, spectrum
 
 _RATIOS = (0.25, 0.5, 0.75)
 
@@ -32,8 +33,8 @@ class _FourierUnit(nn.Module):
     """A pointwise layer on the spectrum of the whole map: every output sees every pixel.
 
     F = orthonormal real FFT of x over (H, W); real and imaginary parts of a channel stand side by
-    side as two; relu(BN(1x1)) maps 2 Cin of them to 2 Cout; inverse FFT. The transform is computed
-    in single precision at least. (B, Cin, H, W) -> (B, Cout, H, W).
+    side as two; relu(BN(1x1)) maps 2 Cin of them to 2 Cout; inverse FFT.
+    (B, Cin, H, W) -> (B, Cout, H, W).
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -41,12 +42,10 @@ class _FourierUnit(nn.Module):
         self.mix = ConvBN(2 * in_channels, 2 * out_channels, activation=nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[-2:]
-        exact = x.to(torch.promote_types(x.dtype, torch.float32))
-        spectrum = torch.view_as_real(torch.fft.rfft2(exact, norm="ortho"))
-        u = self.mix(spectrum.permute(0, 1, 4, 2, 3).flatten(1, 2).to(x.dtype))
-        parts = u.to(exact.dtype).unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2).contiguous()
-        return torch.fft.irfft2(torch.view_as_complex(parts), s=size, norm="ortho").to(x.dtype)
+        parts = torch.view_as_real(spectrum(x))  # (B, C, H, W // 2 + 1, 2)
+        u = self.mix(parts.permute(0, 1, 4, 2, 3).flatten(1, 2).to(x.dtype)).to(parts.dtype)
+        height, width = x.shape[-2:]
+        return from_spectrum(torch.complex(u[:, ::2], u[:, 1::2]), (height, width)).to(x.dtype)
 
 
 class _SpectralTransform(nn.Module):
@@ -115,8 +114,8 @@ class FastFourierConvolution(nn.Module):
     ) -> None:
         super().__init__()
         entering, leaving = (_global_width(c, ratio) for c in (in_channels, out_channels))
-        self.widths = [in_channels - entering, entering]
-        self.from_local = conv2d(self.widths[0], out_channels, 3, stride=stride)  # A and D
+        self.near = in_channels - entering  # channels of the local part
+        self.from_local = conv2d(self.near, out_channels, 3, stride=stride)  # A and D
         self.to_local = self.spectral = None
         if entering:
             self.to_local = conv2d(entering, out_channels - leaving, 3, stride=stride)
@@ -124,7 +123,7 @@ class FastFourierConvolution(nn.Module):
                 self.spectral = _SpectralTransform(entering, leaving, stride, local=local)
 
     def forward(self, x: Tensor) -> Tensor:
-        near, far = x.split(self.widths, dim=1)
+        near, far = x.tensor_split([self.near], dim=1)
         y = self.from_local(near)
         if self.to_local is None:
             return y

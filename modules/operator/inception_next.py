@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,8 +116,8 @@ class InceptionNeXt(nn.Module):
         """Return a copy that has gamma in the weights of its last layer."""
         fused = copy.deepcopy(self)
         if fused.wide is not None and fused.gamma is not None:
-            last = fused.wide[3]
-            last.weight *= fused.gamma[..., None]
-            last.bias *= fused.gamma.flatten()
+            last: Any = fused.wide[3]
+            last.weight.mul_(fused.gamma[..., None])
+            last.bias.mul_(fused.gamma.flatten())
             fused.gamma = None
         return fused

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from plugnas.modules._adopt import DenseKernel, check_plain
 from plugnas.modules._parts import conv2d, pad_to_multiple
 from plugnas.modules._registry import register
 from plugnas.modules.errors import AdoptError
+
+
+def space_to_depth(x: Tensor, s: int) -> Tensor:
+    """(B, C, H, W) -> (B, C s^2, H / s, W / s), also where B = 0; pixel_unshuffle is not."""
+    height, width = x.shape[-2:]
+    x = x.unflatten(3, (width // s, s)).unflatten(2, (height // s, s))
+    return x.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
 
 
 @register(
@@ -71,5 +77,5 @@ class SPDConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride > 1:
-            x = F.pixel_unshuffle(pad_to_multiple(x, self.stride), self.stride)
+            x = space_to_depth(pad_to_multiple(x, self.stride), self.stride)
         return self.conv(x)

@@ -116,8 +116,9 @@ class WaveletConvolution(nn.Module):
         else:
             check_depthwise(conv, channels, stride)
             load(base, conv)
-        for layer, start in ((self.base, 1.0), *((band, 0.0) for band in self.bands)):
-            layer[1].weight.fill_(start)
+        factors: list[Any] = [layer[1] for layer in (self.base, *self.bands)]
+        for factor in factors:
+            factor.weight.fill_(1.0 if factor is factors[0] else 0.0)
 
     @torch.no_grad()
     def fuse(self) -> nn.Module:

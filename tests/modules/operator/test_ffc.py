@@ -100,3 +100,8 @@ def test_norms_fold_and_half_precision_runs():
     with torch.no_grad():
         close = m.bfloat16()(x.bfloat16()).float() - m.float()(x)
     assert close.abs().max() < 0.1
+
+
+def test_an_empty_batch():
+    for setting in ({}, {"stride": 2, "local": False}):
+        assert FFC(4, 6, **setting)(torch.zeros(0, 4, 6, 6)).shape[:2] == (0, 6)

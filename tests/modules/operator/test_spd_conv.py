@@ -25,3 +25,7 @@ def test_no_pixel_is_lost():
     m.conv.weight.copy_(torch.eye(4)[:, :, None, None])
     x = rand(1, 1, 4, 4)
     assert sorted(m(x).flatten().tolist()) == sorted(x.flatten().tolist())
+
+
+def test_an_empty_batch():
+    assert SPDConv(3, 5, stride=2)(torch.zeros(0, 3, 5, 6)).shape == (0, 5, 3, 3)
