@@ -6,37 +6,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import common_divisor, conv2d
-from plugnas.modules._registry import Setting, register
-from plugnas.modules._slots import Site
-from plugnas.modules.errors import RefusedError
-
-_HEADS = 8
+from plugnas.modules._parts import common_divisor, conv2d, hidden_width
+from plugnas.modules._registry import register
 
 
 def _head_split(channels: int, heads: int, kernels: int, local_fraction: float) -> list[int]:
     """Heads per local kernel, then the global heads; at least one of each.
 
-    Raises:
-        RefusedError: the width has no divisor that gives so many heads.
+    In all the largest divisor of the width up to ``heads``, or where that is too few, ``heads``.
     """
     count = common_divisor(heads, channels)
     if count <= kernels:
-        raise RefusedError(
-            f"clo needs one head per kernel and a global one, {kernels + 1} in all, but of up to "
-            f"{heads} heads {channels} channels allow {count}; take a width with more divisors"
-        )
+        count = max(min(heads, channels), kernels + 1)
     local = min(max(round(local_fraction * count), kernels), count - 1)
     return [local // kernels + (i < local % kernels) for i in range(kernels)] + [count - local]
-
-
-def _refuses(site: Site, setting: Setting) -> str | None:
-    kernels = setting["kernel_sizes"]
-    try:
-        _head_split(site.channels, _HEADS, len(kernels) if isinstance(kernels, tuple) else 1, 0.5)
-    except RefusedError as error:
-        return str(error)
-    return None
 
 
 class _Local(nn.Module):
@@ -89,7 +72,6 @@ class _Global(nn.Module):
         "window": (2, 4),
         "local_fraction": (0.25, 0.5, 0.75),
     },
-    refuses=_refuses,
 )
 class CloAttention(nn.Module):
     """Splits the heads: some gate convolved values locally, the others attend to a pooled map.
@@ -102,7 +84,8 @@ class CloAttention(nn.Module):
 
     Departs from circulating code: the local heads are joined (there they never are); the last
     pooled cells may be smaller, so that any map works; ``heads`` is a limit, of which the largest
-    divisor of the width is taken.
+    divisor of the width is taken. Where that is too few for one head of each kind, there are
+    ``heads`` of max(1, C // heads) channels, and the last layer brings the width back to C.
     """
 
     def __init__(
@@ -112,17 +95,17 @@ class CloAttention(nn.Module):
         kernel_sizes: tuple[int, ...] = (5,),
         window: int = 4,
         local_fraction: float = 0.5,
-        heads: int = _HEADS,
+        heads: int = 8,
     ) -> None:
         super().__init__()
         split = _head_split(channels, heads, len(kernel_sizes), local_fraction)
-        head_channels = channels // sum(split)
+        head_channels = hidden_width(channels, sum(split))
         self.local = nn.ModuleList(
             _Local(channels, count * head_channels, head_channels, k)
             for count, k in zip(split[:-1], kernel_sizes, strict=True)
         )
         self.pooled = _Global(channels, split[-1], head_channels, window)
-        self.out = nn.Conv2d(channels, channels, 1)
+        self.out = nn.Conv2d(sum(split) * head_channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(torch.cat([*(local(x) for local in self.local), self.pooled(x)], dim=1))

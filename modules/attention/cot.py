@@ -33,9 +33,9 @@ class _SplitAttention(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         z = (first + second).mean((2, 3), keepdim=True)
-        logits = self.excite(self.squeeze(z)).flatten(1).unflatten(1, (-1, 2))  # (B, C, 2)
-        pair = torch.stack([first, second], dim=2)
-        return torch.einsum("bcp,bcphw->bchw", logits.softmax(2), pair)
+        logits = self.excite(self.squeeze(z)).unflatten(1, (-1, 2))  # (B, C, 2, 1, 1)
+        a, b = logits.softmax(2).unbind(2)
+        return a * first + b * second
 
 
 @register(

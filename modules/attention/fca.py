@@ -18,12 +18,11 @@ _TOP = (
     (0, 0), (0, 1), (6, 0), (0, 5), (0, 2), (1, 0), (1, 2), (4, 0),
     (5, 0), (1, 6), (3, 0), (0, 4), (0, 6), (0, 3), (3, 5), (2, 2),
 )  # fmt: skip
-_LOW = tuple(
-    sorted(
-        ((u, v) for u in range(_SPACE) for v in range(_SPACE)),
-        key=lambda pair: (sum(pair), max(pair), pair),
-    )
-)
+# By u + v, ties in the order of the authors' table.
+_LOW = (
+    (0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (2, 1), (1, 2),
+    (2, 2), (0, 3), (3, 0), (4, 0), (0, 4), (1, 3), (3, 1), (0, 5),
+)  # fmt: skip
 _NAMES = tuple(f"{kind}{n}" for kind in ("top", "low") for n in (1, 2, 4, 8, 16))
 
 
@@ -51,8 +50,7 @@ class FCA(nn.Module):
     ``low<n>``, the n of smallest u + v; numbered in a 7 x 7 space and multiplied by P // 7.
 
     Departs from circulating code: where n does not divide C, the largest divisor of C below n
-    stands for n; ``low`` orders ties by the larger of u and v; P below 7 is refused, as all
-    frequencies would collapse to the mean.
+    stands for n; P below 7 is refused, as all frequencies would collapse to the mean.
     """
 
     def __init__(

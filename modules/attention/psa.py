@@ -7,29 +7,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, conv2d, hidden_width, one_of
-from plugnas.modules._registry import Setting, register
-from plugnas.modules._slots import Site
-from plugnas.modules.errors import RefusedError
+from plugnas.modules._registry import register
 
 _FORMS = ("paper", "circulating")
 
 
-def _branches(channels: int, branches: int) -> int:
+def _parts(channels: int, branches: int) -> tuple[int, int]:
+    """Number of branches and the width of each: equal parts, or rounded up where none are."""
     count = common_divisor(branches, channels)
-    if count == 1 and branches > 1:
-        raise RefusedError(
-            f"psa cuts the width into up to {branches} equal branches, which {channels} channels "
-            "do not allow; take an even width"
-        )
-    return count
-
-
-def _refuses(site: Site, setting: Setting) -> str | None:
-    try:
-        _branches(site.channels, int(str(setting["branches"])))
-    except RefusedError as error:
-        return str(error)
-    return None
+    if count > 1:
+        return count, channels // count
+    width = -(-channels // min(branches, channels))
+    return -(-channels // width), width
 
 
 class _Weight(nn.Module):
@@ -57,7 +46,6 @@ class _Weight(nn.Module):
         "branches": (2, 4),
         "form": _FORMS,
     },
-    refuses=_refuses,
 )
 class PyramidSqueezeAttention(nn.Module):
     """Convolves with several kernel sizes, C / S channels each, weighed by a softmax over scales.
@@ -68,16 +56,17 @@ class PyramidSqueezeAttention(nn.Module):
     of F_i; A = softmax of Z over i, per channel; y = [A_1 F_1, ..., A_S F_S].
     (B, C, H, W) -> the same.
 
-    Departs from circulating code: the branches are joined, not summed, so C channels come out;
-    S and the groups fall to divisors of the width, which only an odd width cannot give.
+    Departs from circulating code: the branches are joined, not summed, so C channels come out, and
+    in the order of their kernels (the authors' code puts the widest first, which renames channels);
+    S and the groups fall to divisors of the width; where S has none, widths are rounded up, zeros
+    stand in for channels that are not there and what is too much is cut.
     """
 
     def __init__(
         self, channels: int, *, reduction: int = 16, branches: int = 4, form: str = "paper"
     ) -> None:
         super().__init__()
-        count = _branches(channels, branches)
-        width = channels // count
+        count, width = _parts(channels, branches)
         paper = one_of("form", form, _FORMS) == "paper"
         self.chunked = not paper
         self.convs = nn.ModuleList(
@@ -95,10 +84,15 @@ class PyramidSqueezeAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        count = len(self.convs)
-        sources = x.chunk(count, dim=1) if self.chunked else [x] * count
+        count, channels = len(self.convs), x.shape[1]
+        sources = self._chunks(x) if self.chunked else [x] * count
         maps = [conv(source) for conv, source in zip(self.convs, sources, strict=True)]
         weights = list(self.weights) * (count // len(self.weights))
         logits = torch.stack([w(f) for w, f in zip(weights, maps, strict=True)], dim=1)
         scales = logits.softmax(1)  # (B, S, C / S)
-        return torch.cat(maps, dim=1) * scales.flatten(1)[:, :, None, None]
+        return (torch.cat(maps, dim=1) * scales.flatten(1)[:, :, None, None])[:, :channels]
+
+    def _chunks(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The part of x that each branch reads, zeros where the channels end."""
+        count = len(self.convs)
+        return F.pad(x, (0, 0, 0, 0, 0, -x.shape[1] % count)).chunk(count, dim=1)

@@ -52,8 +52,9 @@ class SqueezeEnhancedAxialAttention(nn.Module):
 
     q, k of ``heads * head_channels`` and v of ``expansion`` times that are 1x1 conv-BN of x. Rows:
     the means over W of q, k (plus position) and v, softmax(q k^T / sqrt(d)) v along H; columns the
-    same with the means over H. Gate s = sigmoid(P(v + P_r(rows) + P_c(columns))), each P a ReLU
-    and 1x1 conv-BN; detail D = 1x1 conv-BN of relu(depthwise 3x3 conv-BN of [q, k, v]); y = s D.
+    same with the means over H. Gate s = h(P(v + P_r(rows) + P_c(columns))), h the hard sigmoid
+    min(max(z + 3, 0), 6) / 6, each P a ReLU and 1x1 conv-BN; detail D = 1x1 conv-BN of
+    relu(depthwise 3x3 conv-BN of [q, k, v]); y = s D.
     (B, C, H, W) -> the same. Positions are tables of 16 entries, interpolated to the length.
 
     Departs from circulating code: the depthwise width follows from q, k and v, so that every
@@ -89,4 +90,4 @@ class SqueezeEnhancedAxialAttention(nn.Module):
         rows = self.rows(q.mean(3), k.mean(3), v.mean(3))
         columns = self.columns(q.mean(2), k.mean(2), v.mean(2))
         context = v + rows.unsqueeze(3) + columns.unsqueeze(2)
-        return self.gate(context).sigmoid() * detail
+        return F.hardsigmoid(self.gate(context)) * detail

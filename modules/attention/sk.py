@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plugnas.modules._parts import ConvBN, common_divisor, hidden_width
+from plugnas.modules._parts import ConvBN, common_divisor, hidden_width, sum_of_products
 from plugnas.modules._registry import register
 
 
@@ -61,7 +61,8 @@ class SelectiveKernel(nn.Module):
         self.select = nn.Linear(hidden, len(kernel_sizes) * channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = torch.stack([branch(x) for branch in self.branches], dim=1)  # (B, M, C, H, W)
-        z = self.squeeze(maps.mean((3, 4)).sum(1)[..., None, None]).flatten(1)
-        weights = self.select(z).unflatten(1, (len(self.branches), -1)).softmax(1)
-        return torch.einsum("bmc,bmchw->bchw", weights, maps)
+        maps = [branch(x) for branch in self.branches]
+        s = torch.stack([u.mean((2, 3), keepdim=True) for u in maps]).sum(0)
+        z = self.squeeze(s).flatten(1)
+        weights = self.select(z).unflatten(1, (len(maps), -1)).softmax(1)[..., None, None]
+        return sum_of_products(weights.unbind(1), maps)

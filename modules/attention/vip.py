@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import hidden_width
+from plugnas.modules._parts import hidden_width, sum_of_products
 from plugnas.modules._registry import register
 
 
@@ -82,9 +82,9 @@ class PermuteMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         width = self.width(x.transpose(2, 3)).transpose(2, 3)
-        parts = torch.stack([self.height(x), width, self.channel(x)], dim=1)  # (B, 3, C, H, W)
+        parts = [self.height(x), width, self.channel(x)]
         if self.weights is None:
-            return self.dropout(self.out(parts.sum(1)))
-        logits = self.weights(parts.sum(1).mean((2, 3))).unflatten(1, (-1, 3))  # (B, C, 3)
-        joined = torch.einsum("bck,bkchw->bchw", logits.softmax(2), parts)
-        return self.dropout(self.out(joined))
+            return self.dropout(self.out(parts[0] + parts[1] + parts[2]))
+        means = torch.stack([part.mean((2, 3)) for part in parts]).sum(0)
+        shares = self.weights(means).unflatten(1, (-1, 3)).softmax(2)[..., None, None]
+        return self.dropout(self.out(sum_of_products(shares.unbind(2), parts)))

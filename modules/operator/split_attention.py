@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
-from plugnas.modules._parts import ConvBN, common_divisor
+from plugnas.modules._parts import ConvBN, common_divisor, sum_of_products
 from plugnas.modules._registry import register
 
 
@@ -64,8 +63,9 @@ class SplitAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.features(x).unflatten(1, (self.radix, -1))  # (B, R, C, H', W')
-        means = features.mean((3, 4)).sum(1)[..., None, None]
+        means = features.mean((3, 4), keepdim=True).sum(1)
         logits = self.fc2(self.fc1(means)).flatten(1)
         logits = logits.unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2).flatten(2)
         weights = logits.softmax(1) if self.radix > 1 else logits.sigmoid()  # (B, R, C)
-        return torch.einsum("brc,brchw->bchw", weights.to(features.dtype), features)
+        weights = weights[..., None, None].to(features.dtype)
+        return sum_of_products(weights.unbind(1), features.unbind(1))

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from plugnas.modules.attention.clo import CloAttention
-from plugnas.modules.errors import RefusedError
 from tests.modules.attention.reference import conv, pointwise
 from tests.modules.generic import generic, rand
 
@@ -51,7 +50,22 @@ def test_equals_the_formula(kernel_sizes, fraction, window, widths, heads):
     torch.testing.assert_close(module(x[None])[0], pointwise(module.out, torch.cat(parts)))
 
 
-def test_a_width_without_enough_heads_is_refused():
-    CloAttention(15)
-    with pytest.raises(RefusedError, match="more divisors"):
-        CloAttention(11)
+@pytest.mark.parametrize(
+    ("channels", "kernel_sizes", "locals_", "heads", "d"),
+    [
+        (15, (3, 5), [1, 1], 3, 3),
+        (11, (5,), [4], 4, 1),
+        (23, (3, 5), [2, 2], 4, 2),
+        (2, (3, 5), [1, 1], 1, 1),
+    ],
+)
+def test_a_width_without_enough_divisors_has_heads_of_its_floor(
+    channels, kernel_sizes, locals_, heads, d
+):
+    """11 channels have 8 heads of 1, 23 have 8 of 2: the last layer brings the width back."""
+    module = generic(CloAttention(channels, kernel_sizes=kernel_sizes))
+    x = rand(channels, 5, 4)
+    assert [part.first.out_channels for part in module.local] == [n * d for n in locals_]
+    parts = [_local(part, x, d) for part in module.local]
+    parts.append(_global(module.pooled, x, heads, d, 4))
+    torch.testing.assert_close(module(x[None])[0], pointwise(module.out, torch.cat(parts)))

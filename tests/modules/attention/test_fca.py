@@ -11,7 +11,11 @@ from plugnas.modules.errors import RefusedError
 from tests.modules.generic import generic, rand
 
 TOP = [(0, 0), (0, 1), (6, 0), (0, 5), (0, 2), (1, 0), (1, 2), (4, 0)]
-LOW = [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1)]
+# The authors' order: by u + v, and of sum 5 the first is (0, 5).
+LOW = [
+    (0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (2, 1), (1, 2),
+    (2, 2), (0, 3), (3, 0), (4, 0), (0, 4), (1, 3), (3, 1), (0, 5),
+]  # fmt: skip
 
 
 def _check(ours, x, pooled, frequencies):
@@ -26,7 +30,9 @@ def _check(ours, x, pooled, frequencies):
 
 
 def test_equals_scipy_on_a_map_of_the_size():
-    for name, frequencies in (("top8", TOP), ("low8", LOW), ("top4", TOP[:4]), ("top1", TOP[:1])):
+    for name, frequencies in (
+        ("top8", TOP), ("top4", TOP[:4]), ("top1", TOP[:1]), ("low8", LOW[:8]), ("low16", LOW),
+    ):  # fmt: skip
         x = rand(2, 16, 7, 7)
         _check(generic(FCA(16, frequencies=name, reduction=4)), x, x, frequencies)
 

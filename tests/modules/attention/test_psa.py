@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from plugnas.modules.attention.psa import PyramidSqueezeAttention
-from plugnas.modules.errors import RefusedError
 from tests.modules.attention.reference import conv, pointwise
 from tests.modules.generic import generic, rand
 
@@ -36,6 +37,27 @@ def test_groups_of_the_paper():
     assert len(module.weights) == 1
 
 
-def test_an_odd_width_is_refused():
-    with pytest.raises(RefusedError, match="even width"):
-        PyramidSqueezeAttention(7)
+@pytest.mark.parametrize("form", ["paper", "circulating"])
+@pytest.mark.parametrize(
+    ("channels", "used", "width"), [(7, 4, 2), (5, 3, 2), (3, 3, 1), (1, 1, 1)]
+)
+def test_a_width_without_equal_parts_is_padded_and_cut(form, channels, used, width):
+    """The module on used * width channels, the missing ones 0 in what it reads and writes."""
+    module = generic(PyramidSqueezeAttention(channels, form=form))
+    assert [c.out_channels for c in module.convs] == [width] * used
+    x = rand(1, channels, 3, 4)
+    y = module(x)
+    assert y.shape == x.shape
+    whole = PyramidSqueezeAttention(used * width, branches=used, form=form)
+    if form == "paper":  # on an odd width no convolution has groups
+        whole.convs = nn.ModuleList(
+            nn.Conv2d(used * width, width, 3 + 2 * i, padding=1 + i, bias=False)
+            for i in range(used)
+        )
+    whole = generic(whole)
+    state = whole.state_dict()
+    for name, value in module.state_dict().items():
+        state[name].zero_()
+        state[name][tuple(slice(n) for n in value.shape)] = value
+    padded = F.pad(x, (0, 0, 0, 0, 0, used * width - channels))
+    torch.testing.assert_close(whole(padded)[:, :channels], y)

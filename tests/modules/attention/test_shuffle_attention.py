@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from plugnas.modules.attention.shuffle_attention import ShuffleAttention
-from plugnas.modules.errors import RefusedError
 from tests.modules.generic import generic, rand
 
 
@@ -30,6 +30,9 @@ def test_equals_the_formula(channels, groups, used):
     torch.testing.assert_close(module(x[None])[0], torch.stack(expected))
 
 
-def test_an_odd_width_is_refused():
-    with pytest.raises(RefusedError, match="even width"):
-        ShuffleAttention(7)
+@pytest.mark.parametrize("channels", [1, 7, 15])
+def test_an_odd_width_lacks_one_channel_of_the_last_half(channels):
+    odd, even = (generic(ShuffleAttention(n, groups=4)) for n in (channels, channels + 1))
+    x = rand(2, channels, 3, 5)
+    padded = F.pad(x, (0, 0, 0, 0, 0, 1))
+    torch.testing.assert_close(odd(x), even(padded)[:, :-1])

@@ -71,3 +71,8 @@ def test_squeeze_excitation_gates_the_local_branch():
     z = w.mean((2, 3)) @ m.se.squeeze.weight[:, :, 0, 0].T
     gate = (z.clamp(min=0) @ m.se.excite.weight[:, :, 0, 0].T).sigmoid()
     same(m(x), F.conv2d(w * gate[:, :, None, None], m.project.weight))
+
+
+def test_every_norm_has_the_authors_eps():
+    norms = [m for m in Block(8, 8).modules() if hasattr(m, "running_var")]
+    assert [norm.eps for norm in norms] == [1e-6, 1e-6]
