@@ -34,7 +34,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     paper="arXiv:2407.05128",
     choices={"heads": _HEADS, "window": _WINDOWS},
     aliases=("SCSA",),
-    origin="github.com/HZAI-ZJNU/SCSA, NOASSERTION",
+    origin="github.com/HZAI-ZJNU/SCSA, Apache-2.0",
     same=_same,
 )
 class SpatialChannelSynergisticAttention(nn.Module):
