@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import ConvBN, common_divisor
+from plugnas.modules._parts import ConvBN, common_divisor, first_alike
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 
@@ -24,15 +24,13 @@ def _length(pixels: int, areas: int) -> int:
 
 def _same(site: Site, setting: Setting) -> Setting:
     pixels = site.height * site.width
-    length = _length(pixels, int(setting["areas"]))
-    heads = _heads(site.channels, int(setting["head_channels"]))
-    alone = length == 1  # a pixel that sees itself alone takes its value, in any number of heads
-    return {
-        "areas": next(a for a in _AREAS if _length(pixels, a) == length),
-        "head_channels": next(
-            d for d in _HEAD_CHANNELS if alone or _heads(site.channels, d) == heads
-        ),
-    }
+    areas = first_alike(_AREAS, setting["areas"], lambda a: _length(pixels, a))
+    if _length(pixels, areas) == 1:  # a pixel alone takes its own value, in any number of heads
+        return {"areas": areas, "head_channels": _HEAD_CHANNELS[0]}
+    head_channels = first_alike(
+        _HEAD_CHANNELS, setting["head_channels"], lambda d: _heads(site.channels, d)
+    )
+    return {"areas": areas, "head_channels": head_channels}
 
 
 @register(

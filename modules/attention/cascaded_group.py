@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plugnas.modules._parts import ConvBN, common_divisor, pad_to_multiple
+from plugnas.modules._parts import ConvBN, common_divisor, first_alike, pad_to_multiple
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 
@@ -13,8 +13,8 @@ _HEADS = (2, 4)
 
 
 def _same(site: Site, setting: Setting) -> Setting:
-    heads = common_divisor(int(setting["heads"]), site.channels)
-    return {"heads": next(h for h in _HEADS if common_divisor(h, site.channels) == heads)}
+    heads = first_alike(_HEADS, setting["heads"], lambda h: common_divisor(h, site.channels))
+    return {"heads": heads}
 
 
 @register(

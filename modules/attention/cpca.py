@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import conv2d, hidden_width
+from plugnas.modules._parts import conv2d, first_alike, hidden_width
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 from plugnas.modules.attention.msca import strip_pair
@@ -14,8 +14,10 @@ _REDUCTIONS = (4, 8, 16)
 
 
 def _same(site: Site, setting: Setting) -> Setting:
-    hidden = hidden_width(site.channels, int(setting["reduction"]))
-    return {"reduction": next(r for r in _REDUCTIONS if hidden_width(site.channels, r) == hidden)}
+    reduction = first_alike(
+        _REDUCTIONS, setting["reduction"], lambda r: hidden_width(site.channels, r)
+    )
+    return {"reduction": reduction}
 
 
 @register(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import common_divisor
+from plugnas.modules._parts import common_divisor, first_alike
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 from plugnas.modules.operator._sampling import coordinates, sample
@@ -16,8 +16,8 @@ _KERNELS = {1: 3, 2: 5, 4: 7, 8: 9}  # stride -> kernel of the offsets' convolut
 
 
 def _same(site: Site, setting: Setting) -> Setting:
-    heads = common_divisor(int(setting["heads"]), site.channels)
-    return {"heads": next(h for h in _HEADS if common_divisor(h, site.channels) == heads)}
+    heads = first_alike(_HEADS, setting["heads"], lambda h: common_divisor(h, site.channels))
+    return {"heads": heads}
 
 
 @register(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import GroupNorm, common_divisor
+from plugnas.modules._parts import GroupNorm, common_divisor, first_alike
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 
@@ -16,13 +16,10 @@ _WINDOWS = (7, 14)
 
 
 def _same(site: Site, setting: Setting) -> Setting:
-    heads = common_divisor(int(setting["heads"]), site.channels)
     larger = max(site.height, site.width)  # a window as large as the map is all of it
-    window = min(int(setting["window"]), larger)
-    return {
-        "heads": next(h for h in _HEADS if common_divisor(h, site.channels) == heads),
-        "window": next(w for w in _WINDOWS if min(w, larger) == window),
-    }
+    heads = first_alike(_HEADS, setting["heads"], lambda h: common_divisor(h, site.channels))
+    window = first_alike(_WINDOWS, setting["window"], lambda w: min(w, larger))
+    return {"heads": heads, "window": window}
 
 
 @register(
