@@ -13,8 +13,8 @@ from plugnas.modules import Entry, Site
 # Their graphs are long (every place of a window, every block is written out) and take seconds to
 # export: each value of each choice is exported once, rather than every combination.
 LONG_GRAPHS = {
-    "acmix", "axial_image_transformer", "cascaded_group", "deformable_attention", "dilate",
-    "involution",
+    "acmix", "axial_image_transformer", "carafe", "cascaded_group", "deformable_attention",
+    "dilate", "freq_fusion", "involution",
 }  # fmt: skip
 
 
