@@ -23,7 +23,7 @@ from plugnas.modules.operator._sampling import centres, coordinates, sample
     paper="arXiv:2311.11587",
     choices={"taps": (3, 5, 7, 9, 13)},
     aliases=("AKConv", "LDConv", "AlterableKernelConv", "LinearDeformableConv"),
-    origin="github.com/CV-ZhangXin/AKConv, NOASSERTION",
+    origin="github.com/CV-ZhangXin/LDConv, NOASSERTION",
 )
 class AlterableKernelConvolution(nn.Module):
     """Convolution with N taps, N any number, each moved by an offset read from the input.

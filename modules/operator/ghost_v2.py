@@ -19,7 +19,7 @@ from plugnas.modules.operator.ghost import Ghost
     paper="arXiv:2211.12905",
     choices={"reduction": (2, 3, 4), "kernel_size": (1, 3), "attention_kernel_size": (3, 5, 7)},
     aliases=("GhostNetV2", "GhostModuleV2", "DFCAttention"),
-    origin="github.com/huawei-noah/Efficient-AI-Backbones, Apache-2.0",
+    origin="github.com/huawei-noah/Efficient-AI-Backbones, BSD-3-Clause",
 )
 class GhostV2(nn.Module):
     """Gates a ghost module by what lies along the rows and columns, seen at half resolution.
