@@ -1,0 +1,5 @@
+"""The conformance walk over the slot `context`."""
+
+from plugnas.modules.testing import conformance_tests
+
+test_conformance = conformance_tests(slot="context")
