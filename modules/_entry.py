@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ Value = int | float | str | bool | tuple[Any, ...]
 Setting = Mapping[str, Value]
 Refuses = Callable[[Site, Setting], str | None]
 Same = Callable[[Site, Setting], Setting]
+# What each named choice comes to at a site: its first value that comes to the same stands for it.
+Effects = Mapping[str, Callable[[Site, Setting], Hashable]]
 
 
 def token(value: Value) -> int | str:
@@ -50,7 +52,8 @@ class Entry:
     batch_dependent: str | None = None
     only_with: Mapping[str, tuple[str, tuple[Value, ...]]] = field(default_factory=dict)
     origin: str | None = None
-    same: Same | None = None
+    same: Same | Effects | None = None
+    discontinuous: str | None = None
 
     @property
     def contract(self) -> Slot:
@@ -99,7 +102,20 @@ class Entry:
         full = self._without_idle(self.complete(setting or {}))
         if self.same is None:
             return full
-        return self._without_idle(self.complete({**full, **self.same(site, full)}))
+        if callable(self.same):
+            changed = self.complete({**full, **self.same(site, full)})
+        else:
+            changed = self._first_of_effect(site, full, self.same)
+        return self._without_idle(changed)
+
+    def _first_of_effect(self, site: Site, full: Setting, effects: Effects) -> dict[str, Value]:
+        """Move each choice of ``effects``, in order, to its first value of the same effect."""
+        found = dict(full)
+        for name, effect in effects.items():
+            own = effect(site, found)
+            alike = (v for v in self.choices[name] if effect(site, {**found, name: v}) == own)
+            found[name] = next(alike)
+        return found
 
     def _without_idle(self, full: Mapping[str, Value]) -> dict[str, Value]:
         return {

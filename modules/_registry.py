@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from plugnas.modules._entry import Entry, Refuses, Same, Setting, Value, token
+from plugnas.modules._entry import Effects, Entry, Refuses, Same, Setting, Value, token
 from plugnas.modules._names import Names
 from plugnas.modules._slots import SLOTS
 from plugnas.modules.errors import DeclarationError, UnknownModuleError, did_you_mean
@@ -48,6 +48,9 @@ def _check(entry: Entry) -> None:
         there = name in entry.choices and other != name and other not in entry.only_with
         if not there or not set(needed) < set(entry.choices.get(other, ())):
             fail(f"only_with[{name!r}] pairs a choice with some of the values of another choice")
+    for name in entry.same if isinstance(entry.same, Mapping) else ():
+        if name not in entry.choices:
+            fail(f"same[{name!r}] names no choice{did_you_mean(name, entry.choices)}")
     parameters = inspect.signature(entry.cls).parameters
     for name, values in entry.choices.items():
         if name not in parameters or parameters[name].kind is not inspect.Parameter.KEYWORD_ONLY:
@@ -81,7 +84,8 @@ def register(
     batch_dependent: str | None = None,
     only_with: Mapping[str, tuple[str, tuple[Value, ...]]] | None = None,
     origin: str | None = None,
-    same: Same | None = None,
+    same: Same | Effects | None = None,
+    discontinuous: str | None = None,
 ) -> Callable[[type[nn.Module]], type[nn.Module]]:
     """Declare a class as a module of the zoo; the declaration is checked here, at import.
 
@@ -101,9 +105,11 @@ def register(
         batch_dependent: why an output depends on the other samples in eval mode, if it does.
         origin: where the authors publish code against which numbers were checked, and its licence
             as an SPDX tag: ``"github.com/owner/repo, Apache-2.0"``.
-        same: ``(site, setting) -> setting``: which setting, or which of its values to change, gives
-            the same network at the site (a clamped width, a rounded number of groups); the
-            complete setting itself, or ``{}``, where there is no other.
+        same: which settings are one network at a site (a clamped width, a rounded number of
+            groups). Either what each such choice comes to, ``{"reduction": lambda site, setting:
+            max(8, site.channels // setting["reduction"])}``, or ``(site, setting) -> setting``:
+            the values to change, so that one setting stands for all.
+        discontinuous: why a rounding may change the output much (it keeps the k largest), if so.
 
     Raises:
         DeclarationError: the declaration contradicts itself or the registry.
@@ -113,6 +119,7 @@ def register(
         entry = Entry(
             key, cls, slot, family, name, year, paper, dict(choices or {}), refuses, also, aliases,
             dict(export or {}), batch_dependent, dict(only_with or {}), origin, same,
+            discontinuous,
         )  # fmt: skip
         _check(entry)
         _add(entry)

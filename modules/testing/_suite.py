@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from plugnas.modules.testing import _declaration, _export, _precision, _training, _values
 from plugnas.modules.testing._case import Case, Trial, cases
@@ -27,9 +28,7 @@ def check_case(case: Case) -> None:
     Raises:
         ConformanceError: one or more checks failed; the text names each.
     """
-    failures = list(_failures(case))
-    if failures:
-        raise ConformanceError("\n".join([f"{case.name} does not conform:", *failures]))
+    _raise(case.name, _failures(case))
 
 
 def check_module(key: str) -> None:
@@ -39,9 +38,20 @@ def check_module(key: str) -> None:
         ConformanceError: one or more checks failed; the text names each.
         UnknownModuleError: the key is not registered.
     """
-    failures = [line for case in cases(key) for line in _failures(case)]
-    if failures:
-        raise ConformanceError("\n".join([f"`{key}` does not conform:", *failures]))
+    _raise(key, [failure for case in cases(key) for failure in _failures(case)])
+
+
+def _raise(name: str, failures: Iterable[tuple[str, str]]) -> None:
+    """Say each failure once, with the first place where it showed."""
+    places: dict[str, list[str]] = {}
+    for place, failure in failures:
+        places.setdefault(failure, []).append(place)
+    if places:
+        lines = [f"`{name}` does not conform:"]
+        for failure, where in places.items():
+            more = f" and {len(where) - 1} more" if len(where) > 1 else ""
+            lines.append(f"  {where[0]}{more}: {failure}")
+        raise ConformanceError("\n".join(lines))
 
 
 def conformance_tests(*keys: str, slot: str | None = None) -> Callable[[Case], None]:
@@ -57,22 +67,24 @@ def conformance_tests(*keys: str, slot: str | None = None) -> Callable[[Case], N
     return test_conformance
 
 
-def _failures(case: Case) -> Iterator[str]:
-    yield from _tried(case, "", lambda: _declaration.check_refusals(case))
+def _failures(case: Case) -> Iterator[tuple[str, str]]:
+    """Yield where a check failed, and with what words."""
+    yield from _tried(case.name, lambda: _declaration.check_refusals(case))
     sites = case.sites
     for site in sites:
         trial = Trial(case, site)
         for check in EVERYWHERE + (ONCE if site == sites[0] else ()):
-            yield from _tried(case, f" at {site}", lambda check=check, trial=trial: check(trial))
+            yield from _tried(f"{case.name} at {site}", partial(check, trial))
     if sites:
-        yield from _tried(case, "", lambda: _training.check_training(case, sites))
+        yield from _tried(case.name, lambda: _training.check_training(case, sites))
         for check_all in OF_THE_CASE:
-            yield from _tried(case, "", lambda check=check_all: check(case))
+            yield from _tried(case.name, partial(check_all, case))
 
 
-def _tried(case: Case, place: str, check: Callable[[], None]) -> Iterator[str]:
+def _tried(place: str, check: Callable[[], None]) -> Iterator[tuple[str, str]]:
     try:
         check()
+    except ConformanceError as error:
+        yield place, str(error)
     except Exception as error:  # noqa: BLE001 - a module may fail in any way; all is a failure
-        kind = "" if isinstance(error, ConformanceError) else f"{type(error).__name__}: "
-        yield f"  {case.name}{place}: {kind}{error}"
+        yield place, f"{type(error).__name__}: {error}"

@@ -35,6 +35,7 @@ def _declare(key="fresh_key", cls=None, **changes):
         ({"choices": {"width": (4, "8")}}, "one type"),
         ({"choices": {"width": ()}}, "non-empty"),
         ({"export": {"coreml": "no"}}, "formats"),
+        ({"choices": {"width": (4,)}, "same": {"wdth": len}}, "did you mean `width`"),
         ({"cls": nn.Identity, "choices": {}, "aliases": ("se",)}, "taken by `se`"),
         ({"aliases": ("S-E",)}, "taken by `se`"),
         ({"aliases": ("Fresh!",)}, "letters and digits"),
@@ -99,6 +100,26 @@ def test_canonical_setting():
     assert entry.canonical(Site(4, 1, 1), given) == {"width": 4, "mode": "a", "depth": 1}
     kept = {"width": 8, "mode": "b", "depth": 2}
     assert entry.canonical(Site(64, 1, 1), kept) == kept
+
+
+def test_canonical_setting_by_what_each_choice_comes_to():
+    class Grouped(nn.Module):
+        """Does something."""
+
+        def __init__(self, channels, *, groups=2, shuffle=False):
+            super().__init__()
+
+    effects = {
+        "groups": lambda site, s: min(site.channels, s["groups"]),
+        "shuffle": lambda site, s: s["shuffle"] and s["groups"] < site.channels,
+    }
+    entry = modules.Entry(
+        "grouped", Grouped, "attention", "channel", "Grouped", None, None,
+        {"groups": (2, 4, 8), "shuffle": (False, True)}, same=effects,
+    )  # fmt: skip
+    assert entry.canonical(Site(3, 1, 1), {"groups": 8}) == {"groups": 4, "shuffle": False}
+    assert entry.canonical(Site(4, 1, 1), {"groups": 8, "shuffle": True})["shuffle"] is False
+    assert entry.canonical(Site(9, 1, 1), {"groups": 8, "shuffle": True})["shuffle"] is True
 
 
 def test_settings_are_checked():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from plugnas import modules
-from tests.modules import conformance as c
 
 STRINGS = [
     (entry, name)
@@ -17,11 +16,11 @@ STRINGS = [
 
 @pytest.mark.parametrize(("entry", "name"), STRINGS, ids=[f"{e.key}-{n}" for e, n in STRINGS])
 def test_unknown_string_is_refused_with_what_is_known(entry, name):
-    site = c.sites(entry)[0]
+    slot = entry.contract
     for setting in entry.settings():
         typo = str(setting[name]) + "x"
         with pytest.raises(modules.RefusedError, match=f"`{name}` must be one of .*'{typo}'") as e:
-            c.build_unchecked(entry, {**setting, name: typo}, site)
+            slot.build(entry.cls, slot.sites[0], {**setting, name: typo})
         for value in entry.choices[name]:
             assert str(value) in str(e.value)
 
