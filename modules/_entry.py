@@ -15,7 +15,7 @@ from plugnas.modules._slots import SLOTS, Site, Slot
 from plugnas.modules.errors import RefusedError, UnknownModuleError, did_you_mean
 
 Value = int | float | str | bool | tuple[Any, ...]
-Setting = Mapping[str, Value]
+Setting = Mapping[str, Any]  # name of a choice -> a Value
 Refuses = Callable[[Site, Setting], str | None]
 Same = Callable[[Site, Setting], Setting]
 # What each named choice comes to at a site: its first value that comes to the same stands for it.
@@ -97,10 +97,11 @@ class Entry:
     def canonical(self, site: Site, setting: Setting | None = None) -> dict[str, Value]:
         """Return the complete setting that stands for all that compute one network at the site.
 
-        What has no effect stands at its first value, and ``same`` is asked for the rest.
+        What has no effect stands at its first value, and ``same`` is asked for the rest. A setting
+        that is refused there stands for itself.
         """
         full = self._without_idle(self.complete(setting or {}))
-        if self.same is None:
+        if self.same is None or self.refusal(site, full) is not None:
             return full
         if callable(self.same):
             changed = self.complete({**full, **self.same(site, full)})

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import ConvBN, conv2d, hidden_width, one_of
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 _MODES = ("sum", "product")
 
@@ -18,6 +19,7 @@ _MODES = ("sum", "product")
     year=2018,
     paper="arXiv:1807.06514",
     choices={"reduction": (4, 8, 16), "dilation": (1, 2, 4), "mode": _MODES},
+    same={"reduction": bottleneck()},
 )
 class BAM(nn.Module):
     """Gates with a residual by a channel bottleneck and a dilated spatial bottleneck, joined.

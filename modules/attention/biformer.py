@@ -7,7 +7,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, conv2d, pad_to_multiple
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+
+def _side(site: Site, setting: Setting) -> tuple[int, int]:
+    """Height and width of a region."""
+    return -(-site.height // setting["regions"]), -(-site.width // setting["regions"])
+
+
+def _routed(site: Site, setting: Setting) -> int:
+    """How many regions one can attend to."""
+    height, width = _side(site, setting)
+    return min(setting["top_k"], -(-site.height // height) * -(-site.width // width))
+
+
+def _heads(site: Site, setting: Setting) -> int:
+    """Over one key, the softmax of every head is 1."""
+    one = _routed(site, setting) == 1 and _side(site, setting) == (1, 1)
+    return 0 if one else common_divisor(setting["heads"], site.channels)
 
 
 @register(
@@ -18,6 +36,7 @@ from plugnas.modules._registry import register
     year=2023,
     paper="arXiv:2303.08810",
     choices={"regions": (4, 7), "top_k": (1, 2, 4, 8), "heads": (4, 8)},
+    same={"regions": _side, "top_k": _routed, "heads": _heads},
 )
 class BiLevelRoutingAttention(nn.Module):
     """Attends from each region of the map to all pixels of the few regions most like it.

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from plugnas.modules._parts import channel_mean_max, conv2d, hidden_width
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 
 @register(
@@ -17,6 +18,7 @@ from plugnas.modules._registry import register
     year=2018,
     paper="arXiv:1807.06521",
     choices={"reduction": (4, 8, 16), "kernel_size": (3, 7)},
+    same={"reduction": bottleneck()},
 )
 class CBAM(nn.Module):
     """Gates channels by an MLP of global mean and maximum, then pixels by a convolution.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import ConvBN, hidden_width
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 
 @register(
@@ -17,6 +18,7 @@ from plugnas.modules._registry import register
     year=2021,
     paper="arXiv:2103.02907",
     choices={"reduction": (8, 16, 32)},
+    same={"reduction": bottleneck(minimum=8)},
 )
 class CoordinateAttention(nn.Module):
     """Gates each pixel by a gate of its row and one of its column, from directional means.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import hidden_width
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 
 @register(
@@ -17,6 +18,7 @@ from plugnas.modules._registry import register
     year=2018,
     paper="arXiv:1811.11721",
     choices={"reduction": (4, 8, 16), "recurrence": (1, 2, 3)},
+    same={"reduction": bottleneck()},
 )
 class CrissCrossAttention(nn.Module):
     """Adds to each pixel the values of its row and column, attended jointly.

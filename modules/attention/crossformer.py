@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, one_of, pad_to_multiple
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._same import channel_groups
+from plugnas.modules._slots import Site
 
 _MODES = ("short", "long")
 
@@ -45,6 +47,24 @@ def _differences(length: int, like: Tensor) -> Tensor:
     return index[:, None] - index[None, :] + length - 1
 
 
+def _count(site: Site, setting: Setting) -> tuple[int, ...]:
+    """Groups along each side."""
+    window = setting["window"]
+    return tuple(-(-side // min(window, side)) for side in (site.height, site.width))
+
+
+def _mode(site: Site, setting: Setting) -> str:
+    """One group holds the whole map, whichever way it is formed."""
+    return "one" if _count(site, setting) == (1, 1) else setting["mode"]
+
+
+def _group(site: Site, setting: Setting) -> tuple[int, ...]:
+    """What decides which tokens form a group: spread ones are told by their number alone."""
+    if setting["mode"] == "long":
+        return _count(site, setting)
+    return min(setting["window"], site.height), min(setting["window"], site.width)
+
+
 @register(
     "crossformer",
     slot="attention",
@@ -54,6 +74,7 @@ def _differences(length: int, like: Tensor) -> Tensor:
     paper="arXiv:2108.00154",
     choices={"window": (4, 7, 8), "mode": _MODES, "heads": (4, 8)},
     export={"onnx": "the exporter takes attention of four dimensions, and groups are a fifth here"},
+    same={"mode": _mode, "window": _group, "heads": channel_groups("heads")},
 )
 class ShortLongDistanceAttention(nn.Module):
     """Attends within groups of G x G tokens, adjacent ones or ones spread evenly over the map.

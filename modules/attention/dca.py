@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from plugnas.modules._parts import hidden_width, one_of
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 _MODES = ("direct", "weighted")
 
@@ -69,6 +70,7 @@ class ConnectedSE(nn.Module):
         "mode": _MODES,
         "depth": (2, 3),
     },
+    same={"reduction": bottleneck()},
 )
 class DCA(nn.Module):
     """Gates channels by a chain of squeeze-and-excitations, each told the gates of the last.

@@ -23,6 +23,7 @@ def adaptive_kernel(channels: int) -> int:
     year=2019,
     paper="arXiv:1910.03151",
     choices={"kernel_size": (0, 3, 5, 7)},
+    same={"kernel_size": lambda site, s: s["kernel_size"] or adaptive_kernel(site.channels)},
 )
 class EfficientChannelAttention(nn.Module):
     """Gates each channel by a 1-D convolution over its neighbours' global means.

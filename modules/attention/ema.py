@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import GroupNorm, common_divisor
 from plugnas.modules._registry import register
+from plugnas.modules._same import channel_groups
 
 
 @register(
@@ -17,6 +18,7 @@ from plugnas.modules._registry import register
     year=2023,
     paper="arXiv:2305.13563",
     choices={"groups": (4, 8, 16, 32)},
+    same={"groups": channel_groups()},
 )
 class EfficientMultiScaleAttention(nn.Module):
     """Gates pixels, group by group, by crossing a directional 1x1 and a 3x3 view of the map.

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, hidden_width, one_of
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 from plugnas.modules.errors import RefusedError
 
 _SPACE = 7  # frequencies are numbered 0 ... 6 along either side
@@ -38,6 +39,7 @@ _NAMES = tuple(f"{kind}{n}" for kind in ("top", "low") for n in (1, 2, 4, 8, 16)
         "reduction": (4, 8, 16),
         "dct_size": (7, 14),
     },
+    same={"reduction": bottleneck()},
 )
 class FCA(nn.Module):
     """Gates each channel by a bottleneck MLP of one fixed cosine frequency of the channel.

@@ -6,7 +6,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import ConvBN, channel_shuffle, common_divisor, hidden_width
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+
+def _groups(channels: int, reduction: int, *, grouped: bool) -> int:
+    hidden = hidden_width(channels, reduction)
+    return common_divisor(reduction, channels, hidden) if grouped else 1
+
+
+def _group_count(site: Site, setting: Setting) -> int:
+    return _groups(site.channels, setting["reduction"], grouped=setting["grouped"])
+
+
+def _widths(site: Site, setting: Setting) -> tuple[int, int]:
+    return hidden_width(site.channels, setting["reduction"]), _group_count(site, setting)
 
 
 @register(
@@ -17,6 +31,7 @@ from plugnas.modules._registry import register
     year=2021,
     paper="arXiv:2112.05561",
     choices={"reduction": (4, 8, 16), "kernel_size": (3, 7), "grouped": (False, True)},
+    same={"grouped": _group_count, "reduction": _widths},
 )
 class GlobalAttentionMechanism(nn.Module):
     """Gates every value twice, by a per-pixel MLP and by two wide convolutions, pooling nothing.
@@ -36,7 +51,7 @@ class GlobalAttentionMechanism(nn.Module):
     ) -> None:
         super().__init__()
         hidden = hidden_width(channels, reduction)
-        self.groups = common_divisor(reduction, channels, hidden) if grouped else 1
+        self.groups = _groups(channels, reduction, grouped=grouped)
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.excite = nn.Conv2d(hidden, channels, 1)
         self.narrow = ConvBN(channels, hidden, kernel_size, groups=self.groups)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import conv2d, hidden_width, one_of
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 _POOLINGS = ("attention", "average")
 _MODES = ("add", "multiply", "both")
@@ -23,6 +24,7 @@ _MODES = ("add", "multiply", "both")
         "pooling": _POOLINGS,
         "mode": _MODES,
     },
+    same={"reduction": bottleneck(minimum=4)},
 )
 class GlobalContext(nn.Module):
     """Adds to every position one context vector that attention over all positions gathered.

@@ -24,6 +24,7 @@ _MODES = ("channel", "position", "both")
         "positions": (4, 8),
     },
     only_with={"positions": ("mode", ("position", "both"))},
+    same={"hidden_channels": lambda site, s: min(s["hidden_channels"], site.channels)},
 )
 class GSoP(nn.Module):
     """Gates channels, positions or both by what a covariance matrix says about each of them.

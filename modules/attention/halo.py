@@ -7,7 +7,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import pad_to_multiple
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+
+def _sees_all(setting: Setting, side: int) -> bool:
+    """Whether the first and the last block of a side, with their halos, hold all of it."""
+    block, halo = setting["window"], setting["halo"]
+    return side <= block + halo and (-(-side // block) - 1) * block <= halo
+
+
+def _same(site: Site, setting: Setting) -> dict[str, int]:
+    """A block of 4 with a halo of 1 and one of 2 with 3 have tables of one size.
+
+    They are one network where the map is so small that every pixel sees all of it.
+    """
+    other = {"window": 2, "halo": 3}
+    tables = setting["window"] + setting["halo"] == sum(other.values())
+    sides = (site.height, site.width)
+    whole = all(_sees_all(s, side) for s in (setting, other) for side in sides)
+    return other if tables and whole else {}
 
 
 @register(
@@ -18,6 +37,7 @@ from plugnas.modules._registry import register
     year=2021,
     paper="arXiv:2103.12731",
     choices={"window": (2, 4, 8), "halo": (1, 3), "heads": (2, 4, 8)},
+    same=_same,
 )
 class HaloAttention(nn.Module):
     """Attends from each block of b x b pixels to the block and a halo of h pixels around it.

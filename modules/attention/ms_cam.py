@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import ConvBN, hidden_width
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 
 class MultiScaleChannelLogits(nn.Module):
@@ -40,6 +41,7 @@ def _bottleneck(channels: int, hidden: int) -> nn.Sequential:
     year=2020,
     paper="arXiv:2009.14082",
     choices={"reduction": (2, 4, 8, 16)},
+    same={"reduction": bottleneck()},
 )
 class MSCAM(nn.Module):
     """Gates every value by a local and a global channel bottleneck, added before the sigmoid.

@@ -7,9 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, conv2d, hidden_width, one_of
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 
 _FORMS = ("paper", "circulating")
+
+
+def _hidden(site: Site, setting: Setting) -> int:
+    return hidden_width(_parts(site.channels, setting["branches"])[1], setting["reduction"])
 
 
 def _parts(channels: int, branches: int) -> tuple[int, int]:
@@ -45,6 +50,10 @@ class _Weight(nn.Module):
         "reduction": (4, 8, 16),
         "branches": (2, 4),
         "form": _FORMS,
+    },
+    same={
+        "branches": lambda site, s: _parts(site.channels, s["branches"]),
+        "reduction": _hidden,
     },
 )
 class PyramidSqueezeAttention(nn.Module):

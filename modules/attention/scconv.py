@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import GroupNorm, common_divisor, conv2d, hidden_width, one_of
 from plugnas.modules._registry import Setting, register
+from plugnas.modules._same import channel_groups
 from plugnas.modules._slots import Site
 from plugnas.modules.errors import RefusedError
 
@@ -24,6 +25,24 @@ def _too_few(channels: int) -> str | None:
     return f"splitting the channels in two needs at least 2, but got {channels}; widen the map"
 
 
+def _split(channels: int, alpha: float) -> tuple[int, int]:
+    """The channels of the rich and of the cheap part, at least one each."""
+    rich = min(max(int(alpha * channels), 1), channels - 1)
+    return rich, channels - rich
+
+
+def _hidden(site: Site, setting: Setting) -> tuple[int, ...]:
+    parts = _split(site.channels, setting["alpha"])
+    return tuple(hidden_width(part, setting["reduction"]) for part in parts)
+
+
+_SAME = {
+    "alpha": lambda site, s: _split(site.channels, s["alpha"]),
+    "reduction": _hidden,
+    "groups": lambda site, s: common_divisor(s["groups"], _hidden(site, s)[0], site.channels),
+}
+
+
 @register(
     "sru",
     slot="attention",
@@ -32,6 +51,7 @@ def _too_few(channels: int) -> str | None:
     year=2023,
     paper=_PAPER,
     choices={"groups": (2, 4, 8, 16), "form": _SRU_FORMS},
+    same={"groups": channel_groups()},
 )
 class SRU(nn.Module):
     """Separates informative from redundant values by group norm and adds them crosswise.
@@ -77,6 +97,7 @@ class SRU(nn.Module):
     paper=_PAPER,
     choices={"alpha": (0.25, 0.5, 0.75), "reduction": (2, 4), "groups": (1, 2, 4)},
     refuses=_refuses,
+    same=_SAME,
 )
 class CRU(nn.Module):
     """Rebuilds the channels from a rich and a cheap transform of two parts of them.
@@ -106,8 +127,7 @@ class CRU(nn.Module):
         if reason := _too_few(channels):
             raise RefusedError(reason)
         self.form = one_of("form", form, ("paper", "joint"))
-        self.rich = min(max(int(alpha * channels), 1), channels - 1)
-        self.cheap = channels - self.rich
+        self.rich, self.cheap = _split(channels, alpha)
         rich, cheap = hidden_width(self.rich, reduction), hidden_width(self.cheap, reduction)
         self.squeeze_rich = conv2d(self.rich, rich)
         self.squeeze_cheap = conv2d(self.cheap, cheap)
@@ -142,6 +162,7 @@ class CRU(nn.Module):
     paper=_PAPER,
     choices={"alpha": (0.25, 0.5, 0.75), "reduction": (2, 4), "groups": (1, 2, 4)},
     refuses=_refuses,
+    same=_SAME,
 )
 class SCConv(nn.Module):
     """Removes redundancy over space, then over channels: CRU(SRU(x)).

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from plugnas.modules._parts import conv2d, hidden_width, one_of
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 _MODES = ("add", "max", "channel", "spatial")
 
@@ -21,6 +22,7 @@ _MODES = ("add", "max", "channel", "spatial")
     paper="arXiv:1803.02579",
     choices={"reduction": (2, 4, 8, 16), "mode": _MODES},
     only_with={"reduction": ("mode", ("add", "max", "channel"))},
+    same={"reduction": bottleneck()},
 )
 class SCSE(nn.Module):
     """Gates channels by the global means and positions by a linear map, and joins the two.

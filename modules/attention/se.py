@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from plugnas.modules._parts import hidden_width
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 
 @register(
@@ -17,6 +18,7 @@ from plugnas.modules._registry import register
     year=2017,
     paper="arXiv:1709.01507",
     choices={"reduction": (4, 8, 16)},
+    same={"reduction": bottleneck()},
 )
 class SqueezeExcitation(nn.Module):
     """Gates each channel by a bottleneck MLP of the global channel means.

@@ -18,6 +18,7 @@ from plugnas.modules._registry import register
     year=2021,
     paper="arXiv:2102.00240",
     choices={"groups": (2, 4, 8, 16, 32, 64)},
+    same={"groups": lambda site, s: common_divisor(s["groups"], -(-site.channels // 2))},
 )
 class ShuffleAttention(nn.Module):
     """Gates half of each channel group by its means, half by its normed map, and shuffles both.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import ConvBN, common_divisor, hidden_width, sum_of_products
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck, channel_groups
 
 
 @register(
@@ -22,6 +23,7 @@ from plugnas.modules._registry import register
         "groups": (1, 32),
         "dilated": (True, False),
     },
+    same={"reduction": bottleneck(minimum=32), "groups": channel_groups()},
 )
 class SelectiveKernel(nn.Module):
     """Convolves with several kernel sizes and mixes the results by a softmax per channel.

@@ -7,7 +7,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, pad_to_multiple
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+
+def _cell(site: Site, setting: Setting) -> tuple[int, int]:
+    return min(setting["cell"], site.height), min(setting["cell"], site.width)
+
+
+def _iterations(site: Site, setting: Setting) -> int:
+    """A map of one cell has one super token, to which every pixel belongs from the start."""
+    return 1 if _cell(site, setting) == (site.height, site.width) else setting["iterations"]
+
+
+def _heads(site: Site, setting: Setting) -> int:
+    """Among one token, the softmax of every head is 1."""
+    one = _cell(site, setting) == (site.height, site.width)
+    return 0 if one else common_divisor(setting["heads"], site.channels)
 
 
 @register(
@@ -18,6 +34,7 @@ from plugnas.modules._registry import register
     year=2022,
     paper="arXiv:2211.11167",
     choices={"cell": (2, 4, 8), "iterations": (1, 2), "heads": (2, 4, 8)},
+    same={"cell": _cell, "iterations": _iterations, "heads": _heads},
 )
 class SuperTokenAttention(nn.Module):
     """Gathers pixels softly into super tokens, attends among those, and spreads them back.

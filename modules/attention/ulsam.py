@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from plugnas.modules._parts import ConvBN, common_divisor
 from plugnas.modules._registry import register
+from plugnas.modules._same import channel_groups
 
 
 @register(
@@ -17,6 +18,7 @@ from plugnas.modules._registry import register
     year=2020,
     paper="arXiv:2006.15102",
     choices={"groups": (1, 2, 4, 8, 16)},
+    same={"groups": channel_groups()},
 )
 class ULSAM(nn.Module):
     """Gives each group of channels one attention map over all positions, with a residual.

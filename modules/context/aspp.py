@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import BatchNorm2d, ConvBN, conv2d, hidden_width
 from plugnas.modules._registry import register
+from plugnas.modules._same import reach
 
 
 @register(
@@ -21,6 +22,7 @@ from plugnas.modules._registry import register
         "reduction": (1, 4),
         "separable": (False, True),
     },
+    same={"dilations": lambda site, s: tuple(reach(site, d) for d in s["dilations"])},
 )
 class ASPP(nn.Module):
     """Looks at a map through parallel dilated convolutions and its global mean, then merges.

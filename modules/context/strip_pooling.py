@@ -21,6 +21,11 @@ _FORMS = ("spm", "mpm")
     paper="arXiv:2003.13328",
     choices={"form": _FORMS, "pool_sizes": ((20, 12), (12, 6), (6, 3))},
     only_with={"pool_sizes": ("form", ("mpm",))},
+    same={
+        "pool_sizes": lambda site, s: tuple(
+            (min(n, site.height), min(n, site.width)) for n in s["pool_sizes"]
+        )
+    },
 )
 class StripPooling(nn.Module):
     """Gathers context along whole rows and columns, alone (spm) or beside square pools (mpm).

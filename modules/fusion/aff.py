@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import one_of, resize_like
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 from plugnas.modules.attention.ms_cam import MultiScaleChannelLogits
 
 _SCALES = {"paper": 1.0, "doubled": 2.0}
@@ -19,6 +20,7 @@ _SCALES = {"paper": 1.0, "doubled": 2.0}
     year=2020,
     paper="arXiv:2009.14082",
     choices={"reduction": (2, 4, 8, 16), "form": tuple(_SCALES)},
+    same={"reduction": bottleneck()},
 )
 class AttentionalFusion(nn.Module):
     """Mixes two maps value by value, with shares that attention computes from their sum.
@@ -49,6 +51,7 @@ class AttentionalFusion(nn.Module):
     year=2020,
     paper="arXiv:2009.14082",
     choices={"reduction": (2, 4, 8, 16)},
+    same={"reduction": bottleneck()},
 )
 class IterativeAttentionalFusion(nn.Module):
     """Mixes two maps by attention whose own input is an attentional mix of them.

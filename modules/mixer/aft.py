@@ -7,9 +7,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import common_divisor, one_of
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 
 _MODES = ("full", "simple", "local", "conv")
+
+
+def _same(site: Site, setting: Setting) -> dict[str, str]:
+    """A window that holds every token is the full form."""
+    whole = setting["mode"] == "local" and site.height * site.width <= setting["window"]
+    return {"mode": "full"} if whole else {}
 
 
 @register(
@@ -24,6 +31,7 @@ _MODES = ("full", "simple", "local", "conv")
         "kernel_size": (3, 7),
         "window": (8, 16),
     },
+    same=_same,
     only_with={"kernel_size": ("mode", ("conv",)), "window": ("mode", ("local",))},
 )
 class AFT(nn.Module):

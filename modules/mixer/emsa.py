@@ -6,7 +6,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import conv2d, hidden_width
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+
+
+def _heads(site: Site, setting: Setting) -> int | None:
+    """Where one key is left and the heads do not mix, their number does not matter."""
+    s = setting["spatial_reduction"]
+    one = -(-site.height // s) * -(-site.width // s) == 1
+    return None if one and not setting["mix_heads"] else setting["heads"]
 
 
 @register(
@@ -21,6 +29,7 @@ from plugnas.modules._registry import register
         "spatial_reduction": (1, 2, 4),
         "mix_heads": (True, False),
     },
+    same={"heads": _heads},
 )
 class EMSA(nn.Module):
     """Attends to keys and values of a coarser map, and lets the heads exchange their logits.

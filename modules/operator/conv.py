@@ -7,7 +7,9 @@ from torch.nn import functional as F
 
 from plugnas.modules._adopt import load
 from plugnas.modules._parts import channel_shuffle, common_divisor, conv2d
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._same import conv_groups, reach
+from plugnas.modules._slots import Site
 from plugnas.modules.errors import AdoptError
 
 
@@ -58,6 +60,7 @@ class Convolution(nn.Module):
     year=2013,
     paper="arXiv:1312.4400",
     choices={"groups": (1, 2, 4), "pool": (False, True)},
+    same={"groups": conv_groups(), "pool": lambda site, s: s["pool"] and site.stride > 1},
 )
 class PointwiseConvolution(nn.Module):
     """The same linear map of the channels at every pixel, without spatial mixing.
@@ -104,6 +107,12 @@ class PointwiseConvolution(nn.Module):
         return self.conv if self.pool_size == 1 else self
 
 
+def _shuffles(site: Site, setting: Setting) -> bool:
+    """One group, or one channel per group, has nothing to interleave."""
+    groups = common_divisor(setting["groups"], site.channels, site.width_out)
+    return setting["shuffle"] and 1 < groups < site.width_out
+
+
 @register(
     "group_conv",
     slot="operator",
@@ -112,6 +121,7 @@ class PointwiseConvolution(nn.Module):
     year=2012,
     paper="NeurIPS 2012 (AlexNet); shuffle arXiv:1707.01083",
     choices={"groups": (2, 4, 8, 16, 32), "kernel_size": (3, 5), "shuffle": (False, True)},
+    same={"groups": conv_groups(), "shuffle": _shuffles},
 )
 class GroupedConvolution(nn.Module):
     """A convolution in G groups of channels that do not see each other, optionally shuffled.
@@ -165,6 +175,7 @@ class GroupedConvolution(nn.Module):
     year=2015,
     paper="arXiv:1511.07122",
     choices={"dilation": (2, 3, 4, 6, 12, 18), "kernel_size": (3, 5)},
+    same={"dilation": lambda site, s: reach(site, s["dilation"])},
 )
 class DilatedConvolution(nn.Module):
     """A k x k convolution whose taps stand d pixels apart: a wider view at the same cost.

@@ -16,6 +16,7 @@ from plugnas.modules._parts import (
     window_taps,
 )
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck, channel_groups
 from plugnas.modules.errors import AdoptError
 
 
@@ -31,6 +32,7 @@ from plugnas.modules.errors import AdoptError
         "group_channels": (8, 16, 32),
         "reduction": (2, 4),
     },
+    same={"group_channels": channel_groups("group_channels"), "reduction": bottleneck()},
 )
 class Involution(nn.Module):
     """Filters each pixel with a kernel made from that pixel and shared by groups of channels.

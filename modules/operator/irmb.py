@@ -19,6 +19,7 @@ from plugnas.modules.attention.se import SqueezeExcitation
     year=2023,
     paper="arXiv:2301.01146",
     choices={"expansion": (1, 2, 4), "kernel_size": (3, 5), "window": (4, 7)},
+    same={"window": lambda site, s: (min(s["window"], site.height), min(s["window"], site.width))},
 )
 class InvertedResidualMobileBlock(nn.Module):
     """Inverted residual with window attention and a depthwise convolution in its wide middle.

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from plugnas.modules._adopt import DenseKernel, centre_tap, check_depthwise, pointwise_matrix
 from plugnas.modules._parts import conv2d, one_of
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
+from plugnas.modules.errors import AdoptError
 
 _PARTITIONS = ("equal", "exponential")
 
@@ -27,6 +29,11 @@ def _partition(channels: int, count: int, kind: str) -> list[int]:
     return [*sizes, channels - sum(sizes)]
 
 
+def _sizes(site: Site, setting: Setting) -> tuple[int, ...]:
+    kernels = setting["kernel_sizes"][: site.channels]
+    return tuple(_partition(site.channels, len(kernels), setting["partition"]))
+
+
 @register(
     "mixed_depthwise",
     slot="operator",
@@ -40,6 +47,7 @@ def _partition(channels: int, count: int, kind: str) -> list[int]:
     },
     aliases=("mixconv",),
     only_with={"partition": ("kernel_sizes", ((3, 5, 7), (3, 5, 7, 9)))},
+    same={"kernel_sizes": lambda site, s: s["kernel_sizes"][: site.channels], "partition": _sizes},
 )
 class MixedDepthwise(nn.Module):
     """Depthwise convolution with different kernel sizes for different groups of channels.

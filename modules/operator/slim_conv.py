@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from plugnas.modules._parts import ConvBN, common_divisor, conv2d, hidden_width
 from plugnas.modules._registry import register
+from plugnas.modules._same import bottleneck
 
 
 @register(
@@ -17,6 +18,7 @@ from plugnas.modules._registry import register
     year=2020,
     paper="arXiv:2003.07469",
     choices={"groups": (1, 2, 4), "reduction": (8, 16, 32)},
+    same={"reduction": bottleneck()},
 )
 class SlimConvolution(nn.Module):
     """Folds the channels in half twice, weighted forwards and backwards, and convolves both.
