@@ -6,7 +6,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex
 
 from torch import nn
 
@@ -54,6 +54,12 @@ class Entry:
     origin: str | None = None
     same: Same | Effects | None = None
     discontinuous: str | None = None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Travel to another process as a key, under which the same module is registered there."""
+        from plugnas.modules._registry import find, get
+
+        return (get, (self.key,)) if find(self.key) is self else super().__reduce_ex__(protocol)
 
     @property
     def contract(self) -> Slot:

@@ -147,13 +147,18 @@ def restore(kept: tuple[Entry, ...]) -> None:
         _add(entry)
 
 
+def find(key: str) -> Entry | None:
+    """Return the entry of exactly this key, or None."""
+    return _ENTRIES.get(key)
+
+
 def get(key: str) -> Entry:
     """Return the entry of a key, or of any name that people type for it.
 
     Raises:
         UnknownModuleError: no module of that name, or several; the text suggests the closest.
     """
-    if (entry := _ENTRIES.get(key)) is not None:
+    if (entry := find(key)) is not None:
         return entry
     if (found := _NAMES.find(key)) is not None:
         return _ENTRIES[found]

@@ -162,14 +162,15 @@ class _Sequence(Slot):
 
 
 class _Region(Slot):
-    """One box per position of the map, as a detector asks."""
+    """One box per position of the map, as a detector asks, anywhere on it."""
 
     def inputs(self, site: Site, batch: int, **kind: Any) -> tuple[Tensor, ...]:
         boxes = site.height * site.width
         feature = torch.randn((batch, 4 * site.channels, site.height, site.width), **kind)
-        corner = torch.randn((batch, boxes, 2), **kind).abs()
-        size = torch.randn((batch, boxes, 2), **kind).abs() + 0.5
-        return feature, torch.cat([corner, corner + size], dim=-1)
+        sides = torch.tensor([site.width, site.height], device=kind.get("device"))
+        corner = torch.rand((batch, boxes, 2), **kind) * (sides - 1)
+        size = torch.rand((batch, boxes, 2), **kind) * sides / 2 + 0.5
+        return feature, torch.cat([corner, corner + size], dim=-1).to(kind.get("dtype"))
 
     def output_shape(self, site: Site, batch: int, module: nn.Module) -> tuple[int, ...]:
         return (batch, site.channels, site.height * site.width, 4)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from plugnas.space import adapters
 from plugnas.space.codes import Rule
 from plugnas.space.config import Choices, SlotConfig, SpaceConfig
 from plugnas.space.errors import SpaceError
+from plugnas.space.merging import Merging
 from plugnas.space.network import Network, Part, Shape
 from plugnas.space.options import Choice, resolve
 from plugnas.space.parameter import Parameter, Token
@@ -24,8 +26,11 @@ from plugnas.space.slots import Position, Refusing, Slot, slot_parameters
 
 
 @dataclass(frozen=True)
-class _Place:
-    """One slot at one position, with the widths on which its site depends."""
+class Place:
+    """One slot at one position, with the widths on which its site depends.
+
+    ``parameter`` names the module, ``site`` is (C, H, W) with C = 0, a width not yet known.
+    """
 
     slot: Slot
     parameter: str
@@ -54,6 +59,11 @@ class Blueprint:
         self._index = {p.name: j for j, p in enumerate(self.parameters)}
         self.positions = tuple(self._positions())
         self.places = tuple(self._places())
+        self.merges = tuple(
+            merge
+            for name, places in self.places_of.items()
+            for merge in self._merging(name, places).merges(places[0].slot.options)
+        )
         self.rules = tuple(rule for place in self.places for rule in self._rules(place))
 
     # --- parameters -----------------------------------------------------------------------------
@@ -137,7 +147,7 @@ class Blueprint:
 
     # --- refusals -------------------------------------------------------------------------------
 
-    def _places(self) -> Iterator[_Place]:
+    def _places(self) -> Iterator[Place]:
         _, height, width = self.input_shape
         height, width = _halve(height, width, self.config.stem.stride)
         before = "stem.width"
@@ -151,7 +161,7 @@ class Blueprint:
                     name = scoped_name(slot.name, s, b, slot.scope)
                     operator = slot.name == "operator"
                     shared = slot.scope != "block" and b > min(depths)
-                    yield _Place(
+                    yield Place(
                         slot,
                         name,
                         (before, here) if operator and b == 1 else (here,),
@@ -160,8 +170,8 @@ class Blueprint:
                         (f"stage{s}.depth", b) if shared else None,
                     )
             before, (height, width) = here, after
-        yield _Place(self.context, "context", (before,), (0, height, width))
-        yield _Place(self.pooling, "pooling", (before,), (0, height, width))
+        yield Place(self.context, "context", (before,), (0, height, width))
+        yield Place(self.pooling, "pooling", (before,), (0, height, width))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the memory of refusals out: a cache cannot travel to another process."""
@@ -175,7 +185,7 @@ class Blueprint:
     def _refusal_uncached(self, slot: str, choice: Choice, site: Site) -> str | None:
         return adapters.refusal(modules.get(choice.key), slot, site, dict(choice.setting))
 
-    def _rules(self, place: _Place) -> Iterator[Rule]:
+    def _rules(self, place: Place) -> Iterator[Rule]:
         """Yield the rules of a place; a place that nothing fits is an error."""
         some = False
         reasons: dict[str, str] = {}
@@ -192,7 +202,39 @@ class Blueprint:
                 "offer another module or another width"
             )
 
-    def _refusing(self, place: _Place) -> Refusing:
+    @property
+    def places_of(self) -> dict[str, list[Place]]:
+        """For each parameter that names a module, the places where its choice stands."""
+        found: dict[str, list[Place]] = {}
+        for place in self.places:
+            found.setdefault(place.parameter, []).append(place)
+        return found
+
+    def sites_under(self, places: Sequence[Place], fixed: Mapping[str, Token]) -> list[Site]:
+        """Return the sites of places under fixed widths, and under all where none is fixed."""
+        found: dict[Site, None] = {}
+        for place in places:
+            offered = [self.parameters[self._index[name]].choices for name in place.widths]
+            lists = [
+                (fixed[name],) if name in fixed else choices
+                for name, choices in zip(place.widths, offered, strict=True)
+            ]
+            for widths in itertools.product(*lists):
+                found[place.site_for(tuple(map(int, widths)))] = None
+        return list(found)
+
+    def _merging(self, name: str, places: Sequence[Place]) -> Merging:
+        slot = places[0].slot
+        widths = tuple(dict.fromkeys(width for place in places for width in place.widths))
+        if slot.name in self.slots and slot.scope == "network":
+            widths = ()  # one choice for all stages: what is merged is so at every width
+
+        def sites(held: tuple[Token, ...]) -> list[Site]:
+            return self.sites_under(places, dict(zip(widths, held, strict=True)))
+
+        return Merging(self.parameters, self._index, name, slot.name, sites, widths)
+
+    def _refusing(self, place: Place) -> Refusing:
         def refusal(widths: tuple[Token, ...], choice: Choice) -> str | None:
             site = place.site_for(tuple(map(int, widths)))
             return self._refusal(place.slot.name, choice, site)

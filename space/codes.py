@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,28 @@ class Rule:
         return self.refused[tuple(codes[:, c] + 1 for c in self.columns)]
 
 
-class CodeTree:
-    """Sampling, mutation, crossover and enumeration of code matrices."""
+class Merging(Protocol):
+    """Rewrites codes so that rows of one network are one row (see ``space.merging``)."""
 
-    def __init__(self, parameters: Sequence[Parameter], rules: Sequence[Rule] = ()) -> None:
+    def apply(self, codes: Codes) -> None:
+        """Rewrite in place."""
+
+
+class CodeTree:
+    """Sampling, mutation, crossover and enumeration of code matrices.
+
+    A row is canonical where what is inactive is -1 and every merge leaves it as it is.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        rules: Sequence[Rule] = (),
+        merges: Sequence[Merging] = (),
+    ) -> None:
         self.parameters = tuple(parameters)
         self.rules = tuple(rules)
+        self.merges = tuple(merges)
         self.sizes = np.array([len(p.choices) for p in self.parameters])
         index = {p.name: j for j, p in enumerate(self.parameters)}
         self.parents = [None if p.parent is None else index[p.parent] for p in self.parameters]
@@ -54,6 +71,13 @@ class CodeTree:
         self._free = np.flatnonzero(self.sizes > 1)
 
     def canonical(self, codes: Codes) -> Codes:
+        """Return a copy with -1 where a parameter is inactive, and one row for each network."""
+        codes = self.awake(codes)
+        for merge in self.merges:
+            merge.apply(codes)
+        return codes
+
+    def awake(self, codes: Codes) -> Codes:
         """Return a copy with -1 wherever a parameter is inactive."""
         codes = codes.copy()
         for j, wakes in enumerate(self._when):
@@ -72,7 +96,7 @@ class CodeTree:
         return (rng.random((n, len(self.sizes))) * self.sizes).astype(np.int16)
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
-        """Draw n allowed rows, each active choice uniformly.
+        """Draw n allowed rows, each active choice uniformly; values of one network share it.
 
         Raises:
             SpaceError: refusals leave so little that no allowed row is found.
@@ -104,7 +128,7 @@ class CodeTree:
         todo = np.arange(len(codes))
         for _ in range(20):
             changed = self._mutate_once(codes[todo], rng, local)
-            fine = self.allowed(changed)
+            fine = self.allowed(changed) & (changed != codes[todo]).any(1)
             result[todo[fine]] = changed[fine]
             todo = todo[~fine]
             if not len(todo):
@@ -139,7 +163,7 @@ class CodeTree:
         return np.where(self.allowed(child)[:, None], child, a)
 
     def neighbours(self, row: Codes) -> Codes:
-        """Return all allowed rows that differ from ``row`` (P,) in one choice.
+        """Return all allowed networks that differ from ``row`` (P,) in one choice.
 
         What wakes up under the new choice takes its first value.
         """
@@ -154,10 +178,12 @@ class CodeTree:
         if not rows:
             return np.empty((0, len(row)), dtype=np.int16)
         codes = self.canonical(np.array(rows, dtype=np.int16))
-        return codes[self.allowed(codes)]
+        codes = codes[self.allowed(codes) & (codes != row).any(1)]
+        first = np.unique(codes, axis=0, return_index=True)[1]
+        return codes[np.sort(first)]
 
     def enumerate(self, chunk: int) -> Iterator[Codes]:
-        """Yield every allowed row exactly once, in chunks, parameters varying from the last."""
+        """Yield every allowed network exactly once, in chunks, parameters varying from the last."""
         rows: list[Codes] = []
         for row in self._rows(0, np.full(len(self.sizes), -1, dtype=np.int16)):
             rows.append(row)
@@ -169,7 +195,8 @@ class CodeTree:
 
     def _flush(self, rows: list[Codes]) -> Iterator[Codes]:
         codes = np.array(rows, dtype=np.int16)
-        codes = codes[self.allowed(codes)]
+        own = (self.canonical(codes) == codes).all(1)  # another row stands for the others
+        codes = codes[own & self.allowed(codes)]
         if len(codes):
             yield codes
 

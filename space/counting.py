@@ -11,23 +11,25 @@ from plugnas import modules
 from plugnas.modules import Site
 from plugnas.space import adapters
 from plugnas.space.blueprint import Blueprint, _halve, _ints
+from plugnas.space.merging import network
 from plugnas.space.options import Choice
 from plugnas.space.parameter import Parameter
 from plugnas.space.slots import Slot
 
 
 def count(blueprint: Blueprint) -> int:
-    """Return the exact number of distinct architectures.
+    """Return the exact number of distinct networks.
 
     A recursion over the stages: what fits a block depends only on the width before and its own.
     Slots chosen once for the network are summed over from outside.
     """
     shared = [slot for slot in blueprint.slots.values() if slot.scope == "network"]
+    offered = {slot.name: _representatives(blueprint, slot) for slot in shared}
     free = [slot for slot in shared if all(o.entry.refuses is None for o in slot.options)]
     bound = [slot for slot in shared if slot not in free]
-    factor = math.prod(len(list(slot.choices())) for slot in free)
+    factor = math.prod(len(offered[slot.name]) for slot in free)
     total = 0
-    for fixed in itertools.product(*(slot.choices() for slot in bound)):
+    for fixed in itertools.product(*(offered[slot.name] for slot in bound)):
         names = dict(zip((slot.name for slot in bound), fixed, strict=True))
         total += _Counter(blueprint, names).total()
     return factor * total
@@ -49,10 +51,25 @@ def count_tree(parameters: Sequence[Parameter]) -> int:
     return total
 
 
+def _representatives(blueprint: Blueprint, slot: Slot) -> list[Choice]:
+    """One choice of each network, for a slot that is chosen once."""
+    sites = blueprint.sites_under(blueprint.places_of[slot.name], {})
+    found: dict[object, Choice] = {}
+    for choice in slot.choices():
+        found.setdefault(network(slot.name, choice, sites), choice)
+    return list(found.values())
+
+
 @cache
 def _fits(slot: str, choice: Choice, site: Site) -> bool:
     entry = modules.get(choice.key)
     return adapters.refusal(entry, slot, site, dict(choice.setting)) is None
+
+
+def _networks(slot: Slot, fitting: Sequence[Site], agreeing: Sequence[Site]) -> int:
+    """How many networks a slot offers that fit some sites and are told apart at some."""
+    fit = (c for c in slot.choices() if all(_fits(slot.name, c, site) for site in fitting))
+    return len({network(slot.name, choice, agreeing) for choice in fit})
 
 
 class _Counter:
@@ -73,10 +90,8 @@ class _Counter:
         stages = self.blueprint.config.stages
         if s == len(stages):
             site = Site(before, *self.sizes[-1])
-            return math.prod(
-                sum(_fits(slot.name, choice, site) for choice in slot.choices())
-                for slot in (self.blueprint.context, self.blueprint.pooling)
-            )
+            slots = (self.blueprint.context, self.blueprint.pooling)
+            return math.prod(_networks(slot, [site], [site]) for slot in slots)
         return sum(
             self._stage(s, before, width, depth) * self._from(s + 1, width)
             for width in _ints(stages[s].width)
@@ -92,14 +107,17 @@ class _Counter:
                 ways *= _fits(slot.name, choice, first)
                 ways *= depth == 1 or _fits(slot.name, choice, rest)
             elif slot.scope == "block":
-                ways *= sum(_fits(slot.name, c, first) for c in slot.choices())
-                ways *= sum(_fits(slot.name, c, rest) for c in slot.choices()) ** (depth - 1)
+                ways *= _networks(slot, [first], [first])
+                ways *= _networks(slot, [rest], [rest]) ** (depth - 1)
             elif slot.scope == "stage":
-                ways *= sum(
-                    _fits(slot.name, c, first) and (depth == 1 or _fits(slot.name, c, rest))
-                    for c in slot.choices()
-                )
+                fitting = [first] if depth == 1 else [first, rest]
+                ways *= _networks(slot, fitting, self._agreeing(s, first, rest))
         return ways
+
+    def _agreeing(self, s: int, first: Site, rest: Site) -> tuple[Site, ...]:
+        """The sites of a stage's choice, those of its deepest form."""
+        deepest = max(_ints(self.blueprint.config.stages[s].depth))
+        return (first,) if deepest == 1 else (first, rest)
 
     def _sites(self, slot: Slot, s: int, before: int, width: int) -> tuple[Site, Site]:
         rest = Site(width, *self.sizes[s + 1], 1, width)

@@ -16,13 +16,14 @@ from torch import nn
 from plugnas.modules import did_you_mean
 from plugnas.space.architecture import Architecture
 from plugnas.space.blueprint import Blueprint
-from plugnas.space.codes import Codes, CodeTree, Rule
+from plugnas.space.codes import Codes, CodeTree
 from plugnas.space.config import SpaceConfig
 from plugnas.space.counting import count, count_tree
 from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
 from plugnas.space.host.blueprint import HostBlueprint
 from plugnas.space.host.records import HostTrace
+from plugnas.space.merging import one_network
 from plugnas.space.network import Part, Shape
 from plugnas.space.parameter import Parameter, Token, plain_parameter
 from plugnas.space.parts import default_of
@@ -53,7 +54,7 @@ class SearchSpace:
         parameters = [plain_parameter(name, values) for name, values in choices.items()]
         if not parameters:
             raise SpaceError("a space needs at least one parameter, but got none")
-        self._setup(parameters, ())
+        self._setup(parameters)
 
     @classmethod
     def from_config(
@@ -83,10 +84,10 @@ class SearchSpace:
         self = cls.__new__(cls)
         if config.host is None and not config.sites:
             skeleton = Blueprint(config, input_shape, classes)
-            self._setup(skeleton.parameters, skeleton.rules, skeleton, partial(count, skeleton))
+            self._setup(skeleton.parameters, skeleton, partial(count, skeleton))
         else:
             host = HostBlueprint.of(config, input_shape, classes, Path(base), trace)
-            self._setup(host.parameters, host.rules, host, host.count)
+            self._setup(host.parameters, host, host.count)
         return self
 
     @classmethod
@@ -99,12 +100,12 @@ class SearchSpace:
     def _setup(
         self,
         parameters: Sequence[Parameter],
-        rules: Sequence[Rule],
         blueprint: Blueprint | HostBlueprint | None = None,
         counted: Callable[[], int] | None = None,
     ) -> None:
         self.parameters = tuple(parameters)
-        self._tree = CodeTree(self.parameters, rules)
+        rules, merges = ((), ()) if blueprint is None else (blueprint.rules, blueprint.merges)
+        self._tree = CodeTree(self.parameters, rules, merges)
         self._blueprint, self._counted = blueprint, counted
         self._codes = [{c: i for i, c in enumerate(p.choices)} for p in self.parameters]
         self._names = {p.name: j for j, p in enumerate(self.parameters)}
@@ -125,7 +126,7 @@ class SearchSpace:
 
     @property
     def size(self) -> int:
-        """The exact number of architectures, refusals excluded."""
+        """The exact number of architectures: networks, refusals excluded."""
         if self._size is None:
             if self._counted is not None:
                 self._size = self._counted()
@@ -152,6 +153,8 @@ class SearchSpace:
     def architecture(self, values: Mapping[str, Token]) -> Architecture:
         """Return the member with these values; inactive ones are dropped.
 
+        Where another setting builds the same network, the member has the one that stands for both.
+
         Raises:
             SpaceError: an unknown parameter, a value outside its choices, an active one missing.
         """
@@ -167,11 +170,12 @@ class SearchSpace:
                 allowed = ", ".join(map(str, self.parameters[j].choices))
                 raise SpaceError(f"`{name}` must be one of {allowed}, but got {value!r}")
             row[j] = self._codes[j][value]
-        full = self._tree.canonical(np.where(row < 0, 0, row)[None].astype(np.int16))[0]
+        full = self._tree.awake(np.where(row < 0, 0, row)[None].astype(np.int16))[0]
         missing = np.flatnonzero((full >= 0) & (row < 0))
         if len(missing):
             raise SpaceError(f"the value of `{self.parameters[missing[0]].name}` is missing")
-        return self.architectures(np.where(full < 0, -1, row)[None].astype(np.int16))[0]
+        own = np.where(full < 0, -1, row)[None].astype(np.int16)
+        return self.architectures(self._tree.canonical(own))[0]
 
     def adopt(self, values: Mapping[str, Token]) -> Architecture:
         """Return the member that builds the network which values of an older space describe.
@@ -183,6 +187,9 @@ class SearchSpace:
             SpaceError: no member builds that network.
         """
         kept = {n: v for n, v in values.items() if n in self._names or default_of(n) != v}
+        known = {n: v for n, v in kept.items() if n in self._names}
+        if self.has_network and len(known) < len(kept) and one_network(known, kept):
+            kept = known  # the value builds what the default builds
         for p in self.parameters:
             parent = kept.get(p.parent) if p.parent is not None else None
             if p.name not in kept and parent in p.when:

@@ -7,10 +7,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import hidden_width, one_of
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 from plugnas.modules.mixer.self_attention import same_head_channels
 
 _AXES = {"paper": -2, "last_axis": -1}
+
+
+def _same(site: Site, setting: Setting) -> dict[str, object]:
+    """Heads of one feature have a matrix of one number, whose two axes are alike."""
+    changed = {**setting, **same_head_channels(site, setting)}
+    width = changed["head_channels"] or hidden_width(site.channels, changed["heads"])
+    return {**changed, "form": "paper"} if width == 1 else changed
 
 
 @register(
@@ -25,7 +33,7 @@ _AXES = {"paper": -2, "last_axis": -1}
         "head_channels": (0, 16, 32, 64),
         "form": tuple(_AXES),
     },
-    same=same_head_channels,
+    same=_same,
 )
 class UFOAttention(nn.Module):
     """Mixes tokens in linear time: the softmax gives way to vectors normalised in length.

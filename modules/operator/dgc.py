@@ -23,6 +23,7 @@ from plugnas.modules._registry import register
     year=2020,
     paper="arXiv:2007.04242",
     choices={"heads": (2, 4, 8), "keep_ratio": (0.25, 0.5), "reduction": (8, 16)},
+    discontinuous="of each filter only the inputs of the largest saliency are kept",
 )
 class DynamicGroupConvolution(nn.Module):
     """Several convolutions, each of which picks, for every sample, the input channels it reads.

@@ -9,7 +9,6 @@ from plugnas.modules._adopt import DenseKernel, centre_tap, check_depthwise, poi
 from plugnas.modules._parts import conv2d, one_of
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
-from plugnas.modules.errors import AdoptError
 
 _PARTITIONS = ("equal", "exponential")
 

@@ -21,6 +21,7 @@ from plugnas.space.host.plugging import plug_in
 from plugnas.space.host.plugs import Placement, Start
 from plugnas.space.host.records import HostTrace, Map
 from plugnas.space.host.source import HostSource
+from plugnas.space.merging import Merge, Merging
 from plugnas.space.network import Part
 from plugnas.space.parameter import Parameter, Token
 from plugnas.space.parts import choice_at
@@ -48,6 +49,7 @@ class HostBlueprint:
         self.parameters = tuple(self._parameters())
         self._index = {p.name: j for j, p in enumerate(self.parameters)}
         self.positions = tuple(self._positions())
+        self.merges = tuple(m for group in self.groups for m in self._merges(group))
         self.rules = tuple(rule for group in self.groups for rule in self._rules(group))
 
     @classmethod
@@ -121,12 +123,14 @@ class HostBlueprint:
                 "or another site"
             )
 
+    def _merges(self, group: Group) -> Iterator[Merge]:
+        where, slot = group.where, group.holder.slot
+        merging = Merging(self.parameters, self._index, group.name, slot, lambda _: where)
+        yield from merging.merges(group.slot.options)
+
     def count(self) -> int:
         """Return the exact number of architectures: the groups choose freely."""
-        return math.prod(
-            sum(group.refusal((), choice) is None for choice in group.slot.choices())
-            for group in self.groups
-        )
+        return math.prod(len(group.networks()) for group in self.groups)
 
     # --- networks -------------------------------------------------------------------------------
 

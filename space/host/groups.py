@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from plugnas import modules
-from plugnas.modules import Entry
+from plugnas.modules import Entry, Site
 from plugnas.space import adapters
 from plugnas.space.config import HostConfig, SiteConfig, SpaceConfig
 from plugnas.space.errors import SpaceError
@@ -17,6 +17,7 @@ from plugnas.space.host.match import common_pattern, matching, unmatched
 from plugnas.space.host.names import NOTHING, SLOTS, Holder
 from plugnas.space.host.plugs import Placement, site_of
 from plugnas.space.host.records import HostSite, HostTrace, Map
+from plugnas.space.merging import network
 from plugnas.space.options import Choice, Option, resolve
 from plugnas.space.parameter import Token
 from plugnas.space.slots import Slot
@@ -37,6 +38,21 @@ class Group:
     def name(self) -> str:
         """The parameter that holds the choice."""
         return self.holder.name
+
+    @property
+    def where(self) -> list[Site]:
+        """The sites as modules of the zoo see them."""
+        how, slot, keep = self.holder.how, self.holder.slot, Choice(KEEP.key)
+        return [site_of(Placement(how, site.path, slot, keep), site) for site in self.sites]
+
+    def networks(self) -> set[tuple[object, ...]]:
+        """Return what tells apart the networks among the choices that are not refused."""
+        sites, slot = self.where, self.holder.slot
+        return {
+            (choice.key,) if choice.key in NOTHING else network(slot, choice, sites)
+            for choice in self.slot.choices()
+            if self.refusal((), choice) is None
+        }
 
     def refusal(self, _: tuple[Token, ...], choice: Choice) -> str | None:
         """Return why a choice cannot stand at one of the sites, or None."""

@@ -36,9 +36,10 @@ def test_size_is_the_number_of_members(space):
     rows = np.concatenate(list(space.enumerate(1000)))
     assert len(rows) == space.size
     assert len(np.unique(rows, axis=0)) == space.size
-    # 2 stems x 2 activations x 2 contexts x stage 1: 2 widths x (3 + 9) operators x 4 attentions
-    # x stage 2: (3 + 27) operators x 4 attentions
-    assert space.size == 2 * 2 * 2 * (2 * (3 + 9) * 4) * ((3 + 27) * 4)
+    # 2 stems x 2 activations x 2 contexts x stage 1: (3 + 9) operators x 3 attentions at width 8
+    # and at width 12, where reductions of 8 and 16 both leave one channel, x stage 2: (3 + 27)
+    # operators x 4 attentions at width 16
+    assert space.size == 2 * 2 * 2 * (2 * (3 + 9) * 3) * ((3 + 27) * 4)
 
 
 def test_ids_are_stable_and_spellings_collapse(space):
@@ -214,7 +215,8 @@ def test_older_values_are_adopted_where_they_build_the_same():
     rows = old.architectures(np.concatenate(list(old.enumerate())))
     by_attention = {a["stage1.block1.attention"]: a for a in rows}
     adopted = new.adopt(by_attention["se"].values)
-    assert adopted["stage1.block1.attention.se.reduction"] == 16
+    # At width 8 the default, 16, leaves one channel as 8 does, which stands for both.
+    assert adopted["stage1.block1.attention.se.reduction"] == 8
     assert parts_of(adopted.values)[0] == parts_of(by_attention["se"].values)[0]
     assert old.adopt(adopted.values) == by_attention["se"]
     with pytest.raises(SpaceError, match="must be one of eca, se, but got 'none'"):
