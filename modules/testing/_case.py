@@ -30,6 +30,15 @@ class Case:
         return self.entry.key + "".join(parts)
 
     @property
+    def changes(self) -> int:
+        """How many choices that matter stand at another value than the default."""
+        defaults, matters = self.entry.defaults, self.entry.matters
+        return sum(
+            value != defaults[name] and matters(name, self.setting)
+            for name, value in self.setting.items()
+        )
+
+    @property
     def sites(self) -> list[Site]:
         """Those of the slot's sites that the declaration does not refuse."""
         return [s for s in self.entry.contract.sites if not self.entry.refusal(s, self.setting)]

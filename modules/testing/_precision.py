@@ -35,9 +35,11 @@ def check_autocast(trial: Trial) -> None:
 
 def check_half(trial: Trial) -> None:
     """A module that is float16 throughout stays close to float32."""
-    y = trial.run(trial.copy().half(), [a.half() for a in trial.args])
+    args = [a.half() for a in trial.args]
+    y = trial.run(trial.copy().half(), args)
     ensure(y.dtype == torch.float16, f"float16 went in, {y.dtype} came out")
-    _ensure_near(trial.case, y, trial.output, torch.float16, "pure")
+    whole = trial.run(trial.module, [a.float() for a in args])
+    _ensure_near(trial.case, y, whole, torch.float16, "pure")
 
 
 def check_coordinates(case: Case) -> None:

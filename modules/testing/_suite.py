@@ -1,4 +1,8 @@
-"""All checks in order."""
+"""All checks in order.
+
+Each value of each choice is checked in full beside the others' defaults; a setting that changes
+several choices at once is checked for its values and gradients, at the first site.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ from plugnas.modules.testing import _declaration, _export, _precision, _training
 from plugnas.modules.testing._case import Case, Trial, cases
 from plugnas.modules.testing._failures import ConformanceError
 
+ALWAYS = (_values.check_output, _values.check_batch)
 # At every site that is not refused, on one built module.
-EVERYWHERE = (_values.check_output, _values.check_batch, _values.check_meta)
+EVERYWHERE = (*ALWAYS, _values.check_meta)
 # At the first of them, on the same module.
 ONCE = (
     _values.check_copies,
@@ -70,14 +75,16 @@ def conformance_tests(*keys: str, slot: str | None = None) -> Callable[[Case], N
 def _failures(case: Case) -> Iterator[tuple[str, str]]:
     """Yield where a check failed, and with what words."""
     yield from _tried(case.name, lambda: _declaration.check_refusals(case))
-    sites = case.sites
+    whole = case.changes <= 1
+    sites = case.sites if whole else case.sites[:1]
     for site in sites:
         trial = Trial(case, site)
-        for check in EVERYWHERE + (ONCE if site == sites[0] else ()):
+        once = ONCE if site == sites[0] else ()
+        for check in (*EVERYWHERE, *once) if whole else ALWAYS:
             yield from _tried(f"{case.name} at {site}", partial(check, trial))
     if sites:
         yield from _tried(case.name, lambda: _training.check_training(case, sites))
-        for check_all in OF_THE_CASE:
+        for check_all in OF_THE_CASE if whole else ():
             yield from _tried(case.name, partial(check_all, case))
 
 
