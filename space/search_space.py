@@ -94,7 +94,7 @@ class SearchSpace:
     def of_parameters(cls, parameters: Sequence[Parameter]) -> SearchSpace:
         """Return the space of these parameters, such as a record names them, without a network."""
         self = cls.__new__(cls)
-        self._setup(parameters, (), None)
+        self._setup(parameters)
         return self
 
     def _setup(
