@@ -119,12 +119,6 @@ def pad_to_multiple(x: Tensor, multiple: int | tuple[int, int]) -> Tensor:
     return F.pad(x, (0, -width % columns, 0, -height % rows))
 
 
-def space_to_depth(x: Tensor, scale: int) -> Tensor:
-    """(B, C, H, W) -> (B, C s s, H / s, W / s), cell by cell; torch's takes no empty batch."""
-    cells = x.unflatten(3, (-1, scale)).unflatten(2, (-1, scale))  # (B, C, h, s, w, s)
-    return cells.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
-
-
 def channel_mean_max(x: Tensor) -> Tensor:
     """Mean and maximum over the channels: (B, C, H, W) -> (B, 2, H, W)."""
     return torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from plugnas.modules._adopt import DenseKernel, check_plain
-from plugnas.modules._parts import conv2d, pad_to_multiple, space_to_depth
+from plugnas.modules._parts import conv2d, pad_to_multiple
 from plugnas.modules._registry import register
 from plugnas.modules.errors import AdoptError
 
