@@ -14,10 +14,16 @@ import torch
 from timm.layers.cbam import CbamModule
 from timm.layers.coord_attn import CoordAttn
 from timm.layers.halo_attn import HaloAttn
-from timm.models._efficientnet_blocks import DepthwiseSeparableConv
-from timm.models.fasternet import Partial_conv3
+from timm.models._efficientnet_blocks import DepthwiseSeparableConv, UniversalInvertedResidual
+from timm.models.byobnet import MobileOneBlock, RepVggBlock
+from timm.models.convnext import ConvNeXtBlock
+from timm.models.fasternet import MLPBlock, Partial_conv3
+from timm.models.fastvit import ReparamLargeKernelConv
 from timm.models.ghostnet import GhostModule, GhostModuleV2
+from timm.models.hgnet import HighPerfGpuBlock
 from timm.models.hrnet import HighResolutionModule as TimmHighResolutionModule
+from timm.models.inception_next import MetaNeXtBlock
+from timm.models.mambaout import GatedConvBlock
 from timm.models.res2net import Bottle2neck
 from timm.models.resnet import BasicBlock
 from timm.models.starnet import Block as StarBlock
@@ -171,6 +177,50 @@ def _additive(c: int) -> Pair:
     return Pair(_OnMap(_zoo("efficient_additive", c)), EfficientAdditiveAttention(c, c))
 
 
+class _ChannelsLast(nn.Module):
+    """A block of timm's on (B, H, W, C), given a map."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def _rep_vgg(c: int) -> Pair:
+    return Pair(nn.Sequential(_zoo("rep_vgg", c, c), nn.ReLU(inplace=True)), RepVggBlock(c, c))
+
+
+def _mobile_one(c: int) -> Pair:
+    theirs = nn.Sequential(
+        MobileOneBlock(c, c, group_size=1, num_conv_branches=4),
+        MobileOneBlock(c, c, kernel_size=1, num_conv_branches=4),
+    )
+    return Pair(nn.Sequential(_zoo("mobile_one", c, c), nn.ReLU(inplace=True)), theirs)
+
+
+def _rep_lk(c: int) -> Pair:
+    theirs = ReparamLargeKernelConv(c, c, 13, 1, 1, small_kernel=5)
+    return Pair(_zoo("rep_lk", c, c, dilated=False), theirs)
+
+
+def _hg_block(c: int) -> Pair:
+    theirs = HighPerfGpuBlock(c, c // 4, c, 6, residual=True, agg="se")
+    return Pair(_zoo("hg_block", c, c), theirs)
+
+
+def _blur_pool(c: int) -> Pair:
+    ours = _zoo("blur_pool", c, c, stride=2, form="max")
+    theirs = nn.Sequential(nn.MaxPool2d(3, 1, padding=1), tl.BlurPool2d(c, filt_size=3))
+    return Pair(ours, theirs)
+
+
+def _uib(c: int) -> Pair:
+    theirs = UniversalInvertedResidual(c, c, 3, 3, exp_ratio=4, layer_scale_init_value=None)
+    return Pair(_zoo("uib", c, c), theirs)
+
+
 def _global_context(c: int) -> Pair:
     return Pair(_zoo("global_context", c), tl.GlobalContext(c, rd_channels=max(4, c // 16)))
 
@@ -196,6 +246,23 @@ RIVALS: dict[str, Callable[[int], Pair]] = {
     "ghost": lambda c: Pair(_zoo("ghost", c, c), GhostModule(c, c)),
     "ghost_v2": lambda c: Pair(_zoo("ghost_v2", c, c), GhostModuleV2(c, c)),
     "star": lambda c: Pair(_zoo("star", c, c), StarBlock(c, 4)),
+    "convnext": lambda c: Pair(_zoo("convnext", c, c), ConvNeXtBlock(c)),
+    "convnext_v2": lambda c: Pair(
+        _zoo("convnext", c, c, grn=True), ConvNeXtBlock(c, use_grn=True, ls_init_value=None)
+    ),
+    "inception_next": lambda c: Pair(_zoo("inception_next", c, c), MetaNeXtBlock(c)),
+    "gated_cnn": lambda c: Pair(
+        _zoo("conv_glu", c, c, form="gated_cnn"), _ChannelsLast(GatedConvBlock(c))
+    ),
+    "rep_vgg": _rep_vgg,
+    "mobile_one": _mobile_one,
+    "rep_lk": _rep_lk,
+    "faster_block": lambda c: Pair(
+        _zoo("faster_block", c, c), MLPBlock(c, 4, 2.0, 0.0, 0.0)
+    ),
+    "hg_block": _hg_block,
+    "uib": _uib,
+    "blur_pool": _blur_pool,
     "pconv": lambda c: Pair(_zoo("pconv", c, c), Partial_conv3(c, 4, "split_cat")),
     "inception": _inception,
     "res2net": lambda c: Pair(_Res2NetBlock(c, c // 4), Bottle2neck(
