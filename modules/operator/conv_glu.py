@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import LayerNorm2d, conv2d, drop_path, one_of
+from plugnas.modules._parts import conv2d, drop_path, one_of
 from plugnas.modules._registry import register
 
 _FORMS = ("conv_glu", "gated_cnn")
@@ -51,26 +51,36 @@ class ConvGLU(nn.Module):
         self.stride, self.drop_path = stride, drop_path
         self.hidden = max(1, 2 * expansion * in_channels // 3)
         block = one_of("form", form, _FORMS) == "gated_cnn"
-        self.norm = LayerNorm2d(in_channels, eps=1e-6) if block else None
-        self.expand = conv2d(in_channels, 2 * self.hidden, bias=True)
+        self.norm = nn.LayerNorm(in_channels, eps=1e-6) if block else None
+        self.expand = nn.Linear(in_channels, 2 * self.hidden)
         self.filtered = min(in_channels, self.hidden) if block else self.hidden
         self.depthwise = conv2d(
             self.filtered, self.filtered, 7 if block else 3, stride=stride, groups=self.filtered,
             bias=True,
         )  # fmt: skip
-        self.project = conv2d(self.hidden, out_channels, bias=True)
+        self.project = nn.Linear(self.hidden, out_channels)
         self.skip = block and stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        u = x.permute(0, 2, 3, 1)  # channels last, as linear layers take them
         if self.norm is None:
-            gate, value = self.expand(x).chunk(2, dim=1)
-            return self.project(F.gelu(self.depthwise(gate)) * self._rest(value))
-        u = self.expand(self.norm(x))
-        rest, filtered = u.split([u.shape[1] - self.filtered, self.filtered], dim=1)
-        gate, rest = self._rest(rest).tensor_split([self.hidden], dim=1)
-        y = self.project(F.gelu(gate) * torch.cat([rest, self.depthwise(filtered)], dim=1))
+            gate, value = self.expand(u).chunk(2, dim=3)
+            gate, value = self._filter(gate), self._rest(value)
+        else:
+            u = self.expand(self.norm(u))
+            rest, filtered = u.tensor_split([u.shape[3] - self.filtered], dim=3)
+            gate, rest = self._rest(rest).tensor_split([self.hidden], dim=3)
+            value = torch.cat([rest, self._filter(filtered)], dim=3)
+        y = self.project(F.gelu(gate) * value).permute(0, 3, 1, 2)
         return x + drop_path(y, self.drop_path, training=self.training) if self.skip else y
 
+    def _filter(self, x: Tensor) -> Tensor:
+        """The depthwise filter of (B, H, W, C)."""
+        y: Tensor = self.depthwise(x.permute(0, 3, 1, 2))
+        return y.permute(0, 2, 3, 1)
+
     def _rest(self, x: Tensor) -> Tensor:
-        """What the depthwise filter leaves out, at the size of its output."""
-        return F.avg_pool2d(x, self.stride, ceil_mode=True) if self.stride > 1 else x
+        """What is not filtered, (B, H, W, C), at the size of the filter's output."""
+        if self.stride == 1:
+            return x
+        return F.avg_pool2d(x.permute(0, 3, 1, 2), self.stride, ceil_mode=True).permute(0, 2, 3, 1)

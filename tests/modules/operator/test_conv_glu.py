@@ -50,8 +50,7 @@ def test_gated_cnn_equals_timm():
         state = {}
         for name, value in ours.state_dict().items():
             layer, kind = name.split(".")
-            dense = layer in ("expand", "project") and kind == "weight"
-            state[f"{names[layer]}.{kind}"] = value.flatten(1) if dense else value
+            state[f"{names[layer]}.{kind}"] = value
         theirs.load_state_dict(state)
         x = rand(2, 6, 9, 8)
         same(ours(x), theirs(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
