@@ -11,14 +11,17 @@ from plugnas.modules._registry import register
 @register("add", slot="fusion", family="fusion", name="Addition", year=2015,
           paper="arXiv:1512.03385")  # fmt: skip
 class Add(nn.Module):
-    """Adds two maps, resizing the coarser one.
+    """Adds two maps or more, resizing the coarser ones.
 
-    x + y, with y resampled bilinearly to the size of x where the sizes differ.
-    x (B, C, H, W), y (B, C, h, w) -> (B, C, H, W).
+    x + y + ..., all but x resampled bilinearly to the size of x where the sizes differ.
+    x (B, C, H, W), the others (B, C, h, w) -> (B, C, H, W).
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + resize_like(y, x)
+    def forward(self, x: Tensor, y: Tensor, *more: Tensor) -> Tensor:
+        total = x
+        for other in (y, *more):
+            total = total + resize_like(other, x)
+        return total

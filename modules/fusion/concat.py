@@ -17,22 +17,28 @@ from plugnas.modules._registry import register
     choices={"norm_activation": (False, True)},
 )
 class ConcatFusion(nn.Module):
-    """Stacks two maps over the channels and projects them back by a pointwise convolution.
+    """Stacks two maps or more over the channels and projects back by a pointwise convolution.
 
-    y = W [x, y] + b, or relu(BN(W [x, y])) with norm_activation.
-    x (B, C, H, W), y (B, Cy, h, w) -> (B, C, H, W); y is resampled to the size of x, Cy is
-    y_channels (C if None).
+    out = W [x, y, ...] + b, or relu(BN(W [x, y, ...])) with norm_activation, of ``inputs`` maps.
+    x (B, C, H, W), the others (B, Cy, h, w) -> (B, C, H, W); they are resampled to the size of x,
+    Cy is y_channels (C if None).
     """
 
     def __init__(
-        self, channels: int, *, norm_activation: bool = True, y_channels: int | None = None
+        self,
+        channels: int,
+        *,
+        norm_activation: bool = True,
+        inputs: int = 2,
+        y_channels: int | None = None,
     ) -> None:
         super().__init__()
-        both = channels + (channels if y_channels is None else y_channels)
-        layers: list[nn.Module] = [conv2d(both, channels, bias=not norm_activation)]
+        width = channels + (inputs - 1) * (channels if y_channels is None else y_channels)
+        layers: list[nn.Module] = [conv2d(width, channels, bias=not norm_activation)]
         if norm_activation:
             layers += [BatchNorm2d(channels), nn.ReLU()]
         self.project = nn.Sequential(*layers)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return self.project(torch.cat([x, resize_like(y, x)], dim=1))
+    def forward(self, x: Tensor, y: Tensor, *more: Tensor) -> Tensor:
+        others = [resize_like(other, x) for other in (y, *more)]
+        return self.project(torch.cat([x, *others], dim=1))

@@ -86,7 +86,7 @@ def split_parts(x: Tensor, parts: int) -> Tensor:
 class FPTSelf(PyramidAttention):
     """Adds two maps and lets every position of the sum attend to all others.
 
-    The mechanism acts on one map s (N = H W positions), which as a fusion is x + y, with y
+    The mechanism acts on one map s (N = H W positions): x alone, or as a fusion x + y, with y
     resampled to the size of x. q, k, v are biased 1x1 convolutions of s to d = C / 2 channels:
     mos: A = sum_m pi_m softmax_rows(q_m k_m^T) over parts m of the channels, pi = softmax_m of
     w_m . mean_j k_j; embedded: A = softmax_rows(q k^T); dot: A = q k^T / N.
@@ -102,6 +102,6 @@ class FPTSelf(PyramidAttention):
         mixtures = mixtures if mode == "mos" else 1
         super().__init__(channels, channels, channels // 2, mode=mode, mixtures=mixtures)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        s = x + resize_like(y, x)
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        s = x if y is None else x + resize_like(y, x)
         return s + self.attend(s, s)

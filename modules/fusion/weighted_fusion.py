@@ -22,25 +22,32 @@ _MODES = ("fast", "softmax", "sum")
     choices={"mode": _MODES},
 )
 class WeightedFusion(nn.Module):
-    """Adds two maps with one learned weight each.
+    """Adds two maps or more with one learned weight each.
 
-    y = a_1 x + a_2 y, the a_i computed from two scalars w_i that start at 1:
+    out = a_1 x + a_2 y + ..., the a_i computed from ``inputs`` scalars w_i that start at 1:
     fast: a_i = relu(w_i) / (eps + sum_j relu(w_j)); softmax: a = softmax(w); sum: a = w.
-    x (B, C, H, W), y (B, C, h, w) -> (B, C, H, W); y is resampled to the size of x.
+    x (B, C, H, W), the others (B, C, h, w) -> (B, C, H, W); they are resampled to the size of x.
 
     Departs from circulating code, whose weights are sigmoids that do not sum to 1: the paper's
     three formulas decide. BiFPN's convolution after the sum is the host's.
     """
 
-    def __init__(self, channels: int, *, mode: str = "fast", eps: float = 1e-4) -> None:
+    def __init__(
+        self, channels: int, *, mode: str = "fast", inputs: int = 2, eps: float = 1e-4
+    ) -> None:
         super().__init__()
         self.mode = one_of("mode", mode, _MODES)
         self.eps = eps
-        self.weight = nn.Parameter(torch.ones(2))
+        self.weight = nn.Parameter(torch.ones(inputs))
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        a = self._shares()
-        return a[0] * x + a[1] * resize_like(y, x)
+    def forward(self, x: Tensor, y: Tensor, *more: Tensor) -> Tensor:
+        a, others = self._shares(), (y, *more)
+        if len(a) != 1 + len(others):
+            raise ValueError(f"built for {len(a)} maps, but got {1 + len(others)}; set `inputs`")
+        total = a[0] * x
+        for share, other in zip(a[1:], others, strict=True):
+            total = total + share * resize_like(other, x)
+        return total
 
     def _shares(self) -> Tensor:
         if self.mode == "sum":

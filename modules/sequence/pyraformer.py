@@ -44,21 +44,67 @@ def pyramid_mask(
     return ((near | kin | kin.T) & there[:, None] & there) | (node[:, None] == node)
 
 
-class _MaskedAttention(nn.Module):
-    """Multi-head attention of tokens (B, M, C) where the mask (M, M) allows."""
+class CoarserScales(nn.Module):
+    """Pyraformer's coarser-scale construction module (CSCM): a sequence and coarser views of it.
 
-    def __init__(self, channels: int, *, heads: int, head_channels: int) -> None:
+    s_0 = x, s_(l+1) = relu(conv(s_l)) with kernel and stride w_l, strung together, finest first:
+    (B, C, T) -> nodes (B, M, C). A T below the product of the windows is padded with zeros.
+    """
+
+    def __init__(self, channels: int, *, windows: tuple[int, ...] = (2, 2, 2)) -> None:
         super().__init__()
-        self.heads = heads
-        width = heads * head_channels
+        self.windows = windows
+        self.coarsen = nn.ModuleList(nn.Conv1d(channels, channels, w, stride=w) for w in windows)
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x.shape[2]
+        scales = [F.pad(x, (0, padded_length(steps, self.windows) - steps))]
+        for conv in self.coarsen:
+            scales.append(F.relu(conv(scales[-1])))
+        return torch.cat(scales, dim=2).transpose(1, 2)
+
+
+def padded_length(steps: int, windows: tuple[int, ...]) -> int:
+    """Return the length of the finest scale: at least one node is left on the coarsest."""
+    return max(steps, math.prod(windows))
+
+
+class PyramidAttentionModule(nn.Module):
+    """Pyraformer's pyramidal attention module (PAM): multi-head attention where kin see each other.
+
+    nodes (B, M, C) of a pyramid over ``steps`` steps, as ``CoarserScales`` gives them -> (B, M, C);
+    a node sees those that ``pyramid_mask`` allows. Softmax of q k^T / sqrt(d), all maps with bias.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        windows: tuple[int, ...] = (2, 2, 2),
+        inner_size: int = 3,
+        heads: int = 8,
+        head_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.windows, self.inner_size, self.heads = windows, inner_size, heads
+        width = heads * (head_channels or hidden_width(channels, heads))
         self.query = nn.Linear(channels, width)
         self.key = nn.Linear(channels, width)
         self.value = nn.Linear(channels, width)
         self.project = nn.Linear(width, channels)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, nodes: Tensor, *, steps: int) -> Tensor:
+        return self.attend(nodes, self.mask(steps, nodes))
+
+    def mask(self, steps: int, like: Tensor) -> Tensor:
+        """Return which node sees which, (M, M), on the device of ``like``."""
+        length = padded_length(steps, self.windows)
+        return pyramid_mask(length, self.windows, self.inner_size, real=steps, like=like)
+
+    def attend(self, nodes: Tensor, mask: Tensor) -> Tensor:
+        """Attend where the mask (M, M) allows: (B, M, C) -> the same."""
         q, k, v = (
-            layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            layer(nodes).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
@@ -81,9 +127,10 @@ class _MaskedAttention(nn.Module):
 class PyramidalAttention(nn.Module):
     """Lets each step see its neighbours, and far ones through a pyramid of coarser steps.
 
-    Coarser scales: s_(l+1) = relu(conv(s_l)), kernel and stride w_l. All scales are strung together
-    and layer-normalised, n = LN([s_0, s_1, ...]); multi-head attention A runs where
-    ``pyramid_mask`` allows: neighbours, children, parent. Between two attentions
+    Coarser scales: s_(l+1) = relu(conv(s_l)), kernel and stride w_l (``CoarserScales``, the CSCM).
+    All scales are strung together and layer-normalised, n = LN([s_0, s_1, ...]); multi-head
+    attention A (``PyramidAttentionModule``, the PAM) runs where ``pyramid_mask`` allows:
+    neighbours, children, parent. Between two attentions
     n = LN(n + A_i(n)); of the last one the finest scale leaves: (B, C, T) -> the same, without
     residual. What scale l knows takes l attentions to reach the finest, so there are as many as
     windows (``depth=None``).
@@ -105,26 +152,24 @@ class PyramidalAttention(nn.Module):
         depth: int | None = None,
     ) -> None:
         super().__init__()
-        self.windows = windows
-        self.inner_size = inner_size
         depth = len(windows) if depth is None else depth
-        width = head_channels or hidden_width(channels, heads)
-        self.coarsen = nn.ModuleList(nn.Conv1d(channels, channels, w, stride=w) for w in windows)
+        self.scales = CoarserScales(channels, windows=windows)
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(depth))
         self.attentions = nn.ModuleList(
-            _MaskedAttention(channels, heads=heads, head_channels=width) for _ in range(depth)
-        )
+            PyramidAttentionModule(
+                channels, windows=windows, inner_size=inner_size, heads=heads,
+                head_channels=head_channels,
+            )
+            for _ in range(depth)
+        )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
         steps = x.shape[2]
-        length = max(steps, math.prod(self.windows))
-        scales = [F.pad(x, (0, length - steps))]
-        for conv in self.coarsen:
-            scales.append(F.relu(conv(scales[-1])))
-        nodes = torch.cat(scales, dim=2).transpose(1, 2)  # (B, M, C)
-        mask = pyramid_mask(length, self.windows, self.inner_size, real=steps, like=x)
+        nodes = self.scales(x)
         attended = torch.zeros_like(nodes)
+        mask: Tensor | None = None
         for norm, attention in zip(self.norms, self.attentions, strict=True):
+            mask = attention.mask(steps, x) if mask is None else mask
             nodes = norm(nodes + attended)
-            attended = attention(nodes, mask)
+            attended = attention.attend(nodes, mask)
         return attended[:, :steps].transpose(1, 2)

@@ -33,3 +33,12 @@ def test_coarser_map():
     x, y = torch.randn(1, 3, 7, 5).double(), torch.randn(1, 3, 3, 2).double()
     larger = nn.Upsample((7, 5), mode="bilinear")(y)
     close(module(x, y), module(x, larger))
+
+
+def test_any_number_of_maps():
+    module = scrambled(ConcatFusion(3, inputs=4, y_channels=2, norm_activation=False))
+    x, *others = (torch.randn(2, n, 4, 5).double() for n in (3, 2, 2, 2))
+    conv = module.project[0]
+    stacked = torch.cat([x, *others], 1).movedim(1, -1)
+    expected = stacked @ conv.weight[:, :, 0, 0].T + conv.bias
+    close(module(x, *others), expected.movedim(-1, 1))

@@ -60,3 +60,10 @@ def test_starts_as_addition_and_resizes():
     module = FPTSelf(4)
     x, y = torch.randn(2, 4, 6, 8), torch.randn(2, 4, 3, 4)
     close(module(x, y), x + torch.nn.functional.interpolate(y, size=(6, 8), mode="bilinear"))
+
+
+def test_one_map_alone():
+    """The mechanism as it is in the paper, before anything is fused."""
+    module = scrambled(FPTSelf(4))
+    x = torch.randn(2, 4, 3, 5, dtype=torch.float64)
+    close(module(x), module(x, torch.zeros_like(x)))

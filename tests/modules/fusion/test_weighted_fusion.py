@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from plugnas.modules.fusion.weighted_fusion import WeightedFusion
@@ -29,3 +30,17 @@ def test_coarser_map():
     x = torch.zeros(1, 1, 2, 4)
     y = torch.tensor([[[[0.0, 4.0]]]])
     assert WeightedFusion(1, mode="sum")(x, y)[0, 0].tolist() == [[0.0, 1.0, 3.0, 4.0]] * 2
+
+
+def test_any_number_of_maps():
+    """As BiFPN joins three: the weights share out 1 among all of them."""
+    module = WeightedFusion(3, inputs=3).double()
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([0.5, -1.0, 1.5]))
+    x, y, z = (torch.randn(2, 3, 4, 6, dtype=torch.float64) for _ in range(3))
+    torch.testing.assert_close(module(x, y, z), (0.5 * x + 1.5 * z) / (2.0 + 1e-4))
+    coarse = torch.randn(2, 3, 2, 3, dtype=torch.float64)
+    larger = torch.nn.functional.interpolate(coarse, size=(4, 6), mode="bilinear")
+    torch.testing.assert_close(module(x, y, coarse), module(x, y, larger))
+    with pytest.raises(ValueError, match="built for 3 maps, but got 2"):
+        module(x, y)

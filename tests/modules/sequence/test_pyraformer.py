@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from plugnas.modules.sequence.pyraformer import PyramidalAttention, pyramid_mask
+from plugnas.modules.sequence.pyraformer import (
+    CoarserScales,
+    PyramidalAttention,
+    PyramidAttentionModule,
+    pyramid_mask,
+)
 from tests.modules.generic import generic, rand, same
 
 
@@ -80,7 +85,7 @@ def test_formula(windows, inner, steps, counts):
     for b in range(2):
         scale = torch.cat([x[b], torch.zeros(channels, counts[0] - steps)], 1)
         tokens = {(0, i): scale[:, i] for i in range(counts[0])}
-        for level, (w, conv) in enumerate(zip(windows, m.coarsen, strict=True)):
+        for level, (w, conv) in enumerate(zip(windows, m.scales.coarsen, strict=True)):
             for i in range(counts[level + 1]):
                 children = torch.stack([tokens[level, i * w + u] for u in range(w)], 1)
                 value = (conv.weight * children).sum((1, 2)) + conv.bias
@@ -99,3 +104,20 @@ def test_formula(windows, inner, steps, counts):
 def test_one_attention_per_window():
     assert len(PyramidalAttention(8, windows=(4, 4)).attentions) == 2
     assert len(PyramidalAttention(8, depth=1).attentions) == 1
+
+
+def test_the_two_parts_make_the_whole():
+    """CSCM and PAM, as a network of one's own would use them."""
+    whole = generic(PyramidalAttention(6, windows=(2, 3), heads=2))
+    scales, x = CoarserScales(6, windows=(2, 3)).double(), rand(2, 6, 7)
+    scales.load_state_dict(whole.scales.state_dict())
+    nodes = scales(x)
+    assert nodes.shape == (2, 7 + 3 + 1, 6)
+    assert scales(rand(1, 6, 4)).shape == (1, 6 + 3 + 1, 6)  # padded to 2 * 3 steps
+    attended = 0
+    for norm, part in zip(whole.norms, whole.attentions, strict=True):
+        attention = PyramidAttentionModule(6, windows=(2, 3), heads=2, head_channels=3).double()
+        attention.load_state_dict(part.state_dict())
+        nodes = norm(nodes + attended)
+        attended = attention(nodes, steps=7)
+    same(whole(x), attended[:, :7].transpose(1, 2))
