@@ -47,9 +47,9 @@ class DySample(nn.Module):
 
     y[I, J] = x at row (I + 1/2) / s - 1/2 + r and column (J + 1/2) / s - 1/2 + c, border values
     beyond the border; (c, r) = o / 4, or o sigmoid(q) / 2 with ``dynamic_scope``, own ones for each
-    of ``groups`` groups of channels. o and q are biased 1x1 convolutions, of x before the pixel
-    shuffle to (s H, s W) (``lp``) or of the shuffled x (``pl``); q starts at 0 and o near 0, so
-    that the start is nearly bilinear upsampling. (B, C, H, W) -> (B, C, s H, s W).
+    of ``groups`` groups of channels. o (with bias) and q (without) are 1x1 convolutions, of x
+    before the pixel shuffle to (s H, s W) (``lp``) or of the shuffled x (``pl``); q starts at 0 and
+    o near 0, so that the start is nearly bilinear upsampling. (B, C, H, W) -> (B, C, s H, s W).
 
     Raises:
         RefusedError: style pl where C is no multiple of s^2.
@@ -79,10 +79,9 @@ class DySample(nn.Module):
         self.offset = conv2d(channels, width, bias=True)
         nn.init.normal_(self.offset.weight, std=0.001)
         nn.init.zeros_(self.offset.bias)
-        self.scope = conv2d(channels, width, bias=True) if dynamic_scope else None
+        self.scope = conv2d(channels, width) if dynamic_scope else None
         if self.scope is not None:
             nn.init.zeros_(self.scope.weight)
-            nn.init.zeros_(self.scope.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         source = F.pixel_shuffle(x, self.scale) if self.style == "pl" else x

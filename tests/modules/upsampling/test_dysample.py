@@ -34,14 +34,10 @@ def _offset(m, x, b, xy, group, big_row, big_column):
         seen = x[b, :, i, j]
     else:
         seen = x[b, a * s + e :: s * s, i, j]
-    values = [
-        conv.weight[channel, :, 0, 0] @ seen + conv.bias[channel]
-        for conv in (m.offset, m.scope)
-        if conv is not None
-    ]
+    value = float(m.offset.weight[channel, :, 0, 0] @ seen + m.offset.bias[channel])
     if m.scope is None:
-        return 0.25 * float(values[0])
-    return 0.5 * float(values[0]) / (1 + math.exp(-float(values[1])))
+        return 0.25 * value
+    return 0.5 * value / (1 + math.exp(-float(m.scope.weight[channel, :, 0, 0] @ seen)))
 
 
 @torch.no_grad()
