@@ -158,6 +158,15 @@ def _package(name: str) -> ModuleType:
 
 def _attribute(module: ModuleType, name: str, model: str) -> Callable[..., Any]:
     found: Any = module
+    builder = getattr(module, "get_model_builder", None)  # torchvision's register of all its models
+    if not hasattr(module, name) and builder is not None:
+        try:
+            registered: Callable[..., Any] = builder(name)
+        except ValueError:
+            raise HostError(
+                f"{module.__name__} has no model `{name}`{did_you_mean(name, module.list_models())}"
+            ) from None
+        return registered
     for step in name.split("."):
         if not hasattr(found, step):
             known = [n for n in dir(found) if callable(getattr(found, n)) and n[0] != "_"]

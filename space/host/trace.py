@@ -81,19 +81,19 @@ def _run(shadow: nn.Module, shape: Map, name: str) -> tuple[Watched, Any]:
     On the meta device; where the network keeps tensors of its own on the CPU, under torch's fake
     mode, which mixes the two. Where a batch is not taken, a list of images is.
     """
-    best = Watched(stopped="it was not called"), partial(_watched, shadow, _batch, fake=False)
+    best: tuple[Watched, Any] | None = None
     for inputs in (_batch, _listed):
         for fake in (False, True):
             run = partial(_watched, shadow, inputs, fake=fake)
             seen = run(shape, BATCH)
-            if seen.finished or len(seen.order) > len(best[0].order):
+            if best is None or seen.finished or len(seen.order) > len(best[0].order):
                 best = seen, run
             if seen.finished or seen.needs_values:
                 break
-        if best[0].order:
+        if best is not None and best[0].order:
             return best
-    size = "x".join(map(str, shape))
-    raise HostError(f"{name}: does not run on a batch of {size} images ({best[0].stopped})")
+    size, why = "x".join(map(str, shape)), best[0].stopped if best else ""
+    raise HostError(f"{name}: does not run on a batch of {size} images ({why})")
 
 
 def _watched(shadow: nn.Module, inputs: Any, shape: Map, count: int, *, fake: bool) -> Watched:

@@ -73,7 +73,7 @@ def _read(path: Path) -> Any:
             f"{path} holds more than tensors, and is not read, since it could run code; save the "
             "weights alone: torch.save(model.state_dict(), file)"
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a file that is no weights raises anything
         raise HostError(f"{path} cannot be read as weights: {_first_line(error)}") from None
 
 
@@ -148,11 +148,8 @@ def _check(tensors: Mapping[str, Tensor], known: Mapping[str, Tensor], path: Pat
 
 def _mismatch(path: Path, missing: list[str], unexpected: list[str]) -> str:
     parts = [
-        f"{len(keys)} {word}: {', '.join(keys[:_SHOWN])}{', ...' if len(keys) > _SHOWN else ''}"
-        for keys, word in (
-            (missing, "keys of the host are missing"),
-            (unexpected, "keys are unexpected"),
-        )
+        f"keys {word} ({len(keys)}): {', '.join(keys[:_SHOWN])}{', ...' if len(keys) > _SHOWN else ''}"
+        for keys, word in ((missing, "missing from the file"), (unexpected, "unexpected"))
         if keys
     ]
     return (

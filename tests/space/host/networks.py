@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -77,7 +79,9 @@ class Awkward(nn.Module):
         self.alias = self.stem
         self.last = nn.Linear(8, 8)
         self.norm = nn.LayerNorm(8)
-        self.compiled = torch.jit.script(nn.ReLU())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch would rather have nobody script any more
+            self.compiled = torch.jit.script(nn.ReLU())
         self.unused = nn.Conv2d(8, 8, 1)
         self.listed = nn.ModuleList([nn.Conv2d(8, 8, 1)])
         self.cropped = nn.Conv2d(8, 8, 3)
