@@ -14,6 +14,7 @@ none of its keys is taken for one of the host.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -111,17 +112,16 @@ def gates(model: nn.Module) -> dict[str, Tensor]:
 def _check(model: nn.Module, trace: HostTrace, placements: list[Placement]) -> None:
     if hasattr(model, PLUGS) and not isinstance(getattr(model, PLUGS), Plugs):
         raise HostError(f"the host has an attribute `{PLUGS}` of its own, where plugs would stand")
-    seen = set(getattr(model, PLUGS, ()))
+    replaced = set()
     for p in placements:
         site = trace.by_path.get(p.path)
         if site is None:
             raise HostError(f"`{p.path}` is no site of the host; see `nas sites`")
         if p.slot not in (site.after if p.how == "after" else site.replace):
             raise HostError(f"slot `{p.slot}` does not fit {p.how} `{p.path}` ({site.kind})")
-        name = p.name if p.how == "after" else p.path
-        if name in seen:
-            raise HostError(f"two modules are given for one place: {p.text}, slot `{p.slot}`")
-        seen.add(name)
+        if p.how == "replace" and p.path in replaced:
+            raise HostError(f"two modules are given for one place: {p.text}")
+        replaced.add(p.path if p.how == "replace" else "")
 
 
 def _stands_beside(placement: Placement, start: Start) -> bool:
@@ -144,10 +144,16 @@ def _hook(model: nn.Module, placement: Placement, site: HostSite, start: Start) 
     if not hasattr(model, PLUGS):
         model.add_module(PLUGS, Plugs())
     held: Any = getattr(model, PLUGS)
-    held[placement.name] = plug
+    held[_free(placement.name, held)] = plug
     if beside and getattr(target, "inplace", False):
         target.inplace = False  # type: ignore[assignment]  # the plug reads the input afterwards
     target.register_forward_hook(_Beside(plug) if beside else _After(plug))
+
+
+def _free(name: str, held: Plugs) -> str:
+    """Return the name, with a number behind it where several plugs of a slot follow a site."""
+    numbered = (f"{name}-{n}" for n in itertools.count(2))
+    return next(n for n in itertools.chain([name], numbered) if n not in held)
 
 
 def _like(model: nn.Module, new: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from plugnas.space.host.records import HostSite, How, Map
 from plugnas.space.options import Choice
 
 Start = Literal["identity", "plain"]
-_PROBE = 16  # rows and columns of the map on which a fresh module is tried
+_PROBE = 16  # a fresh module is tried on maps of up to so many rows and columns, and 16 x 16 values
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,9 @@ def build_plug(
     module = build_module(placement, site)
     if start == "plain":
         return Plug(module, None)
-    width = site.map_out[0] if site.one_width else 1
-    gate = torch.zeros(width, 1, 1)
-    if site.one_width and not gate.is_meta:
-        gate += _unchanged(module, site.map_out, beside)
+    gate = torch.zeros(site.map_out[0] if site.one_width else 1, 1, 1)
+    if not gate.is_meta and _begins_unchanged(module, site.map_out, beside):
+        gate += 1
     return Plug(module, gate)
 
 
@@ -162,22 +162,21 @@ def _without_bias(conv: nn.Conv2d) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def _unchanged(module: nn.Module, shape: Map, beside: nn.Module | None) -> Tensor:
-    """Return per channel whether a fresh module gives the host's output itself, (C, 1, 1)."""
+def _begins_unchanged(module: nn.Module, shape: Map, beside: nn.Module | None) -> bool:
+    """Whether a fresh module gives the host's output itself, on some numbers and in float64."""
     channels, height, width = shape
-    size = (2, channels, min(height, _PROBE), min(width, _PROBE))
-    count = size[0] * size[1] * size[2] * size[3]
-    x = (3 * torch.sin(torch.arange(count) * 12.9898)).reshape(size)
-    was_training = module.training
+    rows, columns = min(height, _PROBE), min(width, _PROBE)
+    size = (max(2, _PROBE**2 // (rows * columns)), channels, rows, columns)
+    x = 3 * torch.sin(torch.arange(math.prod(size), dtype=torch.float64) * 12.9898).reshape(size)
     with torch.random.fork_rng(devices=[]):
-        y = module.eval()(x)
-        h = x if beside is None else _of_host(beside, x)
-    module.train(was_training)
-    return (y == h).flatten(2).all(2).all(0).float()[:, None, None]
+        try:
+            y = copy.deepcopy(module).double().eval()(x)
+        except RuntimeError:  # a module that needs another type, or the site's own size
+            return False
+        return torch.equal(y, x if beside is None else _of_host(beside, x))
 
 
 def _of_host(module: nn.Module, x: Tensor) -> Tensor:
     """Return what a host's module, wherever its weights are, makes of a probe."""
-    weight = next(module.parameters(), x)
-    y: Tensor = module(x.clone().to(weight.device, weight.dtype))
-    return y.to(x.device, x.dtype)
+    y: Tensor = copy.deepcopy(module).to(x.device, x.dtype)(x.clone())
+    return y

@@ -67,12 +67,12 @@ def trace(
 # --- running ------------------------------------------------------------------------------------
 
 
-def _batch(shape: Map, count: int, device: str) -> Tensor:
-    return torch.zeros(count, *shape, device=device)
+def _batch(shape: Map, count: int, kind: dict[str, Any]) -> Tensor:
+    return torch.zeros(count, *shape, **kind)
 
 
-def _listed(shape: Map, count: int, device: str) -> list[Tensor]:
-    return list(_batch(shape, count, device).unbind())
+def _listed(shape: Map, count: int, kind: dict[str, Any]) -> list[Tensor]:
+    return list(_batch(shape, count, kind).unbind())
 
 
 def _run(shadow: nn.Module, shape: Map, name: str) -> tuple[Watched, Any]:
@@ -91,18 +91,22 @@ def _run(shadow: nn.Module, shape: Map, name: str) -> tuple[Watched, Any]:
             if seen.finished or seen.needs_values:
                 break
         if best is not None and best[0].order:
-            return best
-    size, why = "x".join(map(str, shape)), best[0].stopped if best else ""
-    raise HostError(f"{name}: does not run on a batch of {size} images ({why})")
+            break
+    if best is not None and (best[0].finished or (best[0].needs_values and best[0].order)):
+        return best
+    size, seen = "x".join(map(str, shape)), best[0] if best else Watched()
+    place = f" in `{seen.stopped_in}`" if seen.stopped_in else ""
+    raise HostError(f"{name}: does not run on images of {size}: it fails{place} ({seen.stopped})")
 
 
 def _watched(shadow: nn.Module, inputs: Any, shape: Map, count: int, *, fake: bool) -> Watched:
     model = shadow_of(shadow)  # a forward may leave tensors behind in the modules
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     if not fake:
-        return watch(model, lambda: inputs(shape, count, "meta"))
+        return watch(model, lambda: inputs(shape, count, {"device": "meta", "dtype": dtype}))
     with FakeTensorMode(allow_non_fake_inputs=True):
         _fake(model)
-        return watch(model, lambda: inputs(shape, count, "cpu"))
+        return watch(model, lambda: inputs(shape, count, {"device": "cpu", "dtype": dtype}))
 
 
 def _fake(model: nn.Module) -> None:

@@ -56,7 +56,7 @@ def watch(
     except Exception as error:  # noqa: BLE001 - any failure of a foreign network is a finding
         lines = str(error).strip().splitlines()
         found.stopped = _shortened(f"{type(error).__name__}: {lines[0] if lines else ''}")
-        found.needs_values = isinstance(error, NotImplementedError)
+        found.needs_values = _asks_for_values(error)
         found.stopped_in = open_calls[-1] if open_calls else None
     finally:
         for handle in handles:
@@ -90,6 +90,17 @@ def _in_words(output: Any) -> str:
     if isinstance(output, list | tuple):
         return f"a {type(output).__name__} of {len(output)}"
     return f"a {type(output).__name__}"
+
+
+# What torch raises where a network would look at numbers that do not exist.
+_VALUES = {"DataDependentOutputException", "DynamicOutputShapeException",
+           "GuardOnDataDependentSymNode"}  # fmt: skip
+
+
+def _asks_for_values(error: Exception) -> bool:
+    if isinstance(error, NotImplementedError) or type(error).__name__ in _VALUES:
+        return True
+    return "meta tensor" in str(error)
 
 
 def _shortened(text: str, most: int = 140) -> str:

@@ -147,11 +147,11 @@ def _check(tensors: Mapping[str, Tensor], known: Mapping[str, Tensor], path: Pat
 
 
 def _mismatch(path: Path, missing: list[str], unexpected: list[str]) -> str:
-    parts = [
-        f"keys {word} ({len(keys)}): {', '.join(keys[:_SHOWN])}{', ...' if len(keys) > _SHOWN else ''}"
-        for keys, word in ((missing, "missing from the file"), (unexpected, "unexpected"))
-        if keys
-    ]
+    parts = []
+    for keys, word in ((missing, "missing from the file"), (unexpected, "unexpected")):
+        if keys:
+            more = ", ..." if len(keys) > _SHOWN else ""
+            parts.append(f"keys {word} ({len(keys)}): {', '.join(keys[:_SHOWN])}{more}")
     return (
         f"{path} does not fit the host; {'; '.join(parts)}; weights are loaded whole or not at "
         "all: check the model and its arguments"

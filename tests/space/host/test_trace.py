@@ -65,8 +65,11 @@ def test_the_record_survives_json(networks):
 
 
 def test_a_network_for_other_images_says_so(networks):
-    with pytest.raises(HostError, match=r"does not run on a batch of 5x16x16 images .*channels"):
+    with pytest.raises(HostError, match=r"tiny: does not run on images of 5x16x16: it fails in "):
         trace(networks.tiny(), (5, 16, 16), name="tiny")
+    late = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(9, 2))
+    with pytest.raises(HostError, match=r"images of 3x8x8: it fails in `2` \(RuntimeError"):
+        trace(late, (3, 8, 8))
     with pytest.raises(HostError, match="none of its 1 submodules returns a map"):
         trace(torch.nn.Sequential(torch.nn.Flatten()), (3, 4, 4))
 
@@ -83,12 +86,35 @@ DETECTION = ("fcos", "rcnn", "retinanet", "ssd")
 QUICK = ("resnet18", "mobilenet_v3_small", "convnext_tiny", "shufflenet_v2_x0_5", "squeezenet1_1",
          "swin_t", "vit_b_16", "lraspp_mobilenet_v3_large", "fcos_resnet50_fpn")  # fmt: skip
 TIMM = (
-    "resnet50d regnety_008 convnextv2_atto tf_efficientnet_lite0 mobilenetv4_conv_small "
-    "ghostnetv2_100 repvgg_a0 vit_tiny_patch16_224 swin_tiny_patch4_window7_224 densenet121 dla34 "
-    "hrnet_w18_small nfnet_l0 seresnext50_32x4d cspdarknet53 vovnet39a levit_128s "
-    "coatnet_0_rw_224 edgenext_xx_small fastvit_t8 poolformer_s12 pvt_v2_b0 res2net50_26w_4s "
-    "rexnet_100 inception_v4 xception41 repvit_m0_9 tresnet_m"
-).split()
+    "resnet50d",
+    "regnety_008",
+    "convnextv2_atto",
+    "tf_efficientnet_lite0",
+    "mobilenetv4_conv_small",
+    "ghostnetv2_100",
+    "repvgg_a0",
+    "vit_tiny_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "densenet121",
+    "dla34",
+    "hrnet_w18_small",
+    "nfnet_l0",
+    "seresnext50_32x4d",
+    "cspdarknet53",
+    "vovnet39a",
+    "levit_128s",
+    "coatnet_0_rw_224",
+    "edgenext_xx_small",
+    "fastvit_t8",
+    "poolformer_s12",
+    "pvt_v2_b0",
+    "res2net50_26w_4s",
+    "rexnet_100",
+    "inception_v4",
+    "xception41",
+    "repvit_m0_9",
+    "tresnet_m",
+)
 TIMM_QUICK = ("swin_tiny_patch4_window7_224", "levit_128s", "ghostnetv2_100")
 
 
