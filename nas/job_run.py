@@ -15,6 +15,7 @@ from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.budget import check_budget
 from plugnas.nas.cost.network import Unmeasured
 from plugnas.nas.executors.callbacks import listeners
+from plugnas.nas.job.announcement import announcement
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
 from plugnas.nas.job.workers import device_of, evaluator, executor, worker_count
@@ -74,7 +75,8 @@ def run_job(
         ray = {"callbacks": job.callbacks, "run_dir": run_dir, "cost": cost}
         make = functools.partial(executor, job, proxy, job.evaluation_timeout, ray)
         heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)
-        notify(_announcement(job, prepared, device))
+        for line in announcement(job, prepared, device):
+            notify(line)
         header = about(problem, trials=job.trials, rungs=rungs, sampler=job.sampler_config.name)
         with Ledger.open(run.ledger, prepared.space, cost=cost, about=header) as ledger:
             found, outcome = run_plan(
@@ -176,14 +178,6 @@ def _measure_front(
     report = measure_architectures(cost.space, chosen, settings)
     write_text(file, json.dumps(report.to_dict(), indent=2))
     notify(report.text())
-
-
-def _announcement(job: Job, prepared: Prepared, device: str) -> str:
-    workers = worker_count(job)
-    return (
-        f"space: {prepared.space.size:.3g} architectures; sampler {job.sampler_config.name}; "
-        f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} on {device}"
-    )
 
 
 def _filled(job: Job, prepared: Prepared) -> Job:

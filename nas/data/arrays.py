@@ -68,7 +68,7 @@ class NpzSource:
     0..255, or floats in 0..1. ``classes`` may name the classes.
     """
 
-    mirror = True
+    mirror = False  # nothing says that a mirrored image keeps its class
 
     def __init__(self, path: Path) -> None:
         self.path = path

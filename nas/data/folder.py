@@ -33,7 +33,7 @@ _BROKEN = (
 class FolderSource:
     """A folder with one folder of images per class."""
 
-    mirror = True
+    mirror = False  # nothing says that a mirrored image keeps its class
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -98,7 +98,7 @@ def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 class ArchiveSource:
     """A tar or zip archive of such a folder."""
 
-    mirror = True
+    mirror = False  # nothing says that a mirrored image keeps its class
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -22,7 +22,8 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scaled and centre-cropped; None keeps the images as they are, if they agree. ``limit`` reads
     at most that many images of each given part, by class in proportion. ``validation`` and
     ``test`` are the shares held out of the training images where no folder of that name is given.
-    ``mirror`` says whether a mirrored image is still of its class; None lets the source say.
+    ``mirror`` allows training images to be mirrored; None: only where the set is known to bear it
+    (photographs of torchvision's sets), never for folders and arrays.
     """
 
     source: str

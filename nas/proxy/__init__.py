@@ -1,12 +1,13 @@
 """The cheap training that stands in for the real one."""
 
 from plugnas.nas.machine.device import DeviceError, resolve_device, seeded
-from plugnas.nas.proxy.defaults import default_confirmation, default_rungs
+from plugnas.nas.proxy.defaults import STEPS, default_confirmation, default_rungs, steps_of
 from plugnas.nas.proxy.evaluator import Proxy
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 from plugnas.nas.proxy.training import Training, train
 
 __all__ = [
+    "STEPS",
     "DeviceError",
     "Proxy",
     "Recipe",
@@ -16,5 +17,6 @@ __all__ = [
     "default_rungs",
     "resolve_device",
     "seeded",
+    "steps_of",
     "train",
 ]

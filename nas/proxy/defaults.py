@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from plugnas.nas.data import Dataset
+from plugnas.nas.proxy.batches import steps_per_epoch
 from plugnas.nas.proxy.recipe import Recipe
 
+STEPS = 120
+"""Optimiser steps below which a training says little of a network: the default takes no fewer."""
+
+_LEAST_BATCH = 16
 _SMALL = 12  # pixels: below this, averaging or shifting an image loses what it shows
 _TINY_IMAGES = Recipe(batch_size=32, shift=0, label_smoothing=0.1, validation_images=2000)
 
@@ -17,10 +24,13 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
     Images up to 12 pixels get one rung: trainings are so short that a lower one ranks too poorly
     to save any (experiments/benchmarks/search.py rungs). Larger images get two, chosen by how well
     they rank per second (experiments/records/fidelity_cifar10.md): averaged down to 3/8 of their
-    side in large batches, then to half of it with twice the images.
+    side in large batches, then to half of it with twice the images. Small sets are trained in
+    smaller batches and for more epochs, so that each rung has enough optimiser steps.
     """
+    images = len(dataset.train)
     if min(dataset.input_shape[1:]) <= _SMALL:
-        return (_with(_TINY_IMAGES, schedule="trapezoid", cooldown=0.5, epochs=9),)
+        tiny = _with(_TINY_IMAGES, schedule="trapezoid", cooldown=0.5, epochs=9)
+        return (with_enough_steps(tiny, images),)
     first = Recipe(
         resolution=_averaged(dataset, 3 / 8),
         images=5000,
@@ -32,14 +42,36 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
     last = Recipe(
         resolution=_averaged(dataset, 1 / 2), epochs=3, images=10000, validation_images=5000
     )
-    return first, last
+    return with_enough_steps(first, images, STEPS // 2), with_enough_steps(last, images)
 
 
 def default_confirmation(dataset: Dataset) -> Recipe:
     """Return the long recipe by which the front is confirmed and exported."""
     if min(dataset.input_shape[1:]) <= _SMALL:
-        return _with(_TINY_IMAGES, epochs=30, learning_rate=0.2, validation_images=None)
-    return Recipe(epochs=30)
+        long = _with(_TINY_IMAGES, epochs=30, learning_rate=0.2, validation_images=None)
+    else:
+        long = Recipe(epochs=30)
+    return with_enough_steps(long, len(dataset.train) + len(dataset.validation), 4 * STEPS)
+
+
+def steps_of(recipe: Recipe, images: int) -> int:
+    """Return the optimiser steps that a recipe takes where there are so many training images."""
+    used = images if recipe.images is None else min(images, recipe.images)
+    return recipe.epochs * steps_per_epoch(used, recipe.batch_size)
+
+
+def with_enough_steps(recipe: Recipe, images: int, least: int = STEPS) -> Recipe:
+    """Return the recipe with smaller batches, then more epochs, until it takes ``least`` steps.
+
+    Batches go down to 16 images, the learning rate in proportion to them.
+    """
+    batch = recipe.batch_size
+    while steps_of(_with(recipe, batch_size=batch), images) < least and batch > _LEAST_BATCH:
+        batch = max(_LEAST_BATCH, batch // 2)
+    rate = recipe.learning_rate * batch / recipe.batch_size
+    found = _with(recipe, batch_size=batch, learning_rate=rate)
+    per_epoch = steps_of(found, images) // found.epochs
+    return _with(found, epochs=max(found.epochs, math.ceil(least / per_epoch)))
 
 
 def _averaged(dataset: Dataset, share: float) -> int | None:

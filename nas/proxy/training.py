@@ -24,6 +24,7 @@ from plugnas.nas.machine.device import (
     threads,
 )
 from plugnas.nas.proxy.batches import Batches, steps_per_epoch
+from plugnas.nas.proxy.norms import IMAGES, estimate_statistics, trained_norms
 from plugnas.nas.proxy.recipe import Recipe
 from plugnas.nas.proxy.sgd import FusedSGD
 from plugnas.nas.proxy.states import StateFile
@@ -228,12 +229,25 @@ class _Course:
         epoch = self.step // self.per_epoch
         point = {"epoch": epoch, "train_loss": loss, "train_accuracy": correct}
         if self.recipe.validate_every_epoch or epoch == self.recipe.epochs:
+            self._estimate_statistics()
             point["accuracy"], point["loss"] = self._score()
             if not math.isfinite(point["loss"]):
                 self._diverged("validation")
                 return
         self.curve.append(point)
         self.sums.zero_()
+
+    def _estimate_statistics(self) -> None:
+        """Estimate the norms' statistics from some training images, as they are, unmoved."""
+        count = min(IMAGES, len(self.indices))
+        # spread over all images, which lie class by class, then mixed: each batch has every class
+        spread = torch.linspace(0, len(self.indices) - 1, count).long()
+        mixed = spread[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
+        rows = self.indices[mixed.to(self.indices.device)]
+        chunks = rows.tensor_split(max(1, round(count / _SCORE_BATCH)))
+        norms = trained_norms(self.network)
+        images = (self.batches.plain(chunk)[0] for chunk in chunks)
+        estimate_statistics(self.network, norms, images, self._logits)
 
     @torch.inference_mode()
     def _score(self) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def test_a_second_load_maps_the_same_file(tmp_path):
 
 def test_folder_of_classes(tmp_path):
     data = load({"source": str(folder_of(tmp_path / "images")), "validation": 0.2, "test": 0.1})
-    assert data.classes == ("cat", "dog") and data.mirror
+    assert data.classes == ("cat", "dog") and not data.mirror
     assert data.images.shape == (20, 8, 8, 3)
     assert data.images[13, 0, 0].tolist() == [40, 3, 200] and data.labels[13] == 1
     assert [len(data.part(p)) for p in ("train", "validation", "test")] == [14, 4, 2]

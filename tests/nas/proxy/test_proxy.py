@@ -65,11 +65,13 @@ def test_another_process_gets_the_same(tmp_path, architecture):
     (tmp_path / "proxy.pickle").write_bytes(proxy)
     values = json.dumps(dict(architecture.values))
     code = (
-        "import json, pickle, sys, nas.records, space\n"
+        "import json, pickle\n"
+        "from plugnas import space\n"
+        "from plugnas.nas.ledger.measurement import Task\n"
         f"proxy = pickle.load(open({str(tmp_path / 'proxy.pickle')!r}, 'rb'))\n"
         "s = space.SearchSpace.from_config(proxy.space, (1, 8, 8), 10)\n"
         f"a = s.architecture(json.loads({values!r}))\n"
-        "print(json.dumps(proxy()(nas.records.Task(7, a, rung=1, seed=4))))\n"
+        "print(json.dumps(proxy()(Task(7, a, rung=1, seed=4))))\n"
     )
     root = Path(__file__).resolve().parents[3]
     env = {**os.environ, "PYTHONPATH": str(root)}
