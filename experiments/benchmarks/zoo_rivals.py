@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 import timm.layers as tl
 import torch
 from timm.layers.cbam import CbamModule
-from timm.layers.coord_attn import CoordAttn
+from timm.layers.coord_attn import CoordAttn, EfficientLocalAttn
 from timm.layers.halo_attn import HaloAttn
 from timm.models._efficientnet_blocks import DepthwiseSeparableConv, UniversalInvertedResidual
 from timm.models.byobnet import MobileOneBlock, RepVggBlock
 from timm.models.convnext import ConvNeXtBlock
+from timm.models.efficientvit_msra import LocalWindowAttention
 from timm.models.fasternet import MLPBlock, Partial_conv3
 from timm.models.fastvit import ReparamLargeKernelConv
+from timm.models.focalnet import FocalModulation
 from timm.models.ghostnet import GhostModule, GhostModuleV2
 from timm.models.hgnet import HighPerfGpuBlock
 from timm.models.hrnet import HighResolutionModule as TimmHighResolutionModule
@@ -225,6 +227,19 @@ def _global_context(c: int) -> Pair:
     return Pair(_zoo("global_context", c), tl.GlobalContext(c, rd_channels=max(4, c // 16)))
 
 
+def _ela(c: int) -> Pair:
+    """timm's without its activation and with the paper's 16 groups, so that both do the same."""
+    theirs = EfficientLocalAttn(
+        c, act_layer=nn.Identity, norm_layer=lambda width, **_: nn.GroupNorm(16, width)
+    )
+    return Pair(_zoo("ela", c), theirs)
+
+
+def _cascaded_group(c: int) -> Pair:
+    theirs = LocalWindowAttention(c, 16, 4, c // 64, window_resolution=7, kernels=(7, 5, 3, 3))
+    return Pair(_zoo("cascaded_group", c), theirs)
+
+
 RIVALS: dict[str, Callable[[int], Pair]] = {
     "conv": lambda c: Pair(_zoo("conv", c, c), nn.Conv2d(c, c, 3, padding=1, bias=False)),
     "group_conv": lambda c: Pair(
@@ -274,6 +289,9 @@ RIVALS: dict[str, Callable[[int], Pair]] = {
     "coord_attention": lambda c: Pair(
         _zoo("coord_attention", c), CoordAttn(c, rd_channels=max(8, c // 32), se_factor=1)
     ),
+    "ela": _ela,
+    "focal_modulation": lambda c: Pair(_zoo("focal_modulation", c), FocalModulation(c, 3, 3)),
+    "cascaded_group": _cascaded_group,
     "global_context": _global_context,
     "non_local": _non_local,
     "sk": _sk,
