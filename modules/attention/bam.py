@@ -18,6 +18,7 @@ _MODES = ("sum", "product")
     name="Bottleneck attention module",
     year=2018,
     paper="arXiv:1807.06514",
+    origin="github.com/Jongchan/attention-module, MIT",
     choices={"reduction": (4, 8, 16), "dilation": (1, 2, 4), "mode": _MODES},
     same={"reduction": bottleneck()},
 )

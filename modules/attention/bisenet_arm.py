@@ -15,6 +15,7 @@ from plugnas.modules._registry import register
     name="BiSeNet attention refinement module",
     year=2018,
     paper="arXiv:1808.00897",
+    origin="github.com/ycszen/TorchSeg, MIT",
     choices={"pre_conv": (False, True)},
 )
 class BiSeNetARM(nn.Module):

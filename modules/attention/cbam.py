@@ -17,6 +17,7 @@ from plugnas.modules._same import bottleneck
     name="Convolutional block attention module",
     year=2018,
     paper="arXiv:1807.06521",
+    origin="github.com/Jongchan/attention-module, MIT",
     choices={"reduction": (4, 8, 16), "kernel_size": (3, 7)},
     same={"reduction": bottleneck()},
 )

@@ -67,6 +67,7 @@ class _Global(nn.Module):
     name="CloFormer local and pooled global attention",
     year=2023,
     paper="arXiv:2303.17803",
+    origin="github.com/qhfan/CloFormer, MIT",
     choices={
         "kernel_sizes": ((3,), (5,), (3, 5)),
         "window": (2, 4),

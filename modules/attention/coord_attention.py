@@ -17,6 +17,7 @@ from plugnas.modules._same import bottleneck
     name="Coordinate attention",
     year=2021,
     paper="arXiv:2103.02907",
+    origin="github.com/houqb/CoordAttention, MIT",
     choices={"reduction": (8, 16, 32)},
     same={"reduction": bottleneck(minimum=8)},
 )

@@ -45,6 +45,7 @@ class _SplitAttention(nn.Module):
     name="Contextual Transformer",
     year=2021,
     paper="arXiv:2107.12292",
+    origin="github.com/JDAI-CV/CoTNet, Apache-2.0",
     choices={"kernel_size": (3, 5), "form": _FORMS},
 )
 class ContextualTransformer(nn.Module):

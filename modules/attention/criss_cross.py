@@ -17,6 +17,7 @@ from plugnas.modules._same import bottleneck
     name="CCNet criss-cross attention",
     year=2018,
     paper="arXiv:1811.11721",
+    origin="github.com/speedinghzl/CCNet, MIT",
     choices={"reduction": (4, 8, 16), "recurrence": (1, 2, 3)},
     same={"reduction": bottleneck()},
 )

@@ -72,6 +72,7 @@ def _group(site: Site, setting: Setting) -> tuple[int, ...]:
     name="CrossFormer short and long distance attention",
     year=2021,
     paper="arXiv:2108.00154",
+    origin="github.com/cheerss/CrossFormer, MIT",
     choices={"window": (4, 7, 8), "mode": _MODES, "heads": (4, 8)},
     export={"onnx": "the exporter takes attention of four dimensions, and groups are a fifth here"},
     same={"mode": _mode, "window": _group, "heads": channel_groups("heads")},

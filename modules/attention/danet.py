@@ -19,6 +19,7 @@ _SIGNS = {"plain": 1.0, "max_minus": -1.0}
     name="DANet position attention",
     year=2018,
     paper="arXiv:1809.02983",
+    origin="github.com/junfu1115/DANet, MIT",
     choices={"reduction": (4, 8)},
 )
 class PositionAttention(nn.Module):
@@ -57,6 +58,7 @@ class PositionAttention(nn.Module):
     name="DANet channel attention",
     year=2018,
     paper="arXiv:1809.02983",
+    origin="github.com/junfu1115/DANet, MIT",
     choices={"mode": tuple(_SIGNS)},
 )
 class ChannelAttention(nn.Module):
@@ -90,6 +92,7 @@ class ChannelAttention(nn.Module):
     name="DANet dual attention",
     year=2018,
     paper="arXiv:1809.02983",
+    origin="github.com/junfu1115/DANet, MIT",
     choices={"reduction": (4, 8), "mode": tuple(_SIGNS)},
 )
 class DualAttention(nn.Module):

@@ -65,6 +65,7 @@ class ConnectedSE(nn.Module):
     name="Connected attention (DCANet)",
     year=2020,
     paper="arXiv:2007.05099",
+    origin="github.com/13952522076/DCANet, NOASSERTION",
     choices={
         "reduction": (4, 8, 16),
         "mode": _MODES,

@@ -22,6 +22,7 @@ def adaptive_kernel(channels: int) -> int:
     name="Efficient channel attention",
     year=2019,
     paper="arXiv:1910.03151",
+    origin="github.com/BangguWu/ECANet, MIT",
     choices={"kernel_size": (0, 3, 5, 7)},
     same={"kernel_size": lambda site, s: s["kernel_size"] or adaptive_kernel(site.channels)},
 )

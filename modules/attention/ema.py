@@ -17,6 +17,7 @@ from plugnas.modules._same import channel_groups
     name="Efficient multi-scale attention",
     year=2023,
     paper="arXiv:2305.13563",
+    origin="github.com/YOLOonMe/EMA-attention-module, NOASSERTION",
     choices={"groups": (4, 8, 16, 32)},
     same={"groups": channel_groups()},
 )

@@ -34,6 +34,7 @@ _NAMES = tuple(f"{kind}{n}" for kind in ("top", "low") for n in (1, 2, 4, 8, 16)
     name="Multi-spectral channel attention (FcaNet)",
     year=2020,
     paper="arXiv:2012.11879",
+    origin="github.com/cfzd/FcaNet, MIT",
     choices={
         "frequencies": ("top1", "top4", "top16", "low16"),
         "reduction": (4, 8, 16),

@@ -19,6 +19,7 @@ _MODES = ("add", "multiply", "both")
     name="GCNet global context block",
     year=2019,
     paper="arXiv:1904.11492",
+    origin="github.com/xvjiarui/GCNet, Apache-2.0",
     choices={
         "reduction": (4, 8, 16),
         "pooling": _POOLINGS,

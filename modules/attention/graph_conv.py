@@ -21,6 +21,7 @@ _MODES = ("grid4", "grid8", "learned")
     name="Graph convolution on the grid or a learned graph",
     year=2016,
     paper="arXiv:1609.02907",
+    origin="github.com/tkipf/gcn, MIT",
     choices={
         "mode": _MODES,
         "depth": (1, 2),

@@ -18,6 +18,7 @@ _MODES = ("channel", "position", "both")
     name="Global second-order pooling attention",
     year=2018,
     paper="arXiv:1811.12006",
+    origin="github.com/ZilinGao/Global-Second-order-Pooling-Convolutional-Networks, MIT",
     choices={
         "mode": _MODES,
         "hidden_channels": (32, 64, 128),

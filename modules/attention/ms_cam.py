@@ -40,6 +40,7 @@ def _bottleneck(channels: int, hidden: int) -> nn.Sequential:
     name="Multi-scale channel attention module",
     year=2020,
     paper="arXiv:2009.14082",
+    origin="github.com/YimianDai/open-aff, NOASSERTION",
     choices={"reduction": (2, 4, 8, 16)},
     same={"reduction": bottleneck()},
 )

@@ -18,6 +18,7 @@ _MODES = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
     name="Non-local block",
     year=2017,
     paper="arXiv:1711.07971",
+    origin="github.com/facebookresearch/video-nonlocal-net, CC-BY-NC-4.0",
     choices={
         "mode": _MODES,
         "subsample": (False, True),

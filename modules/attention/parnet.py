@@ -22,6 +22,7 @@ _ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU}
     name="ParNet block (RepVGG-SSE)",
     year=2021,
     paper="arXiv:2110.07641",
+    origin="github.com/imankgoyal/NonDeepNetworks, BSD-3-Clause",
     choices={"normed_skip": (True, False), "activation": ("silu", "relu")},
 )
 class ParNetBlock(nn.Module):

@@ -46,6 +46,7 @@ class _Weight(nn.Module):
     name="Pyramid squeeze attention",
     year=2021,
     paper="arXiv:2105.14447",
+    origin="github.com/murufeng/EPSANet, MIT",
     choices={
         "reduction": (4, 8, 16),
         "branches": (2, 4),

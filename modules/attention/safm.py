@@ -17,6 +17,7 @@ from plugnas.modules._registry import register
     name="Spatially-adaptive feature modulation",
     year=2023,
     paper="arXiv:2302.13800",
+    origin="github.com/sunny2109/SAFMN, Apache-2.0",
     choices={"levels": (2, 3, 4)},
 )
 class SpatiallyAdaptiveModulation(nn.Module):

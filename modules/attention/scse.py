@@ -20,6 +20,7 @@ _MODES = ("add", "max", "channel", "spatial")
     name="Concurrent spatial and channel squeeze and excitation",
     year=2018,
     paper="arXiv:1803.02579",
+    origin="github.com/ai-med/squeeze_and_excitation, MIT",
     choices={"reduction": (2, 4, 8, 16), "mode": _MODES},
     only_with={"reduction": ("mode", ("add", "max", "channel"))},
     same={"reduction": bottleneck()},

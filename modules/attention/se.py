@@ -17,6 +17,7 @@ from plugnas.modules._same import bottleneck
     name="Squeeze-and-Excitation",
     year=2017,
     paper="arXiv:1709.01507",
+    origin="github.com/hujie-frank/SENet, Apache-2.0",
     choices={"reduction": (4, 8, 16)},
     same={"reduction": bottleneck()},
 )

@@ -17,6 +17,7 @@ from plugnas.modules._registry import register
     name="Shuffle attention",
     year=2021,
     paper="arXiv:2102.00240",
+    origin="github.com/wofmanaf/SA-Net, NOASSERTION",
     choices={"groups": (2, 4, 8, 16, 32, 64)},
     same={"groups": lambda site, s: common_divisor(s["groups"], -(-site.channels // 2))},
 )

@@ -14,6 +14,7 @@ from plugnas.modules._registry import register
     name="Simple parameter-free attention module",
     year=2021,
     paper="ICML 2021",
+    origin="github.com/ZjjConan/SimAM, NOASSERTION",
     choices={"epsilon": (1e-4, 1e-3)},
 )
 class SimAM(nn.Module):

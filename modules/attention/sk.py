@@ -17,6 +17,7 @@ from plugnas.modules._same import bottleneck, channel_groups
     name="Selective kernel",
     year=2019,
     paper="arXiv:1903.06586",
+    origin="github.com/implus/SKNet, NOASSERTION",
     choices={
         "kernel_sizes": ((3, 5), (1, 3, 5, 7)),
         "reduction": (8, 16),

@@ -33,6 +33,7 @@ def _heads(site: Site, setting: Setting) -> int:
     name="Super token attention",
     year=2022,
     paper="arXiv:2211.11167",
+    origin="github.com/hhb072/STViT, NOASSERTION",
     choices={"cell": (2, 4, 8), "iterations": (1, 2), "heads": (2, 4, 8)},
     same={"cell": _cell, "iterations": _iterations, "heads": _heads},
 )

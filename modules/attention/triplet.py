@@ -20,6 +20,7 @@ _BRANCHES = {"height": (2, (0, 2, 1, 3)), "width": (3, (0, 3, 2, 1)), "channel":
     name="Triplet attention",
     year=2020,
     paper="arXiv:2010.03045",
+    origin="github.com/landskape-ai/triplet-attention, MIT",
     choices={"kernel_size": (3, 5, 7), "spatial": (True, False)},
 )
 class TripletAttention(nn.Module):

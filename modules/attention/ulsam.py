@@ -17,6 +17,7 @@ from plugnas.modules._same import channel_groups
     name="Ultra-lightweight subspace attention",
     year=2020,
     paper="arXiv:2006.15102",
+    origin="github.com/Nandan91/ULSAM, NOASSERTION",
     choices={"groups": (1, 2, 4, 8, 16)},
     same={"groups": channel_groups()},
 )

@@ -41,6 +41,7 @@ class _AxisMLP(nn.Module):
     name="Vision Permutator weighted Permute-MLP",
     year=2021,
     paper="arXiv:2106.12368",
+    origin="github.com/houqb/VisionPermutator, MIT",
     choices={"segments": (4, 8, 16), "weighted": (True, False)},
 )
 class PermuteMLP(nn.Module):
