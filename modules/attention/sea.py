@@ -45,7 +45,7 @@ class _SqueezedAxis(nn.Module):
     name="Squeeze-enhanced axial attention",
     year=2023,
     paper="arXiv:2301.13156",
-    origin="github.com/fudan-zvg/SeaFormer, NOASSERTION",
+    origin="github.com/fudan-zvg/SeaFormer, Apache-2.0",
     choices={"head_channels": (16, 24, 32), "heads": (4, 8), "expansion": (1, 2)},
 )
 class SqueezeEnhancedAxialAttention(nn.Module):
