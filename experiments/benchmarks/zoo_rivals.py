@@ -227,19 +227,6 @@ def _global_context(c: int) -> Pair:
     return Pair(_zoo("global_context", c), tl.GlobalContext(c, rd_channels=max(4, c // 16)))
 
 
-def _ela(c: int) -> Pair:
-    """timm's without its activation and with the paper's 16 groups, so that both do the same."""
-    theirs = EfficientLocalAttn(
-        c, act_layer=nn.Identity, norm_layer=lambda width, **_: nn.GroupNorm(16, width)
-    )
-    return Pair(_zoo("ela", c), theirs)
-
-
-def _cascaded_group(c: int) -> Pair:
-    theirs = LocalWindowAttention(c, 16, 4, c // 64, window_resolution=7, kernels=(7, 5, 3, 3))
-    return Pair(_zoo("cascaded_group", c), theirs)
-
-
 RIVALS: dict[str, Callable[[int], Pair]] = {
     "conv": lambda c: Pair(_zoo("conv", c, c), nn.Conv2d(c, c, 3, padding=1, bias=False)),
     "group_conv": lambda c: Pair(
@@ -289,9 +276,13 @@ RIVALS: dict[str, Callable[[int], Pair]] = {
     "coord_attention": lambda c: Pair(
         _zoo("coord_attention", c), CoordAttn(c, rd_channels=max(8, c // 32), se_factor=1)
     ),
-    "ela": _ela,
+    "ela": lambda c: Pair(_zoo("ela", c), EfficientLocalAttn(  # as in the paper
+        c, act_layer=nn.Identity, norm_layer=lambda width, **_: nn.GroupNorm(16, width)
+    )),
     "focal_modulation": lambda c: Pair(_zoo("focal_modulation", c), FocalModulation(c, 3, 3)),
-    "cascaded_group": _cascaded_group,
+    "cascaded_group": lambda c: Pair(_zoo("cascaded_group", c), LocalWindowAttention(
+        c, 16, 4, c // 64, window_resolution=7, kernels=(7, 5, 3, 3)
+    )),
     "global_context": _global_context,
     "non_local": _non_local,
     "sk": _sk,

@@ -35,6 +35,7 @@ def _heads(site: Site, setting: Setting) -> int:
     name="Bi-level routing attention",
     year=2023,
     paper="arXiv:2303.08810",
+    origin="github.com/rayleizhu/BiFormer, MIT",
     discontinuous="a region attends to the regions of the largest affinity",
     choices={"regions": (4, 7), "top_k": (1, 2, 4, 8), "heads": (4, 8)},
     same={"regions": _side, "top_k": _routed, "heads": _heads},
