@@ -9,7 +9,7 @@ from plugnas.modules._registry import register
 
 @register("none", slot="attention", family="identity", name="No module", also=("context",))
 class NoModule(nn.Module):
-    """Returns its input: nothing stands in the slot."""
+    """Returns its input: nothing stands in the slot. (B, C, H, W) -> the same."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -105,4 +105,5 @@ class PyramidSqueezeAttention(nn.Module):
     def _chunks(self, x: Tensor) -> tuple[Tensor, ...]:
         """The part of x that each branch reads, zeros where the channels end."""
         count = len(self.convs)
-        return F.pad(x, (0, 0, 0, 0, 0, -x.shape[1] % count)).chunk(count, dim=1)
+        missing = -x.shape[1] % count
+        return (F.pad(x, (0, 0, 0, 0, 0, missing)) if missing else x).chunk(count, dim=1)

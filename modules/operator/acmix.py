@@ -30,6 +30,7 @@ class ACmix(nn.Module):
     channel, the 3 x heads values of q, k, v are mapped to k^2 (starting as the k^2 shifts of a
     k x k convolution), then grouped over d into Cout. y = r1 attention + r2 convolution, r = 1 / 2
     at the start. With a stride, q and the windows stand on every s-th pixel.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code: any size (borders repeat where a map is too small to reflect,
     ceil(H / s) rows), heads fall to a divisor of Cout. What is constant over the window cancels in

@@ -68,6 +68,7 @@ class PointwiseConvolution(nn.Module):
     y[o, p] = sum over i of W[o, i] x[i, s p]. With ``pool`` and s > 1 the s x s mean (cells at the
     border are cut, not padded) is read instead of one pixel in s x s. ``groups`` falls to the
     largest number up to it that divides both widths.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class GroupedConvolution(nn.Module):
     Output group g is a k x k convolution of input group g alone: 1 / G of the parameters and
     FLOPs. ``shuffle`` interleaves the groups behind it, so that the next layer mixes them. G falls
     to the largest number up to ``groups`` that divides both widths.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
     """
 
     def __init__(
@@ -182,6 +184,7 @@ class DilatedConvolution(nn.Module):
 
     y[o, p] = sum over i, u of W[o, i, u] x[i, s p + d u], zero padding d (k - 1) / 2. Where d
     reaches the size of the map only the centre tap still sees it.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
     """
 
     def __init__(

@@ -33,6 +33,7 @@ class DCNv3(nn.Module):
     z (d p_k + o_gk(p))), z = offset_scale, zeros outside; out = project(y). With ``center_scale``,
     y becomes (1 - a) y + a v(s p), a = sigmoid(linear(f)) per group. The weights of a point do not
     depend on the channel: all mixing is in value and project.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the official operator: strides (the depthwise layer takes the stride), Cout other
     than Cin (project changes the width), points row by row with offsets (row, column), groups that

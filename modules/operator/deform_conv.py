@@ -34,6 +34,7 @@ class DeformableConvolution(nn.Module):
     3 x 3 convolution of x and m = sigmoid of another (v2, ``modulation``), both starting at 0.
     Each of ``offset_groups`` groups of channels has its own o and m; offset channels are ordered
     (group, tap, (row, column)).
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code: taps are centred for every kernel size, offsets start at 0, and
     border pixels are not counted twice. Written with ``grid_sample`` and a matrix product, so that

@@ -33,6 +33,7 @@ class DynamicGroupConvolution(nn.Module):
     channels; heads are joined and shuffled. r halves where C < 80. m = round((1 - keep_ratio) C)
     in eval mode; in training it follows ``progress`` in [0, 1] (an attribute; 1, the full m, unless
     a training loop sets it): 0 up to 1 / 12, then linearly to the full m at 3 / 4.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     ``gate_loss(x)`` is the lasso term of the paper, sum over heads of mean(s), weighted 1e-5 there.
     Departs from circulating code: returns the map alone, ties prune exactly m channels, heads fall

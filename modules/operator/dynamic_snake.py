@@ -85,6 +85,7 @@ class DynamicSnake(nn.Module):
     extend_scope), bilinearly with zeros outside; y = the 1 x K convolution of these samples. The
     vertical line swaps the axes. ``both``: a 3 x 3 convolution and both lines, each with group norm
     (about 4 channels a group) and ReLU, joined and mixed by a 3 x 3 convolution.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code, where the paper decides: every sample reads its own features,
     the outermost taps accumulate (and learn) too, and both borders are zero. Only offsets that act

@@ -29,6 +29,7 @@ class Ghost(nn.Module):
     d x d(p; m -> m (r - 1)))); y = the first Cout channels of cat(p, q). ``relu=False`` leaves both
     activations out, as in the second ghost module of a ghost bottleneck. The norms are the
     module's own, since q is made from a normalised p.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the paper: with r = 1, or where p alone fills the output, there is no cheap branch
     instead of an error.

@@ -29,6 +29,7 @@ class HetConvolution(nn.Module):
     other channel, so that the pattern shifts from filter to filter. Run as a grouped k x k
     convolution of channels sorted by c mod P, plus a 1x1 convolution masked to the others. P falls
     to a divisor of both widths; P = 1 is a convolution.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code: the paper's shifted pattern, without a second centre tap. The
     deploy form keeps both convolutions (one dense kernel would be up to three times dearer) and

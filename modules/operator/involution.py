@@ -40,6 +40,7 @@ class Involution(nn.Module):
     w = span(relu(BN(reduce(pool(x))))), 1x1 layers C -> C / r -> G k^2, pool the s x s mean where
     s > 1; y[c, p] = sum over the k x k offsets u of w[group(c), u, p] x[c, s p + u], zeros outside,
     kernels not normalised. A 1x1 convolution follows where Cout differs from Cin.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code: odd sizes with stride 2 (the pool rounds up, as the windows
     do), no bias in front of the norm; channels per group fall to a divisor of the width.

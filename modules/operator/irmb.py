@@ -32,6 +32,7 @@ class InvertedResidualMobileBlock(nn.Module):
     A map is padded to whole windows and a window takes pixels on a regular grid over the map (row
     = position x windows + window), not neighbours. Departs from circulating code: padded pixels
     are masked in the softmax; heads fall to widths that divide C.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
     """
 
     def __init__(

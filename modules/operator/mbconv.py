@@ -37,6 +37,7 @@ class MBConv(nn.Module):
     u = swish(BN(1x1(x; C -> eC))) (left out for e = 1); u = swish(BN(depthwise k x k, stride s));
     u = SE(u); y = BN(1x1(u; eC -> Cout)); y + x where s = 1 and Cin = Cout, with stochastic depth
     ``drop_path`` on y. SE's hidden width is max(1, Cin // se_reduction); 0 leaves SE out.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code: symmetric padding k // 2 for any size, torch's batch norm
     constants (those circulating confuse TensorFlow's decay with its epsilon).

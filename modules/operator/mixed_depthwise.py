@@ -55,6 +55,7 @@ class MixedDepthwise(nn.Module):
     convolution with the stride; the outputs are joined in order. ``equal``: C // g channels each,
     the remainder to the first; ``exponential``: C / 2, C / 4, ..., the last takes the rest. A 1x1
     convolution follows where Cout differs from Cin.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code, whose branches are dense: the paper's are depthwise. With fewer
     channels than kernels only the first kernels are used.

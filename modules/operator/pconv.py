@@ -26,6 +26,7 @@ class PartialConvolution(nn.Module):
 
     y[:c] = conv k x k(x[:c]; c -> c), y[c:] = x[c:], c = max(1, C // reduction). Neither bias nor
     norm.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the paper, which keeps size and width: with a stride s the convolution takes it
     and the untouched channels are averaged over s x s; a 1x1 convolution follows where Cout differs

@@ -30,6 +30,7 @@ class PolyScaleConvolution(nn.Module):
     o, 2 d for i = o + P / 2 mod P, and 1 elsewhere: the parameters and FLOPs of one convolution
     (paper: P = 4, d = 2). Run as three grouped convolutions, the second of the parts rotated by P /
     2, the third of the other P - 2 parts joined for each output part, so that no weight is masked.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the paper: widths that P does not divide are padded with zero channels and cut.
     """

@@ -27,6 +27,7 @@ class SlimConvolution(nn.Module):
     the halves of flip(w) x; T = BN(conv 3x3(t)), C / 2 channels; U = BN(conv 3x3(relu(BN(conv
     1x1(u; C / 2 -> C / 4))))); y = cat(T, U), 3 C / 4 channels, then a 1x1 convolution where Cout
     differs. Stride, dilation and groups are the 3x3 layers'.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the paper: an odd width is cut into halves that share the middle channel, widths
     and groups that do not divide are lifted, as is C < r.

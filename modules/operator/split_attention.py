@@ -26,6 +26,7 @@ class SplitAttention(nn.Module):
     W of sum_r U_r; a = fc2(relu(BN(fc1(s)))), 1x1 layers in K groups, softmax over r (sigmoid for
     R = 1); y = sum_r a_r U_r. K = ``groups`` (cardinality), R = ``radix``. The hidden width is
     max(32, R Cin / reduction), rounded to a multiple of 8 and up to one of K.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code: the padding follows the dilation and both norms are there. K
     falls to a divisor of Cout; the convolution takes as many of its K R groups as divide Cin.

@@ -24,6 +24,7 @@ class TransposedConvolution(nn.Module):
     reduction); y = conv 3 x 3(u; m -> Cout), stride 2 s. Each input pixel adds x[i, p] W[i, o, t]
     to output 2 p + t - (k - 2) / 2; k is a multiple of the stride, against checkerboards. The map
     in the middle is four times as large: keep m small.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
     """
 
     def __init__(
