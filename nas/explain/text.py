@@ -15,11 +15,12 @@ from plugnas.nas.run.latency import LatencyNote
 
 def effects_text(found: Explanation) -> str:
     """Return the effects, slot by slot, with their verdicts."""
-    metric, costs = found.metric, " and ".join(found.costs) or "no cost"
+    metric = found.metric
+    equal = f" at equal {' and '.join(found.costs)}" if found.costs else ""
     lines = [
         f"From {found.measurements} measurements of {found.architectures} architectures; one "
         f"evaluation scatters by {metric.size_text(found.noise)}{metric.unit}.",
-        f"Effect: change in {metric.name}{', in points,' * metric.percent} at equal {costs}, "
+        f"Effect: change in {metric.name}{', in points' * metric.percent}{equal}, "
         f"at {metric.name} {metric.text(found.at)}, with its 95 % interval;",
         "a model over all measurements (nas/explain/model.py), so a sampler's preferences do not "
         "count for a module.",

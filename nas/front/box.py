@@ -39,7 +39,7 @@ class Box:
     def allowed(
         cls, points: Array, objectives: Mapping[str, str], budget: Mapping[str, float]
     ) -> Box:
-        """Return the box from the best thinkable to the worst allowed: it stays as a run grows.
+        """Return the box from the best possible to the worst allowed: it stays as a run grows.
 
         A cost reaches from 0 to its limit (without one, to the largest found), an objective within
         0..1 from 0 to 1, any other over the range found.

@@ -127,15 +127,14 @@ def parse(data: Any, where: str = "job") -> Job:
 def _check(job: Job) -> None:
     if not job.objectives:
         raise ConfigError("objectives: name at least one, such as {accuracy: max}")
-    if "accuracy" not in job.objectives:
-        raise ConfigError("objectives: `accuracy: max` is what a search buys; add it")
+    if all(name in COSTS for name in job.objectives):
+        raise ConfigError(
+            "objectives: every one is a cost, which is known before anything is evaluated, so "
+            "there is nothing to search for; add a metric of the task, such as {accuracy: max}"
+        )
     for name, direction in job.objectives.items():
-        wanted = "max" if name == "accuracy" else "min"
-        if name not in ("accuracy", *COSTS):
-            known = ", ".join(("accuracy", *COSTS))
-            raise ConfigError(f"objectives: `{name}` is none of {known}")
-        if direction != wanted:
-            raise ConfigError(f"objectives.{name} must be `{wanted}`, but got `{direction}`")
+        if name in COSTS and direction != "min":
+            raise ConfigError(f"objectives.{name} must be `min`, but got `{direction}`")
     for name, limit in job.limits.items():
         if name not in COSTS:
             raise ConfigError(f"budget: `{name}` is no cost; costs are {', '.join(COSTS)}")

@@ -11,6 +11,7 @@ from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.table import CostTable
 from plugnas.nas.data import Dataset, load
 from plugnas.nas.job.config import Job
+from plugnas.nas.job.metrics import check_objectives
 from plugnas.space import SearchSpace
 
 
@@ -47,6 +48,7 @@ def prepare(
 
 
 def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
+    check_objectives(job.objectives)
     modules.load(job.imports, folder=base)
     dataset = load(job.data, base=base)
     space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))

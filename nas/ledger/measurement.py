@@ -37,9 +37,9 @@ class Task:
 class Measurement:
     """What one evaluation of one architecture at one rung with one seed returned.
 
-    ``values`` are what was measured (``accuracy`` as a fraction, and any others), ``costs`` what
+    ``values`` are what was measured (shares such as ``accuracy`` as fractions), ``costs`` what
     was known before (``params``, ``flops``, ...). ``signal`` ranks architectures within the rung,
-    higher is better; None means the accuracy does. ``status`` is ``ok`` or ``failed``, with
+    higher is better; None means the values do. ``status`` is ``ok`` or ``failed``, with
     ``reason`` in words; a diverged training is ``failed`` with reason ``diverged: ...``.
     ``seconds`` is wall time and ``cpu_seconds`` CPU time of the evaluation.
     """

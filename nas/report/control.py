@@ -21,6 +21,11 @@ NONE = (
     "architectures as a control. Nothing is simulated here."
 )
 
+NONE_FROM_PYTHON = (
+    "No random search to compare with: a control is made for the run of a job. Nothing is "
+    "simulated here."
+)
+
 
 @dataclass(frozen=True)
 class Control:
@@ -34,15 +39,17 @@ class Control:
 def history(view: RunView, control: RunView | None) -> dict[str, Any]:
     """Return the traces of a search and its control in one box, and where the control is from."""
     rung = view.top_rung
+    none = NONE if view.of_job else NONE_FROM_PYTHON
     fitting = [m for m in view.measurements if _within(m, view)]
     other = _of_run(view, control) if control is not None else _of_confirmation(view)
     everything = [*fitting, *(other.measurements if other else ())]
     points = points_of(everything, view.objectives, rung)
     if not np.isfinite(points).all(axis=1).any():
-        return {"search": None, "control": None, "note": NONE}
-    box = Box.allowed(points, view.objectives, view.budget)
+        return {"search": None, "control": None, "note": none}
+    # the run's own box where there is one, so that every figure of its hypervolume agrees
+    box = view.box if view.front else Box.allowed(points, view.objectives, view.budget)
     own = trace(fitting, box, rung).to_dict()
-    found: dict[str, Any] = {"search": own, "control": None, "note": NONE}
+    found: dict[str, Any] = {"search": own, "control": None, "note": none}
     found["reference"] = dict(zip(view.objectives, map(float, box.reference), strict=True))
     if other is not None:
         make = trace if other.ordered else shuffled

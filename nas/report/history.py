@@ -50,8 +50,13 @@ def points_of(
 
 
 def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
-    """Return how the hypervolume grew in the order in which measurements were told."""
+    """Return how the hypervolume grew in the order in which measurements were told.
+
+    An architecture counts with the mean of its seeds so far, as on the front.
+    """
     points = points_of(measurements, box.objectives, rung)
+    if _repeats(measurements, points):
+        return _trace_of_means(measurements, points, box)
     values = pareto.losses(points, list(box.objectives.values()))
     spent = np.cumsum([m.seconds for m in measurements])
     found = Trace([0], [0.0], [0.0])
@@ -69,6 +74,31 @@ def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
         found.evaluations.append(len(points))
         found.seconds.append(round(float(spent[-1]), 3))
         found.hypervolume.append(found.hypervolume[-1])
+    return found
+
+
+def _repeats(measurements: Sequence[Measurement], points: Array) -> bool:
+    ids = [
+        m.architecture.id
+        for m, p in zip(measurements, points, strict=True)
+        if not np.isnan(p).any()
+    ]
+    return len(set(ids)) < len(ids)
+
+
+def _trace_of_means(measurements: Sequence[Measurement], points: Array, box: Box) -> Trace:
+    """Return the trace where architectures have several measurements at the rung."""
+    known: dict[str, list[Array]] = {}
+    found, spent = Trace([0], [0.0], [0.0]), 0.0
+    for i, (m, point) in enumerate(zip(measurements, points, strict=True), start=1):
+        spent += m.seconds
+        if np.isfinite(point).all():
+            known.setdefault(m.architecture.id, []).append(point)
+            value = box.fraction(np.array([np.mean(each, axis=0) for each in known.values()]))
+            if value != found.hypervolume[-1] or i == len(points):
+                found.evaluations.append(i)
+                found.seconds.append(round(spent, 3))
+                found.hypervolume.append(value)
     return found
 
 

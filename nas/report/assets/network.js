@@ -8,7 +8,7 @@ function facts(n) {
   if (n.test) rows.push(["confirmed", `${metricMean(n.test.metric, n.test.std)} over ${n.test.n} seeds (long training, test images)`]);
   rows.push(["costs", DATA.costs.map((c) => `${c} ${short(n.costs[c], 4)}`).join(", ")]);
   rows.push(["evaluation", `ledger task ${[...new Set(n.numbers)].join(", ")}; ${short(n.seconds)} s of training in all`]);
-  rows.push(["export", `nas export ${DATA.path} --pick ${n.id}`]);
+  if (DATA.confirmable) rows.push(["export", `nas export ${DATA.path} --pick ${n.id}`]);
   $("network-facts").innerHTML = `<dl class="facts">${rows.map(([a, b]) => `<dt>${esc(a)}</dt><dd>${a === "export" ? `<code>${esc(b)}</code>` : esc(b)}</dd>`).join("")}</dl>`;
 }
 

@@ -86,3 +86,14 @@ def test_budget_counts(run):
     count = sum(m.costs["flops"] <= 3e5 for m in view.measurements)
     assert 0 < count < 60
     assert history(tight, None)["search"]["evaluations"][-1] == count
+
+
+def test_the_trace_ends_at_the_run_s_hypervolume(run, tmp_path):
+    """One box and one rule for seeds: history, front and status say the same number."""
+    view = RunView.open(run)
+    assert history(view, None)["search"]["hypervolume"][-1] == pytest.approx(view.hypervolume)
+    again = [replace(m, seed=1, values={"accuracy": 0.9 * m.values["accuracy"]})
+             for m in view.measurements if m.ok]  # fmt: skip
+    both = replace(view, measurements=(*view.measurements, *again))
+    assert both.hypervolume < view.hypervolume
+    assert history(both, None)["search"]["hypervolume"][-1] == pytest.approx(both.hypervolume)
