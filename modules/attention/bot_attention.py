@@ -76,9 +76,9 @@ class BottleneckAttention(nn.Module):
         height, width = q.shape[2:4]
         rows = _stretch(self.rows, 2 * height - 1)[_offsets(height, q.device)]  # (H, H, d)
         columns = _stretch(self.columns, 2 * width - 1)[_offsets(width, q.device)]
-        vertical = torch.einsum("bhijd,iad->bhija", q, rows)
-        horizontal = torch.einsum("bhijd,jcd->bhijc", q, columns)
-        return (vertical[..., None] + horizontal[..., None, :]).flatten(4, 5).flatten(2, 3)
+        vertical = torch.matmul(q, rows.transpose(1, 2))  # (B, heads, H, W, H)
+        across = torch.matmul(q.transpose(2, 3), columns.transpose(1, 2)).transpose(2, 3)
+        return (vertical[..., None] + across[..., None, :]).flatten(4, 5).flatten(2, 3)
 
 
 def _stretch(table: Tensor, entries: int) -> Tensor:

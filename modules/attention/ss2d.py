@@ -75,7 +75,7 @@ class SS2D(nn.Module):
             for v in (u.unsqueeze(3).expand(-1, -1, -1, 4, -1), t, b, c)
         )  # each (B, L, 4, .)
         t = F.softplus(t + self.step_bias).unsqueeze(4)
-        keep = (-t * self.log_decay.exp()).exp()  # (B, L, 4, D, states)
+        keep = (t * -self.log_decay.exp()).exp()  # (B, L, 4, D, states)
         h = linear_recurrence(keep, t * u.unsqueeze(4) * b.unsqueeze(3))
         y = (h * c.unsqueeze(3)).sum(4) + self.skip * u
         return _at_pixels(y, size).to(kind)

@@ -50,10 +50,10 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.window, self.shifted = window, shifted
         self.heads = common_divisor(max(1, channels // head_channels), channels)
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.qkv = nn.Linear(channels, 3 * channels)
         self.table = nn.Parameter(torch.empty(self.heads, 2 * window - 1, 2 * window - 1))
         nn.init.trunc_normal_(self.table, std=0.02)
-        self.out = nn.Conv2d(channels, channels, 1)
+        self.out = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
@@ -63,20 +63,21 @@ class WindowAttention(nn.Module):
             c // 2 if self.shifted and c < n else 0
             for c, n in zip(cell, (height, width), strict=True)
         )
-        parts = _partition(self.qkv(x), cell, (rows, columns))  # (B, 3 C, m, h, n, w)
-        grid = parts.shape[2], parts.shape[4]
-        tokens = parts.unflatten(1, (3, self.heads, -1)).permute(1, 0, 4, 6, 2, 5, 7, 3)
-        q, k, v = tokens.flatten(5, 6).flatten(2, 4).unbind(0)  # each (B, m n heads, h w, d)
-        bias = self._bias(cell).expand(grid[0] * grid[1], -1, -1, -1)
+        tokens, grid = _partition(x, cell, (rows, columns))  # (B, windows, h w, C)
+        qkv = self.qkv(tokens).flatten(0, 1).unflatten(2, (3, self.heads, -1)).transpose(1, 3)
+        q, k, v = qkv.unbind(2)  # each (B windows, heads, h w, d)
+        bias = self._bias(cell).unsqueeze(0)
         if rows or columns or height % cell[0] or width % cell[1]:
             apart = self._apart((height, width), cell, (rows, columns), x.device)
-            bias = bias.masked_fill(apart.unsqueeze(1), float("-inf"))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.flatten(0, 1).to(q.dtype))
-        y = y.unflatten(2, cell).unflatten(1, (*grid, self.heads)).permute(0, 3, 6, 1, 4, 2, 5)
-        y = y.flatten(5, 6).flatten(3, 4).flatten(1, 2)
+            bias = bias + apart.unsqueeze(1)  # (windows, heads, h w, h w)
+            bias = bias.expand(x.shape[0], -1, -1, -1, -1).flatten(0, 1)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        y = self.out(y.transpose(1, 2).flatten(2))  # (B windows, h w, C)
+        y = y.unflatten(1, cell).unflatten(0, (-1, *grid)).permute(0, 5, 1, 3, 2, 4)
+        y = y.flatten(4, 5).flatten(2, 3)
         if rows or columns:
             y = y.roll((rows, columns), (2, 3))
-        return self.out(y[:, :, :height, :width])
+        return y[:, :, :height, :width]
 
     def _bias(self, cell: _Pair) -> Tensor:
         """b of every pair of pixels of a window: (heads, h w, h w)."""
@@ -88,19 +89,25 @@ class WindowAttention(nn.Module):
 
     @staticmethod
     def _apart(size: _Pair, cell: _Pair, shift: _Pair, device: torch.device) -> Tensor:
-        """Whether two places of a window must not meet: (windows, h w, h w)."""
+        """-inf for two places of a window that must not meet, else 0: (windows, h w, h w)."""
         rows, columns = (
             torch.arange(n, device=device) < s for n, s in zip(size, shift, strict=True)
         )
         region = 1 + rows[:, None].long() + 2 * columns.long()  # what is padded becomes 0
-        region = _partition(region[None, None], cell, shift).permute(0, 2, 4, 1, 3, 5)
-        region = region.flatten(3).flatten(0, 2)
-        return region[:, :, None] != region[:, None, :]
+        windows, _ = _partition(region[None, None], cell, shift)
+        region = windows[0].flatten(1)  # (windows, h w)
+        apart = region[:, :, None] != region[:, None, :]
+        return torch.zeros_like(apart, dtype=torch.float32).masked_fill(apart, float("-inf"))
 
 
-def _partition(x: Tensor, cell: _Pair, shift: _Pair) -> Tensor:
-    """Windows of a padded map, moved up and left first: (B, C, H, W) -> (B, C, m, h, n, w)."""
+def _partition(x: Tensor, cell: _Pair, shift: _Pair) -> tuple[Tensor, _Pair]:
+    """Tokens of the windows of a padded map, moved up and left first, and the grid of windows.
+
+    (B, C, H, W) -> (B, windows, h w, C).
+    """
     x = pad_to_multiple(x, cell)
     if any(shift):
         x = x.roll((-shift[0], -shift[1]), (2, 3))
-    return x.unflatten(3, (-1, cell[1])).unflatten(2, (-1, cell[0]))
+    x = x.unflatten(3, (-1, cell[1])).unflatten(2, (-1, cell[0]))  # (B, C, m, h, n, w)
+    tokens = x.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
+    return tokens, (x.shape[2], x.shape[4])
