@@ -15,7 +15,10 @@ from plugnas.modules._registry import register
     name="Hard swish",
     year=2019,
     paper="arXiv:1905.02244",
-    aliases=("hardswish",),
+    aliases=(
+        "hardswish",
+        "h_swish",
+    ),
 )
 class HardSwish(nn.Module):
     """Multiplies each value by its own hard sigmoid: swish without an exponential.
@@ -29,7 +32,7 @@ class HardSwish(nn.Module):
 
 @register(
     "hard_sigmoid", slot="activation", family="activation", name="Hard sigmoid",
-    aliases=("hardsigmoid",),
+    aliases=("hardsigmoid", "h_sigmoid",),
 )  # fmt: skip
 class HardSigmoid(nn.Module):
     """Squashes each value to 0..1 by a straight line of slope 1/6.

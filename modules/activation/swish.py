@@ -17,7 +17,10 @@ from plugnas.modules._registry import register
     year=2017,
     paper="arXiv:1710.05941",
     choices={"learnable_beta": (False, True)},
-    aliases=("silu",),
+    aliases=(
+        "silu",
+        "MemoryEfficientSwish",
+    ),
 )
 class Swish(nn.Module):
     """Multiplies each value by its own sigmoid, with slope beta.

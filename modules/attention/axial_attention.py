@@ -33,6 +33,7 @@ class _AlongAxis(nn.Module):
     year=2019,
     paper="arXiv:1912.12180",
     choices={"heads": (2, 4, 8), "sum_axes": (True, False)},
+    aliases=("AxialDeepLab",),
 )
 class AxialAttention(nn.Module):
     """Attends along each pixel's column and along its row, which costs (H + W) per pixel.

@@ -21,6 +21,11 @@ _MODES = ("sum", "product")
     origin="github.com/Jongchan/attention-module, MIT",
     choices={"reduction": (4, 8, 16), "dilation": (1, 2, 4), "mode": _MODES},
     same={"reduction": bottleneck()},
+    aliases=(
+        "BAMBlock",
+        "BottleneckAttentionModule",
+    ),
+    origin="github.com/Jongchan/attention-module, MIT",
 )
 class BAM(nn.Module):
     """Gates with a residual by a channel bottleneck and a dilated spatial bottleneck, joined.

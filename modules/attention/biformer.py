@@ -39,6 +39,12 @@ def _heads(site: Site, setting: Setting) -> int:
     discontinuous="a region attends to the regions of the largest affinity",
     choices={"regions": (4, 7), "top_k": (1, 2, 4, 8), "heads": (4, 8)},
     same={"regions": _side, "top_k": _routed, "heads": _heads},
+    aliases=(
+        "BiLevelRoutingAttention",
+        "BiLevelRoutingAttention_nchw",
+        "BRA",
+    ),
+    origin="github.com/rayleizhu/BiFormer, MIT",
 )
 class BiLevelRoutingAttention(nn.Module):
     """Attends from each region of the map to all pixels of the few regions most like it.

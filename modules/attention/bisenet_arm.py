@@ -17,6 +17,10 @@ from plugnas.modules._registry import register
     paper="arXiv:1808.00897",
     origin="github.com/ycszen/TorchSeg, MIT",
     choices={"pre_conv": (False, True)},
+    aliases=(
+        "AttentionRefinementModule",
+        "ARM",
+    ),
 )
 class BiSeNetARM(nn.Module):
     """Gates each channel by one normalised linear map of the global channel means.

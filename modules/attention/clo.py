@@ -73,6 +73,11 @@ class _Global(nn.Module):
         "window": (2, 4),
         "local_fraction": (0.25, 0.5, 0.75),
     },
+    aliases=(
+        "CloFormer",
+        "EfficientAttention",
+        "AttnConv",
+    ),
 )
 class CloAttention(nn.Module):
     """Splits the heads: some gate convolved values locally, the others attend to a pooled map.

@@ -20,6 +20,12 @@ from plugnas.modules._same import bottleneck
     origin="github.com/houqb/CoordAttention, MIT",
     choices={"reduction": (8, 16, 32)},
     same={"reduction": bottleneck(minimum=8)},
+    aliases=(
+        "CoordAtt",
+        "CA",
+        "CoordinateAttention",
+    ),
+    origin="github.com/houqb/CoordAttention, MIT",
 )
 class CoordinateAttention(nn.Module):
     """Gates each pixel by a gate of its row and one of its column, from directional means.

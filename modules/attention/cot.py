@@ -47,6 +47,11 @@ class _SplitAttention(nn.Module):
     paper="arXiv:2107.12292",
     origin="github.com/JDAI-CV/CoTNet, Apache-2.0",
     choices={"kernel_size": (3, 5), "form": _FORMS},
+    aliases=(
+        "CoTNet",
+        "CoTAttention",
+        "ContextualTransformer",
+    ),
 )
 class ContextualTransformer(nn.Module):
     """Adds to a convolved (static) context a dynamic one, weighted by kernels computed from both.

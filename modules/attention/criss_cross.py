@@ -20,6 +20,13 @@ from plugnas.modules._same import bottleneck
     origin="github.com/speedinghzl/CCNet, MIT",
     choices={"reduction": (4, 8, 16), "recurrence": (1, 2, 3)},
     same={"reduction": bottleneck()},
+    aliases=(
+        "CCNet",
+        "CrissCrossAttention",
+        "CCAttention",
+        "RCCA",
+    ),
+    origin="github.com/speedinghzl/CCNet, MIT",
 )
 class CrissCrossAttention(nn.Module):
     """Adds to each pixel the values of its row and column, attended jointly.

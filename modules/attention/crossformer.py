@@ -76,6 +76,11 @@ def _group(site: Site, setting: Setting) -> tuple[int, ...]:
     choices={"window": (4, 7, 8), "mode": _MODES, "heads": (4, 8)},
     export={"onnx": "the exporter takes attention of four dimensions, and groups are a fifth here"},
     same={"mode": _mode, "window": _group, "heads": channel_groups("heads")},
+    aliases=(
+        "CrossFormerBlock",
+        "CrossFormerAttention",
+    ),
+    origin="github.com/cheerss/CrossFormer, MIT",
 )
 class ShortLongDistanceAttention(nn.Module):
     """Attends within groups of G x G tokens, adjacent ones or ones spread evenly over the map.

@@ -21,6 +21,11 @@ _SIGNS = {"plain": 1.0, "max_minus": -1.0}
     paper="arXiv:1809.02983",
     origin="github.com/junfu1115/DANet, MIT",
     choices={"reduction": (4, 8)},
+    aliases=(
+        "PositionAttentionModule",
+        "PAM_Module",
+    ),
+    origin="github.com/junfu1115/DANet, MIT",
 )
 class PositionAttention(nn.Module):
     """Adds to each pixel the values of all pixels, weighted by the likeness of their features.
@@ -60,6 +65,11 @@ class PositionAttention(nn.Module):
     paper="arXiv:1809.02983",
     origin="github.com/junfu1115/DANet, MIT",
     choices={"mode": tuple(_SIGNS)},
+    aliases=(
+        "ChannelAttentionModule",
+        "CAM_Module",
+    ),
+    origin="github.com/junfu1115/DANet, MIT",
 )
 class ChannelAttention(nn.Module):
     """Adds to each channel all channels, weighted by the softmax of their inner products.
@@ -94,6 +104,11 @@ class ChannelAttention(nn.Module):
     paper="arXiv:1809.02983",
     origin="github.com/junfu1115/DANet, MIT",
     choices={"reduction": (4, 8), "mode": tuple(_SIGNS)},
+    aliases=(
+        "DAModule",
+        "DualAttention",
+    ),
+    origin="github.com/junfu1115/DANet, MIT",
 )
 class DualAttention(nn.Module):
     """Adds position attention and channel attention of the same map.

@@ -72,6 +72,10 @@ class ConnectedSE(nn.Module):
         "depth": (2, 3),
     },
     same={"reduction": bottleneck()},
+    aliases=(
+        "CSELayer",
+        "DCANet",
+    ),
 )
 class DCA(nn.Module):
     """Gates channels by a chain of squeeze-and-excitations, each told the gates of the last.

@@ -21,6 +21,12 @@ from plugnas.modules._registry import register
         "map_expansion": (0.25, 0.5, 1.0),
         "residual": (True, False),
     },
+    aliases=(
+        "A2Net",
+        "A2Nets",
+        "A2Attention",
+        "DoubleAttentionNetworks",
+    ),
 )
 class DoubleAttention(nn.Module):
     """Gathers features of the whole map into a few descriptors and hands them out per pixel.

@@ -25,6 +25,12 @@ def adaptive_kernel(channels: int) -> int:
     origin="github.com/BangguWu/ECANet, MIT",
     choices={"kernel_size": (0, 3, 5, 7)},
     same={"kernel_size": lambda site, s: s["kernel_size"] or adaptive_kernel(site.channels)},
+    aliases=(
+        "ECANet",
+        "ECAAttention",
+        "EfficientChannelAttention",
+    ),
+    origin="github.com/BangguWu/ECANet, MIT",
 )
 class EfficientChannelAttention(nn.Module):
     """Gates each channel by a 1-D convolution over its neighbours' global means.

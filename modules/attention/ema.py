@@ -20,6 +20,10 @@ from plugnas.modules._same import channel_groups
     origin="github.com/YOLOonMe/EMA-attention-module, NOASSERTION",
     choices={"groups": (4, 8, 16, 32)},
     same={"groups": channel_groups()},
+    aliases=(
+        "EMAAttention",
+        "EfficientMultiScaleAttention",
+    ),
 )
 class EfficientMultiScaleAttention(nn.Module):
     """Gates pixels, group by group, by crossing a directional 1x1 and a 3x3 view of the map.

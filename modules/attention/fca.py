@@ -41,6 +41,10 @@ _NAMES = tuple(f"{kind}{n}" for kind in ("top", "low") for n in (1, 2, 4, 8, 16)
         "dct_size": (7, 14),
     },
     same={"reduction": bottleneck()},
+    aliases=(
+        "FcaNet",
+        "MultiSpectralAttentionLayer",
+    ),
 )
 class FCA(nn.Module):
     """Gates each channel by a bottleneck MLP of one fixed cosine frequency of the channel.

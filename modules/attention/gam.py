@@ -32,6 +32,10 @@ def _widths(site: Site, setting: Setting) -> tuple[int, int]:
     paper="arXiv:2112.05561",
     choices={"reduction": (4, 8, 16), "kernel_size": (3, 7), "grouped": (False, True)},
     same={"grouped": _group_count, "reduction": _widths},
+    aliases=(
+        "GAM_Attention",
+        "GlobalAttentionMechanism",
+    ),
 )
 class GlobalAttentionMechanism(nn.Module):
     """Gates every value twice, by a per-pixel MLP and by two wide convolutions, pooling nothing.

@@ -26,6 +26,13 @@ _MODES = ("add", "multiply", "both")
         "mode": _MODES,
     },
     same={"reduction": bottleneck(minimum=4)},
+    aliases=(
+        "GCNet",
+        "GCBlock",
+        "ContextBlock",
+        "GlobalContextBlock",
+    ),
+    origin="github.com/xvjiarui/GCNet, Apache-2.0",
 )
 class GlobalContext(nn.Module):
     """Adds to every position one context vector that attention over all positions gathered.

@@ -28,6 +28,11 @@ _MODES = ("grid4", "grid8", "learned")
         "reduction": (4, 8),
     },
     only_with={"reduction": ("mode", ("learned",))},
+    aliases=(
+        "GCN",
+        "GraphConvolution",
+    ),
+    origin="github.com/tkipf/gcn, MIT",
 )
 class GraphConv(nn.Module):
     """Spreads features along a graph whose nodes are the positions, with a residual.

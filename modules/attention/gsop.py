@@ -26,6 +26,7 @@ _MODES = ("channel", "position", "both")
     },
     only_with={"positions": ("mode", ("position", "both"))},
     same={"hidden_channels": lambda site, s: min(s["hidden_channels"], site.channels)},
+    aliases=("GSoPNet",),
 )
 class GSoP(nn.Module):
     """Gates channels, positions or both by what a covariance matrix says about each of them.

@@ -38,6 +38,10 @@ def _same(site: Site, setting: Setting) -> dict[str, int]:
     paper="arXiv:2103.12731",
     choices={"window": (2, 4, 8), "halo": (1, 3), "heads": (2, 4, 8)},
     same=_same,
+    aliases=(
+        "HaloNet",
+        "HaLoAttention",
+    ),
 )
 class HaloAttention(nn.Module):
     """Attends from each block of b x b pixels to the block and a halo of h pixels around it.

@@ -24,6 +24,11 @@ _MODES = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
         "subsample": (False, True),
         "norm": (True, False),
     },
+    aliases=(
+        "NONLocalBlock2D",
+        "NonLocalBlock",
+    ),
+    origin="github.com/facebookresearch/video-nonlocal-net, Apache-2.0",
 )
 class NonLocal(nn.Module):
     """Adds to each position a mean of all positions, weighted by a pairwise function.

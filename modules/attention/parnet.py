@@ -24,6 +24,10 @@ _ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU}
     paper="arXiv:2110.07641",
     origin="github.com/imankgoyal/NonDeepNetworks, BSD-3-Clause",
     choices={"normed_skip": (True, False), "activation": ("silu", "relu")},
+    aliases=(
+        "ParNetAttention",
+        "NonDeepNetworks",
+    ),
 )
 class ParNetBlock(nn.Module):
     """Adds a 3x3 and a 1x1 convolution and a gated skip; the convolutions merge at deployment.

@@ -56,6 +56,11 @@ class _Weight(nn.Module):
         "branches": lambda site, s: _parts(site.channels, s["branches"]),
         "reduction": _hidden,
     },
+    aliases=(
+        "EPSANet",
+        "PyramidSqueezeAttention",
+        "PSAModule",
+    ),
 )
 class PyramidSqueezeAttention(nn.Module):
     """Convolves with several kernel sizes, C / S channels each, weighed by a softmax over scales.

@@ -33,6 +33,11 @@ def _shift_quarters(x: Tensor, axes: tuple[int, int]) -> Tensor:
     name="S2-MLPv2 spatial-shift attention",
     year=2021,
     paper="arXiv:2108.01072",
+    aliases=(
+        "S2MLP",
+        "S2MLPv2",
+        "S2Attention",
+    ),
 )
 class SpatialShift(nn.Module):
     """Mixes three copies of the map, two of them shifted by a pixel, by a softmax per channel.

@@ -19,6 +19,7 @@ from plugnas.modules._registry import register
     paper="arXiv:2302.13800",
     origin="github.com/sunny2109/SAFMN, Apache-2.0",
     choices={"levels": (2, 3, 4)},
+    aliases=("SAFMN",),
 )
 class SpatiallyAdaptiveModulation(nn.Module):
     """Multiplies the map by features gathered at several scales, one chunk of channels each.

@@ -163,6 +163,7 @@ class CRU(nn.Module):
     choices={"alpha": (0.25, 0.5, 0.75), "reduction": (2, 4), "groups": (1, 2, 4)},
     refuses=_refuses,
     same=_SAME,
+    aliases=("SCConvReconstruction",),
 )
 class SCConv(nn.Module):
     """Removes redundancy over space, then over channels: CRU(SRU(x)).

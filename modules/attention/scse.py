@@ -24,6 +24,11 @@ _MODES = ("add", "max", "channel", "spatial")
     choices={"reduction": (2, 4, 8, 16), "mode": _MODES},
     only_with={"reduction": ("mode", ("add", "max", "channel"))},
     same={"reduction": bottleneck()},
+    aliases=(
+        "cSE",
+        "sSE",
+        "csSE",
+    ),
 )
 class SCSE(nn.Module):
     """Gates channels by the global means and positions by a linear map, and joins the two.

@@ -20,6 +20,15 @@ from plugnas.modules._same import bottleneck
     origin="github.com/hujie-frank/SENet, Apache-2.0",
     choices={"reduction": (4, 8, 16)},
     same={"reduction": bottleneck()},
+    aliases=(
+        "SENet",
+        "SEAttention",
+        "SELayer",
+        "SEModule",
+        "SqueezeExcite",
+        "SqueezeExcitation",
+    ),
+    origin="github.com/hujie-frank/SENet, Apache-2.0",
 )
 class SqueezeExcitation(nn.Module):
     """Gates each channel by a bottleneck MLP of the global channel means.

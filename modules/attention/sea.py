@@ -47,6 +47,10 @@ class _SqueezedAxis(nn.Module):
     paper="arXiv:2301.13156",
     origin="github.com/fudan-zvg/SeaFormer, Apache-2.0",
     choices={"head_channels": (16, 24, 32), "heads": (4, 8), "expansion": (1, 2)},
+    aliases=(
+        "SeaFormer",
+        "Sea_Attention",
+    ),
 )
 class SqueezeEnhancedAxialAttention(nn.Module):
     """Gates a convolved map by axial attention between squeezed rows and squeezed columns.

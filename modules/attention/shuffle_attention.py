@@ -20,6 +20,10 @@ from plugnas.modules._registry import register
     origin="github.com/wofmanaf/SA-Net, NOASSERTION",
     choices={"groups": (2, 4, 8, 16, 32, 64)},
     same={"groups": lambda site, s: common_divisor(s["groups"], -(-site.channels // 2))},
+    aliases=(
+        "SANet",
+        "sa_layer",
+    ),
 )
 class ShuffleAttention(nn.Module):
     """Gates half of each channel group by its means, half by its normed map, and shuffles both.

@@ -25,6 +25,11 @@ from plugnas.modules._same import bottleneck, channel_groups
         "dilated": (True, False),
     },
     same={"reduction": bottleneck(minimum=32), "groups": channel_groups()},
+    aliases=(
+        "SKNet",
+        "SKConv",
+        "SelectiveKernel",
+    ),
 )
 class SelectiveKernel(nn.Module):
     """Convolves with several kernel sizes and mixes the results by a softmax per channel.

@@ -36,6 +36,10 @@ def _heads(site: Site, setting: Setting) -> int:
     origin="github.com/hhb072/STViT, NOASSERTION",
     choices={"cell": (2, 4, 8), "iterations": (1, 2), "heads": (2, 4, 8)},
     same={"cell": _cell, "iterations": _iterations, "heads": _heads},
+    aliases=(
+        "STViT",
+        "StokenAttention",
+    ),
 )
 class SuperTokenAttention(nn.Module):
     """Gathers pixels softly into super tokens, attends among those, and spreads them back.

@@ -22,6 +22,11 @@ _BRANCHES = {"height": (2, (0, 2, 1, 3)), "width": (3, (0, 3, 2, 1)), "channel":
     paper="arXiv:2010.03045",
     origin="github.com/landskape-ai/triplet-attention, MIT",
     choices={"kernel_size": (3, 5, 7), "spatial": (True, False)},
+    aliases=(
+        "TripletAttention",
+        "RotateToAttend",
+    ),
+    origin="github.com/landskape-ai/triplet-attention, MIT",
 )
 class TripletAttention(nn.Module):
     """Averages three gates, each a convolution over the plane that pooling one axis leaves.

@@ -43,6 +43,10 @@ class _AxisMLP(nn.Module):
     paper="arXiv:2106.12368",
     origin="github.com/houqb/VisionPermutator, MIT",
     choices={"segments": (4, 8, 16), "weighted": (True, False)},
+    aliases=(
+        "VisionPermutator",
+        "WeightedPermuteMLP",
+    ),
 )
 class PermuteMLP(nn.Module):
     """Adds linear maps over the channels, over each column and over each row of the map.

@@ -23,6 +23,11 @@ from plugnas.modules._same import reach
         "separable": (False, True),
     },
     same={"dilations": lambda site, s: tuple(reach(site, d) for d in s["dilations"])},
+    aliases=(
+        "DeepLab",
+        "DeepLabv3",
+    ),
+    origin="github.com/tensorflow/models, Apache-2.0",
 )
 class ASPP(nn.Module):
     """Looks at a map through parallel dilated convolutions and its global mean, then merges.

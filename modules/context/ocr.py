@@ -18,6 +18,12 @@ from plugnas.modules._registry import register
     year=2019,
     paper="arXiv:1909.11065",
     choices={"regions": (8, 16, 32), "reduction": (2, 4, 8)},
+    aliases=(
+        "OCRNet",
+        "SpatialGather_Module",
+        "SpatialOCR_Module",
+        "ObjectContextualRepresentations",
+    ),
 )
 class OCR(nn.Module):
     """Describes soft regions of the map and lets every position attend to their descriptions.

@@ -18,6 +18,13 @@ from plugnas.modules._registry import register
     year=2016,
     paper="arXiv:1612.01105",
     choices={"bins": ((1, 2, 3, 6), (1, 2, 4, 8), (1, 3))},
+    aliases=(
+        "PSPNet",
+        "PSPModule",
+        "PPM",
+        "PyramidPoolingModule",
+    ),
+    origin="github.com/hszhao/semseg, MIT",
 )
 class PSP(nn.Module):
     """Averages a map over coarse grids of several sizes and merges the results with the map.

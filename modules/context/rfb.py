@@ -24,6 +24,10 @@ _FORMS = ("rfb", "rfb_s")
     paper="arXiv:1711.07767",
     choices={"scale": (0.1, 1.0), "dilation": (1, 2), "form": _FORMS},
     only_with={"dilation": ("form", ("rfb",))},
+    aliases=(
+        "BasicRFB",
+        "RFBNet",
+    ),
 )
 class RFB(nn.Module):
     """Looks through branches of growing kernel and dilation, as receptive fields of the eye grow.

@@ -26,6 +26,11 @@ _FORMS = ("spm", "mpm")
             (min(n, site.height), min(n, site.width)) for n in s["pool_sizes"]
         )
     },
+    aliases=(
+        "SPNet",
+        "SPHead",
+        "MPM",
+    ),
 )
 class StripPooling(nn.Module):
     """Gathers context along whole rows and columns, alone (spm) or beside square pools (mpm).

@@ -21,6 +21,7 @@ _SCALES = {"paper": 1.0, "doubled": 2.0}
     paper="arXiv:2009.14082",
     choices={"reduction": (2, 4, 8, 16), "form": tuple(_SCALES)},
     same={"reduction": bottleneck()},
+    aliases=("AttentionalFeatureFusion",),
 )
 class AttentionalFusion(nn.Module):
     """Mixes two maps value by value, with shares that attention computes from their sum.
@@ -52,6 +53,7 @@ class AttentionalFusion(nn.Module):
     paper="arXiv:2009.14082",
     choices={"reduction": (2, 4, 8, 16)},
     same={"reduction": bottleneck()},
+    aliases=("IterativeAttentionalFeatureFusion",),
 )
 class IterativeAttentionalFusion(nn.Module):
     """Mixes two maps by attention whose own input is an attentional mix of them.

@@ -17,6 +17,10 @@ from plugnas.modules._registry import register
     year=2018,
     paper="arXiv:1808.00897",
     choices={"kernel_size": (1, 3), "reduction": (1, 4)},
+    aliases=(
+        "FeatureFusionModule",
+        "FFM",
+    ),
 )
 class BiSeNetFusion(nn.Module):
     """Projects two stacked maps to one and lets it re-weight its own channels.

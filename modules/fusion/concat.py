@@ -15,6 +15,7 @@ from plugnas.modules._registry import register
     family="fusion",
     name="Concatenation and pointwise projection",
     choices={"norm_activation": (False, True)},
+    aliases=("FeatureConcat",),
 )
 class ConcatFusion(nn.Module):
     """Stacks two maps or more over the channels and projects back by a pointwise convolution.

@@ -20,6 +20,10 @@ _MODES = ("mos_euclidean", "embedded", "dot")
     year=2020,
     paper="arXiv:2007.09451",
     choices={"mode": _MODES, "reduction": (2, 4)},
+    aliases=(
+        "GroundTrans",
+        "GroundingTransformer",
+    ),
 )
 class FPTGrounding(PyramidAttention):
     """Lets each position of the fine map gather concepts from the whole coarse map.

@@ -20,6 +20,10 @@ _GATES = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
     year=2020,
     paper="arXiv:2007.09451",
     choices={"form": _FORMS, "gate": tuple(_GATES)},
+    aliases=(
+        "RenderTrans",
+        "RenderingTransformer",
+    ),
 )
 class FPTRendering(nn.Module):
     """Renders the coarse map with the fine one: channel weights, then the fine map's details.

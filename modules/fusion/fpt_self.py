@@ -82,6 +82,10 @@ def split_parts(x: Tensor, parts: int) -> Tensor:
     year=2020,
     paper="arXiv:2007.09451",
     choices={"mode": _MODES},
+    aliases=(
+        "SelfTrans",
+        "FeaturePyramidTransformer",
+    ),
 )
 class FPTSelf(PyramidAttention):
     """Adds two maps and lets every position of the sum attend to all others.

@@ -16,6 +16,11 @@ from plugnas.modules._registry import register
     year=2018,
     paper="arXiv:1804.03821",
     choices={"project_low": (False, True)},
+    aliases=(
+        "SematicEmbbedBlock",
+        "ExFuse",
+        "SEB",
+    ),
 )
 class SemanticEmbedding(nn.Module):
     """Multiplies the fine map by an upsampled convolution of the coarse one.

@@ -20,6 +20,11 @@ _MODES = ("fast", "softmax", "sum")
     year=2019,
     paper="arXiv:1911.09070",
     choices={"mode": _MODES},
+    aliases=(
+        "WeightedFeatureFusion",
+        "BiFPN",
+    ),
+    origin="github.com/google/automl, Apache-2.0",
 )
 class WeightedFusion(nn.Module):
     """Adds two maps or more with one learned weight each.

@@ -33,6 +33,10 @@ def _same(site: Site, setting: Setting) -> dict[str, str]:
     },
     same=_same,
     only_with={"kernel_size": ("mode", ("conv",)), "window": ("mode", ("local",))},
+    aliases=(
+        "AFT_FULL",
+        "AttentionFreeTransformer",
+    ),
 )
 class AFT(nn.Module):
     """Mixes tokens, channel by channel, in a mean weighted by keys and learned position biases.

@@ -22,6 +22,11 @@ from plugnas.modules._registry import register
         "kernel_size": (3, 5),
         "dilations": ((1, 2), (1, 3), (1, 2, 3)),
     },
+    aliases=(
+        "DilateFormer",
+        "MultiDilateLocalAttention",
+        "MSDA",
+    ),
 )
 class DilateAttention(nn.Module):
     """Attends from each position to its k x k neighbours, spread by a dilation of its head.

@@ -16,6 +16,11 @@ from plugnas.modules._registry import register
     year=2023,
     paper="arXiv:2303.15446",
     choices={"expansion": (0.5, 1.0, 2.0)},
+    aliases=(
+        "SwiftFormer",
+        "EfficientAdditiveAttnetion",
+        "EfficientAdditiveAttention",
+    ),
 )
 class EfficientAdditive(nn.Module):
     """Sums all queries into one, weighted by a learned vector, and lets it gate the keys.

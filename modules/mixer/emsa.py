@@ -30,6 +30,7 @@ def _heads(site: Site, setting: Setting) -> int | None:
         "mix_heads": (True, False),
     },
     same={"heads": _heads},
+    aliases=("ResT",),
 )
 class EMSA(nn.Module):
     """Attends to keys and values of a coarser map, and lets the heads exchange their logits.

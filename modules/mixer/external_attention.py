@@ -16,6 +16,10 @@ from plugnas.modules._registry import register
     year=2021,
     paper="arXiv:2105.02358",
     choices={"memory": (8, 16, 32, 64)},
+    aliases=(
+        "EANet",
+        "EAttention",
+    ),
 )
 class ExternalAttention(nn.Module):
     """Attends from every token to a learned memory shared by all samples.

@@ -52,6 +52,12 @@ def same_head_channels(site: Site, setting: Setting) -> Setting:
     paper="arXiv:1706.03762",
     choices={"heads": (1, 2, 4, 8), "head_channels": (0, 16, 32, 64)},
     same=same_head_channels,
+    aliases=(
+        "MultiHeadAttention",
+        "ScaledDotProductAttention",
+        "MHSA",
+        "Transformer",
+    ),
 )
 class SelfAttention(nn.Module):
     """Mixes tokens by scaled dot-product attention in several projected heads.
@@ -107,6 +113,10 @@ class SelfAttention(nn.Module):
     family="self_attention",
     name="Multi-head self-attention without query, key, value projections",
     choices={"heads": (1, 2, 4, 8)},
+    aliases=(
+        "MultiHeadSimplifiedSelfAttention",
+        "SimplifiedScaledDotProductAttention",
+    ),
 )
 class SimplifiedSelfAttention(nn.Module):
     """Mixes tokens by attention between slices of the tokens themselves, then projects.

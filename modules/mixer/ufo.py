@@ -34,6 +34,10 @@ def _same(site: Site, setting: Setting) -> dict[str, object]:
         "form": tuple(_AXES),
     },
     same=_same,
+    aliases=(
+        "UFOViT",
+        "UFOAttention",
+    ),
 )
 class UFOAttention(nn.Module):
     """Mixes tokens in linear time: the softmax gives way to vectors normalised in length.

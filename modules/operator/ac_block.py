@@ -21,6 +21,11 @@ from plugnas.modules._registry import register
     year=2019,
     paper="arXiv:1908.03930",
     choices={"kernel_size": (3, 5, 7)},
+    aliases=(
+        "ACNet",
+        "AsymmetricConv",
+    ),
+    origin="github.com/DingXiaoH/ACNet, MIT",
 )
 class AsymmetricConvolutionBlock(nn.Module):
     """A k x k convolution whose cross is strengthened by a k x 1 and a 1 x k one in training.

@@ -20,6 +20,7 @@ from plugnas.modules.errors import AdoptError
     year=2021,
     paper="arXiv:2111.14556",
     choices={"window": (3, 5, 7), "heads": (2, 4, 8)},
+    aliases=("ACmixAttention",),
 )
 class ACmix(nn.Module):
     """Self-attention over a neighbourhood and a convolution, fed by the same three projections.

@@ -21,6 +21,10 @@ _EIGHTHS = {1: (), 2: (4,), 3: (2, 2), 4: (2, 2, 2), 5: (2, 2, 1, 1)}
     year=2021,
     paper="arXiv:2108.07387",
     choices={"levels": (2, 3, 4, 5)},
+    aliases=(
+        "CoConv3x3_2d",
+        "ContextualConvolution",
+    ),
 )
 class CoConv(nn.Module):
     """Splits the filters of one convolution among dilations 1, 2, ... at no cost.

@@ -19,6 +19,8 @@ from plugnas.modules.operator.dynamic_conv import MixedKernels
     paper="arXiv:1904.04971",
     choices={"experts": (4, 8), "kernel_size": (1, 3, 5)},
     export={"onnx": "the exporter wants a fixed number of groups, and here it is the batch size"},
+    aliases=("CondConv2D",),
+    origin="github.com/tensorflow/tpu, Apache-2.0",
 )
 class CondConv(nn.Module):
     """Convolves each sample with a sum of E kernels, each switched by its own sigmoid.

@@ -21,6 +21,10 @@ from plugnas.modules.errors import AdoptError
     year=1989,
     paper=None,
     choices={"kernel_size": (1, 3, 5, 7)},
+    aliases=(
+        "Conv2d",
+        "VanillaConv",
+    ),
 )
 class Convolution(nn.Module):
     """A k x k convolution of all input channels.
@@ -61,6 +65,11 @@ class Convolution(nn.Module):
     paper="arXiv:1312.4400",
     choices={"groups": (1, 2, 4), "pool": (False, True)},
     same={"groups": conv_groups(), "pool": lambda site, s: s["pool"] and site.stride > 1},
+    aliases=(
+        "Conv1x1",
+        "PointwiseConvolution",
+        "NetworkInNetwork",
+    ),
 )
 class PointwiseConvolution(nn.Module):
     """The same linear map of the channels at every pixel, without spatial mixing.
@@ -123,6 +132,11 @@ def _shuffles(site: Site, setting: Setting) -> bool:
     paper="NeurIPS 2012 (AlexNet); shuffle arXiv:1707.01083",
     choices={"groups": (2, 4, 8, 16, 32), "kernel_size": (3, 5), "shuffle": (False, True)},
     same={"groups": conv_groups(), "shuffle": _shuffles},
+    aliases=(
+        "GroupedConv",
+        "GroupConvolution",
+        "ShuffleNet",
+    ),
 )
 class GroupedConvolution(nn.Module):
     """A convolution in G groups of channels that do not see each other, optionally shuffled.
@@ -178,6 +192,11 @@ class GroupedConvolution(nn.Module):
     paper="arXiv:1511.07122",
     choices={"dilation": (2, 3, 4, 6, 12, 18), "kernel_size": (3, 5)},
     same={"dilation": lambda site, s: reach(site, s["dilation"])},
+    aliases=(
+        "ASPPConv",
+        "AtrousConv",
+        "AtrousConvolution",
+    ),
 )
 class DilatedConvolution(nn.Module):
     """A k x k convolution whose taps stand d pixels apart: a wider view at the same cost.

@@ -24,6 +24,8 @@ from plugnas.modules.operator._sampling import coordinates, deformed_taps, sampl
         "kernel_size": (3, 5),
         "center_scale": (False, True),
     },
+    aliases=("InternImage",),
+    origin="github.com/OpenGVLab/InternImage, MIT",
 )
 class DCNv3(nn.Module):
     """Each group of channels gathers a softmax-weighted mean of points that it places itself.

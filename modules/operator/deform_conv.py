@@ -26,6 +26,14 @@ from plugnas.modules.operator._sampling import deformed_taps, sample
         "kernel_size": (3, 5),
         "offset_groups": (1, 2, 4),
     },
+    aliases=(
+        "DeformConv2d",
+        "DCN",
+        "DCNv2",
+        "DeformableConv",
+        "DeformableConvolution",
+    ),
+    origin="github.com/msracver/Deformable-ConvNets, MIT",
 )
 class DeformableConvolution(nn.Module):
     """Convolution whose taps are moved, and weighted in v2, by amounts read from the input.

@@ -26,6 +26,13 @@ _FORMS = ("bn_relu", "bn_leaky", "plain")
         "form": ("bn_relu", "plain"),
         "expansion": (1, 2),
     },
+    aliases=(
+        "DepthwiseSeparableConv2d",
+        "DepthwiseSeparableConvolution",
+        "DepthwiseSeparableConv",
+        "SeparableConv2d",
+        "DWSConv",
+    ),
 )
 class DepthwiseSeparable(nn.Module):
     """Filters every channel on its own in space, then mixes the channels at every pixel.

@@ -24,6 +24,10 @@ from plugnas.modules._registry import register
     paper="arXiv:2007.04242",
     choices={"heads": (2, 4, 8), "keep_ratio": (0.25, 0.5), "reduction": (8, 16)},
     discontinuous="of each filter only the inputs of the largest saliency are kept",
+    aliases=(
+        "DynamicMultiHeadConv",
+        "DynamicGroupConv",
+    ),
 )
 class DynamicGroupConvolution(nn.Module):
     """Several convolutions, each of which picks, for every sample, the input channels it reads.

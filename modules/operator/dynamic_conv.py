@@ -95,6 +95,10 @@ class MixedKernels(nn.Module):
     paper="arXiv:1912.03458",
     choices={"experts": (2, 4, 8), "reduction": (4, 8), "kernel_size": (1, 3, 5)},
     export={"onnx": "the exporter wants a fixed number of groups, and here it is the batch size"},
+    aliases=(
+        "Dynamic_conv2d",
+        "DyConv",
+    ),
 )
 class DynamicConvolution(nn.Module):
     """Convolves each sample with its own mixture of E kernels, weighted by a softmax.

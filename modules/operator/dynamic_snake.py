@@ -76,6 +76,11 @@ class _Snake(nn.Module):
         "axis": _AXES,
         "extend_scope": (1.0, 2.0),
     },
+    aliases=(
+        "DSConv",
+        "DSCNet",
+        "DynamicSnakeConv",
+    ),
 )
 class DynamicSnake(nn.Module):
     """Convolution along a line that bends to follow thin, winding structures.

@@ -28,7 +28,11 @@ def _same(site: Site, setting: Setting) -> Setting:
     year=2023,
     paper="arXiv:2303.03667",
     choices={"reduction": _REDUCTIONS, "expansion": (2, 4)},
-    aliases=("FasterNetBlock", "Faster_Block", "FasterBlock", "Partial_conv3"),
+    aliases=(
+        "FasterNetBlock",
+        "Faster_Block",
+        "FasterBlock",
+    ),
     origin="github.com/JierunChen/FasterNet, MIT",
     same=_same,
 )

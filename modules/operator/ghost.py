@@ -21,6 +21,11 @@ from plugnas.modules._registry import register
         "kernel_size": (1, 3),
         "cheap_kernel_size": (3, 5),
     },
+    aliases=(
+        "GhostNet",
+        "GhostModule",
+        "GhostConv",
+    ),
 )
 class Ghost(nn.Module):
     """Computes Cout / r channels by a convolution and the rest cheaply, by filtering those.

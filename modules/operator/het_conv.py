@@ -21,6 +21,7 @@ from plugnas.modules._registry import register
     year=2019,
     paper="arXiv:1903.04120",
     choices={"parts": (1, 2, 4, 8), "kernel_size": (3, 5)},
+    aliases=("HetConv2d",),
 )
 class HetConvolution(nn.Module):
     """Filters with k x k kernels on 1 / P of the channels and 1x1 kernels on the others.

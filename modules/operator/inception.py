@@ -17,6 +17,10 @@ from plugnas.modules._registry import register
     year=2014,
     paper="arXiv:1409.4842",
     choices={"kernel_size": (5, 7), "reduction": (1, 2)},
+    aliases=(
+        "GoogLeNet",
+        "InceptionModule",
+    ),
 )
 class Inception(nn.Module):
     """Stacks a pointwise, a 3x3, a larger convolution and a pooled branch of the same input.

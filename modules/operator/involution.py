@@ -33,6 +33,8 @@ from plugnas.modules.errors import AdoptError
         "reduction": (2, 4),
     },
     same={"group_channels": channel_groups("group_channels"), "reduction": bottleneck()},
+    aliases=("Involution2d",),
+    origin="github.com/d-li14/involution, MIT",
 )
 class Involution(nn.Module):
     """Filters each pixel with a kernel made from that pixel and shared by groups of channels.

@@ -20,6 +20,10 @@ from plugnas.modules.attention.se import SqueezeExcitation
     paper="arXiv:2301.01146",
     choices={"expansion": (1, 2, 4), "kernel_size": (3, 5), "window": (4, 7)},
     same={"window": lambda site, s: (min(s["window"], site.height), min(s["window"], site.width))},
+    aliases=(
+        "EMO",
+        "InvertedResidualMobileBlock",
+    ),
 )
 class InvertedResidualMobileBlock(nn.Module):
     """Inverted residual with window attention and a depthwise convolution in its wide middle.

@@ -30,6 +30,12 @@ class _SqueezeExcite(nn.Module):
     year=2019,
     paper="arXiv:1905.11946",
     choices={"kernel_size": (3, 5), "expansion": (1, 3, 4, 6), "se_reduction": (0, 4)},
+    aliases=(
+        "MBConvBlock",
+        "InvertedResidual",
+        "EfficientNet",
+    ),
+    origin="github.com/tensorflow/tpu, Apache-2.0",
 )
 class MBConv(nn.Module):
     """Inverted residual: expand by 1x1, filter depthwise, gate channels (SE), project by 1x1.

@@ -44,9 +44,14 @@ def _sizes(site: Site, setting: Setting) -> tuple[int, ...]:
         "kernel_sizes": ((3, 5), (3, 5, 7), (3, 5, 7, 9)),
         "partition": _PARTITIONS,
     },
-    aliases=("mixconv",),
     only_with={"partition": ("kernel_sizes", ((3, 5, 7), (3, 5, 7, 9)))},
     same={"kernel_sizes": lambda site, s: s["kernel_sizes"][: site.channels], "partition": _sizes},
+    aliases=(
+        "mixconv",
+        "MixConv2d",
+        "MixNet",
+    ),
+    origin="github.com/tensorflow/tpu, Apache-2.0",
 )
 class MixedDepthwise(nn.Module):
     """Depthwise convolution with different kernel sizes for different groups of channels.

@@ -85,6 +85,10 @@ def _double(x: Tensor, reference: Tensor) -> Tensor:
     year=2019,
     paper="arXiv:1904.05049",
     choices={"alpha": (0.125, 0.25, 0.5, 0.75), "kernel_size": (3, 5)},
+    aliases=(
+        "OctConv",
+        "OctaveConvolution",
+    ),
 )
 class OctaveConv(nn.Module):
     """Keeps a share of the channels at half resolution while it convolves.

@@ -20,6 +20,11 @@ from plugnas.modules.errors import AdoptError
     year=2023,
     paper="arXiv:2303.03667",
     choices={"reduction": (2, 4, 8), "kernel_size": (3, 5, 7)},
+    aliases=(
+        "PartialConv",
+        "Partial_conv3",
+    ),
+    origin="github.com/JierunChen/FasterNet, MIT",
 )
 class PartialConvolution(nn.Module):
     """Convolves the first C / r channels and lets the others through untouched.

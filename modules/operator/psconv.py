@@ -22,6 +22,10 @@ from plugnas.modules.errors import RefusedError
     year=2020,
     paper="arXiv:2007.06191",
     choices={"parts": (2, 4), "dilation": (1, 2), "kernel_size": (3, 5)},
+    aliases=(
+        "PSConv2d",
+        "PolyScaleConv",
+    ),
 )
 class PolyScaleConvolution(nn.Module):
     """A convolution whose dilation differs from one pair of channel parts to the next.

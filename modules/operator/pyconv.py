@@ -31,6 +31,11 @@ def _widths(channels: int, levels: int) -> list[int]:
     year=2020,
     paper="arXiv:2006.11538",
     choices={"levels": (2, 3, 4)},
+    aliases=(
+        "PyConv2d",
+        "PyramidalConvolution",
+    ),
+    origin="github.com/iduta/pyconv, MIT",
 )
 class PyramidalConvolution(nn.Module):
     """Parallel convolutions of growing kernel and falling depth, joined.

@@ -17,6 +17,10 @@ from plugnas.modules._registry import register
     year=2019,
     paper="arXiv:1904.01169",
     choices={"scale": (2, 4, 6, 8)},
+    aliases=(
+        "Res2NetBlock",
+        "Bottle2neck",
+    ),
 )
 class Res2Net(nn.Module):
     """Cuts the channels into parts and convolves each with the result of the one before added.

@@ -18,6 +18,10 @@ from plugnas.modules._registry import register
     year=2020,
     paper="CVPR 2020",
     choices={"pool_size": (2, 4)},
+    aliases=(
+        "SCNet",
+        "SelfCalibratedConv",
+    ),
 )
 class SelfCalibratedConv(nn.Module):
     """Convolves half the channels plainly and gates the other half by a view from afar.

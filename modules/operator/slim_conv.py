@@ -19,6 +19,10 @@ from plugnas.modules._same import bottleneck
     paper="arXiv:2003.07469",
     choices={"groups": (1, 2, 4), "reduction": (8, 16, 32)},
     same={"reduction": bottleneck()},
+    aliases=(
+        "slim_conv_3x3",
+        "SlimConvolution",
+    ),
 )
 class SlimConvolution(nn.Module):
     """Folds the channels in half twice, weighted forwards and backwards, and convolves both.

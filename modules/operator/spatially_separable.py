@@ -19,6 +19,7 @@ from plugnas.modules.errors import AdoptError
     year=2015,
     paper="arXiv:1512.00567",
     choices={"kernel_size": (3, 5, 7, 9, 11), "activation_between": (False, True)},
+    aliases=("SpatiallySeparableConv",),
 )
 class SpatiallySeparable(nn.Module):
     """Convolves down the columns with k x 1, then along the rows with 1 x k.

@@ -18,6 +18,12 @@ from plugnas.modules._registry import register
     year=2020,
     paper="arXiv:2004.08955",
     choices={"radix": (1, 2, 4), "groups": (1, 2, 4), "kernel_size": (3, 5)},
+    aliases=(
+        "ResNeSt",
+        "SplitAttn",
+        "SplAtConv2d",
+    ),
+    origin="github.com/zhanghang1989/ResNeSt, Apache-2.0",
 )
 class SplitAttention(nn.Module):
     """Convolves into R sets of features and mixes them by weights from their global means.

@@ -16,6 +16,11 @@ from plugnas.modules._registry import register
     year=2010,
     paper=None,
     choices={"kernel_size": (2, 4), "reduction": (2, 4)},
+    aliases=(
+        "ConvTranspose2d",
+        "Deconv",
+        "Deconvolution",
+    ),
 )
 class TransposedConvolution(nn.Module):
     """Doubles the map by a transposed convolution, filters it there, and strides back.

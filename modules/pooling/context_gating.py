@@ -16,6 +16,7 @@ from plugnas.modules._registry import register
     year=2017,
     paper="arXiv:1706.06905",
     choices={"batch_norm": (False, True)},
+    aliases=("GatingContext",),
 )
 class ContextGating(nn.Module):
     """Gates each value of the pooled vector by a linear map of the whole vector.

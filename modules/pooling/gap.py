@@ -15,6 +15,10 @@ from plugnas.modules._registry import register
     name="Global average pooling",
     year=2013,
     paper="arXiv:1312.4400",
+    aliases=(
+        "GlobalAveragePooling",
+        "AdaptiveAvgPool2d",
+    ),
 )
 class GlobalAveragePooling(nn.Module):
     """Averages each channel over the whole map.
@@ -37,6 +41,8 @@ class GlobalAveragePooling(nn.Module):
     name="Generalised mean pooling",
     year=2017,
     paper="arXiv:1711.02512",
+    aliases=("GeneralizedMeanPooling",),
+    origin="github.com/filipradenovic/cnnimageretrieval-pytorch, MIT",
 )
 class GeneralisedMeanPooling(nn.Module):
     """Pools each channel by a power mean whose exponent is learned.

@@ -20,6 +20,10 @@ _MODES = ("max", "avg")
     year=2014,
     paper="arXiv:1406.4729",
     choices={"levels": ((1, 2), (1, 2, 4), (1, 2, 3, 6)), "mode": _MODES},
+    aliases=(
+        "SPPLayer",
+        "SPPNet",
+    ),
 )
 class SpatialPyramidPooling(nn.Module):
     """Pools the map to several grids and strings all their bins into one vector.
@@ -52,6 +56,7 @@ class SpatialPyramidPooling(nn.Module):
     year=2018,
     paper="arXiv:1804.02767",
     choices={"kernel_sizes": ((5, 9, 13), (3, 5, 7))},
+    aliases=("SPPF",),
 )
 class SpatialPyramidBlock(nn.Module):
     """Stacks maxima over windows of several sizes and projects them back.

@@ -18,6 +18,7 @@ from plugnas.modules.operator._sampling import coordinates
     year=2020,
     paper="arXiv:2007.11056",
     choices={"pool_size": (5, 10)},
+    aliases=("BorderDet",),
 )
 class BorderAlign(nn.Module):
     """Takes the strongest feature along each of the four borders of a box.

@@ -55,6 +55,11 @@ class DilatedInception(nn.Module):
         "dilation": (1, 2, 4),
         "kernel_sizes": ((2, 3, 6, 7), (2, 3, 5, 7), (3, 5, 7)),
     },
+    aliases=(
+        "MTGNN",
+        "temporal_conv",
+    ),
+    origin="github.com/nnzhan/MTGNN, MIT",
 )
 class GatedTemporalConv(nn.Module):
     """Filters a sequence causally at several lengths and gates the result by its twin.

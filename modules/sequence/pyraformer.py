@@ -123,6 +123,10 @@ class PyramidAttentionModule(nn.Module):
         "inner_size": (3, 5),
         "heads": (4, 8),
     },
+    aliases=(
+        "Conv_Construct",
+        "PyramidalAttention",
+    ),
 )
 class PyramidalAttention(nn.Module):
     """Lets each step see its neighbours, and far ones through a pyramid of coarser steps.

@@ -59,6 +59,7 @@ def _feed_forward(channels: int, expansion: int) -> nn.Sequential:
     year=2019,
     paper="arXiv:1912.12180",
     choices={"depth": (1, 2, 4), "heads": (4, 8), "reversible": (False, True)},
+    aliases=("AxialTransformer",),
 )
 class AxialImageTransformer(nn.Module):
     """Alternates attention along columns and rows with pairs of 3x3 convolutions.

@@ -109,6 +109,11 @@ class HighResolutionModule(nn.Module):
     year=2019,
     paper="arXiv:1902.09212",
     choices={"branches": (2, 3, 4), "depth": (1, 2), "block": _BLOCKS},
+    aliases=(
+        "HighResolutionModule",
+        "HRModule",
+    ),
+    origin="github.com/HRNet/HRNet-Image-Classification, MIT",
 )
 class HighResolutionStage(nn.Module):
     """Refines a map beside coarser views of itself, which in the end are added to it.

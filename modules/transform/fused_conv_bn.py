@@ -16,6 +16,10 @@ from plugnas.modules._registry import register
     family="reparameterised",
     name="Convolution + batch norm, folded for deployment",
     choices={"kernel_size": (1, 3, 5)},
+    aliases=(
+        "fuse_conv_and_bn",
+        "ConvBN",
+    ),
 )
 class FusedConvBN(nn.Module):
     """Trains a convolution with batch norm, and deploys as one biased convolution.

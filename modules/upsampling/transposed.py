@@ -15,7 +15,7 @@ from plugnas.modules._registry import register
     year=2010,
     paper="CVPR 2010 (Zeiler et al.)",
     choices={"overlap": (1, 2)},
-    aliases=("TransposedUpsampling", "Deconvolution", "UpConv"),
+    aliases=("TransposedUpsampling", "UpConv"),
 )
 class TransposedUpsampling(nn.Module):
     """Adds a learned k x k patch to the larger map for every pixel, k = overlap s.
