@@ -25,7 +25,6 @@ _MODES = ("sum", "product")
         "BAMBlock",
         "BottleneckAttentionModule",
     ),
-    origin="github.com/Jongchan/attention-module, MIT",
 )
 class BAM(nn.Module):
     """Gates with a residual by a channel bottleneck and a dilated spatial bottleneck, joined.

@@ -44,7 +44,6 @@ def _heads(site: Site, setting: Setting) -> int:
         "BiLevelRoutingAttention_nchw",
         "BRA",
     ),
-    origin="github.com/rayleizhu/BiFormer, MIT",
 )
 class BiLevelRoutingAttention(nn.Module):
     """Attends from each region of the map to all pixels of the few regions most like it.

@@ -21,7 +21,6 @@ from plugnas.modules._same import bottleneck
     choices={"reduction": (4, 8, 16), "kernel_size": (3, 7)},
     same={"reduction": bottleneck()},
     aliases=("CBAMBlock",),
-    origin="github.com/Jongchan/attention-module, MIT",
 )
 class CBAM(nn.Module):
     """Gates channels by an MLP of global mean and maximum, then pixels by a convolution.

@@ -25,7 +25,6 @@ from plugnas.modules._same import bottleneck
         "CA",
         "CoordinateAttention",
     ),
-    origin="github.com/houqb/CoordAttention, MIT",
 )
 class CoordinateAttention(nn.Module):
     """Gates each pixel by a gate of its row and one of its column, from directional means.

@@ -26,7 +26,6 @@ from plugnas.modules._same import bottleneck
         "CCAttention",
         "RCCA",
     ),
-    origin="github.com/speedinghzl/CCNet, MIT",
 )
 class CrissCrossAttention(nn.Module):
     """Adds to each pixel the values of its row and column, attended jointly.

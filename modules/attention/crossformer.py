@@ -80,7 +80,6 @@ def _group(site: Site, setting: Setting) -> tuple[int, ...]:
         "CrossFormerBlock",
         "CrossFormerAttention",
     ),
-    origin="github.com/cheerss/CrossFormer, MIT",
 )
 class ShortLongDistanceAttention(nn.Module):
     """Attends within groups of G x G tokens, adjacent ones or ones spread evenly over the map.

@@ -25,7 +25,6 @@ _SIGNS = {"plain": 1.0, "max_minus": -1.0}
         "PositionAttentionModule",
         "PAM_Module",
     ),
-    origin="github.com/junfu1115/DANet, MIT",
 )
 class PositionAttention(nn.Module):
     """Adds to each pixel the values of all pixels, weighted by the likeness of their features.
@@ -69,7 +68,6 @@ class PositionAttention(nn.Module):
         "ChannelAttentionModule",
         "CAM_Module",
     ),
-    origin="github.com/junfu1115/DANet, MIT",
 )
 class ChannelAttention(nn.Module):
     """Adds to each channel all channels, weighted by the softmax of their inner products.
@@ -108,7 +106,6 @@ class ChannelAttention(nn.Module):
         "DAModule",
         "DualAttention",
     ),
-    origin="github.com/junfu1115/DANet, MIT",
 )
 class DualAttention(nn.Module):
     """Adds position attention and channel attention of the same map.

@@ -30,7 +30,6 @@ def adaptive_kernel(channels: int) -> int:
         "ECAAttention",
         "EfficientChannelAttention",
     ),
-    origin="github.com/BangguWu/ECANet, MIT",
 )
 class EfficientChannelAttention(nn.Module):
     """Gates each channel by a 1-D convolution over its neighbours' global means.

@@ -32,7 +32,6 @@ _MODES = ("add", "multiply", "both")
         "ContextBlock",
         "GlobalContextBlock",
     ),
-    origin="github.com/xvjiarui/GCNet, Apache-2.0",
 )
 class GlobalContext(nn.Module):
     """Adds to every position one context vector that attention over all positions gathered.

@@ -32,7 +32,6 @@ _MODES = ("grid4", "grid8", "learned")
         "GCN",
         "GraphConvolution",
     ),
-    origin="github.com/tkipf/gcn, MIT",
 )
 class GraphConv(nn.Module):
     """Spreads features along a graph whose nodes are the positions, with a residual.

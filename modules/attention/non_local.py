@@ -28,7 +28,6 @@ _MODES = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
         "NONLocalBlock2D",
         "NonLocalBlock",
     ),
-    origin="github.com/facebookresearch/video-nonlocal-net, Apache-2.0",
 )
 class NonLocal(nn.Module):
     """Adds to each position a mean of all positions, weighted by a pairwise function.

@@ -28,7 +28,6 @@ from plugnas.modules._same import bottleneck
         "SqueezeExcite",
         "SqueezeExcitation",
     ),
-    origin="github.com/hujie-frank/SENet, Apache-2.0",
 )
 class SqueezeExcitation(nn.Module):
     """Gates each channel by a bottleneck MLP of the global channel means.

@@ -17,7 +17,6 @@ from plugnas.modules._registry import register
     origin="github.com/ZjjConan/SimAM, NOASSERTION",
     choices={"epsilon": (1e-4, 1e-3)},
     aliases=("Simam_module",),
-    origin="github.com/ZjjConan/SimAM, MIT",
 )
 class SimAM(nn.Module):
     """Gates each pixel by how far it stands out from the mean of its channel, without parameters.

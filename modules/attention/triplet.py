@@ -26,7 +26,6 @@ _BRANCHES = {"height": (2, (0, 2, 1, 3)), "width": (3, (0, 3, 2, 1)), "channel":
         "TripletAttention",
         "RotateToAttend",
     ),
-    origin="github.com/landskape-ai/triplet-attention, MIT",
 )
 class TripletAttention(nn.Module):
     """Averages three gates, each a convolution over the plane that pooling one axis leaves.

@@ -60,7 +60,9 @@ NAMES = {
     "dynamic_snake": "DSConv",
     "depthwise_separable": "DepthwiseSeparableConv2d DepthwiseSeparableConvolution",
     "self_attention": "MultiHeadAttention ScaledDotProductAttention",
-    "simplified_self_attention": "MultiHeadSimplifiedSelfAttention SimplifiedScaledDotProductAttention",
+    "simplified_self_attention": (
+        "MultiHeadSimplifiedSelfAttention SimplifiedScaledDotProductAttention"
+    ),
     "het_conv": "HetConv2d",
     "bam": "BAM BAMBlock",
     "bisenet_arm": "AttentionRefinementModule",
