@@ -43,6 +43,10 @@ class AdaptivelySpatialFusion(nn.Module):
             self.compare = nn.Identity()
 
     def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        if len(others) + 1 != len(self.read):
+            raise ValueError(
+                f"built for {len(self.read)} maps, but got {1 + len(others)}; set `inputs`"
+            )
         maps = [x, *(resize_like(other, x, mode="nearest") for other in others)]
         seen = [read(each) for read, each in zip(self.read, maps, strict=True)]
         shares = self.compare(torch.cat(seen, dim=1)).softmax(1)

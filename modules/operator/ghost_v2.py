@@ -6,8 +6,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._parts import ConvBN, resize_like
-from plugnas.modules._registry import register
+from plugnas.modules._registry import Setting, register
+from plugnas.modules._slots import Site
 from plugnas.modules.operator.ghost import Ghost
+
+_REDUCTIONS = (2, 3, 4)
+
+
+def _same(site: Site, setting: Setting) -> Setting:
+    """One output channel has no cheap part, whatever the reduction."""
+    return {"reduction": _REDUCTIONS[0]} if site.width_out == 1 else {}
 
 
 @register(
@@ -17,7 +25,8 @@ from plugnas.modules.operator.ghost import Ghost
     name="GhostNetV2 ghost module with decoupled fully connected attention",
     year=2022,
     paper="arXiv:2211.12905",
-    choices={"reduction": (2, 3, 4), "kernel_size": (1, 3), "attention_kernel_size": (3, 5, 7)},
+    choices={"reduction": _REDUCTIONS, "kernel_size": (1, 3), "attention_kernel_size": (3, 5, 7)},
+    same=_same,
     aliases=("GhostNetV2", "GhostModuleV2", "DFCAttention"),
     origin="github.com/huawei-noah/Efficient-AI-Backbones, BSD-3-Clause",
 )

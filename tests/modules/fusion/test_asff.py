@@ -44,5 +44,5 @@ def test_coarser_maps_are_repeated():
 
 
 def test_another_number_of_maps_is_an_error():
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="built for 3 maps, but got 2"):
         AdaptivelySpatialFusion(4, inputs=3)(*torch.zeros(2, 1, 4, 2, 2))
