@@ -27,7 +27,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     name="Deformable attention of DAT",
     year=2022,
     paper="arXiv:2201.00520, arXiv:2309.01430",
-    choices={"heads": _HEADS, "stride": tuple(_KERNELS)},
+    choices={"heads": _HEADS, "stride": (4, 8)},
     aliases=("DAttention", "DAttentionBaseline", "DAT", "DATAttention"),
     origin="github.com/LeapLabTHU/DAT, Apache-2.0",
     same=_same,
@@ -42,7 +42,8 @@ class DeformableAttention(nn.Module):
     outside; per head softmax(q . k / sqrt(d) + b(q's place - point)) v; then conv1x1. b is a table
     of (2 T - 1)^2 values per head, T = ``table_size`` offsets to each side for a whole map, read
     bilinearly too. (B, C, H, W) -> the same. k is 3, 5, 7, 9 for a stride of 1, 2, 4, 8; s = 2.
-    The authors take strides 8, 4, 2, 1 from stage to stage.
+    The authors take strides 8, 4, 2, 1 from stage to stage; a search is offered 4 and 8, as every
+    pixel meets every point and a large map of stride 1 needs gigabytes.
 
     Departs from the authors' code: T is a constant, not the map's size, so that one table serves
     every map (at T = H the values are read as there); points and pixels stand at the middle of
@@ -55,7 +56,7 @@ class DeformableAttention(nn.Module):
         self,
         channels: int,
         *,
-        heads: int = 8,
+        heads: int = 4,
         stride: int = 4,
         groups: int = 2,
         offset_range: float = 2.0,
