@@ -56,14 +56,17 @@ def run_job(
     with _named(where):
         device = device_of(job)
     prepared = prepare(job, base, run_dir / "costs.json", where=where)
-    job = _filled(job, prepared)
-    for note in (prepared.dataset.describe(), *prepared.dataset.notes):
+    job = _filled(prepared.job, prepared)
+    host = prepared.space.host
+    said = () if host is None else host.trace.notes
+    for note in (prepared.dataset.describe(), *prepared.dataset.notes, *said):
         notify(note)
     with _named(where):
         _check(job, prepared)
     run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device))
     with RunLock(run_dir):
         run.write()
+        _keep_host(run, prepared)
         cost = _with_latency(job, prepared, run, notify)
         problem = _problem(job, prepared, cost)
         check_budget(prepared.space, cost, job.limits)
@@ -100,6 +103,16 @@ def _named(where: str | None) -> Iterator[None]:
         yield
     except PlugnasError as error:
         raise error if where is None else PlugnasError(f"{where}: {error}") from None
+
+
+def _keep_host(run: RunDirectory, prepared: Prepared) -> None:
+    """Keep the host's sites and what it costs, so that the run is read without its code."""
+    host, counts = prepared.space.host, prepared.cost.host_counts()
+    if host is not None and counts is not None:
+        known = {
+            name: getattr(counts, name) for name in ("params", "macs", "elementwise", "memory")
+        }
+        run.keep_host(msgspec.structs.replace(host.trace, counts=known))
 
 
 def _problem(job: Job, prepared: Prepared, cost: NetworkCost) -> Problem:

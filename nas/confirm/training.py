@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import keep_memory
 from plugnas.nas.machine.files import write_whole
 from plugnas.nas.proxy import Proxy, Recipe, train
-from plugnas.space import Network, parts_of
+from plugnas.space import Architecture, Network, parts_of
 
 LEARN_FROM, SCORE_ON = ("train", "validation"), "test"
 
@@ -52,7 +53,7 @@ class _Evaluate(Training):
 
     def __call__(self, task: Task) -> dict[str, Any]:
         training = train(
-            lambda: Network(parts_of(task.architecture.values)),
+            partial(_build, self.proxy, task.architecture),
             self.dataset,
             self.recipe,
             seed=task.seed,
@@ -75,6 +76,13 @@ class _Evaluate(Training):
             "extra": extra,
             **({} if training.reason is None else {"reason": training.reason}),
         }
+
+
+def _build(proxy: Proxy, architecture: Architecture) -> torch.nn.Module:
+    """Return a skeleton by its values, the network of a host by what the proxy builds with."""
+    if callable(proxy.space):
+        return proxy.space(architecture)
+    return Network(parts_of(architecture.values))
 
 
 def _save(network: torch.nn.Module, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from plugnas.nas.cost.counter import Counts
 from plugnas.nas.cost.errors import CostError
 from plugnas.nas.cost.table import CostTable
 from plugnas.space import Architecture, Part, Position, SearchSpace
@@ -86,9 +87,23 @@ class NetworkCost:
             )
         self.space = space
         self.table = CostTable() if table is None else table
+        self._know_host()
         self.latency = latency
         self.names: tuple[str, ...] = NAMES if latency is None else (*NAMES, "latency_ms")
         self._places = [_Place(space, position, self._values) for position in space.positions]
+
+    def host_counts(self) -> Counts | None:
+        """Return what the unplugged host costs, counted at the first call; None without one."""
+        host = self.space.host
+        return None if host is None else self.table.counts(host.host_part())
+
+    def _know_host(self) -> None:
+        """Take the counts that a run's record keeps, so that no code of the host is needed."""
+        host = self.space.host
+        if host is not None and host.trace.counts is not None:
+            (piece,) = host.host_part().pieces()
+            known = Counts(**host.trace.counts)
+            self.table.pieces.setdefault((piece.key, piece.input_shapes), known)
 
     def costs_of(
         self, architectures: Sequence[Architecture] | Codes

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from plugnas.nas.cost.quantity import Quantity, quantity
+from plugnas.nas.cost.quantity import Quantity, host_share, quantity
 from plugnas.nas.executors import callbacks
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.proxy.recipe import Recipe
@@ -82,8 +82,19 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def limits(self) -> dict[str, float]:
-        """The budget as numbers."""
-        return {name: quantity(value, f"budget.{name}") for name, value in self.budget.items()}
+        """The budget as numbers, without what is relative to a host (``shares``)."""
+        shares = self.shares
+        return {
+            name: quantity(value, f"budget.{name}")
+            for name, value in self.budget.items()
+            if name not in shares
+        }
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Limits relative to the host's own cost: 1.05 for ``host + 5%``."""
+        found = {name: host_share(value, f"budget.{name}") for name, value in self.budget.items()}
+        return {name: share for name, share in found.items() if share is not None}
 
     @property
     def sampler_config(self) -> SamplerConfig:
@@ -140,6 +151,12 @@ def _check(job: Job) -> None:
             raise ConfigError(f"budget: `{name}` is no cost; costs are {', '.join(COSTS)}")
         if not 0 < limit < math.inf:
             raise ConfigError(f"budget.{name} must be a number above 0, but got {limit}")
+    for name in job.shares:
+        if name not in COSTS or name == "latency_ms":
+            counted = ", ".join(cost for cost in COSTS if cost != "latency_ms")
+            raise ConfigError(f"budget.{name}: relative to the host can be {counted}")
+        if job.space.host is None:
+            raise ConfigError(f"budget.{name} is relative to a host, but `space` names none")
     for name, value in (("trials", job.trials), ("seeds", job.seeds)):
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, but got {value}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from plugnas import modules
 from plugnas.modules import PlugnasError
 from plugnas.nas.cost import NetworkCost
@@ -13,6 +15,7 @@ from plugnas.nas.data import Dataset, load
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.metrics import check_objectives
 from plugnas.space import SearchSpace
+from plugnas.space.typed import ConfigError
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,26 @@ def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     check_objectives(job.objectives)
     modules.load(job.imports, folder=base)
     dataset = load(job.data, base=base)
-    space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))
-    return Prepared(job, base, dataset, space, cost_model(space, costs))
+    classes = len(dataset.classes)
+    space = SearchSpace.from_config(job.space, dataset.input_shape, classes, base=base)
+    cost = cost_model(space, costs)
+    return Prepared(relative_to_host(job, cost), base, dataset, space, cost)
+
+
+def relative_to_host(job: Job, cost: NetworkCost) -> Job:
+    """Return the job with limits such as ``host + 5%`` as numbers.
+
+    Raises:
+        ConfigError: such a limit without a host, or on a cost that is measured.
+    """
+    shares = job.shares
+    if not shares:
+        return job
+    counts = cost.host_counts()
+    if counts is None:
+        raise ConfigError(f"budget.{next(iter(shares))}: only a space with a host has its costs")
+    limits = {name: share * getattr(counts, name) for name, share in shares.items()}
+    return msgspec.structs.replace(job, budget={**job.budget, **limits})
 
 
 def cost_model(space: SearchSpace, costs: Path | None = None) -> NetworkCost:

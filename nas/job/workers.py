@@ -17,6 +17,7 @@ from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.proxy import Proxy, resolve_device
+from plugnas.space.host import HostTrace
 from plugnas.space.typed import ConfigError
 
 PER_PROCESSOR = 16
@@ -71,8 +72,11 @@ def device_of(job: Job) -> str:
 
 def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) -> Proxy:
     """Return the proxy of a job, ready for workers that start anywhere."""
+    host = prepared.space.host
+    if host is not None:
+        _check_output(host.trace, len(prepared.dataset.classes))
     return Proxy(
-        space=msgspec.to_builtins(job.space),
+        space=msgspec.to_builtins(job.space) if host is None else host.builder(),
         data=parse(job.data).at(prepared.base),
         rungs=tuple(job.proxy.rungs),
         device=device,
@@ -80,6 +84,15 @@ def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) ->
         imports=tuple(modules.load(job.imports, folder=prepared.base)),
         states=None if states is None else str(states.resolve()),
     )
+
+
+def _check_output(trace: HostTrace, classes: int) -> None:
+    """Check that a host returns what the proxy trains: one tensor of classes."""
+    if trace.outputs is None or trace.output_text != str(trace.outputs):
+        raise ConfigError(
+            f"space.host: {trace.name} returns {trace.output_text}, and the proxy trains networks "
+            f"that return one tensor of {classes} classes; give a callable that returns it"
+        )
 
 
 def executor(

@@ -53,7 +53,7 @@ class LatencyTable:
         """
         pieces = part.pieces()
         try:
-            return sum(self.entries[key_of(piece)][0] for piece in pieces)
+            return sum(piece.times * self.entries[key_of(piece)][0] for piece in pieces)
         except KeyError:
             raise self.missing([piece for piece in pieces if piece not in self]) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from plugnas.nas.job.config import Job, parse
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.versions import versions
 from plugnas.space import SearchSpace
+from plugnas.space.host import HostTrace
 from plugnas.space.typed import convert
 
 LEDGER = "ledger.jsonl"
@@ -65,6 +67,11 @@ class RunFiles:
     def costs(self) -> Path:
         """The file of part costs counted so far."""
         return self.path / "costs.json"
+
+    @property
+    def host(self) -> Path:
+        """The record of the host's sites, by which a run is read without the host's code."""
+        return self.path / "host.json"
 
 
 @dataclass(frozen=True)
@@ -116,9 +123,16 @@ class RunDirectory(RunFiles):
     def space(self) -> SearchSpace:
         """Compile the job's space; what the job imports is imported first."""
         modules.load(self.job.imports, folder=self.base)
+        trace = None
+        if self.job.space.host is not None:
+            trace = _read_host(self.host)
         return SearchSpace.from_config(
-            self.job.space, self.facts.input_shape, len(self.facts.classes)
+            self.job.space, self.facts.input_shape, len(self.facts.classes), trace=trace
         )
+
+    def keep_host(self, trace: HostTrace) -> None:
+        """Write the record of the host's sites."""
+        write_text(self.host, json.dumps(trace.to_dict()))
 
     @classmethod
     def read(cls, path: Path | str) -> RunDirectory:
@@ -178,6 +192,16 @@ class RunDirectory(RunFiles):
             raise RunError(
                 f"{self.path} cannot be written ({error.strerror}); choose another --run-dir"
             ) from None
+
+
+def _read_host(path: Path) -> HostTrace:
+    try:
+        return HostTrace.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        raise RunError(
+            f"{path} is missing or damaged: it holds the sites of the run's host; `nas search` of "
+            "the same job into the same directory writes it again"
+        ) from None
 
 
 def facts_of(dataset: Any, base: Path, device: str) -> Facts:

@@ -1,7 +1,7 @@
 """Hosts: the user's own network, where something can be plugged in, and the plugging."""
 
 from plugnas.space.host.api import plug, sites
-from plugnas.space.host.blueprint import HostBlueprint, placements_of
+from plugnas.space.host.blueprint import HostBlueprint, HostBuilder, placements_of
 from plugnas.space.host.errors import HostError
 from plugnas.space.host.host import Host
 from plugnas.space.host.plugging import gates, plug_in, plugged_keys
@@ -13,6 +13,7 @@ from plugnas.space.host.trace import trace
 __all__ = [
     "Host",
     "HostBlueprint",
+    "HostBuilder",
     "HostError",
     "HostSite",
     "HostSource",

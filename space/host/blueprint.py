@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
+from plugnas.space.architecture import Architecture
 from plugnas.space.codes import Rule
 from plugnas.space.config import HostConfig, SpaceConfig
 from plugnas.space.errors import SpaceError
@@ -142,14 +144,18 @@ class HostBlueprint:
     def part_at(self, position: str, values: Values) -> Part | None:
         """Return the part at a position, or None where the host is as it was."""
         if position == HOST:
-            name, digest, shape = self.trace.name, self.trace.digest, self.trace.input_shape
-            return host_part(self.host, name, digest, self.classes, shape)
+            return self.host_part()
         placements = tuple(
             p for p in self.placements(values, group_only=position) if p.path == position
         )
         if not placements:
             return None
         return plug_part(self.trace.by_path[position], placements, self.start, self.host)
+
+    def host_part(self) -> Part:
+        """Return the unplugged host as a part."""
+        name, digest, shape = self.trace.name, self.trace.digest, self.trace.input_shape
+        return host_part(self.host, name, digest, self.classes, shape)
 
     def placements(self, values: Values, group_only: str | None = None) -> list[Placement]:
         """Return what stands where; ``group_only`` looks at the groups of one path alone."""
@@ -171,12 +177,24 @@ class HostBlueprint:
             HostError: the space was read from a record, without the host's code.
             RefusedError: a module refuses its site.
         """
+        network = self._at_work().network()
+        return plug_in(network, self.trace, self.placements(values), self.start)
+
+    def _at_work(self) -> Host:
         if self.host is None:
             raise HostError(
                 f"this space was read from the record of a run; building needs the code of its "
                 f"host {self.trace.name}"
             )
-        return plug_in(self.host.network(), self.trace, self.placements(values), self.start)
+        return self.host
+
+    def builder(self) -> HostBuilder:
+        """Return what builds these networks in another process.
+
+        Raises:
+            HostError: the space was read from a record, without the host's code.
+        """
+        return HostBuilder(self._at_work(), self.start)
 
     def unchanged(self) -> dict[str, Token] | None:
         """Return the values of the host as it is, or None where some site always plugs."""
@@ -208,6 +226,23 @@ def placements_of(values: Values, trace: HostTrace) -> list[Placement]:
             if holder.slot in slots_of(trace.by_path[path], holder.how)
         ]
     return found
+
+
+@dataclass(frozen=True)
+class HostBuilder:
+    """Builds the plugged host of an architecture: what a worker gets, and all that it needs."""
+
+    host: Host
+    start: Start
+
+    def __call__(self, architecture: Architecture) -> nn.Module:
+        """Return the plugged host.
+
+        Raises:
+            HostError: the host cannot be built here. RefusedError: a module refuses its site.
+        """
+        found = placements_of(architecture.values, self.host.trace)
+        return plug_in(self.host.network(), self.host.trace, found, self.start)
 
 
 def source_of(config: HostConfig, base: Path) -> HostSource:
