@@ -73,8 +73,8 @@ def test_confirmed_weights_come_first_and_their_first_seed(run, tmp_path):
         state = build(member.architecture.values).state_dict()
         safetensors.torch.save_file(state, folder / f"seed{seed}.safetensors")
         records.append(
-            {"architecture": {"id": member.id}, "seed": seed, "status": "ok",
-             "values": {"accuracy": accuracy}}
+            {"number": 0, "rung": 0, "seed": seed, "status": "ok", "values": {"accuracy": accuracy},
+             "architecture": {"id": member.id, "values": member.architecture.values}}
         )  # fmt: skip
     lines = [json.dumps(record) for record in records]
     (run.path / "confirm/confirm.jsonl").write_text("\n".join([*lines, '{"torn']))
