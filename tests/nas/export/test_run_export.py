@@ -83,7 +83,7 @@ def test_confirmed_weights_come_first_and_their_first_seed(run, tmp_path):
     assert main([*command, "--format", "safetensors"]) == 0
     weights = described(to)["weights"]
     assert (weights["source"], weights["seed"], weights["n"]) == ("confirmation", 0, 2)
-    assert weights["accuracy"] == 0.97
+    assert (weights["metric"], weights["value"]) == ("accuracy", 0.97)
     assert weights["mean"] == pytest.approx(0.98)
     assert weights["recipe"]["epochs"] == 7
     assert "(7 epochs)" in (to / "README.md").read_text()
