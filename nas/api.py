@@ -53,8 +53,9 @@ def search(
 
     Args:
         space: what can be chosen.
-        evaluate: ``(architecture, rung, seed) -> {"accuracy": ...}``; may ignore rung and seed, and
-            may raise: that is a recorded failure, as is a value that is not finite.
+        evaluate: ``(architecture, rung, seed) -> {name: value, ...}`` with a value for each
+            objective that is no cost; may ignore rung and seed, and may raise: that is a recorded
+            failure, as is a value that is not finite.
         cost: ``architecture -> {"flops": ...}``, known before anything is evaluated; of a network
             space the exact costs are taken where this is None.
         objectives: name -> ``max`` or ``min``; by default ``{"accuracy": "max"}``.
@@ -64,6 +65,7 @@ def search(
         sampler: a name, an object of a class derived from ``Sampler``, or what makes one of a
             problem. seed: of its random choices.
         run_dir: where the ledger is kept; None writes nothing. An earlier run there is continued.
+            ``nas front``, ``nas explain``, ``nas status`` and ``open`` read it.
         workers: processes; 1 evaluates in this one. More need an ``evaluate`` that pickles.
         timeout: seconds after which nothing new is begun.
         evaluation_timeout: seconds after which one evaluation is ended and counts as failed.

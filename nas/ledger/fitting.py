@@ -161,16 +161,25 @@ def _left_out_before(contents: Contents) -> dict[int, str]:
     return {int(line): str(reason) for line, reason in last.get("left_out", {}).items()}
 
 
+def is_settled(contents: Contents) -> bool:
+    """Whether the last session counted with today's sources, so that its word on what fits holds.
+
+    Then the space that its header names is that of the run, refusals and all, for whoever only
+    reads measurements.
+    """
+    from plugnas.nas.cost.table import stamp
+
+    return bool(contents.headers) and contents.headers[-1].get("counted_with") == stamp()
+
+
 def _counter(contents: Contents, space: SearchSpace, counts: Path | None) -> CostModel | None:
     """Return what counts parameters anew; None where the last session counted as today."""
-    if not space.has_network or not contents.records:
+    if not space.has_network or not contents.records or is_settled(contents):
         return None
     from plugnas.nas.cost import NetworkCost
-    from plugnas.nas.cost.table import CostTable, stamp
+    from plugnas.nas.cost.table import CostTable
 
-    if contents.headers[-1].get("counted_with") == stamp():
-        return None
     return NetworkCost(space, CostTable() if counts is None else CostTable.load(counts))
 
 
-__all__ = ["Fitted", "Misfit", "fit", "read_fitting", "recorded_space"]
+__all__ = ["Fitted", "Misfit", "fit", "is_settled", "read_fitting", "recorded_space"]

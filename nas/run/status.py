@@ -10,8 +10,9 @@ from typing import Any
 
 from plugnas.nas.ledger.lines import Contents
 from plugnas.nas.ledger.lock import holder
+from plugnas.nas.run.python_run import read_run
 from plugnas.nas.run.summary import Summary, summarise
-from plugnas.nas.run.view import open_run
+from plugnas.nas.run.view import RunView
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def status(run_dir: str | Path) -> Status:
     Raises:
         RunError: no run has begun there. LedgerError: its ledger is damaged.
     """
-    view = open_run(run_dir)
+    view = RunView.light(read_run(run_dir))
     contents = view.recorded.contents
     seconds = _driven(contents)
     last = max((float(record.get("time", 0.0)) for record in contents.records), default=None)

@@ -14,7 +14,14 @@ from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric, main_objective, metric
 from plugnas.nas.front.pick import pick
 from plugnas.nas.job.config import COSTS
-from plugnas.nas.ledger.fitting import Fitted, Misfit, read_fitting
+from plugnas.nas.ledger.fitting import (
+    Fitted,
+    Misfit,
+    is_settled,
+    read_fitting,
+    recorded_space,
+)
+from plugnas.nas.ledger.lines import Contents, read
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.directory import RunDirectory, RunError
 from plugnas.nas.run.python_run import Run, read_run
@@ -55,7 +62,28 @@ class RunView:
         Raises:
             PlugnasError: a damaged ledger.
         """
-        space = run.space()
+        return cls._read(run, run.space(), objectives, budget)
+
+    @classmethod
+    def light(cls, run: Run) -> RunView:
+        """Read a run for its figures alone: where that is the same, no network is compiled.
+
+        The space is then the ledger's own, without a network behind it.
+
+        Raises:
+            PlugnasError: a damaged ledger.
+        """
+        contents = read(run.ledger) if run.ledger.exists() else Contents()
+        return cls._read(run, recorded_space(contents) if is_settled(contents) else run.space())
+
+    @classmethod
+    def _read(
+        cls,
+        run: Run,
+        space: SearchSpace,
+        objectives: Mapping[str, str] | None = None,
+        budget: Mapping[str, float] | None = None,
+    ) -> RunView:
         found = read_fitting(run.ledger, space, run.costs)
         return cls(
             space,

@@ -104,6 +104,17 @@ def test_what_the_last_session_counted_is_not_counted_again(changed, monkeypatch
     assert "parameters when it was measured" in view.misfits[0].reason
 
 
+def test_status_compiles_no_network_and_agrees(tmp_path, monkeypatch, capsys):
+    run = make_run(tmp_path / "run", trials=30)
+    view = open_run(run.path)
+    monkeypatch.setattr(SearchSpace, "from_config", None)  # as where the host's package is missing
+    assert main(["status", str(run.path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [m["id"] for m in told["front"]] == [m.id for m in view.front]
+    assert told["hypervolume"] == view.hypervolume
+    assert told["measurements"] == 30
+
+
 def test_a_damaged_line_is_refused_by_every_reader(tmp_path, capsys):
     run = make_run(tmp_path / "run", trials=12)
     folder = run.path / "confirm"
