@@ -13,7 +13,6 @@ from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 
 _FORMS = ("conv", "max")
-_FILTER_SIZES = (3, 5)
 
 
 class BlurPool2d(nn.Module):
@@ -40,8 +39,9 @@ class BlurPool2d(nn.Module):
         return F.conv2d(x, self.filter, stride=self.stride, groups=x.shape[1])
 
 
-def _same(site: Site, setting: Setting) -> Setting:
-    return {"filter_size": _FILTER_SIZES[0]} if site.stride == 1 else {}
+def _blur(site: Site, setting: Setting) -> int:
+    """Taps of the filter; nothing is blurred without a stride."""
+    return setting["filter_size"] if site.stride > 1 else 1
 
 
 @register(
@@ -51,10 +51,10 @@ def _same(site: Site, setting: Setting) -> Setting:
     name="Anti-aliased downsampling (BlurPool)",
     year=2019,
     paper="arXiv:1904.11486",
-    choices={"form": _FORMS, "filter_size": _FILTER_SIZES},
+    choices={"form": _FORMS, "filter_size": (3, 5)},
     aliases=("BlurPool2d", "AntiAliasing", "MaxBlurPool"),
     origin="github.com/adobe/antialiased-cnns, CC-BY-NC-SA-4.0",
-    same=_same,
+    same={"filter_size": _blur},
 )
 class AntiAliased(nn.Module):
     """Computes at full resolution, blurs, and only then skips pixels: shifts do less harm.

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from plugnas.modules._parts import BatchNorm2d, ConvBN, conv2d, drop_path, first_alike, hidden_width
+from plugnas.modules._parts import BatchNorm2d, ConvBN, conv2d, drop_path, hidden_width
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 from plugnas.modules.operator._patches import patch_conv
 from plugnas.modules.operator.pconv import PartialConvolution
 
-_REDUCTIONS = (2, 4, 8)
 
-
-def _same(site: Site, setting: Setting) -> Setting:
-    def width(reduction: int) -> int:
-        return hidden_width(site.width_out, reduction)
-
-    return {"reduction": first_alike(_REDUCTIONS, setting["reduction"], width)}
+def _part(site: Site, setting: Setting) -> int:
+    """Channels that are convolved."""
+    return hidden_width(site.width_out, setting["reduction"])
 
 
 @register(
@@ -27,14 +23,10 @@ def _same(site: Site, setting: Setting) -> Setting:
     name="FasterNet block",
     year=2023,
     paper="arXiv:2303.03667",
-    choices={"reduction": _REDUCTIONS, "expansion": (2, 4)},
-    aliases=(
-        "FasterNetBlock",
-        "Faster_Block",
-        "FasterBlock",
-    ),
+    choices={"reduction": (2, 4, 8), "expansion": (2, 4)},
+    aliases=("FasterNetBlock", "FasterBlock"),
     origin="github.com/JierunChen/FasterNet, MIT",
-    same=_same,
+    same={"reduction": _part},
 )
 class FasterBlock(nn.Module):
     """A convolution of the first channels, then a wide layer at every pixel, added to the input.

@@ -6,12 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._parts import ConvBN, conv2d, first_alike, hidden_width, pad_to_multiple
+from plugnas.modules._parts import ConvBN, conv2d, hidden_width, pad_to_multiple
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site
 from plugnas.modules._spectrum import from_spectrum, spectrum
-
-_RATIOS = (0.25, 0.5, 0.75)
 
 
 def _global_width(channels: int, ratio: float) -> int:
@@ -19,14 +17,15 @@ def _global_width(channels: int, ratio: float) -> int:
     return min(max(1, int(channels * ratio)), channels - 1)
 
 
-def _same(site: Site, setting: Setting) -> Setting:
-    def widths(ratio: float) -> tuple[int, int]:
-        entering = _global_width(site.channels, ratio)
-        return entering, _global_width(site.width_out, ratio) if entering else 0
+def _widths(site: Site, setting: Setting) -> tuple[int, int]:
+    """Channels of the global part, in and out."""
+    entering = _global_width(site.channels, setting["ratio"])
+    return entering, _global_width(site.width_out, setting["ratio"]) if entering else 0
 
-    spectral = all(widths(0.5))  # whether any channel goes through the spectrum
-    local = {} if spectral else {"local": True}
-    return {"ratio": first_alike(_RATIOS, setting["ratio"], widths), **local}
+
+def _quarters(site: Site, setting: Setting) -> bool:
+    """Whether a local unit is there: only beside a global one."""
+    return setting["local"] and all(_widths(site, setting))
 
 
 class _FourierUnit(nn.Module):
@@ -83,10 +82,10 @@ class _SpectralTransform(nn.Module):
     name="Fast Fourier convolution",
     year=2020,
     paper="NeurIPS 2020 (Chi, Jiang, Mu)",
-    choices={"ratio": _RATIOS, "local": (True, False)},
+    choices={"ratio": (0.25, 0.5, 0.75), "local": (True, False)},
     aliases=("FastFourierConv", "FastFourierConvolution"),
     origin="github.com/pkumivision/FFC, Apache-2.0",
-    same=_same,
+    same={"ratio": _widths, "local": _quarters},
 )
 class FastFourierConvolution(nn.Module):
     """Convolves some channels in space and others in the spectrum, and lets them exchange.

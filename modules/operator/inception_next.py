@@ -19,8 +19,9 @@ def _branch_width(channels: int) -> int:
     return min(max(1, channels // 8), channels // 3)
 
 
-def _same(site: Site, setting: Setting) -> Setting:
-    return {} if _branch_width(site.width_out) else {"kernel_size": 7}
+def _band(site: Site, setting: Setting) -> int:
+    """Taps of the long filters, if any channel is filtered."""
+    return setting["kernel_size"] if _branch_width(site.width_out) else 0
 
 
 class InceptionDepthwise(nn.Module):
@@ -55,7 +56,7 @@ class InceptionDepthwise(nn.Module):
     choices={"kernel_size": (7, 11), "expansion": (0, 2, 4)},
     aliases=("InceptionNeXtBlock", "InceptionDWConv2d", "MetaNeXt"),
     origin="github.com/sail-sg/inceptionnext, Apache-2.0",
-    same=_same,
+    same={"kernel_size": _band},
 )
 class InceptionNeXt(nn.Module):
     """A large depthwise filter in cheap parts, then a wide layer at every pixel; a residual block.

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from plugnas.modules._parts import ConvBN, common_divisor, first_alike
-from plugnas.modules._registry import Setting, register
-from plugnas.modules._slots import Site
+from plugnas.modules._parts import ConvBN, common_divisor
+from plugnas.modules._registry import register
+from plugnas.modules._same import conv_groups
 from plugnas.modules.operator._branches import Branches, identity_branch
-
-_GROUPS = (1, 2, 4)
-
-
-def _same(site: Site, setting: Setting) -> Setting:
-    def effective(groups: int) -> int:
-        return common_divisor(groups, site.channels, site.width_out)
-
-    return {"groups": first_alike(_GROUPS, setting["groups"], effective)}
 
 
 @register(
@@ -24,10 +15,10 @@ def _same(site: Site, setting: Setting) -> Setting:
     name="RepVGG block",
     year=2021,
     paper="arXiv:2101.03697",
-    choices={"groups": _GROUPS},
+    choices={"groups": (1, 2, 4)},
     aliases=("RepVGGBlock", "RepConv"),
     origin="github.com/DingXiaoH/RepVGG, MIT",
-    same=_same,
+    same={"groups": conv_groups()},
 )
 class RepVGG(Branches):
     """A 3x3 convolution, a 1x1 one and the input itself, summed in training, one 3x3 afterwards.

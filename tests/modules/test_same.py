@@ -44,7 +44,8 @@ def _outputs(case: Case, site: Site) -> Iterator[Tensor]:
             for name, parameter in module.named_parameters():
                 centre = float(parameter.dim() == 1 and name.endswith("weight"))
                 parameter.copy_(centre + 0.4 * torch.randn(parameter.shape, generator=generator))
-            yield case.run(module, site, args)
+            y = case.run(module, site, args)
+        yield y  # outside of no_grad, which a generator would leave on in who reads it
 
 
 def _alike(a: Case, b: Case, site: Site) -> bool:
