@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +50,8 @@ class AlterableKernelConvolution(nn.Module):
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, taps))
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         self.offset = nn.Conv2d(in_channels, 2 * taps, 3, stride, 1)
-        nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.offset.bias)
+        for parameter in self.offset.parameters():
+            nn.init.zeros_(parameter)
         tap, width = torch.arange(taps), round(math.sqrt(taps))
         rows = torch.div(tap, width, rounding_mode="floor")
         self.register_buffer("rows", rows[:, None, None].float(), persistent=False)
@@ -80,8 +81,9 @@ class AlterableKernelConvolution(nn.Module):
         columns = tap % width - width // 2
         self.weight.zero_()
         self.weight[:, :, : len(tap)] = kernel.weight.flatten(2)
-        self.offset.weight.zero_()
-        moves = self.offset.bias.zero_().view(2, taps)
+        offset: Any = self.offset
+        offset.weight.zero_()
+        moves = offset.bias.zero_().view(2, taps)
         moves[0, : len(tap)] = kernel.dilation[0] * rows - self.rows[: len(tap), 0, 0]
         moves[1, : len(tap)] = kernel.dilation[1] * columns - self.columns[: len(tap), 0, 0]
 

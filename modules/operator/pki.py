@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -44,7 +46,7 @@ class _PolyKernel(nn.Module):
     @torch.no_grad()
     def fuse(self) -> nn.Conv2d:
         """Return one depthwise convolution with the same outputs."""
-        filters = list(self.filters)
+        filters: list[Any] = list(self.filters)
         channels, widest = filters[0].in_channels, max(f.kernel_size[0] for f in filters)
         dense = conv2d(channels, channels, widest, groups=channels, bias=True)
         dense = dense.to(filters[0].weight)
