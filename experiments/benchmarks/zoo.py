@@ -2,6 +2,8 @@
 
 python experiments/benchmarks/zoo.py                     the table of ratios, ours over theirs
 python experiments/benchmarks/zoo.py --scan              every key: time per multiply-add
+python experiments/benchmarks/zoo.py --milliseconds --site 64x56x56 --batch 1
+                                                         every key: milliseconds, by slot
 
 One thread, CPU time, one interleaved run: each round visits the modules in a new random order and
 times ours and theirs one after the other, which of them first by a coin. A module's ratio is the
@@ -25,12 +27,14 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from experiments.benchmarks.zoo_rivals import RIVALS
+from experiments.benchmarks.zoo_rivals import RIVALS as FIRST_RIVALS
+from experiments.benchmarks.zoo_rivals_more import MORE_RIVALS
 from plugnas import modules
 from plugnas.modules import Site
 from plugnas.nas.report import zoo as zoo_report
 
 MODES = ("forward", "both")
+RIVALS = FIRST_RIVALS | MORE_RIVALS
 SAMPLE_SECONDS = 0.02  # CPU time of one sample: repetitions are chosen so that it takes this
 
 
@@ -144,16 +148,19 @@ def _print_ratios(
         )
 
 
-def scan(rounds: int, batch: int, site: Site) -> None:
-    """Print the time of every key in its default setting, slowest per multiply-add first."""
+def measured(
+    rounds: int, batch: int, site: Site
+) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
+    """Return seconds of (key, mode) and operations of every key that can stand at the site."""
     subjects: dict[str, Subject] = {}
     work: dict[str, float] = {}
     for entry in modules.entries():
+        if entry.refusal(site) is not None:
+            continue
         cost = zoo_report.cost_at(entry, site)
-        own = Site(site.channels, 1, site.width) if entry.slot == "sequence" else site
+        own = entry.contract.on_map(site)
         module = entry.build(own)
-        args, keywords = zoo_report.inputs_at(entry, site)
-        args = tuple(torch.randn(batch, *a.shape[1:]) for a in args)
+        args, keywords = entry.contract.inputs(own, batch), entry.contract.keywords(own)
         wrapped = module if len(args) == 1 else _Bound(module, args[1:])
         subjects[entry.key] = Subject(wrapped, args[0], keywords)
         # What is not a multiply-add also takes time: the elementwise operations count as well.
@@ -163,8 +170,29 @@ def scan(rounds: int, batch: int, site: Site) -> None:
     for _ in range(rounds):
         for key, mode in generator.sample(list(times), len(times)):
             times[key, mode].append(subjects[key].sample(mode))
-    seconds = {at: statistics.median(found) for at, found in times.items()}
-    per = {key: seconds[key, "forward"] / max(work[key], 1.0) for key in subjects}
+    return {at: statistics.median(found) for at, found in times.items()}, work
+
+
+def milliseconds(rounds: int, batch: int, site: Site) -> None:
+    """Print a table of every key in its default setting, by slot, the slowest first."""
+    seconds, work = measured(rounds, batch, site)
+    print(f"One thread, batch {batch}, {site}, medians of {rounds} rounds.")
+    for slot in modules.SLOTS:
+        keys = [entry.key for entry in modules.entries() if entry.slot == slot]
+        keys = [key for key in keys if (key, "forward") in seconds]
+        if not keys:
+            continue
+        print(f"\n| {slot} | forward, ms | forward + backward, ms | operations, M |")
+        print("|---|---:|---:|---:|")
+        for key in sorted(keys, key=lambda key: -seconds[key, "forward"]):
+            forward, both = (1e3 * seconds[key, mode] for mode in MODES)
+            print(f"| `{key}` | {forward:.2f} | {both:.2f} | {work[key] / 1e6:.1f} |")
+
+
+def scan(rounds: int, batch: int, site: Site) -> None:
+    """Print the time of every key in its default setting, slowest per multiply-add first."""
+    seconds, work = measured(rounds, batch, site)
+    per = {key: seconds[key, "forward"] / max(work[key], 1.0) for key in work}
     print(f"{'key':<26} {'fwd ms':>8} {'f+b ms':>8} {'b/f':>5} {'ns/op':>8} {'x conv':>7}")
     for key in sorted(per, key=lambda key: -per[key]):
         forward, both = seconds[key, "forward"], seconds[key, "both"]
@@ -194,11 +222,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="these modules")
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--scan", action="store_true", help="all keys, without rivals")
+    parser.add_argument("--milliseconds", action="store_true", help="all keys, as a table by slot")
     args = parser.parse_args()
     torch.set_num_threads(1)
     site = zoo_report.parse_site(args.site)
     if args.scan:
         scan(args.rounds, args.batch, site)
+    elif args.milliseconds:
+        milliseconds(args.rounds, args.batch, site)
     else:
         names = args.only or list(RIVALS)
         compare(names, args.rounds, args.batch, site, channels_last=args.channels_last)
