@@ -16,6 +16,10 @@ class Sampler(ABC):
         """Candidates left out so far because they are above the budget; None if not counted."""
         return None
 
+    def remark(self, number: int) -> str | None:
+        """Return what the record should say of the proposal with this number; None for nothing."""
+        return None
+
     @abstractmethod
     def ask(self, number: int) -> Architecture:
         """Return an architecture that was never asked for, within budget.

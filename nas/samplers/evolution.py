@@ -70,6 +70,10 @@ class Evolution(Sampler):
         elif measurement.rung == rung:
             told.append(values)
 
+    def expect_row(self, row: NDArray[np.int16]) -> None:
+        """Note that the architecture with these codes (P,) is being measured elsewhere."""
+        self._pool.mark(row)
+
     @property
     def refused(self) -> int:
         """Candidates left out so far because they are above the budget."""

@@ -223,6 +223,9 @@ class Study:
         cost = self.problem.cost
         known: Mapping[str, float] = {} if cost is None else cost.cost(measurement.architecture)
         measurement = dataclasses.replace(measurement, costs={**measurement.costs, **known})
+        if (remark := self.sampler.remark(measurement.number)) is not None:
+            extra = {**measurement.extra, "proposal": remark}
+            measurement = dataclasses.replace(measurement, extra=extra)
         if not measurement.ok or self._only_ranks(measurement):
             return measurement
         told = {**measurement.costs, **measurement.values}

@@ -29,6 +29,29 @@ _BOUNDS = (-9.0, 6.0)
 _WIDTH = 1.5  # how far a logarithm may be from its first guess, one standard deviation
 
 
+class ModelError(ArithmeticError):
+    """A model that cannot be computed; the search goes on without it."""
+
+
+def cholesky(kernel: Doubles) -> tuple[Doubles, float]:
+    """Return the lower Cholesky factor of a covariance (n, n), and what was added to its diagonal.
+
+    Nothing is added where that works, else as little as makes it positive definite: rounding alone
+    can leave a smallest eigenvalue below 0 where rows are alike and the noise is small.
+
+    Raises:
+        ModelError: a number that is not finite, or no addition helps.
+    """
+    if not np.isfinite(kernel).all():
+        raise ModelError("the covariance of the measurements is not finite")
+    scale = float(np.diag(kernel).mean()) if len(kernel) else 1.0
+    for jitter in (0.0, *(scale * 10.0**e for e in range(-10, 0))):
+        factor, info = lapack.dpotrf(kernel + jitter * np.eye(len(kernel)), lower=1)
+        if info == 0 and np.isfinite(factor).all():
+            return np.tril(factor), jitter
+    raise ModelError("the covariance of the measurements is not positive definite")
+
+
 class Hyperparameters:
     """Logarithms of amplitude, group weights and noise, fitted to the marginal likelihood.
 
@@ -58,6 +81,8 @@ class Hyperparameters:
 
     def fit(self, distances: Floats, values: Doubles, steps: int) -> None:
         """Climb the marginal likelihood of standardised values (n,) from where it stands."""
+        if not np.isfinite(values).all():
+            raise ModelError("the values to fit are not finite")
         flat = distances.reshape(len(distances), -1).astype(np.float64)
 
         def loss(log: Doubles) -> tuple[float, Doubles]:
@@ -116,12 +141,11 @@ class Posterior:
         self._factor = np.zeros((self.capacity, self.capacity), dtype=np.float32)
         kernel = self.amplitude * affinity(points, points).astype(np.float64)
         kernel[np.diag_indices(len(rows))] = self.amplitude + self.noise
-        factor, info = lapack.dpotrf(kernel, lower=1)
-        if info != 0:
-            raise FloatingPointError("the kernel matrix is not positive definite")
+        factor, jitter = cholesky(kernel)
+        self.noise += jitter  # rows that join later are treated alike
         inverse, _ = lapack.dtrtri(factor, lower=1)
         self._inverse[: self.size, : self.size] = np.tril(inverse)
-        self._factor[: self.size, : self.size] = np.tril(factor)
+        self._factor[: self.size, : self.size] = factor
         self._single: Floats | None = None
 
     def embed(self, rows: Rows) -> Embedding:

@@ -48,7 +48,10 @@ class Model:
         self.objectives = [Objective(self.features) for _ in problem.measured]
         self.active = np.zeros(0, dtype=np.int64)
         self.version = 0
+        self._fits = 0
         self._next_fit = 0
+        self.broken: str | None = None
+        """Why nothing can be predicted now, if a fit failed."""
 
     @property
     def ready(self) -> bool:
@@ -76,6 +79,11 @@ class Model:
             self.active = np.append(self.active, len(told) - 1)
             self.push(told.rows(slice(len(told) - 1, len(told))))
 
+    def give_up(self, reason: str) -> None:
+        """Predict nothing until the next measurement, at which all is fitted anew."""
+        self.broken, self.version, self._next_fit = reason, 0, 0
+        self.objectives = [Objective(self.features) for _ in self.problem.measured]
+
     def _full(self) -> bool:
         return len(self.active) >= ACTIVE + _LONGEST
 
@@ -97,7 +105,9 @@ class Model:
         count = len(told)
         step = 1 if count < _EACH else min(int(count * _GROWTH), _LONGEST)
         self._next_fit = count + step
-        self.version += 1
+        self.broken = None
+        self._fits += 1
+        self.version = self._fits
 
     def _likeliest_slack(self, j: int, learn: NDArray[np.int64]) -> float:
         told = self.observations

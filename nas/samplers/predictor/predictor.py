@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.candidate_pool import CandidatePool
+from plugnas.nas.samplers.evolution import Evolution
 from plugnas.nas.samplers.predictor.acquisition import Acquisition
 from plugnas.nas.samplers.predictor.candidates import first_round, next_round, spread
 from plugnas.nas.samplers.predictor.model import PENDING, Model
@@ -22,6 +24,9 @@ Doubles = NDArray[np.float64]
 
 _ROUNDS, _FEW = 4, 32
 _LEAST = 4  # measurements that the model wants before it speaks
+
+
+log = logging.getLogger("plugnas")
 
 
 class Predictor(Sampler):
@@ -46,6 +51,8 @@ class Predictor(Sampler):
         self._model = Model(problem, least=min(_LEAST, max(2, self._designs)))
         self._pending: dict[bytes, None] = {}
         self._table: Table | None = None
+        self._told: list[Measurement] = []
+        self._remarks: dict[int, str] = {}
         listed = self._pool.listed
         self._crowd = self._pool.table if listed else spread(problem, self._designs)
         self._spread_costs = problem.costs(self._crowd)
@@ -62,7 +69,11 @@ class Predictor(Sampler):
         row = self.problem.space.codes([measurement.architecture])[0]
         self._pending.pop(row.tobytes(), None)
         self._pool.mark(row)
-        self._model.tell(row, measurement)
+        self._told.append(measurement)
+        try:
+            self._model.tell(row, measurement)
+        except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+            self._model.give_up(str(error))  # it is fitted anew at the next measurement
 
     def expect(self, task: Task) -> bool:
         """Note an architecture that is being measured elsewhere."""
@@ -78,12 +89,37 @@ class Predictor(Sampler):
         """Return the unseen architecture within budget with the largest expected improvement."""
         self._pool.any_left()
         rng = self.problem.rng(number)
-        if len(self._pool) < self._designs or not self._model.ready:
+        if len(self._pool) < self._designs or not (self._model.ready or self._model.broken):
             row = self._design(rng)
         else:
-            row = self._best(rng)
+            row = self._best_or_evolved(number, rng)
         self._pending[row.tobytes()] = None
         return self._pool.take(row)
+
+    def remark(self, number: int) -> str | None:
+        """Return why a proposal did not come from the model; None where it did."""
+        return self._remarks.get(number)
+
+    def _best_or_evolved(self, number: int, rng: np.random.Generator) -> NDArray[np.int16]:
+        """Return the model's proposal; evolution's where the model cannot be computed.
+
+        Whatever happens to a model, the search goes on.
+        """
+        reason = self._model.broken
+        if reason is None:
+            try:
+                return self._best(rng)
+            except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+                reason = str(error)
+        self._remarks[number] = f"evolution, for the model failed: {reason}"
+        if len(self._remarks) == 1:
+            log.warning("proposal %d is evolution's, for the model failed: %s", number, reason)
+        evolved = Evolution(self.problem)
+        for measurement in self._told:
+            evolved.tell(measurement)
+        for key in self._pending:
+            evolved.expect_row(np.frombuffer(key, dtype=np.int16))
+        return self.problem.space.codes([evolved.ask(number)])[0]
 
     def expected_improvement(
         self, candidates: Sequence[Architecture], rung: int, ahead: Sequence[Architecture] = ()
