@@ -19,8 +19,7 @@ from plugnas.nas.run.view import RunView, open_run
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
-from plugnas.nas.study.plan import Plan, run_plan
-from plugnas.nas.study.study import about
+from plugnas.nas.study.plan import Plan, about, run_plan
 from plugnas.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:

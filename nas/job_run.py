@@ -29,8 +29,7 @@ from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
-from plugnas.nas.study.plan import Plan, run_plan
-from plugnas.nas.study.study import about
+from plugnas.nas.study.plan import Plan, about, run_plan
 
 Notify = Callable[[str], None]
 

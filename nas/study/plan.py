@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from plugnas.nas.executors import Executor
 from plugnas.nas.ledger.ledger import Ledger
@@ -65,3 +66,15 @@ def _promoter(plan: Plan, sampler: Sampler) -> Rungs | None:
         sampler=sampler,
         trials=plan.trials,
     )
+
+
+def about(problem: Problem, *, trials: int, rungs: int = 1, **more: Any) -> dict[str, Any]:
+    """Return what a ledger's header says of a search, so that it can be read without its job."""
+    return {
+        "objectives": dict(problem.objectives),
+        "budget": dict(problem.budget),
+        "seed": problem.seed,
+        "trials": trials,
+        "rungs": rungs,
+        **more,
+    }

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugnas.modules.errors import PlugnasError, did_you_mean
 from plugnas.nas.ledger import unfinished
@@ -286,16 +286,4 @@ class Study:
         return True
 
 
-def about(problem: Problem, *, trials: int, rungs: int = 1, **more: Any) -> dict[str, Any]:
-    """Return what a ledger's header says of a search, so that it can be read without its job."""
-    return {
-        "objectives": dict(problem.objectives),
-        "budget": dict(problem.budget),
-        "seed": problem.seed,
-        "trials": trials,
-        "rungs": rungs,
-        **more,
-    }
-
-
-__all__ = ["Study", "StudyError", "about"]
+__all__ = ["Study", "StudyError"]

@@ -16,7 +16,8 @@ import numpy as np
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers import Problem, Sampler, SpaceExhausted
-from plugnas.nas.study.study import Study, about
+from plugnas.nas.study.plan import about
+from plugnas.nas.study.study import Study
 from plugnas.space import Architecture, SearchSpace
 
 CHOICES = {f"layer{i}": ["id", "conv", "mb3", "mb6"] for i in range(4)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugnas.nas.testing import accuracy, flops, macro_problem, measured, run
+from plugnas.nas.testing.problems import GAIN, MACRO
 from plugnas.space import SearchSpace
 
 
@@ -22,4 +23,13 @@ def conditional_space() -> SearchSpace:
     )
 
 
-__all__ = ["accuracy", "conditional_space", "flops", "macro_problem", "measured", "run"]
+__all__ = [
+    "GAIN",
+    "MACRO",
+    "accuracy",
+    "conditional_space",
+    "flops",
+    "macro_problem",
+    "measured",
+    "run",
+]
