@@ -43,7 +43,8 @@ class Branches(nn.Module):
         Raises:
             AdoptError: the first branch does not hold it.
         """
-        first, *rest = self.branches
+        chain, *rest = self.branches
+        first: Any = chain
         load(first[0], conv, bias=True)
         pass_on(first[1], bias_of(conv))
         for branch in rest:
@@ -54,8 +55,9 @@ class Branches(nn.Module):
     @torch.no_grad()
     def fuse(self) -> nn.Module:
         """Return one convolution with the same eval outputs; itself, if a norm cannot fold."""
-        convs = [_folded(branch, self.branches[0][0]) for branch in self.branches]
-        total = copy.deepcopy(convs[0])
+        first: Any = self.branches[0]
+        convs = [_folded(branch, first[0]) for branch in self.branches]
+        total: Any = copy.deepcopy(convs[0])
         if any(conv.bias is None for conv in convs):
             return self
         for conv in convs[1:]:
@@ -70,10 +72,8 @@ def _folded(branch: nn.Module, like: nn.Conv2d) -> nn.Conv2d:
 
     A convolution that comes back without a bias still waits for its norm.
     """
-    if isinstance(branch, nn.Sequential):
-        conv, norm = branch
-    else:
-        conv, norm = _identity(like), branch
+    pair: Any = branch if isinstance(branch, nn.Sequential) else (_identity(like), branch)
+    conv, norm = pair
     return fold(conv, norm) if can_fold(conv, norm) else conv
 
 
