@@ -91,8 +91,8 @@ function frontLegend() {
   $("front-legend").innerHTML = items.map(([i, t]) => `<span>${i}${esc(t)}</span>`).join("");
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  $("front-note").innerHTML = `Filled points are non-dominated in ${esc(goals)}; the line is the best ${METRIC.name} within each ${state.cost}. ` +
-    `${sentence(METRIC.note)} ${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best possible. ` : ""}Point at a network for its modules; choose it for its drawing.`;
+  $("front-note").innerHTML = `Filled points are non-dominated in ${esc(goals)}; the line is the best ${esc(METRIC.name)} within each ${esc(state.cost)}. ` +
+    `${sentence(METRIC.note)} ${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${esc(corner)} to the best possible. ` : ""}Point at a network for its modules; choose it for its drawing.`;
 }
 
 function frontTable() {
