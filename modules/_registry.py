@@ -11,7 +11,7 @@ from torch import nn
 from plugnas.modules._entry import Effects, Entry, Refuses, Same, Setting, Value, token
 from plugnas.modules._names import Names
 from plugnas.modules._slots import SLOTS
-from plugnas.modules.errors import DeclarationError, UnknownModuleError, did_you_mean
+from plugnas.modules.errors import DeclarationError, UnknownModuleError, closest, did_you_mean
 
 __all__ = ["FORMATS", "Entry", "Setting", "entries", "get", "register"]
 
@@ -168,8 +168,9 @@ def get(key: str) -> Entry:
 def _hint(word: str) -> str:
     if kin := _NAMES.kin(word):
         return f"; did you mean one of `{'`, `'.join(kin)}`?"
-    names = [*_ENTRIES, *(alias for e in _ENTRIES.values() for alias in e.aliases)]
-    return did_you_mean(word, names) or _named_like(word)
+    owners = {name: e.key for e in _ENTRIES.values() for name in (e.key, *e.aliases)}
+    close = closest(word, owners)
+    return f"; did you mean `{owners[close]}`?" if close is not None else _named_like(word)
 
 
 def _named_like(word: str) -> str:

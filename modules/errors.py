@@ -37,8 +37,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     Case, spaces and dashes do not count: ``CBAM`` is near ``cbam``.
     """
+    close = closest(word, known)
+    return "" if close is None else f"; did you mean `{close}`?"
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the one of ``known`` that looks most like a word, or None where none does."""
     folded: dict[str, str] = {}
     for name in known:
         folded.setdefault(fold(name), name)
     close = difflib.get_close_matches(fold(str(word)), folded, n=1, cutoff=0.55)
-    return f"; did you mean `{folded[close[0]]}`?" if close else ""
+    return folded[close[0]] if close else None

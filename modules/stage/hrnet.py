@@ -113,7 +113,6 @@ class HighResolutionModule(nn.Module):
         "HighResolutionModule",
         "HRModule",
     ),
-    origin="github.com/HRNet/HRNet-Image-Classification, MIT",
 )
 class HighResolutionStage(nn.Module):
     """Refines a map beside coarser views of itself, which in the end are added to it.

@@ -104,6 +104,7 @@ def _page(data: dict[str, Any]) -> str:
         "",
         data["documentation"],
         "",
+        *_origin(data),
         *_settings(data),
         "",
         "export: " + "; ".join(f"{f}: {v}" for f, v in data["export"].items()),
@@ -111,6 +112,17 @@ def _page(data: dict[str, Any]) -> str:
     if data["deploy_form"]:
         lines.append("deploy form: its own, through modules.fuse")
     return "\n".join(lines)
+
+
+def _origin(data: dict[str, Any]) -> list[str]:
+    """Where the authors publish code, if that is known."""
+    from plugnas.nas.report.zoo import licence_text
+
+    if not data["origin"]:
+        return []
+    place, _, licence = data["origin"].partition(", ")
+    own = "ours is written from the mathematics"
+    return [f"the authors' code: https://{place} ({licence_text(licence)}); {own}", ""]
 
 
 def _settings(data: dict[str, Any]) -> list[str]:

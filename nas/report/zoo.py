@@ -78,6 +78,7 @@ def describe(entry: Entry, site: Site) -> dict[str, Any]:
         "name": entry.name,
         "year": entry.year,
         "paper": entry.paper,
+        "origin": entry.origin,
         "summary": entry.summary,
         "aliases": list(entry.aliases),
         "choices": {k: [modules.token(v) for v in vs] for k, vs in entry.choices.items()},
@@ -145,6 +146,9 @@ def markdown(site: Site = DEFAULT_SITE) -> str:
         f"{site.channels}x{site.height}x{site.width}, batch 1; a sequence is one row of that map, "
         "a region module gets one box per position.",
         "",
+        "Each module is written from the mathematics. Where `code` is linked, it is what the "
+        "authors publish, with its licence; it is for comparison, and nothing of it is in here.",
+        "",
         "`nas modules KEY` shows one module in full: formula, signature, cost of every setting.",
         "This page is made by `nas modules --markdown`; a test fails when it is stale.",
     ]
@@ -183,8 +187,16 @@ def _value(value: int | str, default: int | str) -> str:
 
 
 def _source(data: dict[str, Any]) -> str:
-    """Paper with links, then the year."""
+    """Paper with links, the year, and where the authors publish code, with its licence."""
     link = r"[\g<0>](https://arxiv.org/abs/\1)"
     paper = re.sub(r"arXiv:(\d{4}\.\d{4,5})", link, data["paper"] or "")
     year = str(data["year"] or "")
-    return f"{paper}, {year}" if paper and year and year not in paper else paper or year
+    cited = f"{paper}, {year}" if paper and year and year not in paper else paper or year
+    place, _, licence = (data["origin"] or "").partition(", ")
+    code = f"[code](https://{place}) ({licence_text(licence)})" if place else ""
+    return "; ".join(part for part in (cited, code) if part)
+
+
+def licence_text(tag: str) -> str:
+    """Write an SPDX tag for readers; NOASSERTION says that no licence is stated."""
+    return "no licence stated" if tag in ("NOASSERTION", "NONE") else tag

@@ -57,6 +57,12 @@ def test_listing_shows_source_cost_and_choices(nas_modules):
     assert "at 32x8x8, batch 1" in out
 
 
+def test_origin_is_shown_with_its_licence(nas_modules):
+    out = nas_modules("criss_cross", "--site", "16x4x4")
+    assert "the authors' code: https://github.com/speedinghzl/CCNet (MIT); ours is written" in out
+    assert "the authors' code" not in nas_modules("gap", "--site", "16x4x4")
+
+
 def test_listing_goes_on_where_a_module_is_refused(nas_modules):
     out = nas_modules("--site", "1x1x1")
     (line,) = [line for line in out.splitlines() if line.split()[:1] == ["cru"]]
@@ -83,8 +89,8 @@ def test_one_module(nas_modules):
 
 
 def test_one_module_says_why_a_setting_is_refused(nas_modules):
-    out = nas_modules("psa", "--site", "5x3x3")
-    assert "refused: psa cuts the width into up to 2 equal branches" in out
+    out = nas_modules("cru", "--site", "1x3x3")
+    assert "refused: splitting the channels in two needs at least 2, but got 1" in out
 
 
 def test_alias_and_deploy_form(nas_modules):

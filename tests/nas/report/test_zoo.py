@@ -36,7 +36,9 @@ def test_page_has_a_row_of_eight_cells_for_every_key():
 def test_page_marks_the_default_and_links_the_paper():
     (row,) = [line for line in _page().splitlines() if line.startswith("| `strip_pooling`")]
     assert "form spm **mpm**; pool_sizes **(20,12)** (12,6) (6,3)" in row
-    assert row.endswith("| [arXiv:2003.13328](https://arxiv.org/abs/2003.13328), 2020 |")
+    assert "| [arXiv:2003.13328](https://arxiv.org/abs/2003.13328), 2020" in row
+    (row,) = [line for line in _page().splitlines() if line.startswith("| `criss_cross`")]
+    assert row.endswith(", 2018; [code](https://github.com/speedinghzl/CCNet) (MIT) |")
 
 
 @pytest.mark.parametrize(
@@ -67,11 +69,11 @@ def test_costs_by_hand():
 
 
 def test_refused_setting_has_a_reason_and_no_cost():
-    entry = modules.get("psa")
-    cost = zoo_report.cost_at(entry, Site(5, 3, 3))
+    entry = modules.get("cru")
+    cost = zoo_report.cost_at(entry, Site(1, 3, 3))
     assert set(cost) == {"refused"}
-    assert cost["refused"] == entry.refusal(Site(5, 3, 3))
-    data = zoo_report.describe_fully(entry, Site(5, 3, 3))
+    assert cost["refused"] == entry.refusal(Site(1, 3, 3))
+    data = zoo_report.describe_fully(entry, Site(1, 3, 3))
     assert all("refused" in row for row in data["settings"])
     assert data["refusals"]
 
@@ -90,7 +92,7 @@ def test_settings_listed_are_those_that_matter_with_one_default(monkeypatch):
 
 def test_description_in_full():
     data = zoo_report.describe_fully(modules.get("mixconv"), Site(16, 4, 4))
-    assert (data["key"], data["aliases"]) == ("mixed_depthwise", ["mixconv"])
+    assert (data["key"], data["aliases"]) == ("mixed_depthwise", ["mixconv", "MixConv2d", "MixNet"])
     assert data["choices"]["kernel_sizes"] == ["3,5", "3,5,7", "3,5,7,9"]
     assert data["signature"].startswith("MixedDepthwise(in_channels: int, out_channels: int, *,")
     assert "None" not in data["signature"]
