@@ -20,7 +20,8 @@ def packets(names: str, namespace: Any = aten) -> list[OpOverloadPacket]:
 MOVES = frozenset(
     packets(
         """
-        clone contiguous copy_ _to_copy to detach alias lift_fresh lift_fresh_copy view _unsafe_view
+        clone contiguous copy_ _to_copy to detach detach_ alias lift_fresh lift_fresh_copy view
+        _unsafe_view
         reshape _reshape_alias cat concat stack hstack split unsafe_split unsafe_chunk chunk repeat
         repeat_interleave tile expand roll flip rot90 pad constant_pad_nd reflection_pad1d
         reflection_pad2d replication_pad1d replication_pad2d _pad_circular index select_backward
