@@ -19,6 +19,7 @@ COMMANDS = (
     "export",
     "import",
     "modules",
+    "sites",
     "space",
     "cost",
     "latency",

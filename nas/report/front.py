@@ -19,6 +19,7 @@ from plugnas.nas.front.metric import Metric
 from plugnas.nas.run.latency import LatencyNote, latency_note
 from plugnas.nas.run.summary import kinds
 from plugnas.nas.run.view import RunView
+from plugnas.space.host.names import NOTHING, parse
 
 
 def write(view: RunView, control: RunView | None = None) -> list[Path]:
@@ -189,9 +190,22 @@ def value_of(view: RunView) -> str:
     return "proxy, validation images" if view.of_job else "of the search"
 
 
+def _plugs_of(values: Mapping[str, Any]) -> str:
+    """Return what is plugged into a host, site by site."""
+    found = []
+    for name, value in values.items():
+        holder = parse(name)
+        if holder is not None and value not in NOTHING:
+            sign = "+" if holder.how == "after" else "="
+            found.append(f"{holder.where}{sign}{value}")
+    return " ".join(found) or "the host unchanged"
+
+
 def modules_of(member: Member) -> str:
     """Return the modules of an architecture in one short line: blocks, then the head."""
     values = member.architecture.values
+    if "start" in values and "host" in values:
+        return _plugs_of(values)
     if "stage1.depth" not in values:  # no network of ours: its choices are all there is to say
         return " ".join(f"{name}={value}" for name, value in values.items())
     stages = []

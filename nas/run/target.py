@@ -98,7 +98,7 @@ def open_target(path: Path) -> Target:
         return Target(run.job, run.base, view.space, view)
     job = load(path)
     prepared = prepare(job, path.parent, where=str(path))
-    return Target(job, path.parent, prepared.space)
+    return Target(prepared.job, path.parent, prepared.space)
 
 
 def extreme(space: SearchSpace, *, largest: bool) -> Architecture:
