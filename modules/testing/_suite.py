@@ -1,7 +1,8 @@
 """All checks in order.
 
-Each value of each choice is checked in full beside the others' defaults; a setting that changes
-several choices at once is checked for its values and gradients, at the first site.
+Each value of each choice is checked in full beside the others' defaults, on the meta device at
+every site under the defaults alone; a setting that changes several choices at once is checked for
+its values and gradients, at the first site.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from plugnas.modules.testing import _declaration, _export, _precision, _training
 from plugnas.modules.testing._case import Case, Trial, cases
 from plugnas.modules.testing._failures import ConformanceError
 
-ALWAYS = (_values.check_output, _values.check_batch)
 # At every site that is not refused, on one built module.
-EVERYWHERE = (*ALWAYS, _values.check_meta)
+EVERYWHERE = (_values.check_output, _values.check_batch)
 # At the first of them, on the same module.
 ONCE = (
+    _values.check_meta,
     _values.check_copies,
     _values.check_channels_last,
     _precision.check_autocast,
@@ -75,12 +76,12 @@ def conformance_tests(*keys: str, slot: str | None = None) -> Callable[[Case], N
 def _failures(case: Case) -> Iterator[tuple[str, str]]:
     """Yield where a check failed, and with what words."""
     yield from _tried(case.name, lambda: _declaration.check_refusals(case))
-    whole = case.changes <= 1
+    whole, default = case.changes <= 1, case.changes == 0
     sites = case.sites if whole else case.sites[:1]
     for site in sites:
         trial = Trial(case, site)
-        once = ONCE if site == sites[0] else ()
-        for check in (*EVERYWHERE, *once) if whole else ALWAYS:
+        further = ONCE if site == sites[0] else (_values.check_meta,) if default else ()
+        for check in (*EVERYWHERE, *further) if whole else EVERYWHERE:
             yield from _tried(f"{case.name} at {site}", partial(check, trial))
     if sites:
         yield from _tried(case.name, lambda: _training.check_training(case, sites))
