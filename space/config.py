@@ -16,32 +16,44 @@ class StemConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first convolution: k x k, batch norm, ReLU."""
 
     width: Ints = 16
+    """Channels; several are a choice."""
     kernel_size: int = 3
+    """Side of the kernel, odd."""
     stride: int = 1
+    """Step; 2 halves the map."""
 
 
 class StageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A run of blocks of one width; the first has the stride."""
 
     width: Ints
+    """Channels; several are a choice."""
     depth: Ints = 1
+    """Number of blocks; several are a choice."""
     stride: int = 1
+    """Step of the first block."""
 
 
 class SlotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Choices with a scope: chosen anew per block, once per stage, or once for the network."""
 
     choices: Choices
+    """Keys of the zoo, with settings where wanted; see the page on spaces."""
     scope: Literal["block", "stage", "network"] = "block"
+    """Chosen for each `block`, once for each `stage`, or once for the `network`."""
 
 
 class SlotsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The slots of a block."""
 
     operator: SlotConfig | Choices = "conv"
+    """What computes the block."""
     attention: SlotConfig | Choices = "none"
+    """What weighs its output."""
     fusion: SlotConfig | Choices = "add"
+    """What joins it with the shortcut."""
     activation: SlotConfig | Choices = "relu"
+    """The nonlinearity."""
 
 
 class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,11 +88,18 @@ class SpaceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A skeleton with slots (``stages``), or a host with sites (``host``), and the choices."""
 
     stages: list[StageConfig] = []
+    """The stages of a skeleton."""
     stem: StemConfig = msgspec.field(default_factory=StemConfig)
+    """The first convolution of a skeleton."""
     slots: SlotsConfig = msgspec.field(default_factory=SlotsConfig)
+    """The slots of every block of a skeleton."""
     context: Choices = "none"
+    """A module over the last map of a skeleton that sees many scales."""
     pooling: Choices = "gap"
+    """From the last map to features."""
     host: HostConfig | None = None
+    """Your own network, in place of a skeleton."""
     sites: list[SiteConfig] = []
+    """Where modules may be plugged into the host, and which."""
     start: Literal["identity", "plain"] = "identity"
     """``identity``: a plugged module changes nothing until it is trained; ``plain``: at once."""

@@ -24,6 +24,7 @@ COMMANDS = (
     "cost",
     "latency",
     "dashboard",
+    "schema",
 )
 
 

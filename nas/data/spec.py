@@ -27,16 +27,27 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     source: str
+    """A folder, an archive, an .npz file, `digits`, or the name of a set of torchvision."""
     root: str | None = None
+    """Where the files of a torchvision set lie."""
     size: int | tuple[int, int] | None = None
+    """Side, or [height, width], to which images are scaled and centre-cropped."""
     colour: Literal["auto", "grey", "rgb"] = "auto"
+    """`grey` or `rgb`; `auto`: as the images are."""
     limit: int | None = None
+    """Images read of each part at most, by class in proportion."""
     validation: float = 0.2
+    """Share of the training images that the search ranks by."""
     test: float = 0.2
+    """Share of the images that only `nas confirm` sees."""
     seed: int = 0
+    """Seed of the division."""
     mirror: bool | None = None
+    """Whether a mirrored image keeps its class."""
     download: bool = False
+    """Whether torchvision may download the set."""
     options: dict[str, Any] = {}
+    """Further arguments of a torchvision set."""
 
     def __post_init__(self) -> None:
         """Refuse values that no data could satisfy."""

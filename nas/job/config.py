@@ -26,59 +26,95 @@ class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     rungs: list[Recipe] = []
+    """Trainings, cheapest first; without any, those that suit the images are taken."""
     promotion: Literal["rank", "promise"] = "rank"
+    """Who reaches the next rung: the first by non-dominated `rank`, or by `promise`, the expected
+    improvement.
+    """
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the training; `auto` takes bfloat16 where it is faster."""
 
 
 class SamplerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A sampler by name, with options of its own."""
 
     name: str
+    """One of those that `nas search` knows: predictor, evolution, random, tpe, nsga2, nsga3, gp,
+    grid.
+    """
     options: dict[str, Any] = {}
+    """The sampler's own options."""
 
 
 class ExecutorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where evaluations run; ``cpus`` and ``gpus`` are what one evaluation takes on a cluster."""
 
     name: Literal["serial", "local", "ray"] = "local"
+    """`serial`: in this process; `local`: worker processes here; `ray`: a Ray cluster."""
     address: str | None = None
+    """HOST:PORT of a Ray cluster; without one Ray is started on this machine."""
     cpus: float = 1
+    """Processors that one evaluation takes on a cluster."""
     gpus: float = 0
+    """GPUs, or a share of one, that one evaluation takes on a cluster."""
     max_failures: int = 2  # three strikes, as without a cluster
+    """How often a task whose worker died is tried again on a cluster."""
 
 
 class ConfirmConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training the front again with the long recipe at the end of the search."""
 
     seeds: int = 3
+    """Trainings of each network."""
     epochs: int | None = None
+    """Epochs of the long recipe; by default 30."""
     control: bool = True
+    """Whether as many random networks are trained beside the front."""
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One search job. Paths in it are relative to the job's own folder."""
 
     space: SpaceConfig
+    """What can be chosen: a skeleton of ours with slots, or a host of yours with sites."""
     imports: list[str] = msgspec.field(name="import", default_factory=list)
     """Python files or packages of your own that register modules; every worker imports them."""
     data: str | dict[str, Any] = "digits"
+    """A folder, an archive, an .npz file, `digits`, a set of torchvision, or a mapping with
+    `source`.
+    """
     objectives: dict[str, Literal["max", "min"]] = msgspec.field(
         default_factory=lambda: {"accuracy": "max", "flops": "min"}
     )
+    """What is wanted, name -> `max` or `min`: metrics of the task, and costs."""
     budget: dict[str, Quantity] = {}
+    """Hard upper limits of costs; numbers such as 2e6, 500k, 2M, and for a host `host + 5%`."""
     sampler: str | SamplerConfig = "predictor"
+    """What proposes architectures: a name, or a mapping with `name` and `options`."""
     trials: int = 100
+    """Architectures to evaluate in all."""
     timeout: float | None = None
+    """Seconds after which nothing new is begun."""
     seed: int = 0
+    """Seed of every random choice of the search."""
     proxy: ProxyConfig = ProxyConfig()
+    """The cheap training that stands in for the real one."""
     seeds: int = 1
+    """Trainings of each architecture at each rung."""
     executor: str | ExecutorConfig = "local"
+    """Where evaluations run: a name, or a mapping."""
     workers: int | Literal["auto"] = "auto"
+    """Evaluations at a time; `auto`: as many as there are processors."""
     device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:1`."""
     evaluation_timeout: float | None = None
+    """Seconds after which one evaluation is ended and counts as failed."""
     latency: LatencyConfig | None = None
+    """How latency is taken, where it is an objective or has a limit."""
     confirm: ConfirmConfig | None = None
+    """Train the front again at the end of the search."""
     callbacks: list[str | dict[str, Any]] = []
+    """Where measurements go besides the ledger: tensorboard, mlflow, wandb."""
 
     @property
     def limits(self) -> dict[str, float]:

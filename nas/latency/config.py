@@ -13,7 +13,12 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     device: str = "cpu"
+    """Where latency is measured: `cpu` or `cuda`."""
     table: str | None = None
+    """A file made by `nas latency --table`; without one, pieces are measured before the search."""
     batch: int = 1
+    """Images in a forward pass."""
     threads: int = 1
+    """Threads on a CPU."""
     rounds: int = 30
+    """Rounds in which everything is timed once, in random order."""

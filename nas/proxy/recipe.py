@@ -34,23 +34,41 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     epochs: int = 3
+    """Passes over the training images."""
     images: int | None = None
+    """Training images used, by class in proportion; all if left out."""
     resolution: int | None = None
+    """Height in pixels to which images are averaged down; theirs if left out."""
     batch_size: int = 64
+    """Images in a step."""
     learning_rate: float = 0.1
+    """Largest learning rate."""
     momentum: float = 0.9
+    """Nesterov's momentum of SGD."""
     weight_decay: float = 5e-4
+    """Weight decay, of all but norms and biases."""
     schedule: Literal["one_cycle", "trapezoid"] = "one_cycle"
+    """`one_cycle`: rises and falls; `trapezoid`: rises, stays, falls."""
     warmup: float | None = None
+    """Epochs of rising; a quarter of all (one_cycle) or half of one (trapezoid) if left out."""
     cooldown: float = 0.4
+    """Share of all steps in which a trapezoid falls."""
     label_smoothing: float = 0.0
+    """Share of the label spread over all classes."""
     clip: float | None = None
+    """Bound of the gradient norm."""
     shift: int | None = None
+    """Largest random shift in pixels; an eighth of the side if left out."""
     mirror: bool | None = None
+    """Whether images are mirrored at random; as the data says if left out."""
     validation_images: int | None = None
+    """Validation images that are scored; all if left out."""
     validate_every_epoch: bool = False
+    """Score after every epoch, not at the end alone."""
     signal_epochs: int | None = None
+    """Last epochs whose training losses are summed to rank within a rung; all if left out."""
     zero_cost: str | None = None
+    """A score of the untrained network in place of a training."""
 
     def __post_init__(self) -> None:
         """Refuse values that train nothing."""
