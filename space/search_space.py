@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from plugnas.modules import did_you_mean
+from plugnas.space.adoption import adopted
 from plugnas.space.architecture import Architecture
 from plugnas.space.blueprint import Blueprint
 from plugnas.space.codes import Codes, CodeTree
@@ -23,10 +24,8 @@ from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
 from plugnas.space.host.blueprint import HostBlueprint
 from plugnas.space.host.records import HostTrace
-from plugnas.space.merging import one_network
 from plugnas.space.network import Part, Shape
 from plugnas.space.parameter import Parameter, Token, plain_parameter
-from plugnas.space.parts import default_of
 from plugnas.space.slots import Position
 from plugnas.space.typed import convert
 
@@ -186,17 +185,7 @@ class SearchSpace:
         Raises:
             SpaceError: no member builds that network.
         """
-        kept = {n: v for n, v in values.items() if n in self._names or default_of(n) != v}
-        known = {n: v for n, v in kept.items() if n in self._names}
-        if self.has_network and len(known) < len(kept) and one_network(known, kept):
-            kept = known  # the value builds what the default builds
-        for p in self.parameters:
-            parent = kept.get(p.parent) if p.parent is not None else None
-            if p.name not in kept and parent in p.when:
-                default = default_of(p.name)
-                if default in p.choices:
-                    kept[p.name] = default
-        return self.architecture(kept)
+        return self.architecture(adopted(values, self.parameters, has_network=self.has_network))
 
     def codes(self, architectures: Sequence[Architecture]) -> Codes:
         """Return the code matrix, int16 (n, P): indices of choices, -1 where inactive."""

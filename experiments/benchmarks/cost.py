@@ -158,24 +158,18 @@ class _Lstm(nn.Module):
 def zoo_module(entry: Entry) -> tuple[Callable[[], nn.Module], tuple[int, ...]] | None:
     """A maker of the entry's deploy form as a module of one input, and the input's shape."""
     setting = next((s for s in entry.settings() if not entry.refusal(SITE, s)), None)
-    if setting is None or entry.slot == "region":
+    if setting is None or entry.slot == "region":  # its two inputs have two shapes
         return None
-    shape: tuple[int, ...] = (1, SITE.channels, SITE.height, SITE.width)
-    if entry.slot == "mixer":
-        shape = (1, SITE.height * SITE.width, SITE.channels)
-    elif entry.slot == "sequence":
-        shape = (1, SITE.channels, SITE.width)
+    slot = entry.contract
+    first, *further = slot.inputs(SITE, 1, generator=torch.Generator().manual_seed(0))
+    keywords = slot.keywords(SITE)
 
     def make() -> nn.Module:
         torch.manual_seed(0)
         module = modules.fuse(entry.build(SITE, setting))
-        if entry.slot == "fusion":
-            return Bound(module, torch.randn(shape))
-        if entry.slot == "mixer":
-            return Bound(module, size=(SITE.height, SITE.width))
-        return module
+        return Bound(module, *further, **keywords) if further or keywords else module
 
-    return make, shape
+    return make, tuple(first.shape)
 
 
 def reported(counter: Counter, make: Callable[[], nn.Module], shape: tuple[int, ...]) -> float:
