@@ -67,6 +67,8 @@ class Option:
 def resolve(slot: str, choices: Choices, where: str) -> tuple[Option, ...]:
     """Read the choices of a slot; ``where`` names the place in the job for errors.
 
+    A module that is named more than once is offered with all the settings named.
+
     Raises:
         SpaceError: unknown module, setting or family; a module that does not fit; nothing left.
     """
@@ -80,7 +82,8 @@ def resolve(slot: str, choices: Choices, where: str) -> tuple[Option, ...]:
                     found.pop(modules.get(key).key, None)
                 continue
             for option in _select(slot, item):
-                found[option.entry.key] = option
+                key = option.entry.key
+                found[key] = _union(found[key], option) if key in found else option
         except PlugnasError as error:
             raise SpaceError(f"{place}: {error}") from None
     if not found:
@@ -112,6 +115,16 @@ def _select(slot: str, item: str | Mapping[str, Any]) -> list[Option]:
             f"`{key}` takes `all` or settings {{name: value or list}}, but got {body!r}"
         )
     return [_opened(entry, {name: _values(entry, name, value) for name, value in body.items()})]
+
+
+def _union(a: Option, b: Option) -> Option:
+    """Return one module with the settings of both; a setting not named is its default."""
+    settings = {}
+    for name in dict.fromkeys((*a.settings, *b.settings)):
+        default = (a.entry.defaults[name],)
+        offered = (*a.settings.get(name, default), *b.settings.get(name, default))
+        settings[name] = tuple(dict.fromkeys(offered))
+    return _opened(a.entry, settings)
 
 
 def _opened(entry: Entry, settings: dict[str, tuple[Value, ...]]) -> Option:

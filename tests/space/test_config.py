@@ -72,3 +72,13 @@ def test_a_space_travels_to_another_process():
     assert again.fingerprint == space.fingerprint
     assert again.refusals() == space.refusals()
     assert again.refusal(again.sample(np.random.default_rng(0))) is None
+
+
+def test_a_module_named_twice_is_offered_with_all_the_settings_named():
+    slots = {
+        "operator": ["conv", {"conv": {"kernel_size": 5}}],
+        "attention": [{"se": {"reduction": 8}}, {"family": "channel"}, {"se": {"reduction": 4}}],
+    }
+    space = SearchSpace.from_config({"stages": STAGES, "slots": slots}, (3, 8, 8), 2)
+    assert set(_choices(space, "stage1.block1.operator.conv.kernel_size")) == {3, 5}
+    assert set(_choices(space, "stage1.block1.attention.se.reduction")) == {4, 8, 16}
