@@ -19,7 +19,9 @@ from plugnas.nas.run.view import RunView, open_run
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
+from plugnas.nas.study.failures import all_failed
 from plugnas.nas.study.plan import Plan, about, run_plan
+from plugnas.nas.study.study import StudyError
 from plugnas.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
@@ -71,7 +73,9 @@ def search(
         options: further options of the sampler.
 
     Raises:
-        PlugnasError: a wrong name or number, or a budget that nothing meets.
+        PlugnasError: a wrong name or number, a budget that nothing meets, or evaluations of which
+            none succeeds: after ten architectures that failed, or at the end. What was recorded in
+            ``run_dir`` stays.
     """
     if seed < 0 or (timeout is not None and timeout <= 0):
         raise PlugnasError(
@@ -98,13 +102,13 @@ def search(
     heard = () if on_event is None else (on_event,)
     if run_dir is None:
         found, outcome = run_plan(plan, proposer, make, timeout=timeout, on_event=heard)
-        return RunView.of(plan, found, outcome)
+        return _fruitful(RunView.of(plan, found, outcome))
     run = claim_for_python(run_dir)
     name = sampler if isinstance(sampler, str) else type(proposer).__name__
     header = about(problem, trials=trials, rungs=rungs, sampler=name)
     with RunLock(run.path), Ledger.open(run.ledger, space, cost=model, about=header) as ledger:
         found, outcome = run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=heard)
-    return RunView.of(plan, found, outcome, run, ledger.fitted)
+    return _fruitful(RunView.of(plan, found, outcome, run, ledger.fitted))
 
 
 def open(run_dir: Path | str) -> RunView:
@@ -114,6 +118,18 @@ def open(run_dir: Path | str) -> RunView:
         PlugnasError: no run there, or a damaged one.
     """
     return open_run(run_dir)
+
+
+def _fruitful(result: RunView) -> RunView:
+    """Return a result in which something succeeded.
+
+    Raises:
+        StudyError: every evaluation failed.
+    """
+    tried = {m.architecture.id for m in result.measurements}
+    if tried and len(result.failures) == len(result.measurements):
+        raise StudyError(all_failed(result.measurements, len(tried)))
+    return result
 
 
 def _cost_model(space: SearchSpace, cost: Any) -> CostModel | None:

@@ -4,6 +4,10 @@
   nas search job.yaml --trials 500 --workers 8    the job, but longer and wider
 
 Ctrl-C ends cleanly; the same command continues where it stopped.
+
+Exit codes: 0 the search went to its end, or its time is up; 1 every evaluation failed (a training
+that diverged is a result, no failure); 2 something is wrong with the job, the images or the
+directory; 130 interrupted, to be continued.
 """
 
 from __future__ import annotations
@@ -12,8 +16,12 @@ import argparse
 import shlex
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plugnas.nas.ledger.measurement import Measurement
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +81,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"time is up; to go on: {again}")
     if result.reason == "exhausted":
         print("every architecture within budget has been evaluated")
-    return 1 if result.failures and not any(m.ok for m in result.measurements) else 0
+    return 1 if _broken(result.measurements) else 0
+
+
+def _broken(measurements: Sequence[Measurement]) -> bool:
+    """Whether nothing succeeded; a training that diverged is a result."""
+    from plugnas.nas.ledger.measurement import has_diverged
+
+    return bool(measurements) and not any(m.ok or has_diverged(m) for m in measurements)
 
 
 def _not_a_run(path: Path) -> None:

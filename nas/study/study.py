@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from plugnas.modules.errors import PlugnasError, did_you_mean
 from plugnas.nas.ledger import unfinished
 from plugnas.nas.ledger.measurement import DIVERGED, Measurement, Task, has_diverged
+from plugnas.nas.study.failures import all_failed
 
 if TYPE_CHECKING:
     from plugnas.nas.ledger.ledger import Ledger
@@ -103,12 +104,7 @@ class Study:
         """Why this session should end early: nothing it tried has worked. None if it should not."""
         if self._succeeded or len(self._failed_now) < HOPELESS:
             return None
-        reasons = Counter(m.reason for m in self.measurements if m.reason).most_common(3)
-        listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
-        return (
-            f"A search needs evaluations that succeed, but all of the first "
-            f"{len(self._failed_now)} architectures failed: {listed}."
-        )
+        return all_failed(self.measurements, len(self._failed_now))
 
     def ask(self) -> Task | None:
         """Return the next evaluation to run, or None if there is none to hand out now.

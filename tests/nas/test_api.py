@@ -101,8 +101,13 @@ def test_failures_are_recorded_with_their_reason():
 
 
 def test_inf_never_enters_the_front():
-    result = search(evaluate=lambda a, r, s: {"accuracy": math.inf}, trials=5, sampler="random")
-    assert result.front == []
+    def evaluate(architecture, rung, seed):
+        return accuracy(architecture, rung, seed) if seed else {"accuracy": math.inf}
+
+    result = search(evaluate=evaluate, seeds=2, trials=5, sampler="random")
+    assert all(math.isfinite(m["accuracy"]) for m in result.front)
+    with pytest.raises(PlugnasError, match="accuracy is inf"):
+        search(evaluate=lambda a, r, s: {"accuracy": math.inf}, trials=5, sampler="random")
 
 
 @pytest.mark.parametrize(
@@ -179,3 +184,12 @@ def test_what_the_budget_refuses_is_counted():
     )
     over = sum(flops(a)["flops"] > 4e6 for a in SPACE.architectures(next(SPACE.enumerate())))
     assert seen[-1] == over
+
+
+@pytest.mark.parametrize("trials", [2, 30])
+def test_a_search_in_which_nothing_succeeds_says_why(trials):
+    def broken(architecture, rung, seed):
+        raise ValueError("no such device")
+
+    with pytest.raises(PlugnasError, match=r"all of the first (2|10) arch.*no such device"):
+        search(evaluate=broken, trials=trials, sampler="random")
