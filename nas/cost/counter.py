@@ -16,7 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from plugnas.nas.cost.errors import UncountedOperatorError
-from plugnas.nas.cost.rules import Work, aten, attention_output, is_known, work_of
+from plugnas.nas.cost.rules import Work, attention_output, is_known, work_of
+from plugnas.nas.cost.tables import aten
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,17 @@ class _Counter(TorchDispatchMode):
         self.work: dict[str, Work] = {}
         self.peak = 0
         self._owned = {tensor.untyped_storage()._cdata for tensor in owned}
-        self._alive: dict[int, tuple[weakref.ref, int]] = {}
+        self._alive: dict[int, tuple[weakref.ref[Any], int]] = {}
         self._products: dict[int, tuple[torch.Size, tuple[set[int], ...], int]] = {}
         self._bytes = 0
         self._hold(inputs)
 
     def __torch_dispatch__(
-        self, operator: OpOverload, types: Any, args: tuple = (), kwargs: dict | None = None
+        self,
+        operator: OpOverload,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if not is_known(operator):
@@ -128,7 +133,12 @@ class _Counter(TorchDispatchMode):
             self.work[name] = Work(macs + work.macs, elementwise + work.elementwise)
 
     def _contraction(
-        self, operator: OpOverload, args: tuple, kwargs: dict[str, Any], out: Any, work: Work
+        self,
+        operator: OpOverload,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        out: Any,
+        work: Work,
     ) -> Work:
         """A sum over a product just formed is a contraction: one MAC per multiplication.
 
@@ -177,7 +187,7 @@ class _Counter(TorchDispatchMode):
             self._bytes += size
         self.peak = max(self.peak, self._bytes)
 
-    def _release(self, key: int, _: weakref.ref) -> None:
+    def _release(self, key: int, _: weakref.ref[Any]) -> None:
         self._bytes -= self._alive.pop(key)[1]
         self._products.pop(key, None)
 

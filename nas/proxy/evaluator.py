@@ -23,8 +23,8 @@ from plugnas.nas.machine.device import (
     resolve_device,
     resolve_precision,
     seeded,
-    threads,
 )
+from plugnas.nas.machine.threads import threads
 from plugnas.nas.proxy.batches import Batches
 from plugnas.nas.proxy.defaults import default_rungs
 from plugnas.nas.proxy.recipe import Recipe, RecipeError

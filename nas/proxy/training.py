@@ -21,8 +21,8 @@ from plugnas.nas.machine.device import (
     resolve_precision,
     restore_random_state,
     seeded,
-    threads,
 )
+from plugnas.nas.machine.threads import threads
 from plugnas.nas.proxy.batches import Batches, steps_per_epoch
 from plugnas.nas.proxy.norms import IMAGES, estimate_statistics, trained_norms
 from plugnas.nas.proxy.recipe import Recipe

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import optuna
+
 from plugnas.modules import PlugnasError
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.view import RunView
-from plugnas.nas.samplers.optuna import backend as optuna_backend
 
-optuna = optuna_backend.optuna
 _Told = tuple[Measurement, float | None]
 """A measurement, and when it was written (seconds since 1970)."""
 

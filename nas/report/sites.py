@@ -90,7 +90,7 @@ def _job(space: SearchSpace) -> Iterator[dict[str, Any]]:
     """Yield what the job offers: each choice, its sites, and whose weights would be lost."""
     host = space.host
     for group in () if host is None else host.groups:
-        lost = {}
+        lost: dict[str, Any] = {}
         if group.holder.how == "replace" and group.holder.slot == "operator":
             for choice in group.slot.choices():
                 for site in group.sites:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from plugnas.nas.samplers.problem import Problem
+from plugnas.space import Parameter
 
 Codes = NDArray[np.int16]
 Floats = NDArray[np.float32]
@@ -99,7 +100,9 @@ class Features:
         self._start.append(float(np.log(start)))
         return self.groups - 1
 
-    def _count_columns(self, parameters: tuple) -> list[tuple[int, NDArray[np.int64]]]:
+    def _count_columns(
+        self, parameters: tuple[Parameter, ...]
+    ) -> list[tuple[int, NDArray[np.int64]]]:
         """For each parameter that shares its choices with another: the count column of a code."""
         pools: dict[object, list[int]] = defaultdict(list)
         for j in self._used:
