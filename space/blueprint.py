@@ -279,9 +279,9 @@ def _check(config: SpaceConfig, input_shape: Shape, classes: int) -> None:
             "space.stages: a network needs at least one stage, so the key `stages` is required; "
             "for a network of your own give `host` and `sites` instead"
         )
-    if min(input_shape) < 1 or classes < 2:
+    if min(input_shape) < 1 or classes < 1:
         raise SpaceError(
-            f"images of at least 1x1x1 and two classes are needed, but got {input_shape} "
+            f"images of at least 1x1x1 and one output are needed, but got {input_shape} "
             f"and {classes}"
         )
     need("space.stem.width", config.stem.width, _WIDTH)

@@ -15,6 +15,7 @@ ROOMS = {"modules": set(), "space": {"modules"}, "nas": {"modules", "space"}}
 LAYERS = (
     "machine",
     "data",
+    "tasks",
     "cost",
     "latency",
     "ledger",

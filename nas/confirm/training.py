@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from plugnas.nas import tasks
 from plugnas.nas.data import Dataset, load
 from plugnas.nas.executors.measure import Training
 from plugnas.nas.ledger.measurement import Task
@@ -39,7 +40,8 @@ class LongTraining:
         keep_memory()
         proxy = self.proxy.settled()
         dataset = load(proxy.data, cache=proxy.cache).on(torch.device(proxy.device))
-        return _Evaluate(proxy, dataset, self.recipe, Path(self.folder))
+        task = tasks.create(proxy.task).prepared(dataset)
+        return _Evaluate(proxy, dataset, self.recipe, Path(self.folder), task)
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class _Evaluate(Training):
     dataset: Dataset
     recipe: Recipe
     folder: Path
+    purpose: tasks.Task
 
     def __call__(self, task: Task) -> dict[str, Any]:
         training = train(
             partial(_build, self.proxy, task.architecture),
             self.dataset,
             self.recipe,
+            task=self.purpose,
             seed=task.seed,
             device=self.proxy.device,
             precision=self.proxy.precision,
@@ -63,14 +67,20 @@ class _Evaluate(Training):
             learn_from=LEARN_FROM,
             score_on=SCORE_ON,
         )
-        extra: dict[str, Any] = {"loss": training.loss, "images": len(self.dataset.test)}
+        extra: dict[str, Any] = {
+            "loss": training.loss,
+            "images": len(self.dataset.test),
+            **training.details,
+        }
         if training.reason is None:
             path = self.folder / task.architecture.id / f"seed{task.seed}.safetensors"
             _save(training.network, path)
             extra["weights"] = f"{task.architecture.id}/{path.name}"
+        main = self.purpose.main
+        signal = training.values[main]
         return {
-            "values": {"accuracy": training.accuracy},
-            "signal": training.accuracy,
+            "values": training.values,
+            "signal": signal if self.purpose.metrics[main] == "max" else -signal,
             "curve": training.curve,
             "cpu_seconds": training.cpu_seconds,
             "extra": extra,

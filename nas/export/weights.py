@@ -11,6 +11,7 @@ import msgspec
 import torch
 from torch import nn
 
+from plugnas.nas import tasks
 from plugnas.nas.confirm.outcome import paths
 from plugnas.nas.confirm.recipe import long_recipe, recipe_before
 from plugnas.nas.data import Dataset
@@ -24,8 +25,6 @@ from plugnas.space import Network, parts_of
 from plugnas.space.parameter import Token
 
 Notify = Callable[[str], None]
-SCORED = "accuracy"
-"""What a training made at export is scored by: the metric of the proxy's training."""
 
 
 def weights_of(
@@ -97,13 +96,14 @@ def _long(
     view: RunView, member: Member, dataset: Dataset, notify: Notify
 ) -> tuple[nn.Module, Provenance]:
     recipe = long_recipe(view, dataset)
-    tested = len(dataset.test) > 0
+    tested, scored = len(dataset.test) > 0, view.metric.name
     learn = ("train", "validation") if tested else ("train",)
     part = "test" if tested else "validation"
     notify(f"training {member.id} with the long recipe: {_epochs(recipe)}")
     training = train(
         partial(build, member.architecture.values), dataset, recipe,
         learn_from=learn, score_on=part, precision=view.job_run.job.proxy.precision,
+        task=_task(view),
     )  # fmt: skip
     _sound(training.reason)
     return _settled(training.network), Provenance(
@@ -111,8 +111,8 @@ def _long(
         note=f"trained at export with the long recipe ({_epochs(recipe)}) on "
         f"{' and '.join(learn)} images, seed 0",
         seed=0,
-        metric=SCORED,
-        value=training.accuracy,
+        metric=scored,
+        value=training.values[scored],
         measured_on=f"{part} images",
         recipe=_plain(recipe, dataset),
     )
@@ -136,24 +136,25 @@ def _proxy(
     notify(f"training {member.id} again as the proxy did (rung {member.rung}, seed {first.seed})")
     training = train(
         partial(build, member.architecture.values), dataset, recipe, seed=first.seed,
-        precision=view.job_run.job.proxy.precision,
+        precision=view.job_run.job.proxy.precision, task=_task(view),
     )  # fmt: skip
     _sound(training.reason)
-    recorded = first.values[SCORED]
-    same = abs(recorded - training.accuracy) < 1e-9
+    scored = view.metric.name
+    recorded, found = first.values[scored], training.values[scored]
+    same = abs(recorded - found) < 1e-9
     note = f"THE PROXY'S: a short training of the search, rung {member.rung}, seed {first.seed}"
     note += "; trained again at export, with " + (
-        f"the recorded {SCORED}" if same else f"{training.accuracy:.4f} ({recorded:.4f} recorded)"
+        f"the recorded {scored}" if same else f"{found:.4f} ({recorded:.4f} recorded)"
     )
     return _settled(training.network), Provenance(
         source="proxy",
         note=note + ". For use, export with --train or run `nas confirm` first",
         seed=first.seed,
-        metric=SCORED,
-        value=training.accuracy,
+        metric=scored,
+        value=training.values[scored],
         measured_on="validation images, by which the search chose",
-        mean=member.values[SCORED],
-        spread=member.spread[SCORED] if member.n > 1 else None,
+        mean=member.values[scored],
+        spread=member.spread[scored] if member.n > 1 else None,
         n=member.n,
         recipe=_plain(long_recipe(view, dataset), dataset),
     )
@@ -162,6 +163,10 @@ def _proxy(
 def rungs(view: RunView, dataset: Dataset) -> tuple[Recipe, ...]:
     """Return the recipes of the run's proxy, cheapest first."""
     return tuple(view.job_run.job.proxy.rungs) or default_rungs(dataset)
+
+
+def _task(view: RunView) -> tasks.Task:
+    return tasks.create(view.job_run.job.task, view.job_run.base)
 
 
 def _epochs(recipe: Recipe) -> str:

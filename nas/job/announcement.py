@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from plugnas.nas.data import Dataset
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.job.workers import worker_count
 from plugnas.nas.proxy import STEPS, Recipe, steps_of
 
-_CLASSES = 12  # more classes than this are summed up
-_LARGE = 0.5  # a class of so large a share is told
-
 
 def announcement(job: Job, prepared: Prepared, device: str) -> list[str]:
     """Return the lines; ``job`` has its rungs filled in."""
     workers = worker_count(job)
     return [
-        *classes(prepared.dataset),
+        *prepared.task.describe(prepared.dataset),
         *trainings(job.proxy.rungs, prepared.dataset),
         f"space: {prepared.space.size:.3g} architectures; sampler {job.sampler_config.name}; "
         f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} on {device}",
     ]
-
-
-def classes(dataset: Dataset) -> list[str]:
-    """Return how many training images each class has, and what to know where one has most."""
-    labels = dataset.labels[dataset.train].cpu().numpy()
-    counts = np.bincount(labels, minlength=len(dataset.classes))
-    if len(counts) <= _CLASSES:
-        pairs = zip(dataset.classes, counts, strict=True)
-        text = ", ".join(f"{name} {count}" for name, count in pairs)
-    else:
-        text = f"{len(counts)}, of {counts.min()} to {counts.max()} images each"
-    lines = [f"classes (training images): {text}"]
-    share, largest = counts.max() / max(counts.sum(), 1), dataset.classes[int(counts.argmax())]
-    if share >= _LARGE and len(counts) > 1:
-        lines.append(
-            f"`{largest}` is {share:.0%} of the training images: a network that always answers "
-            f"`{largest}` has an accuracy of about {share:.2f}"
-        )
-    return lines
 
 
 def trainings(rungs: list[Recipe], dataset: Dataset) -> list[str]:
@@ -72,4 +48,4 @@ def trainings(rungs: list[Recipe], dataset: Dataset) -> list[str]:
     return lines
 
 
-__all__ = ["announcement", "classes", "trainings"]
+__all__ = ["announcement", "trainings"]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from plugnas.nas import tasks
 from plugnas.nas.cost.quantity import Quantity, host_share, quantity
 from plugnas.nas.executors import callbacks
 from plugnas.nas.latency.config import LatencyConfig
@@ -83,10 +84,12 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A folder, an archive, an .npz file, `digits`, a set of torchvision, or a mapping with
     `source`.
     """
-    objectives: dict[str, Literal["max", "min"]] = msgspec.field(
-        default_factory=lambda: {"accuracy": "max", "flops": "min"}
-    )
-    """What is wanted, name -> `max` or `min`: metrics of the task, and costs."""
+    task: str | dict[str, Any] = tasks.DEFAULT
+    """What the network is for: a task's name, `{name: {option: value}}`, or `file.py:Class`."""
+    objectives: dict[str, Literal["max", "min"]] = {}
+    """What is wanted, name -> `max` or `min`: metrics of the task, and costs. By default the
+    task's first metric, and FLOPs.
+    """
     budget: dict[str, Quantity] = {}
     """Hard upper limits of costs; numbers such as 2e6, 500k, 2M, and for a host `host + 5%`."""
     sampler: str | SamplerConfig = "predictor"
@@ -164,17 +167,26 @@ def parse(data: Any, where: str = "job") -> Job:
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: a job is a mapping of keys, but got {type(data).__name__}")
     job = convert(data, Job, where)
+    if job.objectives == {} and "objectives" in data:
+        raise ConfigError(f"{where}: objectives: name at least one, such as {{accuracy: max}}")
     try:
+        job = _with_objectives(job)
         _check(job)
-    except (ConfigError, callbacks.CallbackError) as error:
+    except (ConfigError, callbacks.CallbackError, tasks.TaskError) as error:
         raise ConfigError(f"{where}: {error}") from None
     return job
 
 
+def _with_objectives(job: Job) -> Job:
+    """Fill in what is left out and known: a task of one's own is looked at when it is prepared."""
+    name, _ = tasks.parse(job.task)
+    if job.objectives or name not in tasks.names():
+        return job
+    return msgspec.structs.replace(job, objectives=tasks.default_objectives(tasks.kind(name)))
+
+
 def _check(job: Job) -> None:
-    if not job.objectives:
-        raise ConfigError("objectives: name at least one, such as {accuracy: max}")
-    if all(name in COSTS for name in job.objectives):
+    if job.objectives and all(name in COSTS for name in job.objectives):
         raise ConfigError(
             "objectives: every one is a cost, which is known before anything is evaluated, so "
             "there is nothing to search for; add a metric of the task, such as {accuracy: max}"

@@ -1,4 +1,4 @@
-"""What a job's evaluations can measure: the place where objectives meet the task.
+"""Where objectives meet the task.
 
 A job file may name any metric as an objective; whether there is such a metric only the task knows.
 """
@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from plugnas.modules import did_you_mean
-from plugnas.nas.job.config import COSTS
+from plugnas.nas import tasks
+from plugnas.nas.job.config import COSTS, Job
 from plugnas.space.typed import ConfigError
 
-CLASSIFICATION: Mapping[str, str] = {"accuracy": "max"}
-"""The metrics of the one task there is, each with its better direction."""
+
+def with_objectives(job: Job, task: tasks.Task) -> Job:
+    """Return the job, with the task's first metric and FLOPs as objectives where it names none."""
+    if job.objectives:
+        return job
+    return msgspec.structs.replace(job, objectives=tasks.default_objectives(task))
 
 
-def check_objectives(
-    objectives: Mapping[str, str], metrics: Mapping[str, str] = CLASSIFICATION
-) -> None:
+def check_objectives(objectives: Mapping[str, str], metrics: Mapping[str, str]) -> None:
     """Refuse objectives that are neither costs nor metrics of the task.
 
     Raises:
@@ -35,4 +40,4 @@ def check_objectives(
             raise ConfigError(f"objectives.{name} must be `{metrics[name]}`, but got `{direction}`")
 
 
-__all__ = ["CLASSIFICATION", "check_objectives"]
+__all__ = ["check_objectives", "with_objectives"]

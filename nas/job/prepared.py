@@ -9,24 +9,26 @@ import msgspec
 
 from plugnas import modules
 from plugnas.modules import PlugnasError
+from plugnas.nas import tasks
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.table import CostTable
 from plugnas.nas.data import Dataset, load
 from plugnas.nas.job.config import Job
-from plugnas.nas.job.metrics import check_objectives
+from plugnas.nas.job.metrics import check_objectives, with_objectives
 from plugnas.space import SearchSpace
 from plugnas.space.typed import ConfigError
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A job with its images, its compiled space and its cost model."""
+    """A job with its images, its compiled space, its cost model and its task."""
 
     job: Job
     base: Path
     dataset: Dataset
     space: SearchSpace
     cost: NetworkCost
+    task: tasks.Task
 
     def keep_costs(self, path: Path) -> None:
         """Save the counts of all parts met so far, so that they are not counted again."""
@@ -51,13 +53,16 @@ def prepare(
 
 
 def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
-    check_objectives(job.objectives)
     modules.load(job.imports, folder=base)
+    task = tasks.create(job.task, base)
+    job = with_objectives(job, task)
+    check_objectives(job.objectives, task.metrics)
     dataset = load(job.data, base=base)
-    classes = len(dataset.classes)
-    space = SearchSpace.from_config(job.space, dataset.input_shape, classes, base=base)
+    task = task.prepared(dataset)
+    outputs = task.outputs(dataset)
+    space = SearchSpace.from_config(job.space, dataset.input_shape, outputs, base=base)
     cost = cost_model(space, costs)
-    return Prepared(relative_to_host(job, cost), base, dataset, space, cost)
+    return Prepared(relative_to_host(job, cost), base, dataset, space, cost, task)
 
 
 def relative_to_host(job: Job, cost: NetworkCost) -> Job:

@@ -11,6 +11,7 @@ import msgspec
 import torch
 
 from plugnas import modules
+from plugnas.nas import tasks
 from plugnas.nas.data import parse
 from plugnas.nas.executors import Executor, create
 from plugnas.nas.executors.measure import Evaluator
@@ -74,7 +75,7 @@ def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) ->
     """Return the proxy of a job, ready for workers that start anywhere."""
     host = prepared.space.host
     if host is not None:
-        _check_output(host.trace, len(prepared.dataset.classes))
+        _check_output(host.trace, prepared.task.outputs(prepared.dataset))
     return Proxy(
         space=msgspec.to_builtins(job.space) if host is None else host.builder(),
         data=parse(job.data).at(prepared.base),
@@ -82,6 +83,7 @@ def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) ->
         device=device,
         precision=job.proxy.precision,
         imports=tuple(modules.load(job.imports, folder=prepared.base)),
+        task=tasks.placed(job.task, prepared.base),
         states=None if states is None else str(states.resolve()),
     )
 
@@ -91,7 +93,7 @@ def _check_output(trace: HostTrace, classes: int) -> None:
     if trace.outputs is None or trace.output_text != str(trace.outputs):
         raise ConfigError(
             f"space.host: {trace.name} returns {trace.output_text}, and the proxy trains networks "
-            f"that return one tensor of {classes} classes; give a callable that returns it"
+            f"that return one tensor of {classes} outputs; give a callable that returns it"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plugnas.nas.data import Dataset
+from plugnas.nas.data.split import stratified
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 
 
@@ -101,6 +102,15 @@ class Batches:
 def steps_per_epoch(images: int, batch_size: int) -> int:
     """Return the number of batches nearest to ``batch_size`` that hold every image once."""
     return max(1, round(images / batch_size))
+
+
+def some(dataset: Dataset, parts: Sequence[str], count: int | None, seed: int) -> Tensor:
+    """Return the indices of the parts, or ``count`` of them by class in proportion."""
+    indices = dataset.part(*parts)
+    if count is not None and count < len(indices):
+        chosen = stratified(dataset.labels[indices].cpu().numpy(), count, seed)
+        indices = indices[torch.from_numpy(chosen).to(indices.device)]
+    return indices
 
 
 def _crop(pixels: Tensor, shift: int, moves: Moves) -> Tensor:

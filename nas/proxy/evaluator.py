@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from plugnas import modules
+from plugnas.nas import tasks
 from plugnas.nas.data import Dataset, DataSpec, load, parse
 from plugnas.nas.executors.measure import Training
 from plugnas.nas.ledger.measurement import Task
@@ -45,6 +46,7 @@ class Proxy:
     ``default_rungs`` for the images). With ``states``, a folder, promoted trainings go on where
     the lower rung stopped, as far as the recipes allow. ``data`` has absolute paths if the worker
     may start elsewhere (``DataSpec.at``). ``imports`` are files and packages that register modules.
+    ``task`` is the job's, with the path of a file absolute.
     """
 
     space: Mapping[str, Any] | Build
@@ -57,6 +59,7 @@ class Proxy:
     cache: str | None = None
     dataset: Dataset | None = None
     imports: tuple[str, ...] = ()
+    task: str | Mapping[str, Any] = tasks.DEFAULT
 
     def carrying_data(self) -> Proxy:
         """Return the same with its images inside, for machines that do not see their files."""
@@ -78,6 +81,7 @@ class Proxy:
         proxy = self.settled()
         dataset = proxy.dataset or load(proxy.data, cache=proxy.cache)
         dataset = dataset.on(torch.device(proxy.device))
+        task = tasks.create(proxy.task).prepared(dataset)
         rungs = proxy.rungs or default_rungs(dataset)
         for recipe in rungs:
             Batches(dataset, recipe, torch.device("cpu"))  # refuses an impossible resolution
@@ -85,9 +89,9 @@ class Proxy:
             build: Build = proxy.space
         else:
             build = SearchSpace.from_config(
-                proxy.space, dataset.input_shape, len(dataset.classes)
+                proxy.space, dataset.input_shape, task.outputs(dataset)
             ).build
-        return _Evaluate(replace(proxy, rungs=rungs), dataset, build)
+        return _Evaluate(replace(proxy, rungs=rungs), dataset, build, task)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class _Evaluate(Training):
     proxy: Proxy
     dataset: Dataset
     build: Build
+    purpose: tasks.Task
 
     def __call__(self, task: Task) -> dict[str, Any]:
         if not 0 <= task.rung < len(self.proxy.rungs):
@@ -119,6 +124,7 @@ class _Evaluate(Training):
             partial(self.build, task.architecture),
             self.dataset,
             recipe,
+            task=self.purpose,
             seed=task.seed,
             device=self.proxy.device,
             precision=self.proxy.precision,
@@ -129,11 +135,11 @@ class _Evaluate(Training):
         if state is not None and not goes_on:
             state.remove()
         result: dict[str, Any] = {
-            "values": {"accuracy": training.accuracy},
+            "values": training.values,
             "signal": training.signal,
             "curve": training.curve,
             "cpu_seconds": training.cpu_seconds,
-            "extra": {"epochs_reused": training.epochs_reused},
+            "extra": {"epochs_reused": training.epochs_reused, **training.details},
         }
         if training.reason is not None:
             result["reason"] = training.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from plugnas.nas.data import DataError, Dataset
-from plugnas.nas.data.split import stratified
 from plugnas.nas.machine.device import (
     deterministic,
     random_state,
@@ -23,11 +22,13 @@ from plugnas.nas.machine.device import (
     seeded,
 )
 from plugnas.nas.machine.threads import threads
-from plugnas.nas.proxy.batches import Batches, steps_per_epoch
+from plugnas.nas.proxy.batches import Batches, some, steps_per_epoch
 from plugnas.nas.proxy.norms import IMAGES, estimate_statistics, trained_norms
 from plugnas.nas.proxy.recipe import Recipe
 from plugnas.nas.proxy.sgd import FusedSGD
 from plugnas.nas.proxy.states import StateFile
+from plugnas.nas.tasks import Task
+from plugnas.nas.tasks.classification import Classification
 
 _SCORE_BATCH = 128  # as fast as any more, and no more memory than a training step of 64
 
@@ -36,15 +37,16 @@ _SCORE_BATCH = 128  # as fast as any more, and no more memory than a training st
 class Training:
     """What a training came to.
 
-    ``accuracy`` (0..1) and ``loss`` are on the scored part, NaN if the training diverged, of which
-    ``reason`` tells. ``curve`` has one entry per epoch (epoch, train_loss, train_accuracy, and
-    where it was scored accuracy and loss); ``signal`` is minus the sum of its training losses, of
-    all epochs or of the recipe's last ``signal_epochs``.
+    ``values`` are the task's metrics on the scored part, ``loss`` is its loss there; all NaN if the
+    training diverged, of which ``reason`` tells. ``curve`` has one entry per epoch (epoch,
+    train_loss, what the task tells of a training such as train_accuracy, and where it was scored
+    metrics and loss); ``signal`` is minus the sum of its training losses, of all epochs or of the
+    recipe's last ``signal_epochs``. ``details`` are the task's, such as a confusion matrix.
     ``epochs_reused`` were taken from a saved state.
     """
 
     network: nn.Module
-    accuracy: float
+    values: Mapping[str, float]
     loss: float
     curve: tuple[Mapping[str, float], ...]
     signal: float
@@ -52,6 +54,12 @@ class Training:
     cpu_seconds: float
     epochs_reused: float = 0.0
     reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of images classified right; NaN for a task that has no such metric."""
+        return self.values.get("accuracy", math.nan)
 
 
 def train(
@@ -59,6 +67,7 @@ def train(
     dataset: Dataset,
     recipe: Recipe,
     *,
+    task: Task | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -71,13 +80,14 @@ def train(
 ) -> Training:
     """Train and score a network, or what a function builds with weights drawn from ``seed``.
 
-    ``learn_from`` and ``score_on`` name parts of the data set. With a ``state`` file the training
+    ``task`` has loss and metrics, by default those of one class per image. ``learn_from`` and
+    ``score_on`` name parts of the data set. With a ``state`` file the training
     goes on from it, and with ``keep_state`` leaves one for a longer recipe; the result is the same
     as without. The result is a function of the arguments alone; no global random stream, thread
     count or setting is left changed. ``on_epoch`` is told each entry of the curve.
 
     Raises:
-        RecipeError, DataError, DeviceError: what is asked for cannot be.
+        RecipeError, DataError, DeviceError, TaskError: what is asked for cannot be.
         MemoryError: it does not fit; torch.OutOfMemoryError on a GPU.
     """
     where = resolve_device(device)
@@ -87,7 +97,10 @@ def train(
         try:
             built = network if isinstance(network, nn.Module) else network()
             images = dataset.on(where)
-            course = _Course(built, images, recipe, seed, where, number, learn_from, score_on)
+            settled = (Classification() if task is None else task).prepared(dataset)
+            course = _Course(
+                built, images, recipe, settled, seed, where, number, learn_from, score_on
+            )
             reused = course.resume(state)
             course.run(state if keep_state else None, on_epoch)
         except RuntimeError as error:
@@ -95,9 +108,10 @@ def train(
                 raise MemoryError(str(error).splitlines()[0]) from error
             raise
     scored = course.curve[-1] if course.curve and course.reason is None else {}
+    values = {name: scored.get(name, math.nan) for name in course.task.metrics}
     return Training(
         network=course.network,
-        accuracy=scored.get("accuracy", math.nan),
+        values=values,
         loss=scored.get("loss", math.nan),
         curve=tuple(course.curve),
         signal=_signal(course.curve, recipe.signal_epochs),
@@ -105,6 +119,7 @@ def train(
         cpu_seconds=time.process_time() - cpu,
         epochs_reused=reused,
         reason=course.reason,
+        details=course.details if course.reason is None else {},
     )
 
 
@@ -115,6 +130,7 @@ class _Course:
     network: nn.Module
     dataset: Dataset
     recipe: Recipe
+    task: Task
     seed: int
     device: torch.device
     number: torch.dtype
@@ -123,12 +139,13 @@ class _Course:
     step: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     reason: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.network = self.network.to(self.device).to(memory_format=torch.channels_last)
         self.batches = Batches(self.dataset, self.recipe, self.device)
-        self.indices = _some(self.dataset, self.learn_from, self.recipe.images, self.seed)
-        self.scored = _some(self.dataset, [self.score_on], self.recipe.validation_images, 0)
+        self.indices = some(self.dataset, self.learn_from, self.recipe.images, self.seed)
+        self.scored = some(self.dataset, [self.score_on], self.recipe.validation_images, 0)
         if not len(self.scored) or not len(self.indices):
             raise DataError(
                 f"{self.dataset.name} has {len(self.indices)} images to train on and "
@@ -140,7 +157,7 @@ class _Course:
         self.optimiser = FusedSGD(
             list(self.network.parameters()), self.recipe.momentum, self.recipe.weight_decay
         )
-        self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, correct
+        self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, hits
 
     def resume(self, state: StateFile | None) -> float:
         """Go on from a saved state if there is one; return the epochs that saves."""
@@ -174,9 +191,8 @@ class _Course:
         self.epoch_start = self.generator.get_state()
         saved = self._state()
         if not self.recipe.validate_every_epoch:  # a longer one would not have scored here
-            saved["curve"][-1] = {
-                k: v for k, v in saved["curve"][-1].items() if k not in ("accuracy", "loss")
-            }
+            scored = {*self.task.metrics, "loss"}
+            saved["curve"][-1] = {k: v for k, v in saved["curve"][-1].items() if k not in scored}
         state.write(saved)
 
     def _run_epoch(self, state: StateFile | None) -> None:
@@ -198,7 +214,7 @@ class _Course:
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         rate = self.recipe.learning_rate_at(self.step, self.per_epoch)
         logits = self._logits(x)
-        loss = F.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
+        loss = self.task.loss(logits, y, self.recipe.label_smoothing)
         self.optimiser.zero_grad()
         loss.backward()
         if self.recipe.clip is not None:
@@ -207,8 +223,8 @@ class _Course:
         self.step += 1
         loss = loss.detach()
         with torch.no_grad():
-            correct = (logits.argmax(1) == y).sum()
-            self.sums += torch.stack([loss.double() * len(y), correct.double()])
+            hits = self.task.hits(logits, y) if self.task.told else torch.zeros_like(loss)
+            self.sums += torch.stack([loss.double() * len(y), hits.double()])
         return loss
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -225,12 +241,14 @@ class _Course:
         )
 
     def _close_epoch(self) -> None:
-        loss, correct = (self.sums / len(self.indices)).tolist()
+        loss, hits = (self.sums / len(self.indices)).tolist()
         epoch = self.step // self.per_epoch
-        point = {"epoch": epoch, "train_loss": loss, "train_accuracy": correct}
+        point = {"epoch": epoch, "train_loss": loss}
+        if self.task.told:
+            point[f"train_{self.task.told}"] = hits
         if self.recipe.validate_every_epoch or epoch == self.recipe.epochs:
             self._estimate_statistics()
-            point["accuracy"], point["loss"] = self._score()
+            point |= self._score()
             if not math.isfinite(point["loss"]):
                 self._diverged("validation")
                 return
@@ -250,16 +268,16 @@ class _Course:
         estimate_statistics(self.network, norms, images, self._logits)
 
     @torch.inference_mode()
-    def _score(self) -> tuple[float, float]:
+    def _score(self) -> dict[str, float]:
+        """Return metrics and loss of the whole scored part, from tallies added up."""
         self.network.eval()
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        for rows in self.scored.split(_SCORE_BATCH):
-            x, y = self.batches.plain(rows)
-            logits = self._logits(x)
-            loss = F.cross_entropy(logits, y, reduction="sum")
-            sums += torch.stack([(logits.argmax(1) == y).sum().double(), loss.double()])
-        accuracy, loss_mean = (sums / len(self.scored)).tolist()
-        return accuracy, loss_mean
+        tallies = (
+            self.task.tally(self._logits(x), y)
+            for x, y in map(self.batches.plain, self.scored.split(_SCORE_BATCH))
+        )
+        whole = functools.reduce(self.task.add, tallies)
+        self.details = self.task.details(whole)
+        return self.task.score(whole)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -277,12 +295,3 @@ def _signal(curve: Sequence[Mapping[str, float]], epochs: int | None) -> float:
     """Return minus the sum of the training losses of the last epochs; of all if None."""
     last = curve if epochs is None else curve[-epochs:]
     return -sum(point["train_loss"] for point in last)
-
-
-def _some(dataset: Dataset, parts: Sequence[str], count: int | None, seed: int) -> Tensor:
-    """Return the indices of the parts, or ``count`` of them by class in proportion."""
-    indices = dataset.part(*parts)
-    if count is not None and count < len(indices):
-        chosen = stratified(dataset.labels[indices].cpu().numpy(), count, seed)
-        indices = indices[torch.from_numpy(chosen).to(indices.device)]
-    return indices

@@ -226,7 +226,7 @@ def _yaml(job: Job, facts: Facts) -> str:
 
 def _same_job(path: Path, before: RunDirectory, job: Job, facts: Facts) -> None:
     """Trials, workers, sampler and choices may change; what a measurement means may not."""
-    for name in ("data", "proxy"):
+    for name in ("data", "task", "proxy"):
         old, new = getattr(before.job, name), getattr(job, name)
         if old != new:
             place, then, now = _difference(msgspec.to_builtins(old), msgspec.to_builtins(new), name)
