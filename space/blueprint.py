@@ -264,8 +264,9 @@ def _halve(height: int, width: int, stride: int) -> tuple[int, int]:
     return math.ceil(height / stride), math.ceil(width / stride)
 
 
-# What is above is a slip of the keyboard, and would only be noticed by memory running out.
-_WIDTH, _DEPTH, _STRIDE = 65_536, 512, 1024
+# What is above is a slip of the keyboard, and would only be noticed by memory running out, or by
+# the minutes that a space of hundreds of blocks takes to compile.
+_WIDTH, _DEPTH, _STRIDE = 65_536, 64, 1024
 
 
 def _check(config: SpaceConfig, input_shape: Shape, classes: int) -> None:

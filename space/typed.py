@@ -37,6 +37,24 @@ class _OnceLoader(yaml.SafeLoader):
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def construct_number(self, node: yaml.ScalarNode) -> Any:
+        """Refuse what YAML 1.1 reads as another number: ``010`` is 8 to it, ``2:30`` is 150."""
+        text = node.value
+        if ":" in text or re.fullmatch(r"[-+]?0[0-9_]+", text):
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"`{text}` is read as another number in YAML; write a plain one, or '{text}' in "
+                "quotes where a text is meant",
+                node.start_mark,
+            )
+        kind = node.tag.rpartition(":")[2]
+        return self.construct_yaml_int(node) if kind == "int" else self.construct_yaml_float(node)
+
+
+for _tag in ("int", "float"):
+    _OnceLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _OnceLoader.construct_number)
+
 
 def read_yaml(path: Path) -> Any:
     """Parse a YAML file.

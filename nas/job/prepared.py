@@ -15,6 +15,7 @@ from plugnas.nas.cost.table import CostTable
 from plugnas.nas.data import Dataset, load
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.metrics import check_objectives, with_objectives
+from plugnas.nas.job.sense import check_names, check_sense
 from plugnas.space import SearchSpace
 from plugnas.space.typed import ConfigError
 
@@ -58,10 +59,12 @@ def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     job = with_objectives(job, task)
     check_objectives(job.objectives, task.metrics)
     dataset = load(job.data, base=base)
+    check_sense(job, dataset)
     task = task.prepared(dataset)
     outputs = task.outputs(dataset)
     space = SearchSpace.from_config(job.space, dataset.input_shape, outputs, base=base)
     cost = cost_model(space, costs)
+    check_names(job, space, cost)
     return Prepared(relative_to_host(job, cost), base, dataset, space, cost, task)
 
 

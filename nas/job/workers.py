@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import torch
@@ -16,10 +16,12 @@ from plugnas.nas.data import parse
 from plugnas.nas.executors import Executor, create
 from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.job.config import Job
-from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.proxy import Proxy, resolve_device
 from plugnas.space.host import HostTrace
 from plugnas.space.typed import ConfigError
+
+if TYPE_CHECKING:
+    from plugnas.nas.job.prepared import Prepared
 
 PER_PROCESSOR = 16
 """Local workers per processor above which a number is taken for a slip of the keyboard."""

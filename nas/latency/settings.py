@@ -41,6 +41,10 @@ class Settings:
         """
         if self.rounds < 1:
             raise LatencyError(f"at least one round is needed, but got {self.rounds}")
+        if not self.limit > 0:
+            raise LatencyError(
+                f"the limit is a relative error above 0, such as {LIMIT:g}, but got {self.limit:g}"
+            )
         return Conditions.here(
             self.device, self.batch, self.threads, self.dtype, self.memory_format
         )
