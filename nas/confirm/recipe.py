@@ -24,7 +24,7 @@ def long_recipe(view: RunView, dataset: Dataset, epochs: int | None = None) -> R
     recipe, wished = default_confirmation(dataset), view.job_run.job.confirm
     asked = wished.epochs if epochs is None and wished is not None else epochs
     if asked is None and (before := recipe_before(view)) is not None:
-        asked = int(before["epochs"])
+        asked = before.get("epochs")
     return recipe if asked is None else msgspec.structs.replace(recipe, epochs=asked)
 
 

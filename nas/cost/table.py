@@ -6,9 +6,13 @@ import hashlib
 import json
 import math
 import os
+import zlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import torch
 
 from plugnas import modules
@@ -16,6 +20,7 @@ from plugnas import space as space_room
 from plugnas.nas.cost.counter import Counts, count
 from plugnas.nas.cost.errors import CostError, UncountedOperatorError
 from plugnas.nas.machine.files import write_text
+from plugnas.nas.machine.reading import Count, Number, decode, read_bytes
 from plugnas.nas.machine.threads import threads
 from plugnas.space import Part
 from plugnas.space.network import Piece, Shape
@@ -82,7 +87,7 @@ class CostTable:
             [key, shapes, c.params, c.macs, c.elementwise, c.memory]
             for (key, shapes), c in self.pieces.items()
         ]
-        data = {"cost_table": 2, "stamp": stamp(), "pieces": rows}
+        data = {"cost_table": 2, "stamp": stamp(), "crc": _checksum(rows), "pieces": rows}
         write_text(Path(path), json.dumps(data))
 
     @classmethod
@@ -96,15 +101,44 @@ class CostTable:
         if not Path(path).exists():
             return table
         try:
-            data = json.loads(Path(path).read_text())
-            if data["cost_table"] == 2 and data["stamp"] == stamp():
-                for key, shapes, *numbers in data["pieces"]:
+            data = read_bytes(Path(path))
+            if decode(data, _Head) == _Head(2, stamp()):
+                saved = decode(data, _Saved)
+                if saved.crc != _checksum(saved.pieces):
+                    raise ValueError("its checksum is that of other figures")
+                for key, shapes, *numbers in saved.pieces:
                     table.pieces[key, tuple(map(tuple, shapes))] = Counts(*numbers)
-        except (ValueError, KeyError, TypeError) as error:
+        except OSError as error:
             raise CostError(
-                f"{path} is not a cost table ({error!r}); delete it and it is counted anew"
+                f"{path} cannot be read: {error.strerror}; delete it and it is counted anew"
+            ) from None
+        except ValueError as error:
+            raise CostError(
+                f"{path} is not a cost table ({error}); delete it and it is counted anew"
             ) from None
         return table
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What a saved table says before its figures."""
+
+    cost_table: Number
+    stamp: str
+
+
+_Row = tuple[str, list[list[Number]], Count, Count, Count, Count]
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    """A saved table of this version."""
+
+    crc: Count
+    pieces: list[_Row]
+
+
+def _checksum(rows: Sequence[Any]) -> int:
+    """Return the CRC-32 of a table's figures, so that a changed one is found."""
+    return zlib.crc32(json.dumps(rows).encode())
 
 
 def _count_piece(piece: Piece) -> Counts:

@@ -104,7 +104,7 @@ def _one_slot_varies(view: RunView) -> bool:
 
 def _controlled(slot: Slot, view: RunView, extra: Sequence[Measurement]) -> Sequence[Measurement]:
     """The slot's own experiment, or, where the whole run is one, all of it."""
-    own = [m for m in extra if m.extra["settle"] == slot.name]
+    own = [m for m in extra if m.extra.get("settle") == slot.name]
     return [*view.measurements, *own] if _one_slot_varies(view) else own
 
 

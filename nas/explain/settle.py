@@ -42,7 +42,7 @@ def settle(
     run = view.job_run
     path, job = run.path / "settle" / f"{slot.name}.jsonl", run.job
     tried = len({m.architecture.id for m in view.measurements})
-    spent = sum(m.extra["settle"] != slot.name for m in settled(view))
+    spent = sum(m.extra.get("settle") != slot.name for m in settled(view))
     left = job.trials - tried - spent if trials is None else trials
     per_backbone = seeds * len(slot.choices)
     if left < per_backbone:

@@ -17,6 +17,7 @@ from plugnas.nas.export import hashes
 from plugnas.nas.export.classifier import Classifier
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.subject import Subject
+from plugnas.nas.machine.reading import read_json
 from plugnas.space import Network, parts_of
 from plugnas.space.typed import convert
 
@@ -87,10 +88,10 @@ def describe(directory: Path | str) -> Description:
     """
     path = Path(directory) / ARCHITECTURE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path, dict[str, Any])
     except (OSError, ValueError) as error:
         raise ExportError(f"{path} cannot be read as JSON ({error}); copy it again") from None
-    if isinstance(data, dict) and data.get("plugnas_export") != _VERSION:
+    if data.get("plugnas_export") != _VERSION:
         raise ExportError(
             f"{path} is of export version {data.get('plugnas_export')}, and this plugnas reads "
             f"{_VERSION}; model.py and model.pt2 beside it need no plugnas"

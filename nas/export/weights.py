@@ -23,6 +23,7 @@ from plugnas.nas.proxy import Recipe, default_rungs, train
 from plugnas.nas.run.view import RunView
 from plugnas.space import Network, parts_of
 from plugnas.space.parameter import Token
+from plugnas.space.typed import convert
 
 Notify = Callable[[str], None]
 
@@ -89,7 +90,7 @@ def _confirmed_recipe(view: RunView) -> Recipe:
             f"{view.run.path / 'confirm'} does not say by which recipe its weights were trained; "
             "run `nas confirm` again, or export with --train"
         )
-    return msgspec.convert(stated, Recipe)
+    return convert(stated, Recipe, str(view.run.path / "confirm" / "confirm.jsonl"))
 
 
 def _long(

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from plugnas.nas.latency.conditions import Conditions
 from plugnas.nas.latency.errors import ForeignTableError, LatencyError
 from plugnas.nas.latency.pieces import Key, key_of
 from plugnas.nas.machine.files import write_text
+from plugnas.nas.machine.reading import NotNegative, Number, Positive, decode, read_bytes
 from plugnas.space import Part
 from plugnas.space.network import Piece
 
@@ -156,27 +158,62 @@ class LatencyTable:
             ForeignTableError: the file is missing, or no latency table of this version.
         """
         try:
-            data = json.loads(Path(path).read_text())
-            if data["latency_table"] != VERSION:
-                raise ValueError(f"version {data['latency_table']}, but {VERSION} is read")
+            data = read_bytes(Path(path))
+            version = decode(data, _Head).latency_table
+            if version != VERSION:
+                raise ValueError(f"version {version}, but {VERSION} is read")
+            saved = decode(data, _Saved)
             entries = {
                 (key, tuple(map(tuple, shapes))): (ms, error)
-                for key, shapes, ms, error in data["pieces"]
+                for key, shapes, ms, error in saved.pieces
             }
             return cls(
-                Conditions(**data["conditions"]), data["anchors"], data["rounds"],
-                data["overhead_ms"], entries, data["check"], data["scale"],
+                saved.conditions, saved.anchors, saved.rounds, saved.overhead_ms, entries,
+                msgspec.to_builtins(saved.check), saved.scale,
             )  # fmt: skip
         except FileNotFoundError:
             raise ForeignTableError(
                 f"there is no latency table {path}; make it on the device that counts: "
                 f"nas latency --table JOB.yaml -o {path}"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise ForeignTableError(
                 f"{path} is no latency table that can be read ({error}); measure it anew: "
                 f"nas latency --table JOB.yaml -o {path}"
             ) from None
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What a saved table says before its figures."""
+
+    latency_table: Number
+
+
+class _Check(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a table was worth on whole networks; empty where it was not checked."""
+
+    networks: Number = 0
+    mean_error: float | None = None
+    worst_error: float | None = None
+    bias: float | None = None
+    kendall_tau: float | None = None
+    repeat_tau: float | None = None
+    measured_ms: list[float] = []
+    predicted_ms: list[float] = []
+    load: list[float | None] = []
+    clocks: str | None = None
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    """A saved table of this version."""
+
+    conditions: Conditions
+    anchors: dict[str, Positive]
+    rounds: Number
+    overhead_ms: float
+    scale: Positive
+    check: _Check
+    pieces: list[tuple[str, list[list[Number]], float, NotNegative]]
 
 
 def _loads(loads: Iterable[float | None]) -> str:

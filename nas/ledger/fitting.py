@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plugnas.modules.errors import PlugnasError
-from plugnas.nas.ledger.lines import Contents, LedgerError, read
+from plugnas.nas.ledger.lines import Contents, LedgerError, Record, read
 from plugnas.nas.ledger.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -88,16 +88,14 @@ def fit(
         if isinstance(found, str):
             reasons[line] = found
         else:
-            fitting.append((line, Measurement.from_dict(record, found)))
+            fitting.append((line, record.measurement(found)))
     if cost is not None and "params" in cost.names:
         reasons |= _changed(fitting, cost)
     numbers = dict(zip(contents.lines, contents.records, strict=True))
     return Fitted(
         contents,
         tuple(m for line, m in fitting if line not in reasons),
-        tuple(
-            Misfit(line, int(numbers[line]["number"]), why) for line, why in sorted(reasons.items())
-        ),
+        tuple(Misfit(line, numbers[line].number, why) for line, why in sorted(reasons.items())),
     )
 
 
@@ -129,10 +127,10 @@ def recorded_space(contents: Contents) -> SearchSpace:
     )
 
 
-def _adopt(record: Mapping[str, Any], space: SearchSpace) -> Architecture | str:
+def _adopt(record: Record, space: SearchSpace) -> Architecture | str:
     """Return the member of the space that a record speaks of, or why there is none."""
     try:
-        architecture = space.adopt(record["architecture"]["values"])
+        architecture = space.adopt(record.architecture.values)
         return space.refusal(architecture) or architecture
     except PlugnasError as error:
         return str(error)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import time
 import warnings
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plugnas.nas.ledger.fitting import Fitted, Misfit, fit
-from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, read
+from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, parse, read, seal
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.versions import versions
 
@@ -35,7 +33,7 @@ class Ledger:
     def __init__(self, path: str | Path, fitted: Fitted) -> None:
         self.path = Path(path)
         self.fitted = fitted
-        self.numbers = frozenset(int(record["number"]) for record in fitted.contents.records)
+        self.numbers = frozenset(record.number for record in fitted.contents.records)
         self._descriptor: int | None = None
 
     @property
@@ -133,9 +131,14 @@ class Ledger:
     def _write(self, record: Mapping[str, Any], what: str) -> None:
         """Write one line and sync it; on failure leave the file as it was and say so."""
         descriptor = self._file()
-        data = (
-            json.dumps(record, separators=(",", ":"), allow_nan=False, default=_plain) + "\n"
-        ).encode()
+        data = seal(record)
+        try:
+            parse(data[:-1])
+        except ValueError as error:
+            raise LedgerError(
+                f"A ledger holds what can be read again, but {what} cannot: {error}. Correct what "
+                "the evaluator or the cost model returns."
+            ) from None
         before = os.fstat(descriptor).st_size
         try:
             written = 0
@@ -153,14 +156,6 @@ class Ledger:
         if self._descriptor is None:
             raise LedgerError(f"{self.path} was closed and takes no more measurements.")
         return self._descriptor
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON data for what json does not know: numpy and torch numbers, else their text."""
-    if getattr(value, "ndim", None) != 0:
-        return str(value)
-    number = value.item()
-    return number if math.isfinite(number) else None
 
 
 def _header(

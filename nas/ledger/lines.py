@@ -1,20 +1,129 @@
-"""A ledger's lines: what a sound one is, and what lies in a file of them."""
+"""A ledger's lines: what a sound one is, and what lies in a file of them.
+
+Every line ends with a checksum of what stands before it, so that a flipped bit is found. A ledger
+that an earlier version wrote has none, and is read as well.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from plugnas.modules.errors import PlugnasError
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.machine.reading import Moment, NotNegative, Number, Seed, decode, read_bytes
+from plugnas.space import Architecture
 
 VERSION = 1
+_MARK = b',"crc":"'
+_SEAL = len(_MARK) + len(b'01234567"}')
 
 
 class LedgerError(PlugnasError):
     """A ledger that cannot be read or written; the text names the file, the line and the remedy."""
+
+
+class Spoken(msgspec.Struct, frozen=True, gc=False):
+    """The architecture of which a record speaks, by its parameter values."""
+
+    values: dict[str, str | int | float | bool | None]
+    id: str = ""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A measurement as recorded (``Measurement.to_dict``), with the ``time`` it was written."""
+
+    number: Number
+    rung: Number
+    seed: Seed
+    status: Literal["ok", "failed"]
+    architecture: Spoken
+    values: dict[str, float | None] = {}
+    costs: dict[str, float | None] = {}
+    signal: float | None = None
+    curve: tuple[dict[str, Any], ...] = ()
+    seconds: NotNegative | None = 0.0
+    cpu_seconds: NotNegative | None = 0.0
+    reason: str | None = None
+    worker: str = ""
+    attempt: Number = 0
+    extra: dict[str, Any] = {}
+    time: Moment = 0.0
+
+    def __post_init__(self) -> None:
+        tries = self.extra.get("tries", 1)
+        if not isinstance(tries, int) or not 0 <= tries < 2**31:
+            raise ValueError(f"`extra.tries` must count tries, but is {tries!r:.40}")
+
+    def measurement(self, architecture: Architecture) -> Measurement:
+        """Return the measurement of the architecture that it speaks of.
+
+        What was not finite was recorded as null; of costs, and of what succeeded, it is left out.
+        """
+        values: dict[str, Any] = self.values
+        if self.status == "ok":
+            values = {name: value for name, value in values.items() if value is not None}
+        return Measurement(
+            self.number, architecture, self.rung, self.seed, self.status, values,
+            {name: value for name, value in self.costs.items() if value is not None},
+            self.signal, self.curve, self.seconds or 0.0, self.cpu_seconds or 0.0, self.reason,
+            self.worker, self.attempt, self.extra,
+        )  # fmt: skip
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What a header tells of a parameter."""
+
+    choices: list[str | int | float | bool | None]
+    slot: str | None = None
+    parent: str | None = None
+    when: list[str | int | float | bool | None] = []
+    families: list[str] | None = None
+
+
+class _Recipe(msgspec.Struct, frozen=True):
+    """What is read of a recipe before the recipe itself is."""
+
+    epochs: Number = 1
+
+
+class _Confirm(msgspec.Struct, frozen=True):
+    """What a header tells of a confirmation."""
+
+    recipe: _Recipe = _Recipe()
+    test_images: Number = 0
+    seeds: list[Seed] = []
+    front: list[str] = []
+    control: list[str] = []
+
+
+class _Header(msgspec.Struct, frozen=True):
+    """What is read out of a session's header; what else stands there is shown as it is."""
+
+    ledger: Any
+    space: str = ""
+    parameters: dict[str, _Told] = {}
+    left_out: dict[Number, str] = {}
+    counted_with: str = ""
+    objectives: dict[str, Literal["max", "min"]] = {}
+    budget: dict[str, float] = {}
+    trials: Number | None = None
+    rungs: Annotated[int, msgspec.Meta(ge=1, lt=2**15)] = 1
+    seed: Seed | None = None
+    sampler: Any = None
+    confirm: _Confirm = _Confirm()
+    again: _Confirm = _Confirm()
+    versions: dict[str, str | None] = {}
+    host: str = ""
+    pid: Number = 0
+    time: Moment = 0.0
 
 
 @dataclass(frozen=True)
@@ -22,44 +131,58 @@ class Contents:
     """A ledger as it lies on disk: plain data, no space needed.
 
     ``headers`` has one entry per session of the run (the first line, and one for each time the run
-    was continued); ``records`` are ``Measurement.to_dict`` data, each with the ``time`` (seconds
-    since 1970) it was written. ``torn`` is the text of a half-written last line, or None;
+    was continued), as plain data. ``torn`` is the text of a half-written last line, or None;
     ``length`` is the number of bytes before it.
     """
 
     headers: tuple[dict[str, Any], ...] = ()
-    records: tuple[dict[str, Any], ...] = ()
+    records: tuple[Record, ...] = ()
     lines: tuple[int, ...] = field(default=(), repr=False)
     torn: str | None = None
     length: int = 0
+
+
+def seal(record: Mapping[str, Any]) -> bytes:
+    """Return a line of a ledger: the record as JSON, its checksum (CRC-32) last, a newline."""
+    told = {name: value for name, value in record.items() if name != "crc"}
+    text = json.dumps(told, separators=(",", ":"), allow_nan=False, default=_plain)
+    body = text[:-1].encode()
+    return body + _MARK + f'{zlib.crc32(body):08x}"}}\n'.encode()
 
 
 def read(path: str | Path) -> Contents:
     """Read a ledger, also one that is being written. Raises LedgerError naming a damaged line."""
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise LedgerError(f"A ledger must be readable, but {path}: {error.strerror}.") from error
     chunks = data.split(b"\n")
     last = len(chunks) if chunks[-1] else len(chunks) - 1
     headers: list[dict[str, Any]] = []
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     lines: list[int] = []
-    length = 0
+    length, sealed = 0, False  # whether the line before had a checksum
     for number, chunk in enumerate(chunks[:last], start=1):
-        entry = _parse(chunk)
-        if entry is None and number == last:
+        try:
+            entry, has = parse(chunk, sealed=sealed)
+        except _ChecksumError as error:
+            if number < last or len(chunks) > last:  # a cut line has no newline
+                raise _damaged(path, number, chunk, error) from None
+            entry = None
+        except ValueError as error:
+            if number < last:
+                raise _damaged(path, number, chunk, error) from None
+            entry = None
+        if entry is None:
             torn = chunk.decode("utf-8", "replace")
             return Contents(tuple(headers), tuple(records), tuple(lines), torn, length)
-        if entry is None:
-            raise LedgerError(
-                f"Every line of a ledger must be one JSON record, but line {number} of {path} is "
-                f"damaged: {chunk[:60].decode('utf-8', 'replace')!r}. Restore the file from a copy "
-                f"or delete that line: only its measurement is lost."
-            )
         length += len(chunk) + 1
-        if "ledger" in entry:
+        if has and not sealed and not isinstance(entry, dict):  # sessions begin with a header
+            lost = _ChecksumError("it has no checksum, which the line after it has")
+            raise _damaged(path, number - 1, chunks[number - 2], lost)
+        sealed = has
+        if isinstance(entry, dict):
             _check_version(path, entry)
             headers.append(entry)
         elif headers:
@@ -73,32 +196,61 @@ def read(path: str | Path) -> Contents:
     return Contents(tuple(headers), tuple(records), tuple(lines), None, length)
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """Return the line's record, or None where the line is damaged."""
+class _ChecksumError(ValueError):
+    """A line whose bytes are not those that were written."""
+
+
+def parse(line: bytes, *, sealed: bool = False) -> tuple[Record | dict[str, Any], bool]:
+    """Return a line's record or header, and whether it has a checksum.
+
+    Raises:
+        ValueError: the line is damaged; ``sealed`` says that one before it had a checksum, so that
+            this one must have it too.
+    """
+    has = line[-_SEAL : len(_MARK) - _SEAL] == _MARK
+    if has and b"%08x" % zlib.crc32(line[:-_SEAL]) != line[-10:-2]:
+        raise _ChecksumError("its checksum is that of another text")
     try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(entry, dict):
-        return None
-    if "ledger" in entry:
-        return entry
-    architecture = entry.get("architecture")
-    sound = (
-        isinstance(architecture, dict)
-        and isinstance(architecture.get("values"), dict)
-        and all(isinstance(entry.get(name), int) for name in ("number", "rung", "seed"))
-        and entry.get("status") in ("ok", "failed")
+        entry: Record | dict[str, Any] = decode(line, Record)
+    except ValueError as error:
+        entry = _header(line, error)
+    if sealed and not has:
+        raise _ChecksumError("it has no checksum, which the lines before it have")
+    return entry, has
+
+
+def _header(line: bytes, no_record: ValueError) -> dict[str, Any]:
+    entry = decode(line, dict[str, Any])
+    if "ledger" not in entry:
+        raise no_record
+    decode(line, _Header)
+    entry.pop("crc", None)
+    return entry
+
+
+def _damaged(path: Path, number: int, line: bytes, error: ValueError) -> LedgerError:
+    return LedgerError(
+        f"Every line of a ledger must be one JSON record as it was written, but line {number} of "
+        f"{path} is damaged ({error}): {line[:60].decode('utf-8', 'replace')!r}. Restore the file "
+        f"from a copy or delete that line: only its measurement is lost."
     )
-    return entry if sound else None
 
 
 def _check_version(path: Path, header: Mapping[str, Any]) -> None:
     if header["ledger"] != VERSION:
         raise LedgerError(
             f"This plugnas reads ledgers of version {VERSION}, but {path} has version "
-            f"{header['ledger']}. Install the plugnas that wrote it, or choose another directory."
+            f"{header['ledger']!r:.40}. Install the plugnas that wrote it, or choose another "
+            "directory."
         )
 
 
-__all__ = ["VERSION", "Contents", "LedgerError", "read"]
+def _plain(value: Any) -> Any:
+    """Return JSON data for what json does not know: numpy and torch numbers, else their text."""
+    if getattr(value, "ndim", None) != 0:
+        return str(value)
+    number = value.item()
+    return number if math.isfinite(number) else None
+
+
+__all__ = ["VERSION", "Contents", "LedgerError", "Record", "parse", "read", "seal"]

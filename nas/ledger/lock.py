@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from plugnas.modules.errors import PlugnasError
+from plugnas.nas.machine.reading import Moment, Number, read_json
 
 NAME = "driver.lock"
 
@@ -86,7 +89,7 @@ def holder(run_dir: str | Path) -> dict[str, Any] | None:
     """Return who drives ``run_dir`` now (``pid``, ``host``, ``since``), or None if nobody does."""
     path = Path(run_dir) / NAME
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -100,10 +103,17 @@ def holder(run_dir: str | Path) -> dict[str, Any] | None:
 
 def _who(path: Path) -> dict[str, Any]:
     try:
-        who = json.loads(path.read_text())
+        return msgspec.to_builtins(read_json(path, _Holder))  # type: ignore[no-any-return]
     except (OSError, ValueError):
-        who = {}
-    return who if isinstance(who, dict) else {}
+        return {}
+
+
+class _Holder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who drives a run."""
+
+    pid: Number | None = None
+    host: str | None = None
+    since: Moment | None = None
 
 
 def _refusal(path: Path) -> str:

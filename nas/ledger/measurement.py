@@ -71,18 +71,10 @@ class Measurement:
         return (self.architecture.id, self.rung, self.seed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data; the inverse of ``from_dict``. Non-finite numbers become None."""
+        """Return plain JSON data, as a ledger records it. Non-finite numbers become None."""
         record = {f: getattr(self, f) for f in self.__dataclass_fields__ if f != "architecture"}
         record["architecture"] = {"id": self.architecture.id, "values": self.architecture.values}
         return _plain(record)
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any], architecture: Architecture) -> Measurement:
-        """Rebuild a measurement from ``to_dict`` data and the architecture it speaks of."""
-        fields = {k: v for k, v in record.items() if k in cls.__dataclass_fields__}
-        fields["architecture"] = architecture
-        fields["curve"] = tuple(record.get("curve", ()))
-        return cls(**fields)
 
 
 def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -> Measurement:

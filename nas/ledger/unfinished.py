@@ -12,12 +12,31 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.files import write_text
+from plugnas.nas.machine.reading import Number, Seed, read_json
 from plugnas.space import Architecture
 
 SUFFIX = ".running.json"
 VERSION = 1
+
+
+class _Begun(msgspec.Struct, frozen=True):
+    """A task as noted."""
+
+    number: Number
+    rung: Number
+    seed: Seed
+    architecture: dict[str, str | int | float | bool | None]
+
+
+class _Noted(msgspec.Struct, frozen=True):
+    """The file."""
+
+    running: Number
+    tasks: list[_Begun]
 
 
 def note(path: Path, tasks: Iterable[Task]) -> None:
@@ -40,20 +59,14 @@ def note(path: Path, tasks: Iterable[Task]) -> None:
 def noted(path: Path, fitting: Callable[[dict[str, Any]], Architecture | None]) -> list[Task]:
     """Return the listed tasks whose values ``fitting`` takes, none where it is unreadable."""
     try:
-        entry = json.loads(path.read_bytes())
-        if entry["running"] != VERSION:
-            return []
-        listed = [
-            (int(task["number"]), int(task["rung"]), int(task["seed"]), dict(task["architecture"]))
-            for task in entry["tasks"]
-        ]
-    except (OSError, ValueError, TypeError, KeyError):
+        entry = read_json(path, _Noted)
+    except (OSError, ValueError):
         return []
     tasks = []
-    for number, rung, seed, values in listed:
-        architecture = fitting(values)
+    for told in entry.tasks if entry.running == VERSION else ():
+        architecture = fitting(told.architecture)
         if architecture is not None:
-            tasks.append(Task(number, architecture, rung, seed))
+            tasks.append(Task(told.number, architecture, told.rung, told.seed))
     return tasks
 
 

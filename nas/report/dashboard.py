@@ -36,7 +36,7 @@ def storage_of(view: RunView) -> Any:
     distributions = _distributions(view)
     by_rung: dict[int, list[_Told]] = defaultdict(list)
     for measurement, record in zip(view.measurements, written.values(), strict=True):
-        by_rung[measurement.rung].append((measurement, record.get("time")))
+        by_rung[measurement.rung].append((measurement, record.time or None))
     storage = optuna.storages.InMemoryStorage()
     for rung, told in sorted(by_rung.items()):
         name = f"{view.run.path.resolve().name} rung {rung}"

@@ -16,6 +16,7 @@ from plugnas import modules
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.job.config import Job, parse
 from plugnas.nas.machine.files import write_text
+from plugnas.nas.machine.reading import read_json, read_text
 from plugnas.nas.machine.versions import versions
 from plugnas.space import SearchSpace
 from plugnas.space.host import HostTrace
@@ -110,7 +111,7 @@ class RunDirectory(RunFiles):
     @property
     def text(self) -> str:
         """The job as run (job.yaml)."""
-        return (self.path / "job.yaml").read_text(encoding="utf-8")
+        return read_text(self.path / "job.yaml")
 
     @property
     def latency_file(self) -> Path | None:
@@ -151,11 +152,11 @@ class RunDirectory(RunFiles):
                 f"has begun there{hint}"
             )
         try:
-            data = yaml.safe_load(file.read_text(encoding="utf-8"))
+            data = yaml.safe_load(read_text(file))
             facts = data.pop("run", None)
             if "timeout_s" in data:  # its name until version 0.2
                 data["evaluation_timeout"] = data.pop("timeout_s")
-        except (OSError, yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError):
+        except (OSError, yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
             raise RunError(
                 f"{file} is damaged or cannot be read; restore it, or search into another --run-dir"
             ) from None
@@ -196,7 +197,7 @@ class RunDirectory(RunFiles):
 
 def _read_host(path: Path) -> HostTrace:
     try:
-        return HostTrace.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return read_json(path, HostTrace)
     except (OSError, ValueError):
         raise RunError(
             f"{path} is missing or damaged: it holds the sites of the run's host; `nas search` of "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
+import msgspec
+
+from plugnas.nas.machine.reading import read_json
 from plugnas.nas.run.python_run import Run
 
 
@@ -51,14 +53,20 @@ def latency_note(run: Run) -> LatencyNote | None:
     )
 
 
-def _busy(path: Any) -> str | None:
+def _busy(path: Path) -> str | None:
     """Return why the front's networks, measured whole, could not be ranked; None if they could."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path, _Front).busy
+    except FileNotFoundError:
         return None
-    reason = data.get("busy") if isinstance(data, dict) else None
-    return reason if isinstance(reason, str) else None
+    except (OSError, ValueError):
+        return f"{path} cannot be read any more"
+
+
+class _Front(msgspec.Struct, frozen=True):
+    """What is read of a measurement of the front's whole networks."""
+
+    busy: str | None = None
 
 
 __all__ = ["LatencyNote", "latency_note"]

@@ -53,7 +53,7 @@ class PythonRun(RunFiles):
     @property
     def top_rung(self) -> int:
         """The highest rung asked for; of an older ledger, the highest recorded."""
-        recorded = max((int(record["rung"]) for record in self._contents.records), default=0)
+        recorded = max((record.rung for record in self._contents.records), default=0)
         return int(self._asked["rungs"]) - 1 if "rungs" in self._asked else recorded
 
     @property

@@ -41,7 +41,7 @@ def status(run_dir: str | Path) -> Status:
     view = RunView.light(read_run(run_dir))
     contents = view.recorded.contents
     seconds = _driven(contents)
-    last = max((float(record.get("time", 0.0)) for record in contents.records), default=None)
+    last = max((record.time for record in contents.records), default=None)
     return Status(
         run_dir=str(run_dir),
         driver=holder(run_dir),
@@ -62,7 +62,7 @@ def _driven(contents: Contents) -> float:
     starts = [float(header.get("time", 0.0)) for header in contents.headers]
     ends = [*starts[1:], float("inf")][: len(starts)]
     total = 0.0
-    times = [float(record.get("time", 0.0)) for record in contents.records]
+    times = [record.time for record in contents.records]
     for start, end in zip(starts, ends, strict=True):
         inside = [moment for moment in times if start <= moment < end]
         total += max(inside, default=start) - start

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from plugnas.nas.front.pick import pick
 from plugnas.nas.job.config import Job, load
 from plugnas.nas.job.prepared import prepare
 from plugnas.nas.latency.table import LatencyTable
+from plugnas.nas.machine.reading import read_json
 from plugnas.nas.run.view import RunView, open_run
 from plugnas.space import Architecture, SearchSpace
 
@@ -75,12 +76,12 @@ class Target:
 
     def _from_file(self, path: Path) -> Architecture:
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path, dict[str, Any])
         except OSError as error:
             raise TargetError(f"{path} cannot be read ({error.strerror})") from None
         except ValueError as error:
             raise TargetError(f"{path} is no JSON file of an architecture: {error}") from None
-        values = data.get("values", data) if isinstance(data, dict) else data
+        values = data.get("values", data)
         if not isinstance(values, dict):
             raise TargetError(f"{path} must hold a mapping of parameters to values")
         return self.space.architecture(values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from plugnas.modules.errors import PlugnasError, did_you_mean
@@ -79,7 +79,8 @@ class Study:
         self._failed_now: set[str] = set()
         self._succeeded = False
         self._next = 0
-        self._missing: deque[int] = deque()
+        self._gaps: Iterator[int] = iter(())
+        self._gap: int | None = None
         if ledger is not None:
             self._replay(ledger)
 
@@ -170,7 +171,7 @@ class Study:
 
         if self.exhausted or self.started >= self.trials:
             return None
-        number = self._missing[0] if self._missing else self._next
+        number = self._next if self._gap is None else self._gap
         try:
             architecture = self.sampler.ask(number)
         except SpaceExhausted:
@@ -182,8 +183,8 @@ class Study:
                 f"{type(self.sampler).__name__} proposed {architecture.id} (task "
                 f"{self._numbers[architecture.id]}) again as task {number}."
             )
-        if self._missing:
-            self._missing.popleft()
+        if self._gap is not None:
+            self._gap = next(self._gaps, None)
         else:
             self._next += 1
         self._numbers[architecture.id] = number
@@ -262,7 +263,8 @@ class Study:
                 begun[(task.number, task.rung)] = task.architecture
         numbers = ledger.numbers | set(self._numbers.values())
         self._next = max(numbers, default=-1) + 1
-        self._missing.extend(n for n in range(self._next) if n not in numbers)
+        self._gaps = (n for n in range(self._next) if n not in numbers)  # however many they are
+        self._gap = next(self._gaps, None)
         for (number, rung), architecture in sorted(begun.items(), key=lambda item: item[0]):
             for seed in self._seeds:
                 task = self._task(number, architecture, rung, seed)

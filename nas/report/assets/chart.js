@@ -2,7 +2,14 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const esc = (value) => String(value).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+
+// Markup is made by html`...` alone. Whatever is put into it is text, unless html`...` made it too.
+class Markup { constructor(text) { this.text = text; } }
+const escaped = (value) => String(value).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+const markup = (value) => (value instanceof Markup ? value.text : Array.isArray(value) ? value.map(markup).join("") : escaped(value));
+const html = (texts, ...values) => new Markup(texts.map((text, i) => (i ? markup(values[i - 1]) : "") + text).join(""));
+function show(target, value) { target.innerHTML = markup(value); }
+
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 
 function short(value, digits = 3) {
@@ -101,21 +108,21 @@ function frame(box, x, y, xName, yName, xText = short, yText = metricTick) {
   let last = -1e9;
   for (const v of x.ticks) {
     const at = x.at(v);
-    parts.push(`<line class="grid" x1="${at}" x2="${at}" y1="${top}" y2="${height - bottom}"/>`);
+    parts.push(html`<line class="grid" x1="${at}" x2="${at}" y1="${top}" y2="${height - bottom}"/>`);
     if (at - last > 34) {
-      parts.push(`<text x="${at}" y="${height - bottom + 17}" text-anchor="middle">${xText(v)}</text>`);
+      parts.push(html`<text x="${at}" y="${height - bottom + 17}" text-anchor="middle">${xText(v)}</text>`);
       last = at;
     }
   }
   for (const v of y.ticks) {
     const at = y.at(v);
-    parts.push(`<line class="grid" x1="${left}" x2="${width - right}" y1="${at}" y2="${at}"/>`);
-    parts.push(`<text x="${left - 7}" y="${at + 4}" text-anchor="end">${yText(v)}</text>`);
+    parts.push(html`<line class="grid" x1="${left}" x2="${width - right}" y1="${at}" y2="${at}"/>`);
+    parts.push(html`<text x="${left - 7}" y="${at + 4}" text-anchor="end">${yText(v)}</text>`);
   }
-  parts.push(`<line class="axis" x1="${left}" x2="${width - right}" y1="${height - bottom}" y2="${height - bottom}"/>`);
-  parts.push(`<text class="name" x="${(left + width - right) / 2}" y="${height - 6}" text-anchor="middle">${esc(xName)}</text>`);
-  parts.push(`<text class="name" x="${left - 44}" y="${top - 9}">${esc(yName)}</text>`);
-  return parts.join("");
+  parts.push(html`<line class="axis" x1="${left}" x2="${width - right}" y1="${height - bottom}" y2="${height - bottom}"/>`);
+  parts.push(html`<text class="name" x="${(left + width - right) / 2}" y="${height - 6}" text-anchor="middle">${xName}</text>`);
+  parts.push(html`<text class="name" x="${left - 44}" y="${top - 9}">${yName}</text>`);
+  return parts;
 }
 
 function boxOf(target, height) {
@@ -124,7 +131,7 @@ function boxOf(target, height) {
 }
 
 function put(target, box, label, body) {
-  target.innerHTML = `<svg viewBox="0 0 ${box.width} ${box.height}" role="img" aria-label="${esc(label)}">${body}</svg>`;
+  show(target, html`<svg viewBox="0 0 ${box.width} ${box.height}" role="img" aria-label="${label}">${body}</svg>`);
 }
 
 const path = (dots) => dots.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
@@ -133,7 +140,7 @@ function lines(id, height, label, series, xName, yName, options = {}) {
   const target = $(id), box = boxOf(target, height);
   const all = series.flatMap((s) => s.dots), xs = all.map((d) => d[0]);
   const ys = [...all.map((d) => d[1]), ...series.flatMap((s) => (s.band ?? []).flatMap((b) => [b[1], b[2]]))];
-  if (!all.length) { target.innerHTML = ""; return; }
+  if (!all.length) { show(target, ""); return; }
   const x = scale(options.left ?? Math.min(...xs), Math.max(...xs), box.left, box.width - box.right);
   const top = Math.max(...ys), low = options.zero ? 0 : Math.min(...ys), room = 0.05 * (top - low || 1);
   const y = scale(low - (options.zero ? 0 : room), top + room, box.height - box.bottom, box.top);
@@ -141,13 +148,13 @@ function lines(id, height, label, series, xName, yName, options = {}) {
   for (const s of series) {
     if (s.band) {
       const up = s.band.map((b) => [x.at(b[0]), y.at(b[2])]), down = s.band.map((b) => [x.at(b[0]), y.at(b[1])]);
-      body.push(`<path d="${path([...up, ...down.reverse()])}Z" fill="${s.color}" opacity="0.18"/>`);
+      body.push(html`<path d="${path([...up, ...down.reverse()])}Z" fill="${s.color}" opacity="0.18"/>`);
     }
     const dots = s.step
       ? s.dots.flatMap(([a, b], i) => (i ? [[x.at(a), y.at(s.dots[i - 1][1])], [x.at(a), y.at(b)]] : [[x.at(a), y.at(b)]]))
       : s.dots.map(([a, b]) => [x.at(a), y.at(b)]);
-    body.push(`<path d="${path(dots)}" fill="none" stroke="${s.color}" stroke-width="2" ${s.dash ? `stroke-dasharray="${s.dash}"` : ""}/>`);
-    if (s.marks) body.push(...s.dots.map(([a, b]) => `<circle cx="${x.at(a)}" cy="${y.at(b)}" r="3" fill="${s.color}"/>`));
+    body.push(html`<path d="${path(dots)}" fill="none" stroke="${s.color}" stroke-width="2" ${s.dash ? html`stroke-dasharray="${s.dash}"` : ""}/>`);
+    if (s.marks) body.push(...s.dots.map(([a, b]) => html`<circle cx="${x.at(a)}" cy="${y.at(b)}" r="3" fill="${s.color}"/>`));
   }
-  put(target, box, label, body.join(""));
+  put(target, box, label, body);
 }

@@ -1,11 +1,11 @@
 // Evidence: growth of the front against random search, effects of modules, confirmation.
 
-const coded = (text) => esc(text).replace(/`([^`]+)`/g, "<code>$1</code>");
+const coded = (text) => text.split(/`([^`]+)`/).map((t, i) => (i % 2 ? html`<code>${t}</code>` : t));
 const sentence = (text) => coded(text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : "."));
 
 function growth() {
   const { search, control, note } = DATA.history;
-  if (!search) { $("growth-note").innerHTML = coded(note); return; }
+  if (!search) { show($("growth-note"), coded(note)); return; }
   // nothing is drawn before there is a front, so that the axis can show the differences after it
   const rows = (t, key) => t[key].map((v, i) => [v, t.hypervolume[i], t.low?.[i], t.high?.[i]]).filter((r) => r[1] > 0);
   const over = (key) => [search, control].filter(Boolean).map((t) => ({
@@ -15,14 +15,14 @@ function growth() {
   }));
   lines("growth-evaluations", 260, "hypervolume over evaluations", over("evaluations"), "evaluations", "hypervolume", { left: 0 });
   lines("growth-seconds", 260, "hypervolume over seconds of evaluation", over("seconds"), "seconds of evaluation, workers added up", "hypervolume", { left: 0 });
-  const icon = (color, dash) => `<svg width="30" height="12" viewBox="0 0 30 12"><path d="M0 6H30" stroke="${color}" stroke-width="2.5" stroke-dasharray="${dash}"/></svg>`;
-  $("growth-legend").innerHTML = `<span>${icon("var(--blue)", "")}this search</span>` + (control ? `<span>${icon("var(--orange)", "6 3")}random search</span>` : "");
+  const icon = (color, dash) => html`<svg width="30" height="12" viewBox="0 0 30 12"><path d="M0 6H30" stroke="${color}" stroke-width="2.5" stroke-dasharray="${dash}"/></svg>`;
+  show($("growth-legend"), html`<span>${icon("var(--blue)", "")}this search</span>${control ? html`<span>${icon("var(--orange)", "6 3")}random search</span>` : ""}`);
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  $("growth-note").innerHTML = coded(`${note} Hypervolume: share of the box from ${corner} to the best possible; only the highest rung counts for it.`);
+  show($("growth-note"), coded(`${note} Hypervolume: share of the box from ${corner} to the best possible; only the highest rung counts for it.`));
 }
 
 const verdictClass = (v) => ({ pays: "pays", "does not pay": "pays-not" })[v] ?? "unsettled";
-const verdictText = (e) => `<span class="${verdictClass(e.verdict)}">${esc(e.verdict)}</span>${e.verdict === "not enough evidence" && e.more ? `<span class="unsettled"> (${e.more > 5000 ? "thousands" : `about ${e.more}`} more)</span>` : ""}`;
+const verdictText = (e) => html`<span class="${verdictClass(e.verdict)}">${e.verdict}</span>${e.verdict === "not enough evidence" && e.more ? html`<span class="unsettled"> (${e.more > 5000 ? "thousands" : `about ${e.more}`} more)</span>` : ""}`;
 
 function forest(rows, width) {
   const ends = rows.flatMap((e) => [Math.abs(e.low ?? 0), Math.abs(e.high ?? 0)]).sort((a, b) => a - b);
@@ -30,8 +30,8 @@ function forest(rows, width) {
   const at = (v) => width / 2 + (Math.max(-limit, Math.min(limit, v)) / limit) * (width / 2 - 6);
   return (e) => {
     const mid = e.effect ?? e.gain, color = { pays: "var(--green)", "does not pay": "var(--red)" }[e.verdict] ?? "var(--dot)";
-    const bar = finite(e.low) ? `<path d="M${at(e.low)} 9H${at(e.high)}" stroke="${color}" stroke-width="2.2"/>` : "";
-    return `<svg width="${width}" height="18" viewBox="0 0 ${width} 18" role="img" aria-label="${change(mid)}${METRIC.percent ? " points" : ""}"><path d="M${width / 2} 0V18" stroke="var(--line)"/>${bar}<circle cx="${at(mid)}" cy="9" r="3.6" fill="${color}"/></svg>`;
+    const bar = finite(e.low) ? html`<path d="M${at(e.low)} 9H${at(e.high)}" stroke="${color}" stroke-width="2.2"/>` : "";
+    return html`<svg width="${width}" height="18" viewBox="0 0 ${width} 18" role="img" aria-label="${change(mid)}${METRIC.percent ? " points" : ""}"><path d="M${width / 2} 0V18" stroke="var(--line)"/>${bar}<circle cx="${at(mid)}" cy="9" r="3.6" fill="${color}"/></svg>`;
   };
 }
 
@@ -39,29 +39,29 @@ const wide = () => (document.documentElement.clientWidth < 700 ? 90 : 190);
 
 function moduleTables() {
   const { model, reason, pairs } = DATA.modules, parts = [];
-  if (!model) parts.push(`<p>${sentence(reason ?? "")}</p>`);
+  if (!model) parts.push(html`<p>${sentence(reason ?? "")}</p>`);
   else {
-    parts.push(`<p class="note">Change in ${esc(METRIC.name)}${METRIC.percent ? ", in points," : ""} at ${esc(METRIC.name)} ${metricText(model.at)}, where a choice stands in all places of its slot in place of the reference${model.costs.length ? ` and the network has the same ${esc(model.costs.join(" and "))}` : ""}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${spread(model.noise)}${METRIC.percent ? " points" : ""}; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
+    parts.push(html`<p class="note">Change in ${METRIC.name}${METRIC.percent ? ", in points," : ""} at ${METRIC.name} ${metricText(model.at)}, where a choice stands in all places of its slot in place of the reference${model.costs.length ? ` and the network has the same ${model.costs.join(" and ")}` : ""}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${spread(model.noise)}${METRIC.percent ? " points" : ""}; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
     for (const name of [...new Set(model.effects.map((e) => e.slot))]) {
       const own = model.effects.filter((e) => e.slot === name), draw = forest(own, wide());
-      parts.push(`<h3>${esc(name)}, against ${esc(own[0].against)}</h3><div class="scroll"><table><thead><tr><th>choice</th><th class="n">effect</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">architectures</th></tr></thead><tbody>` +
-        own.map((e) => `<tr><td>${esc(e.choice)}</td><td class="n">${change(e.effect)}</td><td>${draw(e)}</td><td>${change(e.low)} to ${change(e.high)}</td><td>${verdictText(e)}</td><td class="n">${e.architectures}</td></tr>`).join("") + "</tbody></table></div>");
+      parts.push(html`<h3>${name}, against ${own[0].against}</h3><div class="scroll"><table><thead><tr><th>choice</th><th class="n">effect</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">architectures</th></tr></thead><tbody>${
+        own.map((e) => html`<tr><td>${e.choice}</td><td class="n">${change(e.effect)}</td><td>${draw(e)}</td><td>${change(e.low)} to ${change(e.high)}</td><td>${verdictText(e)}</td><td class="n">${e.architectures}</td></tr>`)}</tbody></table></div>`);
     }
   }
   for (const name of [...new Set(pairs.map((c) => c.slot))]) {
     const own = pairs.filter((c) => c.slot === name), draw = forest(own, wide()), costs = ["params", "flops", "latency_ms"].filter((c) => c in own[0].costs);
-    parts.push(`<h3>${esc(name)}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${esc(own[0].against)}.${DATA.latency && costs.includes("latency_ms") ? ` ${esc(DATA.latency.text)}` : ""}</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">gain</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">${esc(METRIC.name)}</th><th class="n">pairs</th>${costs.map((c) => `<th class="n">${esc(c)}</th>`).join("")}</tr></thead><tbody>` +
-      own.map((c) => `<tr><td>${esc(c.choice)}</td><td class="n">${change(c.gain)}</td><td>${draw(c)}</td><td>${c.choice === c.against ? "reference" : finite(c.low) ? `${change(c.low)} to ${change(c.high)}` : "one pair"}</td><td>${verdictText(c)}${c.over_budget ? `<br><span class="unsettled">over budget${c.over_budget < c.pairs ? ` in ${c.over_budget} of ${c.pairs}` : ""}</span>` : ""}</td><td class="n">${metricText(c.value)}</td><td class="n">${c.pairs}</td>${costs.map((k) => `<td class="n">${short(c.costs[k])}${finite(c.added[k]) && c.choice !== c.against ? ` (${c.added[k] >= 0 ? "+" : "−"}${Math.abs(100 * c.added[k]).toFixed(0)} %)` : ""}</td>`).join("")}</tr>`).join("") + "</tbody></table></div>");
+    parts.push(html`<h3>${name}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${own[0].against}.${DATA.latency && costs.includes("latency_ms") ? ` ${DATA.latency.text}` : ""}</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">gain</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">${METRIC.name}</th><th class="n">pairs</th>${costs.map((c) => html`<th class="n">${c}</th>`)}</tr></thead><tbody>${
+      own.map((c) => html`<tr><td>${c.choice}</td><td class="n">${change(c.gain)}</td><td>${draw(c)}</td><td>${c.choice === c.against ? "reference" : finite(c.low) ? `${change(c.low)} to ${change(c.high)}` : "one pair"}</td><td>${verdictText(c)}${c.over_budget ? html`<br><span class="unsettled">over budget${c.over_budget < c.pairs ? ` in ${c.over_budget} of ${c.pairs}` : ""}</span>` : ""}</td><td class="n">${metricText(c.value)}</td><td class="n">${c.pairs}</td>${costs.map((k) => html`<td class="n">${short(c.costs[k])}${finite(c.added[k]) && c.choice !== c.against ? ` (${c.added[k] >= 0 ? "+" : "−"}${Math.abs(100 * c.added[k]).toFixed(0)} %)` : ""}</td>`)}</tr>`)}</tbody></table></div>`);
   }
-  $("modules-body").innerHTML = parts.join("");
+  show($("modules-body"), parts);
 }
 
 function confirmation() {
   const found = DATA.confirmation;
   if (!found) {
-    $("confirmation-body").innerHTML = `<p>Not confirmed yet: every value above is the search's own.${DATA.confirmable ? ` <code>nas confirm ${esc(DATA.path)}</code> trains the front long, under several seeds, and scores it on images never seen.` : ""}</p>`;
+    show($("confirmation-body"), html`<p>Not confirmed yet: every value above is the search's own.${DATA.confirmable ? html` <code>nas confirm ${DATA.path}</code> trains the front long, under several seeds, and scores it on images never seen.` : ""}</p>`);
     return;
   }
-  const rows = found.members.map((m) => `<tr ${byId.has(m.id) ? `data-id="${esc(m.id)}"` : ""}><td>${esc(m.id)}</td><td>${m.kind === "control" ? "random" : "front"}</td><td class="n">${metricMean(m[`test_${METRIC.name}`], m[`test_${METRIC.name}_std`])}</td><td class="n">${m.n}</td><td class="n">${short(m[DATA.cost])}</td><td class="n">${metricText(m[`proxy_${METRIC.name}`])}</td><td class="n">${metricText(m[`proxy_${METRIC.name}_again`])}</td></tr>`);
-  $("confirmation-body").innerHTML = `<ul>${found.verdicts.map((v) => `<li>${esc(v)}</li>`).join("")}</ul><div class="scroll"><table><thead><tr><th>id</th><th>kind</th><th class="n">test ${esc(METRIC.name)} ± sd</th><th class="n">seeds</th><th class="n">${esc(DATA.cost)}</th><th class="n">proxy, in the search</th><th class="n">proxy, measured again</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  const rows = found.members.map((m) => html`<tr ${byId.has(m.id) ? html`data-id="${m.id}"` : ""}><td>${m.id}</td><td>${m.kind === "control" ? "random" : "front"}</td><td class="n">${metricMean(m[`test_${METRIC.name}`], m[`test_${METRIC.name}_std`])}</td><td class="n">${m.n}</td><td class="n">${short(m[DATA.cost])}</td><td class="n">${metricText(m[`proxy_${METRIC.name}`])}</td><td class="n">${metricText(m[`proxy_${METRIC.name}_again`])}</td></tr>`);
+  show($("confirmation-body"), html`<ul>${found.verdicts.map((v) => html`<li>${v}</li>`)}</ul><div class="scroll"><table><thead><tr><th>id</th><th>kind</th><th class="n">test ${METRIC.name} ± sd</th><th class="n">seeds</th><th class="n">${DATA.cost}</th><th class="n">proxy, in the search</th><th class="n">proxy, measured again</th></tr></thead><tbody>${rows}</tbody></table></div>`);
 }

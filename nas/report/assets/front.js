@@ -40,59 +40,56 @@ function drawFront() {
   const body = [frame(box, x, y, NAMES[state.cost] ?? state.cost, floor === null ? METRIC.name : `${METRIC.name} (log error)`)];
   if (finite(limit)) {
     const at = x.at(limit);
-    body.push(`<rect x="${at}" y="${box.top}" width="${Math.max(0, box.width - box.right - at)}" height="${box.height - box.top - box.bottom}" fill="var(--red)" opacity="0.08"/>`,
-      `<line x1="${at}" x2="${at}" y1="${box.top}" y2="${box.height - box.bottom}" stroke="var(--red)" stroke-width="1.6" stroke-dasharray="7 4"/>`);
+    body.push(html`<rect x="${at}" y="${box.top}" width="${Math.max(0, box.width - box.right - at)}" height="${box.height - box.top - box.bottom}" fill="var(--red)" opacity="0.08"/>`,
+      html`<line x1="${at}" x2="${at}" y1="${box.top}" y2="${box.height - box.bottom}" stroke="var(--red)" stroke-width="1.6" stroke-dasharray="7 4"/>`);
   }
   const corner = steps.flatMap((n, i) => {
     const dot = [x.at(n.costs[state.cost]), yAt(n.metric)];
     return i ? [[dot[0], yAt(steps[i - 1].metric)], dot] : [dot];
   });
   if (corner.length) corner.push([x.at(finite(limit) ? limit : Math.max(...costs)), corner[corner.length - 1][1]]);
-  body.push(`<path d="${path(corner)}" fill="none" stroke="var(--blue)" stroke-width="1.8"/>`);
+  body.push(html`<path d="${path(corner)}" fill="none" stroke="var(--blue)" stroke-width="1.8"/>`);
   const order = [...shown].sort((a, b) => a.front - b.front);
   body.push(...order.map((n) => mark(n, x.at(n.costs[state.cost]), yAt(n.metric), n.metric < y.low ? -1 : n.metric > y.high ? 1 : 0)));
   body.push(...shown.filter((n) => n.test).map((n) => confirmedMark(n, x, yAt)));
-  put(target, box, `${NAMES[state.cost] ?? state.cost} against ${METRIC.name} of ${shown.length} networks`, body.join(""));
+  put(target, box, `${NAMES[state.cost] ?? state.cost} against ${METRIC.name} of ${shown.length} networks`, body);
 }
 
 function mark(n, x, y, outside) {
-  const ring = n.id === state.chosen ? `<circle cx="${x}" cy="${y}" r="12" fill="none" stroke="var(--ink)" stroke-width="1.6"/>` : "";
+  const ring = n.id === state.chosen ? html`<circle cx="${x}" cy="${y}" r="12" fill="none" stroke="var(--ink)" stroke-width="1.6"/>` : "";
   let shape;
   if (n.id === DATA.knee) {
-    shape = `<rect x="${x - 6.5}" y="${y - 6.5}" width="13" height="13" transform="rotate(45 ${x} ${y})" fill="var(--knee)" stroke="var(--ink)" stroke-width="1.4"/>`;
+    shape = html`<rect x="${x - 6.5}" y="${y - 6.5}" width="13" height="13" transform="rotate(45 ${x} ${y})" fill="var(--knee)" stroke="var(--ink)" stroke-width="1.4"/>`;
   } else if (n.front) {
-    shape = `<circle cx="${x}" cy="${y}" r="6" fill="var(--blue)" stroke="var(--paper)" stroke-width="1.4"/>`;
+    shape = html`<circle cx="${x}" cy="${y}" r="6" fill="var(--blue)" stroke="var(--paper)" stroke-width="1.4"/>`;
   } else if (outside) {
-    shape = `<path d="M${x - 4} ${y + 6 * outside}h8l-4 ${-6 * outside}z" fill="var(--dot)"/>`;
+    shape = html`<path d="M${x - 4} ${y + 6 * outside}h8l-4 ${-6 * outside}z" fill="var(--dot)"/>`;
   } else {
-    shape = `<circle cx="${x}" cy="${y}" r="3.6" fill="none" stroke="var(--dot)" stroke-width="1.2"/>`;
+    shape = html`<circle cx="${x}" cy="${y}" r="3.6" fill="none" stroke="var(--dot)" stroke-width="1.2"/>`;
   }
-  const focus = n.front ? 'tabindex="0" role="button"' : "";
-  return `<g class="hit" data-id="${esc(n.id)}" ${focus} aria-label="${esc(`${n.id}: ${metricText(n.metric)}`)}">` +
-    `<circle cx="${x}" cy="${y}" r="11" fill="transparent"/>${ring}${shape}</g>`;
+  const focus = n.front ? html`tabindex="0" role="button"` : "";
+  return html`<g class="hit" data-id="${n.id}" ${focus} aria-label="${n.id}: ${metricText(n.metric)}"><circle cx="${x}" cy="${y}" r="11" fill="transparent"/>${ring}${shape}</g>`;
 }
 
 function confirmedMark(n, x, yAt) {
   const at = x.at(n.costs[state.cost]), mid = yAt(n.test.metric);
   const up = yAt(Math.min(METRIC.percent ? 1 : Infinity, n.test.metric + (n.test.std ?? 0))), down = yAt(n.test.metric - (n.test.std ?? 0));
-  return `<g stroke="var(--ink)" stroke-width="1.4" pointer-events="none"><path d="M${at} ${up}V${down}M${at - 4} ${up}h8M${at - 4} ${down}h8"/>` +
-    `<rect x="${at - 3.5}" y="${mid - 3.5}" width="7" height="7" fill="var(--paper)"/></g>`;
+  return html`<g stroke="var(--ink)" stroke-width="1.4" pointer-events="none"><path d="M${at} ${up}V${down}M${at - 4} ${up}h8M${at - 4} ${down}h8"/><rect x="${at - 3.5}" y="${mid - 3.5}" width="7" height="7" fill="var(--paper)"/></g>`;
 }
 
 function frontLegend() {
-  const icon = (shape) => `<svg width="18" height="16" viewBox="0 0 18 16">${shape}</svg>`;
+  const icon = (shape) => html`<svg width="18" height="16" viewBox="0 0 18 16">${shape}</svg>`;
   const items = [
-    [icon('<circle cx="9" cy="8" r="6" fill="var(--blue)"/>'), "front"],
-    [icon('<rect x="4" y="3" width="10" height="10" transform="rotate(45 9 8)" fill="var(--knee)" stroke="var(--ink)"/>'), "knee"],
-    [icon('<circle cx="9" cy="8" r="3.6" fill="none" stroke="var(--dot)" stroke-width="1.4"/>'), "evaluated"],
+    [icon(html`<circle cx="9" cy="8" r="6" fill="var(--blue)"/>`), "front"],
+    [icon(html`<rect x="4" y="3" width="10" height="10" transform="rotate(45 9 8)" fill="var(--knee)" stroke="var(--ink)"/>`), "knee"],
+    [icon(html`<circle cx="9" cy="8" r="3.6" fill="none" stroke="var(--dot)" stroke-width="1.4"/>`), "evaluated"],
   ];
-  if (finite(DATA.budget[state.cost])) items.push([icon('<path d="M9 0V16" stroke="var(--red)" stroke-width="2" stroke-dasharray="5 3"/>'), `budget ${short(DATA.budget[state.cost])}`]);
-  if (DATA.confirmation) items.push([icon('<path d="M9 1V15" stroke="var(--ink)"/><rect x="5.5" y="4.5" width="7" height="7" fill="var(--paper)" stroke="var(--ink)"/>'), "confirmed on test images, ± sd over seeds"]);
-  $("front-legend").innerHTML = items.map(([i, t]) => `<span>${i}${esc(t)}</span>`).join("");
+  if (finite(DATA.budget[state.cost])) items.push([icon(html`<path d="M9 0V16" stroke="var(--red)" stroke-width="2" stroke-dasharray="5 3"/>`), `budget ${short(DATA.budget[state.cost])}`]);
+  if (DATA.confirmation) items.push([icon(html`<path d="M9 1V15" stroke="var(--ink)"/><rect x="5.5" y="4.5" width="7" height="7" fill="var(--paper)" stroke="var(--ink)"/>`), "confirmed on test images, ± sd over seeds"]);
+  show($("front-legend"), items.map(([i, t]) => html`<span>${i}${t}</span>`));
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  $("front-note").innerHTML = `Filled points are non-dominated in ${esc(goals)}; the line is the best ${esc(METRIC.name)} within each ${esc(state.cost)}. ` +
-    `${sentence(METRIC.note)} ${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${esc(corner)} to the best possible. ` : ""}Point at a network for its modules; choose it for its drawing.`;
+  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best possible. ` : ""}Point at a network for its modules; choose it for its drawing.`);
 }
 
 function frontTable() {
@@ -101,22 +98,22 @@ function frontTable() {
   const rest = DATA.costs.filter((c) => !["macs", "elementwise", state.cost].includes(c)).slice(0, 3);
   const head = ["id", METRIC.name, state.cost, ...rest, "± sd", "seeds"], extra = (i) => (i > 2 ? " extra" : "");
   const cells = (n) => [metricText(n.metric), short(n.costs[state.cost]), ...rest.map((c) => short(n.costs[c])), finite(n.std) ? spread(n.std) : "–", n.n];
-  const test = (n) => (!tested ? "" : `<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)} (${n.test.n})` : "–"}</td>`);
-  $("front-table").innerHTML = `<thead><tr>${head.map((h, i) => `<th class="${i ? "n" : ""}${extra(i)}">${esc(h)}</th>`).join("")}${tested ? '<th class="n">test (seeds)</th>' : ""}<th class="extra">modules</th></tr></thead><tbody>` +
-    on.map((n) => `<tr data-id="${esc(n.id)}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${esc(n.id)}</button>${n.id === DATA.knee ? " ◆" : ""}</td>` +
-      cells(n).map((c, i) => `<td class="n${extra(i + 1)}">${esc(c)}</td>`).join("") + test(n) + `<td class="wide extra">${esc(n.modules)}</td></tr>`).join("") + "</tbody>";
+  const test = (n) => (!tested ? "" : html`<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)} (${n.test.n})` : "–"}</td>`);
+  show($("front-table"), html`<thead><tr>${head.map((h, i) => html`<th class="${i ? "n" : ""}${extra(i)}">${h}</th>`)}${tested ? html`<th class="n">test (seeds)</th>` : ""}<th class="extra">modules</th></tr></thead><tbody>${
+    on.map((n) => html`<tr data-id="${n.id}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${n.id}</button>${n.id === DATA.knee ? " ◆" : ""}</td>${
+      cells(n).map((c, i) => html`<td class="n${extra(i + 1)}">${c}</td>`)}${test(n)}<td class="wide extra">${n.modules}</td></tr>`)}</tbody>`);
 }
 
 function tipOf(n) {
-  const costs = DATA.costs.filter((c) => c !== "elementwise").map((c) => `${esc(c)} ${short(n.costs[c])}`).join(" · ");
+  const costs = DATA.costs.filter((c) => c !== "elementwise").map((c) => `${c} ${short(n.costs[c])}`).join(" · ");
   const seeds = n.n > 1 ? ` ± ${spread(n.std)} (${n.n} seeds)` : " (one seed)";
-  const test = n.test ? `<br>on test images ${metricMean(n.test.metric, n.test.std)} (${n.test.n} seeds)` : "";
-  return `<b>${metricText(n.metric)}</b>${seeds} · ${esc(n.id)}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${esc(n.modules)}`;
+  const test = n.test ? html`<br>on test images ${metricMean(n.test.metric, n.test.std)} (${n.test.n} seeds)` : "";
+  return html`<b>${metricText(n.metric)}</b>${seeds} · ${n.id}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${n.modules}`;
 }
 
 function showTip(n, event) {
   const tip = $("tip");
-  tip.innerHTML = tipOf(n);
+  show(tip, tipOf(n));
   tip.hidden = false;
   const at = event.touches?.[0] ?? event;
   const x = at.pageX ?? 0, y = at.pageY ?? 0, wide = document.documentElement.clientWidth;

@@ -13,7 +13,7 @@ function start() {
   $("error-axis-name").textContent = METRIC.name;
   const limits = Object.entries(DATA.budget).map(([n, v]) => `${n} ≤ ${short(v)}`).join(", ");
   $("summary").textContent = `${on} network${on === 1 ? "" : "s"} on the front of ${DATA.networks.length} evaluated at the highest rung${limits ? `, within ${limits}` : ""}. ${DATA.facts.device ? `Device ${DATA.facts.device}.` : ""}`;
-  $("cost").innerHTML = DATA.costs.map((c) => `<option value="${esc(c)}" ${c === state.cost ? "selected" : ""}>${esc(NAMES[c] ?? c)}</option>`).join("");
+  show($("cost"), DATA.costs.map((c) => html`<option value="${c}" ${c === state.cost ? "selected" : ""}>${NAMES[c] ?? c}</option>`));
   $("cost").addEventListener("change", (event) => { state.cost = event.target.value; drawFront(); frontLegend(); frontTable(); });
   const helps = errorFloor(DATA.networks.map((n) => n.metric)) !== null;
   state.log = helps;

@@ -9,20 +9,21 @@ function facts(n) {
   rows.push(["costs", DATA.costs.map((c) => `${c} ${short(n.costs[c], 4)}`).join(", ")]);
   rows.push(["evaluation", `ledger task ${[...new Set(n.numbers)].join(", ")}; ${short(n.seconds)} s of training in all`]);
   if (DATA.confirmable) rows.push(["export", `nas export ${DATA.path} --pick ${n.id}`]);
-  $("network-facts").innerHTML = `<dl class="facts">${rows.map(([a, b]) => `<dt>${esc(a)}</dt><dd>${a === "export" ? `<code>${esc(b)}</code>` : esc(b)}</dd>`).join("")}</dl>`;
+  show($("network-facts"), html`<dl class="facts">${rows.map(([a, b]) => html`<dt>${a}</dt><dd>${a === "export" ? html`<code>${b}</code>` : b}</dd>`)}</dl>`);
 }
 
 function slot(name, text) {
-  return `<span class="slot ${esc(name)} ${PLAIN.has(text) && name !== "fusion" ? "empty" : ""}"><small>${esc(name)}</small>${esc(text)}</span>`;
+  return html`<span class="slot ${name} ${PLAIN.has(text) && name !== "fusion" ? "empty" : ""}"><small>${name}</small>${text}</span>`;
 }
 
-const ARROW = '<span class="arrow" aria-hidden="true">→</span>';
+const ARROW = html`<span class="arrow" aria-hidden="true">→</span>`;
+const between = (slots) => slots.map((own, i) => (i ? [ARROW, own] : own));
 
 function blockFlow(part) {
   const s = part.slots, moves = part.numbers.stride > 1 || part.numbers.in_channels !== part.numbers.out_channels;
-  const main = ["operator", "activation", "attention"].filter((k) => k in s).map((k) => slot(k, s[k])).join(ARROW);
+  const main = ["operator", "activation", "attention"].filter((k) => k in s).map((k) => slot(k, s[k]));
   const bypass = `shortcut: ${moves ? "projected to the new width" : "as it is"}, joined by fusion`;
-  return `<div class="around"><span class="bypass">↷ ${bypass}</span><span class="flow">${main}${ARROW}${slot("fusion", s.fusion)}</span></div>`;
+  return html`<div class="around"><span class="bypass">↷ ${bypass}</span><span class="flow">${between(main)}${ARROW}${slot("fusion", s.fusion)}</span></div>`;
 }
 
 function partFlow(part) {
@@ -30,22 +31,21 @@ function partFlow(part) {
   const own = Object.entries(part.slots).map(([k, v]) => slot(k, v));
   if (part.position === "stem") own.push(slot("skeleton", `${part.numbers.kernel_size}×${part.numbers.kernel_size} convolution, norm, relu`));
   if (part.position === "head") own.push(slot("skeleton", `linear to ${part.numbers.classes} classes`));
-  return `<span class="flow">${own.join(ARROW)}</span>`;
+  return html`<span class="flow">${between(own)}</span>`;
 }
 
 function drawing(n) {
   if (!n.parts.length) {
-    $("drawing").innerHTML = `<dl class="facts">${Object.entries(n.values ?? {}).map(([a, b]) => `<dt>${esc(a)}</dt><dd>${esc(b)}</dd>`).join("")}</dl>`;
+    show($("drawing"), html`<dl class="facts">${Object.entries(n.values ?? {}).map(([a, b]) => html`<dt>${a}</dt><dd>${b}</dd>`)}</dl>`);
     return;
   }
   const parts = n.parts.map((i) => DATA.parts[i]), total = parts.reduce((sum, p) => sum + (p.flops ?? 0), 0) || 1;
-  $("drawing").innerHTML = parts.map((p) => {
+  show($("drawing"), parts.map((p) => {
     const output = p.output ? p.output.join("×") : `${p.numbers.classes} classes`;
     const share = 100 * (p.flops ?? 0) / total;
-    return `<div class="part"><div class="where"><b>${esc(p.position)}</b><span>${p.input.join("×")} → ${esc(output)}</span></div>` +
-      `<div class="flow">${partFlow(p)}</div><div class="cost"><div class="bar"><i style="width:${share.toFixed(1)}%"></i></div>` +
-      `<span>${short(p.flops)} FLOPs, ${short(p.params)} params</span></div></div>`;
-  }).join("");
+    return html`<div class="part"><div class="where"><b>${p.position}</b><span>${p.input.join("×")} → ${output}</span></div><div class="flow">${partFlow(p)}</div><div class="cost"><div class="bar"><i data-share="${share.toFixed(1)}"></i></div><span>${short(p.flops)} FLOPs, ${short(p.params)} params</span></div></div>`;
+  }));
+  for (const bar of $("drawing").querySelectorAll("[data-share]")) bar.style.width = `${bar.dataset.share}%`;
 }
 
 function curves(n) {
@@ -72,9 +72,9 @@ function choose(id, scroll = false) {
 }
 
 function chooser() {
-  const option = (n) => `<option value="${esc(n.id)}">${esc(`${metricText(n.metric)} · ${short(n.costs[DATA.cost])} · ${n.id}`)}</option>`;
+  const option = (n) => html`<option value="${n.id}">${metricText(n.metric)} · ${short(n.costs[DATA.cost])} · ${n.id}</option>`;
   const on = DATA.networks.filter((n) => n.front), off = DATA.networks.filter((n) => !n.front);
   const by = (a, b) => a.costs[DATA.cost] - b.costs[DATA.cost];
-  $("choose").innerHTML = `<optgroup label="front">${on.sort(by).map(option).join("")}</optgroup><optgroup label="others">${off.sort(by).map(option).join("")}</optgroup>`;
+  show($("choose"), html`<optgroup label="front">${on.sort(by).map(option)}</optgroup><optgroup label="others">${off.sort(by).map(option)}</optgroup>`);
   $("choose").addEventListener("change", (event) => choose(event.target.value));
 }

@@ -2,12 +2,11 @@
 
 function failures() {
   const f = DATA.failures;
-  if (!f.all) { $("failures-body").innerHTML = "<p>No evaluation failed.</p>"; return; }
-  const kinds = f.kinds.map(([name, count]) => `<li>${count} × ${esc(name)}</li>`).join("");
-  const guilty = f.culprits.map((c) => `<li>fails every time: ${esc(c)}</li>`).join("");
-  const rows = f.rows.map((r) => `<tr><td class="n">${r.number}</td><td>${esc(r.id)}</td><td class="n">${r.rung}</td><td class="n">${r.seed}</td><td class="n">${r.attempt}</td><td class="wide">${esc(r.reason ?? "")}</td></tr>`).join("");
-  $("failures-body").innerHTML = `<p>${f.all} of ${DATA.counts.measurements} evaluations failed. A failure is a result: it is recorded, and never on the front.</p><ul>${kinds}${guilty}</ul>` +
-    `<details><summary>each of them</summary><div class="scroll"><table><thead><tr><th class="n">task</th><th>id</th><th class="n">rung</th><th class="n">seed</th><th class="n">attempt</th><th>reason</th></tr></thead><tbody>${rows}</tbody></table></div></details>`;
+  if (!f.all) { show($("failures-body"), html`<p>No evaluation failed.</p>`); return; }
+  const kinds = f.kinds.map(([name, count]) => html`<li>${count} × ${name}</li>`);
+  const guilty = f.culprits.map((c) => html`<li>fails every time: ${c}</li>`);
+  const rows = f.rows.map((r) => html`<tr><td class="n">${r.number}</td><td>${r.id}</td><td class="n">${r.rung}</td><td class="n">${r.seed}</td><td class="n">${r.attempt}</td><td class="wide">${r.reason ?? ""}</td></tr>`);
+  show($("failures-body"), html`<p>${f.all} of ${DATA.counts.measurements} evaluations failed. A failure is a result: it is recorded, and never on the front.</p><ul>${kinds}${guilty}</ul><details><summary>each of them</summary><div class="scroll"><table><thead><tr><th class="n">task</th><th>id</th><th class="n">rung</th><th class="n">seed</th><th class="n">attempt</th><th>reason</th></tr></thead><tbody>${rows}</tbody></table></div></details>`);
 }
 
 function record() {
@@ -25,5 +24,5 @@ function record() {
     ["page made", DATA.made],
   ];
   if (counts.left_out) rows.push(["left out", counts.left_out]);
-  $("record-body").innerHTML = `<dl class="facts">${rows.map(([a, b]) => `<dt>${esc(a)}</dt><dd>${esc(b)}</dd>`).join("")}</dl><details><summary>what was asked for</summary><pre>${esc(DATA.job)}</pre></details>`;
+  show($("record-body"), html`<dl class="facts">${rows.map(([a, b]) => html`<dt>${a}</dt><dd>${b}</dd>`)}</dl><details><summary>what was asked for</summary><pre>${DATA.job}</pre></details>`);
 }

@@ -67,7 +67,7 @@ def test_front_and_control_are_treated_alike(run, found):
     assert list(header["learn_from"]) == ["train", "validation"]
     assert header["recipe"]["epochs"] == 1
     records = read_ledger(run.path / "confirm" / "confirm.jsonl").records
-    assert {r["seed"] for r in records} == {1, 2}  # the search used seed 0
+    assert {r.seed for r in records} == {1, 2}  # the search used seed 0
 
 
 def test_weights_are_those_that_were_scored(run, found):

@@ -1,6 +1,7 @@
 """NetworkCost: bulk look-up equals one at a time; its table; a user's own function."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -136,3 +137,29 @@ def test_a_cost_function_that_breaks_its_contract(returned, text):
         model.cost(space.sample(np.random.default_rng(0)))
     with pytest.raises(CostError, match="needs FunctionCost"):
         model.costs_of(np.zeros((1, 1), dtype=np.int16))
+
+
+def test_a_changed_figure_of_a_kept_table_is_an_error(space, tmp_path):
+    """Defect: zeros in the place of counts were taken for the costs of every network."""
+    path = tmp_path / "costs.json"
+    table = CostTable()
+    table.counts(space.parts(space.sample(np.random.default_rng(0)))[0])
+    table.save(path)
+    data = json.loads(path.read_text())
+    key, shapes, *_ = data["pieces"][0]
+    rows = (
+        [[key, shapes, 0, 0, 0, 0]],
+        [[key, shapes, 10**30, 0, 0, 0]],
+        [[key, [[-1]], 1, 1, 1, 1]],
+    )
+    for pieces in (*rows, None, [3], [["x"]]):
+        path.write_text(json.dumps({**data, "pieces": pieces}))
+        with pytest.raises(CostError, match="is not a cost table"):
+            CostTable.load(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(CostError, match="is not a cost table"):
+        CostTable.load(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CostError, match="no regular file"):
+        CostTable.load(path)

@@ -60,8 +60,8 @@ def test_not_a_number_becomes_null(tmp_path: Path) -> None:
     with Ledger.open(path, SPACE) as ledger:
         ledger.append(bad)
     record = read(path).records[0]
-    assert record["values"] == {"accuracy": None}
-    assert record["extra"] == {"at": 1.5}
+    assert record.values == {"accuracy": None}
+    assert record.extra == {"at": 1.5}
 
 
 @pytest.mark.parametrize("cut", [1, 2, 10, 60])

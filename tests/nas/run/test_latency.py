@@ -17,7 +17,7 @@ from plugnas.nas.report.data import gather
 from plugnas.nas.report.files import picture
 from plugnas.nas.report.front import to_text
 from plugnas.nas.run.directory import RunDirectory
-from plugnas.nas.run.latency import latency_note
+from plugnas.nas.run.latency import _busy, latency_note
 from plugnas.nas.run.view import RunView
 from tests.nas.report.synthetic_run import make_run
 
@@ -83,3 +83,10 @@ def test_a_run_without_latencies_says_nothing_of_them(tmp_path):
     run = make_run(tmp_path / "run", trials=4)
     assert latency_note(run) is None
     assert explain_run(RunView.open(run)).to_dict()["latency"] is None
+
+
+@pytest.mark.parametrize("text", ['{"busy": 3}', "[]", "[" * 100_000, "{"])
+def test_a_damaged_measurement_of_the_front_ranks_nothing(tmp_path, text):
+    (tmp_path / "latency_front.json").write_text(text)
+    assert "cannot be read any more" in _busy(tmp_path / "latency_front.json")
+    assert _busy(tmp_path / "missing.json") is None

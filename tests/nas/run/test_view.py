@@ -13,6 +13,7 @@ from plugnas.nas.cli import main
 from plugnas.nas.confirm.outcome import read as read_confirmation
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.ledger.ledger import Ledger, LedgerWarning
+from plugnas.nas.ledger.lines import seal
 from plugnas.nas.report.dashboard import optuna, storage_of
 from plugnas.nas.report.data import gather
 from plugnas.nas.run.view import RunView, open_run
@@ -56,9 +57,9 @@ def changed(tmp_path):
         record = json.loads(line)
         if record.get("number") == best:
             record["costs"]["params"] += 7
-            lines[i] = json.dumps(record)
+            lines[i] = seal(record).decode().strip()
         elif "ledger" in record:  # as a session of another version would have left it
-            lines[i] = json.dumps({**record, "counted_with": "0" * 16})
+            lines[i] = seal({**record, "counted_with": "0" * 16}).decode().strip()
     run.ledger.write_text("\n".join(lines) + "\n")
     return run, best
 

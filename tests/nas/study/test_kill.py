@@ -141,7 +141,7 @@ def test_what_a_killed_driver_had_begun_is_run_again(tmp_path: Path) -> None:
     begun = {line.split()[0] for line in log.read_text().splitlines()}
     records = read(tmp_path / "run" / "ledger.jsonl").records
     assert len(records) == 24
-    assert {record["architecture"]["id"] for record in records} == begun
+    assert {record.architecture.id for record in records} == begun
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -158,7 +158,7 @@ def test_interrupt_ends_cleanly_and_the_same_command_goes_on(
         assert driver.returncode == 0
     contents = read(tmp_path / "run" / "ledger.jsonl")
     assert contents.torn is None
-    assert all(record["status"] == "ok" for record in contents.records)
+    assert all(record.status == "ok" for record in contents.records)
     let_pass(tmp_path / "run", 100)
     with start(tmp_path, "local", 40) as driver:
         assert driver.communicate()[0] == "begun\ndone\n"
