@@ -1,0 +1,26 @@
+"""The quick-start host: its weights are beside the job, small, and fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from plugnas.nas.job.config import load
+from plugnas.space import SearchSpace
+from plugnas.space.host import plugged_keys
+
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
+
+
+def test_the_quick_start_host_is_whole():
+    assert (EXPERIMENTS / "host_digits.safetensors").stat().st_size < 300_000
+    job = load(EXPERIMENTS / "host_digits.yaml")
+    space = SearchSpace.from_config(job.space, (1, 8, 8), 10, base=EXPERIMENTS)
+    assert space.host.trace.notes == ()  # its classes are the digits: nothing is replaced
+    unchanged = space.build(space.architecture(space.host.unchanged()))
+    assert plugged_keys(unchanged) == []
+    x = torch.rand(2, 1, 8, 8)
+    plugged = space.build(space.neighbours(space.architecture(space.host.unchanged()))[0])
+    assert plugged_keys(plugged)
+    assert torch.equal(plugged.eval()(x), unchanged.eval()(x))
