@@ -63,7 +63,7 @@ def space(**changes):
             "job.yaml: space.slots.attention[0]: no module `cbm` in the zoo; did you mean `cbam`",
         ),
         (space(slots={"attention": [{"se": {"reduction": 5}}]}), "must be one of 4, 8, 16"),
-        (space(slots={"attention": ["psa"]}, stages=[{"width": 7}]), "refuses every one"),
+        (space(slots={"attention": ["cru"]}, stages=[{"width": 1}]), "refuses every one"),
         (space(slots={"attention": {"family": "channel"}}), "write [{family: ...}]"),
         ({"sampler": {"name": "random", "options": {"desings": 3}}}, "no option `desings`"),
         ({"budget": {"flops": 10}}, "the cheapest has flops ="),
