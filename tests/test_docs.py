@@ -1,0 +1,59 @@
+"""The code in CONTRIBUTING and in the how-to pages works, and the generated pages are fresh."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from plugnas import modules
+from plugnas.modules import _registry
+from plugnas.modules.testing import check_module
+from plugnas.nas.cli import main
+from plugnas.nas.testing import check_sampler
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(page: str) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_the_sampler_of_contributing_keeps_the_contract():
+    (code,) = blocks("CONTRIBUTING.md")
+    names: dict[str, object] = {}
+    exec(code, names)
+    check_sampler(names["First"])
+
+
+def test_the_module_of_the_how_to_keeps_the_contract(tmp_path):
+    (code,) = blocks("docs/howto/module.md")
+    file = tmp_path / "blocks.py"
+    file.write_text(code)
+    modules.load([file])
+    try:
+        check_module("channel_scale")
+    finally:
+        del _registry._ENTRIES["channel_scale"]
+
+
+@pytest.mark.parametrize(
+    ("page", "argv"), [("job.md", ["schema", "--markdown"]), ("zoo.md", ["modules", "--markdown"])]
+)
+def test_pages_made_from_the_code_are_fresh(page, argv, capsys):
+    assert main(argv) == 0
+    assert (ROOT / "docs" / page).read_text() == capsys.readouterr().out
+
+
+def test_every_page_of_the_site_exists():
+    pages = re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text())
+    assert len(pages) >= 10
+    assert [page for page in pages if not (ROOT / "docs" / page).exists()] == []
+
+
+def test_the_generator_writes_what_the_commands_print(tmp_path, monkeypatch):
+    names = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+    assert set(names["PAGES"]) == {"job.md", "zoo.md"}
