@@ -63,6 +63,11 @@ def run_job(
     with _named(where):
         _check(job, prepared)
     run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device))
+    if run.lacks_ledger:
+        notify(
+            f"{run_dir} holds the job of an earlier run but no {run.ledger.name}: what that run "
+            "measured is not known, and the search begins anew (restore the file to continue)"
+        )
     with RunLock(run_dir):
         run.write()
         _keep_host(run, prepared)

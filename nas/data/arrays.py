@@ -16,6 +16,7 @@ import PIL.Image
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.memory import check_memory
 from plugnas.nas.data.source import PARTS, Listing, Opener
+from plugnas.nas.data.stack import MOST, Stack, channels_last
 
 # Part -> the names under which npz files keep (images, labels): Keras', MedMNIST's, and plain.
 _NAMES = {
@@ -65,7 +66,8 @@ class NpzSource:
 
     The arrays are ``images``/``labels``, ``x``/``y``, ``x_train``/``y_train`` and ``x_test``/
     ``y_test``, or ``train_images``, ``val_images``, ``test_images`` with their labels; bytes
-    0..255, or floats in 0..1. ``classes`` may name the classes.
+    0..255, or floats in 0..1; 1 to 16 channels, which are taken as they are (three are RGB, a
+    fourth is no transparency). ``classes`` may name the classes.
     """
 
     mirror = False  # nothing says that a mirrored image keeps its class
@@ -76,7 +78,7 @@ class NpzSource:
 
     def identity(self) -> str:
         state = os.stat(self.path)
-        text = f"{self.path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+        text = f"{self.path.resolve()}|{state.st_size}|{state.st_mtime_ns}|channels as they are"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def listing(self) -> Listing:
@@ -99,6 +101,12 @@ class NpzSource:
                 raise DataError(
                     f"`{pair[1]}` of {self.path} must hold one label per image of `{pair[0]}`, "
                     f"got shapes {answers.shape} and {images.shape}"
+                )
+            if answers.dtype.kind == "f" and not np.isfinite(answers).all():
+                raise DataError(
+                    f"{int((~np.isfinite(answers)).sum())} labels in `{pair[1]}` of {self.path} "
+                    "are no numbers (NaN or infinite), and every image needs its class; remove "
+                    "these images or give them a class"
                 )
             labels.append(answers)
             parts += [number] * len(answers)
@@ -147,13 +155,13 @@ class NpzSource:
 
 def _as_bytes(images: np.ndarray, name: str, path: Path) -> np.ndarray:
     """Return images as uint8 (N, H, W) or (N, H, W, C)."""
-    if images.ndim == 4 and images.shape[3] not in (1, 3, 4) and images.shape[1] in (1, 3, 4):
-        images = images.transpose(0, 2, 3, 1)
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3, 4)):
+    placed = channels_last(images) if images.ndim == 4 else images
+    if images.ndim not in (3, 4) or placed is None:
         raise DataError(
             f"`{name}` of {path} must have shape (N, H, W), (N, H, W, C) or (N, C, H, W) with "
-            f"C = 1, 3 or 4, got {images.shape}"
+            f"C from 1 to {MOST}, got {images.shape}"
         )
+    images = placed
     if images.dtype == np.uint8:
         return images
     low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
@@ -169,4 +177,6 @@ def _as_bytes(images: np.ndarray, name: str, path: Path) -> np.ndarray:
 
 def _array_opener(pixels: np.ndarray) -> Opener:
     squeezed = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels
+    if squeezed.ndim == 3 and squeezed.shape[-1] != 3:  # no colours: channels as they are
+        return lambda: Stack(squeezed)
     return lambda: PIL.Image.fromarray(np.ascontiguousarray(squeezed))

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+from numpy.typing import NDArray
 
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.memory import check_room
@@ -29,6 +30,7 @@ from plugnas.nas.data.pixels import is_grey, to_bytes, upright_size
 from plugnas.nas.data.source import PARTS, Listing, Opener, Source
 from plugnas.nas.data.spec import DataSpec
 from plugnas.nas.data.split import stratified
+from plugnas.nas.data.stack import Stack
 
 _FORMAT = 1  # part of the key: raise it when the decoding changes
 _BATCH = 256
@@ -75,9 +77,8 @@ def _locked(path: Path) -> Iterator[None]:
 def _write(source: Source, spec: DataSpec, entry: Path) -> None:
     listing = source.listing()
     chosen = _limited(listing, spec)
-    shape, grey, broken = _probe(source, listing, chosen, spec)
+    shape, channels, broken = _probe(source, listing, chosen, spec)
     readable = [index for index in chosen if index not in broken]
-    channels = 1 if grey else 3
     what = f"{len(readable)} images of {shape[0]}x{shape[1]}x{channels}"
     check_room(len(readable) * shape[0] * shape[1] * channels, entry.parent, what)
     work = Path(tempfile.mkdtemp(prefix=entry.name, dir=entry.parent))
@@ -122,17 +123,17 @@ def _limited(listing: Listing, spec: DataSpec) -> list[int]:
 
 def _probe(
     source: Source, listing: Listing, chosen: list[int], spec: DataSpec
-) -> tuple[tuple[int, int], bool, dict[int, str]]:
-    """Return the common (height, width), whether all is grey, and why which image is broken."""
+) -> tuple[tuple[int, int], int, dict[int, str]]:
+    """Return the common (height, width), the number of channels, and why which image is broken."""
     found: dict[tuple[int, int], int] = {}
     broken: dict[int, str] = {}
-    grey = True
-    for index, result in _each(source, chosen, lambda image: (upright_size(image), is_grey(image))):
+    kinds: set[int] = set()
+    for index, result in _each(source, chosen, _size_and_channels):
         if isinstance(result, str):
             broken[index] = result
             continue
         found[result[0]] = found.get(result[0], 0) + 1
-        grey = grey and result[1]
+        kinds.add(result[1])
     if not found:
         name, reason = (listing.names[chosen[0]], broken[chosen[0]]) if broken else ("", "none")
         raise DataError(
@@ -146,7 +147,38 @@ def _probe(
             f"`size: {max(8, min(32, *low))}`"
         )
     shape = spec.shape or next(iter(found))
-    return shape, (grey if spec.colour == "auto" else spec.colour == "grey"), broken
+    return shape, _channels(kinds, spec, source.name), broken
+
+
+def _size_and_channels(image: PIL.Image.Image | Stack) -> tuple[tuple[int, int], int]:
+    """Return (height, width) as seen, and 1 for grey, 3 for colour, or an array's channels."""
+    if isinstance(image, Stack):
+        height, width, channels = image.pixels.shape
+        return (height, width), channels
+    return upright_size(image), 1 if is_grey(image) else 3
+
+
+def _channels(kinds: set[int], spec: DataSpec, name: str) -> int:
+    """Return the channels of all images: grey among colour becomes colour, arrays must agree."""
+    if kinds <= {1, 3}:
+        return max(kinds) if spec.colour == "auto" else {"grey": 1, "rgb": 3}[spec.colour]
+    if len(kinds) > 1:
+        listed = ", ".join(map(str, sorted(kinds)))
+        raise DataError(f"the images of {name} have {listed} channels, and a network takes one")
+    if spec.colour != "auto":
+        raise DataError(
+            f"`data.colour` is for images of 1 or 3 channels, but those of {name} have "
+            f"{max(kinds)}, which are taken as they are; leave it out"
+        )
+    return max(kinds)
+
+
+def _bytes_of(
+    image: PIL.Image.Image | Stack, size: tuple[int, int], channels: int
+) -> NDArray[np.uint8]:
+    if isinstance(image, Stack):
+        return image.to_bytes(size)
+    return to_bytes(image, size, grey=channels == 1)
 
 
 def _decode(
@@ -164,7 +196,7 @@ def _decode(
     places = {index: place for place, index in enumerate(wanted)}
     sums = np.zeros((len(wanted), channels, 2))
     done = np.zeros(len(wanted), dtype=bool)
-    for index, result in _each(source, wanted, lambda i: to_bytes(i, size, grey=channels == 1)):
+    for index, result in _each(source, wanted, lambda i: _bytes_of(i, size, channels)):
         if isinstance(result, str):
             broken[index] = result
             continue

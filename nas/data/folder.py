@@ -64,7 +64,7 @@ class FolderSource:
             if (len(folders) > len(full))
             else []
         )
-        return read_layout(names, empty, str(self.path))
+        return _once(read_layout(names, empty, str(self.path)), self.path)
 
     def openers(self, wanted: Sequence[int]) -> Iterator[tuple[int, Opener]]:
         names = self.listing().names
@@ -87,12 +87,45 @@ def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}; change its rights")
 
     for base, folders, files in os.walk(top, followlinks=True, onerror=refuse):
-        inside = os.path.realpath(base) + os.sep
         linked = [f for f in folders if os.path.islink(os.path.join(base, f))]
+        above = [os.path.realpath(p) + os.sep for p in _down_to(top, base)] if linked else []
         for folder in linked:
-            if inside.startswith(os.path.realpath(os.path.join(base, folder)) + os.sep):
+            target = os.path.realpath(os.path.join(base, folder)) + os.sep
+            if any(place.startswith(target) for place in above):
                 folders.remove(folder)
         yield base, folders, files
+
+
+def _down_to(top: Path, base: str) -> list[Path]:
+    """Return the folders from ``top`` down to ``base``, as they were walked through links."""
+    steps = Path(base).relative_to(top).parts
+    return [top.joinpath(*steps[:i]) for i in range(len(steps) + 1)]
+
+
+def _once(listing: Listing, top: Path) -> Listing:
+    """Return a listing in which a file that links lead to again is named once, by its own path."""
+    own: dict[str, int] = {}
+    start, folders = os.path.realpath(top), dict[str, str]()
+    for index, name in enumerate(listing.names):
+        base, _, file = name.rpartition("/")
+        if base not in folders:
+            folders[base] = os.path.realpath(os.path.join(start, base))
+        real = os.path.join(folders[base], file)
+        real = os.path.realpath(real) if os.path.islink(real) else real
+        if real not in own or real == os.path.join(start, name):
+            own[real] = index
+    if len(own) == len(listing.names):
+        return listing
+    kept = sorted(own.values())
+    again = len(listing.names) - len(kept)
+    note = f"links lead to {again} images a second time; each is read once, under its own folder"
+    return Listing(
+        names=[listing.names[i] for i in kept],
+        labels=[listing.labels[i] for i in kept],
+        parts=[listing.parts[i] for i in kept],
+        classes=listing.classes,
+        notes=(*listing.notes, note),
+    )
 
 
 class ArchiveSource:

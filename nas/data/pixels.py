@@ -1,4 +1,8 @@
-"""One image of any kind to bytes of one shape and colour mode."""
+"""One image of any kind to bytes of one shape and colour mode.
+
+An export gets a copy of this file, so that its training reads images as the search did: it imports
+numpy and PIL alone.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import PIL.Image
 
+from plugnas.nas.data.stack import Stack
+
 PARTS = ("train", "validation", "test")
 
 
@@ -26,7 +28,7 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
-Opener = Callable[[], PIL.Image.Image]
+Opener = Callable[[], PIL.Image.Image | Stack]
 
 
 class Source(Protocol):

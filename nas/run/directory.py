@@ -121,6 +121,12 @@ class RunDirectory(RunFiles):
         given = None if self.job.latency is None else self.job.latency.table
         return self.path / "latency.json" if given is None else self.base / given
 
+    @property
+    def lacks_ledger(self) -> bool:
+        """Whether a run was begun here and its ledger is gone, or empty."""
+        begun = (self.path / "job.yaml").exists()
+        return begun and not (self.ledger.exists() and self.ledger.stat().st_size)
+
     def space(self) -> SearchSpace:
         """Compile the job's space; what the job imports is imported first."""
         modules.load(self.job.imports, folder=self.base)

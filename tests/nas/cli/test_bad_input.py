@@ -125,6 +125,14 @@ def test_a_run_directory_of_another_job(folder, capsys):
     assert Path("mine/ledger.jsonl").read_bytes() == kept
 
 
+def test_a_run_whose_ledger_is_gone_is_begun_anew_and_says_so(folder, capsys):
+    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    assert "begins anew" not in capsys.readouterr().err
+    Path("mine/ledger.jsonl").unlink()
+    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    assert "no ledger.jsonl: what that run measured is not known" in capsys.readouterr().err
+
+
 def test_a_directory_that_is_no_run(folder, capsys):
     Path("papers").mkdir()
     Path("papers/thesis.txt").write_text("mine")

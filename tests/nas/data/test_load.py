@@ -129,6 +129,53 @@ def test_npz_with_named_classes_and_grey(tmp_path):
     assert data.classes == ("a", "b") and data.images.shape == (4, 3, 3, 1)
 
 
+@pytest.mark.parametrize("channels", [2, 4, 5, 16])
+@pytest.mark.parametrize("first", [False, True])
+def test_npz_channels_are_taken_as_they_are(tmp_path, channels, first):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 9, 9, channels), dtype=np.uint8)
+    stored = images.transpose(0, 3, 1, 2) if first else images
+    np.savez(tmp_path / "s.npz", images=stored, labels=np.arange(12) % 2)
+    data = load(str(tmp_path / "s.npz"))
+    assert data.input_shape == (channels, 9, 9)
+    assert np.array_equal(data.images.numpy(), images)
+    assert data.mean.shape == (channels,)
+    smaller = load({"source": str(tmp_path / "s.npz"), "size": 3})
+    assert smaller.input_shape == (channels, 3, 3)
+
+
+def test_npz_of_too_many_channels_or_unlike_parts(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"x_train": rng.random((8, 20, 20, 17)), "y_train": np.arange(8) % 2}
+    np.savez(tmp_path / "s.npz", **arrays)
+    with pytest.raises(DataError, match="C from 1 to 16"):
+        load(str(tmp_path / "s.npz"))
+    arrays = {"x_train": rng.random((8, 5, 5, 4)), "y_train": np.arange(8) % 2}
+    arrays |= {"x_test": rng.random((8, 5, 5, 3)), "y_test": np.arange(8) % 2}
+    np.savez(tmp_path / "s.npz", **arrays)
+    with pytest.raises(DataError, match="have 3, 4 channels"):
+        load(str(tmp_path / "s.npz"))
+
+
+def test_labels_that_are_no_numbers_are_no_class(tmp_path):
+    labels = np.array([0, 1, np.nan, 1, 0, np.nan])
+    np.savez(tmp_path / "s.npz", images=np.zeros((6, 4, 4)), labels=labels)
+    with pytest.raises(DataError, match="2 labels in `labels` .* are no numbers"):
+        load(str(tmp_path / "s.npz"))
+
+
+def test_each_file_is_read_once_through_links(tmp_path):
+    root = folder_of(tmp_path / "pets")
+    plain = load(str(root))
+    (root / "cat" / "up").symlink_to(root)
+    (root / "cat" / "beside").symlink_to(root / "dog")
+    (root / "dog" / "back").symlink_to(root / "cat")
+    linked = load(str(root))
+    assert len(linked.labels) == len(plain.labels)
+    assert linked.labels.tolist() == plain.labels.tolist()
+    assert any("a second time; each is read once" in note for note in linked.notes)
+
+
 def _mnist(root, count=60):
     """Write a tiny set in MNIST's own file format."""
     raw = root / "MNIST" / "raw"
