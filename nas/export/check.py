@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.hosted import Hosted
 
 TOLERANCE = 1e-4  # float32, relative to the largest output
 # What a model must do without: plugnas, and what plugnas itself needs beside torch.
@@ -36,7 +37,8 @@ class Own:
 class Item:
     """One export to be checked: files of a directory, the batches, and what must come out.
 
-    ``own`` says so for files that hold another model than the rest (int8).
+    ``own`` says so for files that hold another model than the rest (int8). Of a plugged ``host``,
+    model.py finds all but plugnas; the other files do without the host's package.
     """
 
     directory: Path
@@ -44,6 +46,7 @@ class Item:
     batches: tuple[Tensor, ...]
     expected: tuple[Tensor, ...]
     own: Mapping[str, Own] = field(default_factory=dict)
+    host: Hosted | None = None
 
 
 def check(items: Sequence[Item], seconds: float = 0.0) -> list[dict[str, list[float]]]:
@@ -63,15 +66,23 @@ def check(items: Sequence[Item], seconds: float = 0.0) -> list[dict[str, list[fl
             if reason := difference(item, name, answer[name]):
                 raise ExportError(
                     f"{name} of {item.directory.name} failed its check in a fresh process: "
-                    f"{reason}; leave its format out of --format, and please report it"
+                    f"{reason}; {_remedy(item, name)}"
                 )
     return latencies
+
+
+def _remedy(item: Item, name: str) -> str:
+    if item.host is not None and item.host.file is not None and name.endswith(".py"):
+        return (
+            f"only {item.host.file.name} travels with the export: what it imports must be installed"
+        )
+    return "leave its format out of --format, and please report it"
 
 
 def _ask(items: Sequence[Item], seconds: float) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="plugnas-check-") as folder:
         request: dict[str, Any] = {
-            "path": _library_paths(),
+            "path": _library_paths(items),
             "refused": REFUSED,
             "seconds": seconds,
             "items": [],
@@ -81,7 +92,8 @@ def _ask(items: Sequence[Item], seconds: float) -> list[dict[str, Any]]:
             torch.save(list(item.batches), inputs)
             request["items"].append(
                 {"directory": str(item.directory.resolve()), "files": item.files,
-                 "inputs": str(inputs)}
+                 "inputs": str(inputs), "hosted": item.host is not None,
+                 "package": _own_package(item)}
             )  # fmt: skip
         file = Path(folder) / "request.json"
         file.write_text(json.dumps(request))
@@ -97,12 +109,23 @@ def _ask(items: Sequence[Item], seconds: float) -> list[dict[str, Any]]:
         return answers
 
 
-def _library_paths() -> list[str]:
-    """The directories from which torch and its kin are imported here."""
+def _library_paths(items: Sequence[Item]) -> list[str]:
+    """The directories from which torch and its kin, and the hosts' packages, are imported here."""
     import numpy
 
     found = [Path(module.__file__ or "").parent.parent for module in (torch, numpy)]
+    for item in items:
+        module = sys.modules.get(_own_package(item) or "")
+        found += [Path(place).parent for place in getattr(module, "__path__", ())]
+        if module is not None and not hasattr(module, "__path__"):  # a package of one file
+            found.append(Path(module.__file__ or "").parent)
     return list(dict.fromkeys(map(str, found)))
+
+
+def _own_package(item: Item) -> str | None:
+    """The package of the host, where it is none that comes with torch."""
+    package = None if item.host is None else item.host.package
+    return None if package in (None, "torch", "torchvision") else package
 
 
 def difference(item: Item, name: str, answer: dict[str, Any]) -> str | None:

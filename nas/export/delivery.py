@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,10 +24,8 @@ from plugnas.nas.export import (
     train_py,
 )
 from plugnas.nas.export.errors import ExportError
-from plugnas.nas.export.subject import Subject, module_keys
+from plugnas.nas.export.subject import Subject
 from plugnas.nas.machine.versions import versions
-from plugnas.space import parts_of
-from plugnas.space.parameter import Token
 
 FORMATS = ("pt2", "onnx", "safetensors", "source")
 _SECONDS = 0.3  # for the latency of each file
@@ -81,11 +78,10 @@ class _Work:
     def traced(self) -> pt2.Program:
         """The exported program, made once."""
         if self.program is None:
-            strides = [int(v) for n, v in self.subject.values.items() if n.endswith("stride")]
             self.program = pt2.trace(
                 self.model,
                 self.inputs(self.subject.images[:3]),
-                None if self.options.fixed_size else math.prod(strides),
+                None if self.options.fixed_size else self.subject.stride,
                 channels_last=self.options.preprocessing,
             )
         return self.program
@@ -130,7 +126,7 @@ class _Work:
             with torch.no_grad():
                 rounded = tuple(self.quantised.model(batch) for batch in batches)
             own[quantize.FILE] = check.Own(rounded, quantize.TOLERANCE)
-        return check.Item(self.path, checked, tuple(batches), expected, own)
+        return check.Item(self.path, checked, tuple(batches), expected, own, self.subject.host)
 
 
 def deliver(subject: Subject, target: Path, options: Options | None = None) -> Delivery:
@@ -163,7 +159,7 @@ def deliver_all(subjects: Sequence[tuple[Subject, Path]], options: Options) -> l
 
 
 def _write_models(subject: Subject, target: Path, path: Path, options: Options) -> _Work:
-    wanted, skipped = formats_of(subject.id, subject.values, options)
+    wanted, skipped = formats_of(subject.id, subject.module_keys, options)
     served = subject.served(deploy=options.deploy, preprocessing=options.preprocessing)
     work = _Work(subject, options, path, served)
     files = []
@@ -193,13 +189,15 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
         )
         train_py.write(subject, path)
         files += [model_py.FILE, train_py.FILE]
+        if subject.host is not None and subject.host.file is not None:
+            files.append(str(subject.host.file_name))
     step = work.program.step if work.program else None
     work.delivery = Delivery(target, tuple(files), skipped, {}, step)
     return work
 
 
 def formats_of(
-    identity: str, values: Mapping[str, Token], options: Options
+    identity: str, keys: Collection[str], options: Options
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the formats to write, and the reasons for those that a module does not allow.
 
@@ -211,7 +209,7 @@ def formats_of(
     if options.quantize and not options.deploy:
         raise ExportError("int8 is made of the deploy form; leave out --keep-training-form")
     reasons: dict[str, str] = {}
-    for key in sorted(module_keys(parts_of(values))):
+    for key in sorted(keys):
         for name, reason in modules.get(key).export.items():
             reasons.setdefault(name, f"`{key}`: {reason}")
     for name in options.formats or ():

@@ -49,6 +49,12 @@ class Call:
         return len(inner) > 1 or any(call._tall() for call in inner)
 
 
+class Raw(str):
+    """An expression as it stands, such as the name of a variable."""
+
+    __slots__ = ()
+
+
 def literal(value: object) -> str:
     """Return a value as Python writes it, strings in double quotes."""
     if isinstance(value, str):
@@ -69,4 +75,6 @@ def constant(name: str, values: Iterable[object]) -> str:
 
 
 def _expression(value: Call | object) -> Call | str:
+    if isinstance(value, Raw):
+        return str(value)
     return value if isinstance(value, Call) else literal(value)

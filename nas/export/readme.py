@@ -11,6 +11,7 @@ from pathlib import Path
 
 from plugnas.nas.cost.quantity import short
 from plugnas.nas.export import quantize
+from plugnas.nas.export.hosted import Hosted
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.front.metric import metric
 from plugnas.space import Part
@@ -73,9 +74,12 @@ def _title(subject: Subject, about: About) -> str:
             "\n\n> **The weights are the search's cheap ones.** They show what the architecture "
             "can begin to do; train it longer (`train.py`, or `nas export --train`) before use."
         )
+    plugged = "" if subject.host is None else f": {subject.host.trace.name} with modules plugged in"
     return (
-        f"# Network {subject.id}\n\nAn image classifier in {len(subject.classes)} classes, chosen "
-        f"by an architecture search. Nothing here needs the program that made it. {form}{warning}"
+        f"# Network {subject.id}\n\nAn image classifier in {len(subject.classes)} classes"
+        f"{plugged}, "
+        "chosen by an architecture search. Nothing here needs the program that made it. "
+        f"{form}{warning}"
     )
 
 
@@ -158,6 +162,8 @@ def _processor() -> str:
 
 
 def _architecture(subject: Subject) -> str:
+    if subject.host is not None:
+        return _plugged(subject.host)
     slots = ("operator", "attention", "fusion", "activation")
     rows = [f"| part | input | {' | '.join(slots)} |", "|---" * (len(slots) + 2) + "|"]
     for part in subject.parts:
@@ -168,6 +174,26 @@ def _architecture(subject: Subject) -> str:
             inner[0] = ", ".join(f"{k}: {v}" for k, v in cells.items())
         rows.append(f"| {part.position} | {size} | {' | '.join(inner)} |")
     return "## Architecture\n\n" + "\n".join(rows)
+
+
+def _plugged(host: Hosted) -> str:
+    begin = (
+        "Each plug computes `y = x + g (m(x) - x)`, with one learnt g per channel; `plugs.*.gate` "
+        "in the weights holds them."
+        if host.start == "identity"
+        else "Each plug computes `y = m(x)`."
+    )
+    rows = ["| where | module | map |", "|---|---|---|"]
+    for p in host.placements:
+        word = "after" if p.how == "after" else "in place of"
+        size = "x".join(map(str, host.trace.by_path[p.path].map_out))
+        rows.append(f"| {word} `{p.path}` | {p.choice.text} | {size} |")
+    if not host.placements:
+        rows = ["Nothing is plugged in: this is the host itself."]
+    return (
+        f"## Architecture\n\n`{host.source.model}`, its weights under its own names. {begin}\n\n"
+        + "\n".join(rows)
+    )
 
 
 def _cells(part: Part) -> dict[str, str]:
@@ -213,6 +239,11 @@ def _loading(subject: Subject, about: About) -> str:
             "import nas\nmodel = nas.load('.')\noutput = model(images)",
         ),
     }
+    if subject.host is not None:
+        ways["model.safetensors"] = (
+            "any reader of safetensors; keys of the host have the host's names",
+            "from safetensors.torch import load_file\nstate = load_file('model.safetensors')",
+        )
     parts = [
         f"`{name}` ({how}):\n\n```python\n{code}\n```"
         for name, (how, code) in ways.items()
@@ -227,11 +258,12 @@ def _training(subject: Subject, about: About) -> str:
         return ""
     recipe = subject.provenance.recipe
     size = f" at {recipe['height']}x{recipe['width']} pixels" if "height" in recipe else ""
+    begin, maker = ("from scratch", "Network") if subject.host is None else ("further", "network")
     return (
-        "## Training from scratch\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
+        f"## Training {begin}\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
         "IMAGES holds a folder of images per class, named as the classes above. The recipe"
         f"{size} is at the top of `train.py`; it needs torch, numpy and Pillow. Read the result by "
-        "`Network().load_state_dict(torch.load('weights.pt', weights_only=True))`."
+        f"`{maker}().load_state_dict(torch.load('weights.pt', weights_only=True))`."
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,10 +14,14 @@ from plugnas.nas.data import Dataset
 from plugnas.nas.data import load as load_data
 from plugnas.nas.export import directory
 from plugnas.nas.export.delivery import Delivery, Options, deliver_all, formats_of
-from plugnas.nas.export.subject import Provenance, Subject
+from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.hosted import hosted
+from plugnas.nas.export.subject import Provenance, Subject, module_keys
 from plugnas.nas.export.weights import Notify, trained_size, weights_of
 from plugnas.nas.front.member import Member
+from plugnas.nas.job.prepared import prepare
 from plugnas.nas.run.view import RunView
+from plugnas.space import SearchSpace, parts_of
 
 _CALIBRATION = 256  # training images by which int8 ranges are found
 _HELD_OUT = 2000  # on which int8 is compared with float
@@ -37,19 +43,51 @@ def export_members(
     Raises:
         PlugnasError: as ``weights_of`` and ``deliver_all``; nothing is left behind.
     """
-    options, run = options or Options(), view.job_run
+    options = options or Options()
     targets = [_target(view, member, to, alone=len(members) == 1) for member in members]
     for member, target in zip(members, targets, strict=True):  # refused before anything trains
-        formats_of(member.id, member.architecture.values, options)
+        formats_of(member.id, _keys(view, member), options)
         directory.check_free(target)
-    dataset = load_data(run.job.data, base=run.base)
+    dataset, space = _at_work(view)
     subjects = []
     for member, target in zip(members, targets, strict=True):
-        network, provenance = weights_of(view, member, dataset, train_now=train_now, notify=notify)
+        make = partial(space.build, member.architecture)
+        network, provenance = weights_of(
+            view, member, dataset, make, train_now=train_now, notify=notify
+        )
         notify(f"{member.id}: weights {provenance.note}")
         size = trained_size(view, member, dataset, provenance)
-        subjects.append((_subject(member, network, provenance, dataset, size), target))
+        subject = _subject(member, network, provenance, dataset, size)
+        host = hosted(space, member.architecture)
+        subjects.append((subject if host is None else replace(subject, host=host), target))
     return deliver_all(subjects, options)
+
+
+def _keys(view: RunView, member: Member) -> set[str]:
+    """Return the keys of the zoo in a member's network."""
+    values, host = member.architecture.values, view.space.host
+    if host is None:
+        return module_keys(parts_of(values))
+    return {p.choice.key for p in host.placements(values)}
+
+
+def _at_work(view: RunView) -> tuple[Dataset, SearchSpace]:
+    """Return the images and a space that builds: a host's code runs here.
+
+    Raises:
+        ExportError: the host is another one than in the search.
+    """
+    run, before = view.job_run, view.space.host
+    if before is None:
+        return load_data(run.job.data, base=run.base), view.space
+    prepared = prepare(run.job, run.base, run.costs)
+    now = prepared.space.host
+    if now is None or now.trace.digest != before.trace.digest:
+        raise ExportError(
+            f"the host {before.trace.name}, its arguments or its weights have changed since "
+            f"{run.path} was searched; restore them, or search again"
+        )
+    return prepared.dataset, prepared.space
 
 
 def _target(view: RunView, member: Member, to: Path | None, *, alone: bool) -> Path:

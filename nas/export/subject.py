@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from plugnas import modules
 from plugnas.nas.export.classifier import Classifier
+from plugnas.nas.export.hosted import Hosted
 from plugnas.space import Part, parts_of
 from plugnas.space.options import Choice
 from plugnas.space.parameter import Token
@@ -46,7 +48,8 @@ class Subject:
 
     ``input_shape`` is (C, H, W) of the images it was trained on; ``images`` are real ones, uint8
     (N, H, W, C), by which the artefacts are checked; ``calibration`` training images by which int8
-    ranges are found. ``costs`` are exact ones of the deploy form.
+    ranges are found. ``costs`` are exact ones of the deploy form. ``host`` is what the modules are
+    plugged into, None for a skeleton.
     """
 
     id: str
@@ -62,6 +65,7 @@ class Subject:
     costs: Mapping[str, float] = field(default_factory=dict)
     labels: Tensor | None = None
     held_out: Tensor | None = None
+    host: Hosted | None = None
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -71,7 +75,14 @@ class Subject:
     @property
     def module_keys(self) -> set[str]:
         """The keys of the zoo that stand in the network."""
-        return module_keys(self.parts)
+        return module_keys(self.parts) if self.host is None else self.host.module_keys
+
+    @property
+    def stride(self) -> int:
+        """The total stride: how much smaller than the image the network's last map is."""
+        if self.host is not None:
+            return self.host.stride
+        return math.prod(int(v) for n, v in self.values.items() if n.endswith("stride"))
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return uint8 images (B, H, W, C) as the bare network takes them: (B, C, H, W)."""

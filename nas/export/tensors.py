@@ -113,6 +113,12 @@ def load(directory: Path | str) -> nn.Module:
     directory = Path(directory)
     hashes.verify(directory, (WEIGHTS, ARCHITECTURE))
     description = describe(directory)
+    if "host" in description.values:
+        raise ExportError(
+            f"{directory} holds a network of the user's own with modules plugged in "
+            f"({description.values['host']}), whose code plugnas does not run from an export; "
+            "`from model import load` in that directory loads it, and model.pt2 needs no code"
+        )
     try:
         network: nn.Module = Network(parts_of(description.values)).eval()
     except PlugnasError as error:

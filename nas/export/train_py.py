@@ -22,6 +22,13 @@ _CONSTANTS = {
     "MIRROR": "mirror",
 }
 
+# A host with its plugs is trained on from the exported weights.
+_OF_A_HOST = {
+    "Train the network of model.py from scratch": "Train the network of model.py further",
+    "model.Network()": "model.trained()",
+    "read it by Network()": "read it by network()",
+}
+
 
 def write(subject: Subject, directory: Path) -> None:
     """Write train.py beside model.py."""
@@ -30,4 +37,7 @@ def write(subject: Subject, directory: Path) -> None:
         if field in subject.provenance.recipe:
             value = literal(subject.provenance.recipe[field])
             text = re.sub(rf"^{name} = [^ \n]+", f"{name} = {value}", text, flags=re.M)
+    if subject.host is not None:
+        for before, after in _OF_A_HOST.items():
+            text = text.replace(before, after)
     (directory / FILE).write_text(text, encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,26 +25,41 @@ from plugnas.space.parameter import Token
 from plugnas.space.typed import convert
 
 Notify = Callable[[str], None]
+Make = Callable[[], nn.Module]
 
 
 def weights_of(
-    view: RunView, member: Member, dataset: Dataset, *, train_now: bool, notify: Notify
+    view: RunView,
+    member: Member,
+    dataset: Dataset,
+    make: Make,
+    *,
+    train_now: bool,
+    notify: Notify,
 ) -> tuple[nn.Module, Provenance]:
     """Return the trained network of a member and where its weights come from.
 
     Confirmed weights are taken where there are any; else the network is trained now: by the long
     recipe if ``train_now``, otherwise again as the proxy did, whose weights are not kept.
 
+    Args:
+        view: the run.
+        member: whose network it is.
+        dataset: the images of the run.
+        make: builds the network: a skeleton's with fresh weights, a host with its own and plugs.
+        train_now: train by the long recipe, whatever was confirmed.
+        notify: is told what is trained.
+
     Raises:
         ExportError: damaged confirmed weights, a training that diverged, nothing that trains.
     """
-    if not train_now and (found := _confirmed(view, member, dataset)) is not None:
+    if not train_now and (found := _confirmed(view, member, dataset, make)) is not None:
         return found
-    return (_long if train_now else _proxy)(view, member, dataset, notify)
+    return (_long if train_now else _proxy)(view, member, dataset, make, notify)
 
 
 def _confirmed(
-    view: RunView, member: Member, dataset: Dataset
+    view: RunView, member: Member, dataset: Dataset, make: Make
 ) -> tuple[nn.Module, Provenance] | None:
     """The lowest confirmed seed's: the best one's would flatter the test score."""
     metric, ledger = view.metric, view.read(paths(view.run.path)[0])
@@ -59,7 +73,7 @@ def _confirmed(
     if not kept:
         return None
     first = min(kept, key=lambda m: m.seed)
-    network = build(member.architecture.values)
+    network = make()
     read_weights(network, folder / f"seed{first.seed}.safetensors")
     values = [m.values[metric.name] for m in trained]
     recipe = _confirmed_recipe(view)
@@ -94,7 +108,7 @@ def _confirmed_recipe(view: RunView) -> Recipe:
 
 
 def _long(
-    view: RunView, member: Member, dataset: Dataset, notify: Notify
+    view: RunView, member: Member, dataset: Dataset, make: Make, notify: Notify
 ) -> tuple[nn.Module, Provenance]:
     recipe = long_recipe(view, dataset)
     tested, scored = len(dataset.test) > 0, view.metric.name
@@ -102,7 +116,7 @@ def _long(
     part = "test" if tested else "validation"
     notify(f"training {member.id} with the long recipe: {_epochs(recipe)}")
     training = train(
-        partial(build, member.architecture.values), dataset, recipe,
+        make, dataset, recipe,
         learn_from=learn, score_on=part, precision=view.job_run.job.proxy.precision,
         task=_task(view),
     )  # fmt: skip
@@ -120,7 +134,7 @@ def _long(
 
 
 def _proxy(
-    view: RunView, member: Member, dataset: Dataset, notify: Notify
+    view: RunView, member: Member, dataset: Dataset, make: Make, notify: Notify
 ) -> tuple[nn.Module, Provenance]:
     """The proxy keeps no weights, so its training is done again: same rung, same seed."""
     recipe = rungs(view, dataset)[member.rung]
@@ -136,7 +150,7 @@ def _proxy(
     )
     notify(f"training {member.id} again as the proxy did (rung {member.rung}, seed {first.seed})")
     training = train(
-        partial(build, member.architecture.values), dataset, recipe, seed=first.seed,
+        make, dataset, recipe, seed=first.seed,
         precision=view.job_run.job.proxy.precision, task=_task(view),
     )  # fmt: skip
     _sound(training.reason)

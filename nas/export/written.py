@@ -49,9 +49,9 @@ class Writer:
         if isinstance(spec, BlockSpec) and isinstance(built, Block):
             return self._block(spec, site, built)
         if isinstance(spec, ContextSpec):
-            return self._choice(spec.context, "context", site)
+            return self.choice(spec.context, "context", site)
         if isinstance(spec, HeadSpec):
-            pooling = self._choice(spec.pooling, "pooling", site)
+            pooling = self.choice(spec.pooling, "pooling", site)
             classifier = self._layer(built.get_submodule("classifier"))
             return _named({"pooling": pooling, "classifier": classifier})
         return self._layer(built)
@@ -62,15 +62,15 @@ class Writer:
         site = _strided(site, spec)
         return Call.of(
             self._need(dotted(Block)),
-            operator=self._choice(spec.operator, "operator", site),
+            operator=self.choice(spec.operator, "operator", site),
             norm=self._layer(built.norm),
-            activation=self._choice(spec.activation, "activation", after),
-            attention=self._choice(spec.attention, "attention", after),
+            activation=self.choice(spec.activation, "activation", after),
+            attention=self.choice(spec.attention, "attention", after),
             shortcut=self._layer(built.shortcut),
-            fusion=self._choice(spec.fusion, "fusion", after),
+            fusion=self.choice(spec.fusion, "fusion", after),
         )
 
-    def _choice(self, choice: Choice, slot: str, site: Site) -> Call:
+    def choice(self, choice: Choice, slot: str, site: Site) -> Call:
         """Write what ``space.adapters.build`` builds."""
         entry, setting = modules.get(choice.key), dict(choice.setting)
         return self._recipe(adapters.recipe(entry, slot, site, setting))

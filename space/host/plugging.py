@@ -15,7 +15,7 @@ none of its keys is taken for one of the host.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -87,7 +87,7 @@ def plug_in(
     _check(model, trace, placed)
     for placement in sorted(placed, key=lambda p: p.how == "after"):  # what is replaced, first
         site = trace.by_path[placement.path]
-        if placement.how == "replace" and not _stands_beside(placement, start):
+        if placement.how == "replace" and not stands_beside(placement, start):
             _replace(model, placement, site, start)
         else:
             _hook(model, placement, site, start)
@@ -124,7 +124,7 @@ def _check(model: nn.Module, trace: HostTrace, placements: list[Placement]) -> N
         replaced.add(p.path if p.how == "replace" else "")
 
 
-def _stands_beside(placement: Placement, start: Start) -> bool:
+def stands_beside(placement: Placement, start: Start) -> bool:
     """Whether the host's module goes on computing under the gate: an activation does."""
     return placement.slot == "activation" and start == "identity"
 
@@ -144,13 +144,13 @@ def _hook(model: nn.Module, placement: Placement, site: HostSite, start: Start) 
     if not hasattr(model, PLUGS):
         model.add_module(PLUGS, Plugs())
     held: Any = getattr(model, PLUGS)
-    held[_free(placement.name, held)] = plug
+    held[free_name(placement.name, held)] = plug
     if beside and getattr(target, "inplace", False):
         target.inplace = False  # type: ignore[assignment]  # the plug reads the input afterwards
     target.register_forward_hook(_Beside(plug) if beside else _After(plug))
 
 
-def _free(name: str, held: Plugs) -> str:
+def free_name(name: str, held: Container[str]) -> str:
     """Return the name, with a number behind it where several plugs of a slot follow a site."""
     numbered = (f"{name}-{n}" for n in itertools.count(2))
     return next(n for n in itertools.chain([name], numbered) if n not in held)

@@ -61,7 +61,7 @@ class HostSource:
             HostError: no such callable, arguments that it does not take, a constructor that
                 fails, or something that is no ``nn.Module``.
         """
-        function, given = self._call()
+        function, given = self.call()
         try:
             network = function(**given)
         except Exception as error:  # noqa: BLE001 - whatever a foreign constructor raises
@@ -86,7 +86,12 @@ class HostSource:
         except HostError:  # a constructor that runs its own network needs the values
             return shadow_of(fresh.build())
 
-    def _call(self) -> tuple[Callable[..., Any], dict[str, Any]]:
+    def call(self) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """Return the callable and the keyword arguments with which it is called.
+
+        Raises:
+            HostError: there is no such callable.
+        """
         head, _, name = self.model.rpartition(":")
         if not head or not name:
             raise HostError(f"the host `{self.model}` names no callable; {_FORMS}")

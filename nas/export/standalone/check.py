@@ -48,13 +48,21 @@ def main(request_file: Path) -> None:
         batches = torch.load(item["inputs"], weights_only=True)
         found = {}
         for name in item["files"]:
-            without.names -= {"onnxruntime"} if name.endswith(".onnx") else set()
+            without.names = refused(request, item, name)
             try:
                 found[name] = run(Path(item["directory"]), name, batches, request["seconds"])
             except Exception as error:  # noqa: BLE001 - reported to the process that asked
                 found[name] = {"error": f"{type(error).__name__}: {error}"}
         answers.append(found)
     torch.save(answers, request_file.with_suffix(".answer"))
+
+
+def refused(request: dict[str, Any], item: dict[str, Any], name: str) -> set[str]:
+    """Return the packages that one file must do without."""
+    if item["hosted"] and name.endswith(".py"):
+        return {"plugnas"}  # the host's own code may need any package
+    allowed = {"onnxruntime"} if name.endswith(".onnx") else set()
+    return {*request["refused"], *([item["package"]] if item["package"] else [])} - allowed
 
 
 def run(directory: Path, name: str, batches: Sequence[Any], seconds: float) -> dict[str, Any]:
