@@ -167,7 +167,7 @@ def test_a_run_s_pick_and_a_host_that_has_changed(folder, monkeypatch, capsys):
     }  # fmt: skip
     (folder / "job.yaml").write_text(json.dumps(job))
     run = folder / "run"
-    assert main(["search", str(folder / "job.yaml"), "--run-dir", str(run), "--quiet"]) == 0
+    assert main(["search", str(folder / "job.yaml"), "--run-dir", str(run)]) == 0
     to = folder / "picked"
     command = ["export", str(run), "--pick", "best", "--to", str(to), "--format", "source"]
     assert main(command) == 0
