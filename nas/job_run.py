@@ -23,7 +23,7 @@ from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.machine.files import write_text
-from plugnas.nas.proxy import default_rungs
+from plugnas.nas.proxy import Recipe, default_rungs
 from plugnas.nas.run.directory import RunDirectory, facts_of
 from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, Sampler
@@ -58,11 +58,13 @@ def run_job(
     job = _filled(prepared.job, prepared)
     host = prepared.space.host
     said = () if host is None else host.trace.notes
-    for note in (prepared.dataset.describe(), *prepared.dataset.notes, *said):
+    told = () if job.data is None else (prepared.dataset.describe(), *prepared.dataset.notes)
+    for note in (*told, *said):
         notify(note)
     with _named(where):
         _check(job, prepared)
-    run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device))
+    outputs = prepared.task.outputs(prepared.dataset)
+    run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device, outputs))
     if run.lacks_ledger:
         notify(
             f"{run_dir} holds the job of an earlier run but no {run.ledger.name}: what that run "
@@ -201,5 +203,5 @@ def _filled(job: Job, prepared: Prepared) -> Job:
     """Write the default rungs into the job, so that the record says what was run."""
     if job.proxy.rungs:
         return job
-    rungs = list(default_rungs(prepared.dataset))
+    rungs = [Recipe()] if job.evaluate else list(default_rungs(prepared.dataset))
     return msgspec.structs.replace(job, proxy=msgspec.structs.replace(job.proxy, rungs=rungs))

@@ -19,9 +19,11 @@ def long_recipe(view: RunView, dataset: Dataset, epochs: int | None = None) -> R
     """Return the long recipe of a run.
 
     Its epochs are those asked for, else the job's, else those of an earlier confirmation, else
-    those that suit the images.
+    those that suit the images; 30 for a training function of the user's own.
     """
-    recipe, wished = default_confirmation(dataset), view.job_run.job.confirm
+    job = view.job_run.job
+    recipe = Recipe(epochs=30) if job.evaluate else default_confirmation(dataset)
+    wished = job.confirm
     asked = wished.epochs if epochs is None and wished is not None else epochs
     if asked is None and (before := recipe_before(view)) is not None:
         asked = before.get("epochs")

@@ -17,11 +17,12 @@ from plugnas.nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
 from plugnas.nas.cost import CostModel
 from plugnas.nas.executors import Executor
 from plugnas.nas.executors.callbacks import listeners
+from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.front.member import nothing_within
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
-from plugnas.nas.proxy import Recipe
+from plugnas.nas.proxy import Proxy, Recipe
 from plugnas.nas.run.costs import costs_of
 from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, SpaceExhausted
@@ -87,7 +88,7 @@ def confirm(
     unused = range(job.seeds, job.seeds + wanted)
     if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
         notify(f"the proxy again, seed {unused[0]}: {len(front)} of the front, {len(other)} random")
-        short, folder = replace(proxy, rungs=proxy.rungs[-1:]), again.with_suffix("")
+        short, folder = proxy.last_rung(), again.with_suffix("")
         outcome = measure(
             [*front, *other],
             unused[:1],
@@ -98,9 +99,9 @@ def confirm(
         )
         if outcome.reason == "interrupted":
             return read(view)
-    notify(f"long trainings: {recipe.epochs} epochs, {wanted} seeds, tested on "
-           f"{about['test_images']} images")  # fmt: skip
-    training = LongTraining(proxy, recipe, str(long.parent.resolve()))
+    tested = f", tested on {about['test_images']} images" if job.evaluate is None else ""
+    notify(f"long trainings: {recipe.epochs} epochs, {wanted} seeds{tested}")
+    training = _long_training(proxy, recipe, str(long.parent.resolve()))
     measure(
         [*front, *other],
         unused,
@@ -110,6 +111,12 @@ def confirm(
         on_event=_heard(job, on_event, long.parent),
     )
     return read(view)
+
+
+def _long_training(proxy: Proxy | OwnTraining, recipe: Recipe, folder: str) -> Evaluator:
+    if isinstance(proxy, Proxy):
+        return LongTraining(proxy, recipe, folder)
+    return replace(proxy, rungs=(recipe.epochs,), final=True, folder=folder)
 
 
 def _has_control(job: Job) -> bool:
@@ -134,7 +141,7 @@ def _heard(job: Job, on_event: Sequence[Listener], folder: Path) -> list[Listene
 def _check(view: RunView, prepared: Prepared, recipe: Recipe) -> None:
     """Refuse where there are no test images, or the values would not be comparable."""
     before = recipe_before(view)
-    if not len(prepared.dataset.test):
+    if view.job_run.job.evaluate is None and not len(prepared.dataset.test):
         raise ConfirmError(
             f"{prepared.dataset.name} keeps no test images, and a confirmation is scored on images "
             "that the search has never seen; give `data` a test part"

@@ -62,7 +62,7 @@ def settle(
     ]
     prepared = prepare(job, run.base, run.costs)
     proxy = evaluator(job, prepared, run.facts.device, None)
-    top = replace(proxy, rungs=proxy.rungs[-1:])
+    top = proxy.last_rung()
     return measure_all(
         plan,
         range(seeds),

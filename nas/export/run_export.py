@@ -11,7 +11,6 @@ import torch
 from torch.nn import functional as F
 
 from plugnas.nas.data import Dataset
-from plugnas.nas.data import load as load_data
 from plugnas.nas.export import directory
 from plugnas.nas.export.delivery import Delivery, Options, deliver_all, formats_of
 from plugnas.nas.export.errors import ExportError
@@ -19,6 +18,7 @@ from plugnas.nas.export.hosted import hosted
 from plugnas.nas.export.subject import Provenance, Subject, module_keys
 from plugnas.nas.export.weights import Notify, trained_size, weights_of
 from plugnas.nas.front.member import Member
+from plugnas.nas.job.images import images_of
 from plugnas.nas.job.prepared import prepare
 from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace, parts_of
@@ -79,7 +79,7 @@ def _at_work(view: RunView) -> tuple[Dataset, SearchSpace]:
     """
     run, before = view.job_run, view.space.host
     if before is None:
-        return load_data(run.job.data, base=run.base), view.space
+        return images_of(run.job, run.base), view.space
     prepared = prepare(run.job, run.base, run.costs)
     now = prepared.space.host
     if now is None or now.trace.digest != before.trace.digest:

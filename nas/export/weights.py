@@ -55,6 +55,11 @@ def weights_of(
     """
     if not train_now and (found := _confirmed(view, member, dataset, make)) is not None:
         return found
+    if view.job_run.job.evaluate is not None:
+        raise ExportError(
+            f"{member.id} is trained by {view.job_run.job.evaluate}, which export does not call: "
+            "run `nas confirm` first, which keeps the weights, and export without --train"
+        )
     return (_long if train_now else _proxy)(view, member, dataset, make, notify)
 
 

@@ -13,11 +13,22 @@ def announcement(job: Job, prepared: Prepared, device: str) -> list[str]:
     """Return the lines; ``job`` has its rungs filled in."""
     workers = worker_count(job)
     return [
-        *prepared.task.describe(prepared.dataset),
-        *trainings(job.proxy.rungs, prepared.dataset),
+        *(trainings_of_own(job) if job.evaluate else trainings_of_proxy(job, prepared)),
         f"space: {prepared.space.size:.3g} architectures; sampler {job.sampler_config.name}; "
         f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} on {device}",
     ]
+
+
+def trainings_of_proxy(job: Job, prepared: Prepared) -> list[str]:
+    """Return what the task tells of the images, and the rungs."""
+    described = prepared.task.describe(prepared.dataset)
+    return [*described, *trainings(job.proxy.rungs, prepared.dataset)]
+
+
+def trainings_of_own(job: Job) -> list[str]:
+    """Return what the job's own function is given at each rung."""
+    epochs = ", ".join(str(recipe.epochs) for recipe in job.proxy.rungs)
+    return [f"{job.evaluate} trains and scores; epochs by rung (context.budget): {epochs}"]
 
 
 def trainings(rungs: list[Recipe], dataset: Dataset) -> list[str]:

@@ -80,10 +80,18 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What can be chosen: a skeleton of ours with slots, or a host of yours with sites."""
     imports: list[str] = msgspec.field(name="import", default_factory=list)
     """Python files or packages of your own that register modules; every worker imports them."""
-    data: str | dict[str, Any] = "digits"
+    data: str | dict[str, Any] | None = "digits"
     """A folder, an archive, an .npz file, `digits`, a set of torchvision, or a mapping with
-    `source`.
+    `source`. A job with `evaluate` may leave it out.
     """
+    evaluate: str | None = None
+    """Your own training instead of the proxy's: `train.py:function` or `package.module:function`,
+    `function(network, context) -> {"map50": 0.41}`; `context.budget` are the epochs of the rung.
+    """
+    input: tuple[int, int, int] | None = None
+    """With `evaluate` and without `data`: (channels, height, width) of the images."""
+    classes: int | list[str] | None = None
+    """With `evaluate` and without `data`: how many outputs the network has, or their names."""
     task: str | dict[str, Any] = tasks.DEFAULT
     """What the network is for: a task's name, `{name: {option: value}}`, or `file.py:Class`."""
     objectives: dict[str, Literal["max", "min"]] = {}
@@ -167,6 +175,8 @@ def parse(data: Any, where: str = "job") -> Job:
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: a job is a mapping of keys, but got {type(data).__name__}")
     job = convert(data, Job, where)
+    if job.evaluate is not None and "data" not in data:
+        job = msgspec.structs.replace(job, data=None)
     if job.objectives == {} and "objectives" in data:
         raise ConfigError(f"{where}: objectives: name at least one, such as {{accuracy: max}}")
     try:
@@ -180,6 +190,11 @@ def parse(data: Any, where: str = "job") -> Job:
 def _with_objectives(job: Job) -> Job:
     """Fill in what is left out and known: a task of one's own is looked at when it is prepared."""
     name, _ = tasks.parse(job.task)
+    if job.evaluate is not None and not job.objectives:
+        raise ConfigError(
+            "objectives: with `evaluate`, name what your function returns, such as "
+            "{map50: max, flops: min}"
+        )
     if job.objectives or name not in tasks.names():
         return job
     return msgspec.structs.replace(job, objectives=tasks.default_objectives(tasks.kind(name)))
@@ -210,8 +225,34 @@ def _check(job: Job) -> None:
             raise ConfigError(f"{name} must be at least 1, but got {value}")
     if isinstance(job.workers, int) and job.workers < 1:
         raise ConfigError(f"workers must be at least 1 or `auto`, but got {job.workers}")
+    _check_images(job)
     _check_ranges(job)
     callbacks.parse(job.callbacks)
+
+
+def _check_images(job: Job) -> None:
+    """Refuse a job that does not say what enters the network, or says it twice."""
+    if job.evaluate is None:
+        if job.data is None:
+            raise ConfigError("data: a job needs images, unless it has `evaluate`")
+        if job.input is not None or job.classes is not None:
+            raise ConfigError("input and classes are read from the images, so leave them out")
+        return
+    given = [name for name in ("input", "classes") if getattr(job, name) is not None]
+    if job.data is None and len(given) < 2:
+        raise ConfigError(
+            "a job with `evaluate` and without `data` must say what enters the network and what "
+            "leaves it: `input: [3, 64, 64]` and `classes: 10`"
+        )
+    if job.data is not None and given:
+        raise ConfigError(
+            f"{given[0]}: is read from the images of `data`, so leave one of both out"
+        )
+    sizes = [*(job.input or ()), len(job.classes) if isinstance(job.classes, list) else job.classes]
+    if any(size is not None and size < 1 for size in sizes):
+        raise ConfigError(
+            f"input and classes must be at least 1, but got {job.input} and {job.classes}"
+        )
 
 
 def _check_ranges(job: Job) -> None:

@@ -12,8 +12,10 @@ from plugnas.modules import PlugnasError
 from plugnas.nas import tasks
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.table import CostTable
-from plugnas.nas.data import Dataset, load
+from plugnas.nas.data import Dataset
+from plugnas.nas.executors.function import function_of
 from plugnas.nas.job.config import Job
+from plugnas.nas.job.images import images_of
 from plugnas.nas.job.metrics import check_objectives, with_objectives
 from plugnas.nas.job.sense import check_names, check_sense
 from plugnas.space import SearchSpace
@@ -57,10 +59,13 @@ def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     modules.load(job.imports, folder=base)
     task = tasks.create(job.task, base)
     job = with_objectives(job, task)
-    check_objectives(job.objectives, task.metrics)
-    dataset = load(job.data, base=base)
+    if job.evaluate is None:
+        check_objectives(job.objectives, task.metrics)
+    else:
+        function_of(job.evaluate, base)
+    dataset = images_of(job, base)
     check_sense(job, dataset)
-    task = task.prepared(dataset)
+    task = task.prepared(dataset) if job.evaluate is None else task
     outputs = task.outputs(dataset)
     space = SearchSpace.from_config(job.space, dataset.input_shape, outputs, base=base)
     cost = cost_model(space, costs)

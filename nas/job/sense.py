@@ -114,7 +114,8 @@ def _work(rung: Recipe, dataset: Dataset) -> float:
     """Return what a rung costs, in pixels seen."""
     if rung.zero_cost is not None:
         return 0.0
-    images = len(dataset.train) if rung.images is None else min(rung.images, len(dataset.train))
+    known = len(dataset.train) or 1  # none: a training function of the user's own has them
+    images = known if rung.images is None else min(rung.images, known)
     return float(rung.epochs * images * (rung.resolution or dataset.input_shape[1]) ** 2)
 
 

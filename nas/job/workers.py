@@ -14,8 +14,10 @@ from plugnas import modules
 from plugnas.nas import tasks
 from plugnas.nas.data import parse
 from plugnas.nas.executors import Executor, create
+from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.executors.measure import Evaluator
-from plugnas.nas.job.config import Job
+from plugnas.nas.job.config import COSTS, Job
+from plugnas.nas.machine.foreign import absolute
 from plugnas.nas.proxy import Proxy, resolve_device
 from plugnas.space.host import HostTrace
 from plugnas.space.typed import ConfigError
@@ -73,20 +75,40 @@ def device_of(job: Job) -> str:
     return "cpu" if job.device == "auto" else str(resolve_device(job.device))
 
 
-def evaluator(job: Job, prepared: Prepared, device: str, states: Path | None) -> Proxy:
-    """Return the proxy of a job, ready for workers that start anywhere."""
+def evaluator(
+    job: Job, prepared: Prepared, device: str, states: Path | None
+) -> Proxy | OwnTraining:
+    """Return what evaluates a job's architectures, ready for workers that start anywhere."""
+    if job.evaluate is not None:
+        return own_training(job, job.evaluate, prepared, device)
     host = prepared.space.host
     if host is not None:
         _check_output(host.trace, prepared.task.outputs(prepared.dataset))
     return Proxy(
         space=msgspec.to_builtins(job.space) if host is None else host.builder(),
-        data=parse(job.data).at(prepared.base),
+        data=parse(job.data or {}).at(prepared.base),
         rungs=tuple(job.proxy.rungs),
         device=device,
         precision=job.proxy.precision,
         imports=tuple(modules.load(job.imports, folder=prepared.base)),
         task=tasks.placed(job.task, prepared.base),
         states=None if states is None else str(states.resolve()),
+    )
+
+
+def own_training(job: Job, function: str, prepared: Prepared, device: str) -> OwnTraining:
+    """Return a job's own training function as an evaluator."""
+    host, dataset = prepared.space.host, prepared.dataset
+    return OwnTraining(
+        function=absolute(function, prepared.base),
+        space=msgspec.to_builtins(job.space) if host is None else host.builder(),
+        input_shape=dataset.input_shape,
+        outputs=prepared.task.outputs(dataset),
+        objectives=tuple(name for name in job.objectives if name not in COSTS),
+        rungs=tuple(recipe.epochs for recipe in job.proxy.rungs),
+        device=device,
+        imports=tuple(modules.load(job.imports, folder=prepared.base)),
+        data=None if job.data is None else parse(job.data).at(prepared.base),
     )
 
 

@@ -61,6 +61,10 @@ class Proxy:
     imports: tuple[str, ...] = ()
     task: str | Mapping[str, Any] = tasks.DEFAULT
 
+    def last_rung(self) -> Proxy:
+        """Return the same with its highest rung alone."""
+        return replace(self, rungs=self.rungs[-1:])
+
     def carrying_data(self) -> Proxy:
         """Return the same with its images inside, for machines that do not see their files."""
         return replace(self, dataset=load(parse(self.data), cache=self.cache))

@@ -35,12 +35,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     input_shape: tuple[int, int, int]
     classes: list[str]
+    outputs: int | None = None  # of the network, where it is not one for each class
     mean: list[float]
     std: list[float]
     data: str
     device: str
     host: str = ""
     versions: dict[str, str] = {}
+
+    @property
+    def count(self) -> int:
+        """How many outputs the network has."""
+        return len(self.classes) if self.outputs is None else self.outputs
 
     @property
     def told(self) -> dict[str, Any]:
@@ -134,7 +140,7 @@ class RunDirectory(RunFiles):
         if self.job.space.host is not None:
             trace = _read_host(self.host)
         return SearchSpace.from_config(
-            self.job.space, self.facts.input_shape, len(self.facts.classes), trace=trace
+            self.job.space, self.facts.input_shape, self.facts.count, trace=trace
         )
 
     def keep_host(self, trace: HostTrace) -> None:
@@ -211,12 +217,13 @@ def _read_host(path: Path) -> HostTrace:
         ) from None
 
 
-def facts_of(dataset: Any, base: Path, device: str) -> Facts:
+def facts_of(dataset: Any, base: Path, device: str, outputs: int | None = None) -> Facts:
     """Gather the facts of a run from its dataset (``nas.data.Dataset``) and device."""
     return Facts(
         base=str(base.resolve()),
         input_shape=dataset.input_shape,
         classes=list(dataset.classes),
+        outputs=outputs,
         mean=[float(v) for v in dataset.mean],
         std=[float(v) for v in dataset.std],
         data=dataset.fingerprint,
@@ -233,7 +240,7 @@ def _yaml(job: Job, facts: Facts) -> str:
 
 def _same_job(path: Path, before: RunDirectory, job: Job, facts: Facts) -> None:
     """Trials, workers, sampler and choices may change; what a measurement means may not."""
-    for name in ("data", "task", "proxy"):
+    for name in ("data", "task", "evaluate", "input", "classes", "proxy"):
         old, new = getattr(before.job, name), getattr(job, name)
         if old != new:
             place, then, now = _difference(msgspec.to_builtins(old), msgspec.to_builtins(new), name)
