@@ -1,7 +1,7 @@
 """One image of any kind to bytes of one shape and colour mode.
 
-An export gets a copy of this file, so that its training reads images as the search did: it imports
-numpy and PIL alone.
+Training in the search and training from an export read images by this one file: a copy of it lies
+beside an export's train.py. So it imports numpy and PIL alone.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
             subject, path, deploy=options.deploy, preprocessing=options.preprocessing
         )
         train_py.write(subject, path)
-        files += [model_py.FILE, train_py.FILE]
+        files += [model_py.FILE, train_py.FILE, train_py.READER]
         if subject.host is not None and subject.host.file is not None:
             files.append(str(subject.host.file_name))
     step = work.program.step if work.program else None

@@ -105,7 +105,20 @@ def _input(subject: Subject, about: About) -> str:
         free = f"The batch may be of any size; height and width any multiple of {about.step}"
         free += f", though it was trained at {height}x{width}." if about.step else "."
     names = ", ".join(f"{i}: {_plain(name)}" for i, name in enumerate(subject.classes))
-    return f"## Input and output\n\n{takes}\n\n{free}\n\n**Classes:** {names}"
+    return f"## Input and output\n\n{takes}\n\n{free}{_geometry(subject)}\n\n**Classes:** {names}"
+
+
+def _geometry(subject: Subject) -> str:
+    """Return how a picture becomes an input; arrays of other channels are taken as they are."""
+    channels, height, width = subject.input_shape
+    if channels not in (1, 3):
+        return ""
+    return (
+        "\n\n**From a picture to an input:** turned as its EXIF data says; transparent parts over "
+        f"white; of 16-bit grey the upper byte; converted to {'grey' if channels == 1 else 'RGB'}; "
+        f"another size is scaled (bilinear, antialiased) until it covers {height}x{width} (height "
+        "x width) and is cropped around the centre. `pixels.py` beside `train.py` does this."
+    )
 
 
 def _plain(name: str) -> str:
@@ -262,7 +275,8 @@ def _training(subject: Subject, about: About) -> str:
     return (
         f"## Training {begin}\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
         "IMAGES holds a folder of images per class, named as the classes above. The recipe"
-        f"{size} is at the top of `train.py`; it needs torch, numpy and Pillow. Read the result by "
+        f"{size} is at the top of `train.py`; it needs torch, numpy and Pillow, and `pixels.py`, "
+        "which reads images as the search did. Read the result by "
         f"`{maker}().load_state_dict(torch.load('weights.pt', weights_only=True))`."
     )
 

@@ -1,14 +1,19 @@
-"""``train.py``: the stand-alone training script, with the run's long recipe written into it."""
+"""``train.py``: the stand-alone training script, with the run's long recipe written into it.
+
+Beside it stands a copy of the search's own reader of images, so that both see the same pixels.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from plugnas.nas.data import pixels
 from plugnas.nas.export.expressions import literal
 from plugnas.nas.export.subject import Subject
 
 FILE = "train.py"
+READER = "pixels.py"
 _CONSTANTS = {
     "EPOCHS": "epochs",
     "BATCH_SIZE": "batch_size",
@@ -31,7 +36,7 @@ _OF_A_HOST = {
 
 
 def write(subject: Subject, directory: Path) -> None:
-    """Write train.py beside model.py."""
+    """Write train.py and the reader of images beside model.py."""
     text = (Path(__file__).parent / "standalone" / "train.py").read_text(encoding="utf-8")
     for name, field in _CONSTANTS.items():
         if field in subject.provenance.recipe:
@@ -41,3 +46,5 @@ def write(subject: Subject, directory: Path) -> None:
         for before, after in _OF_A_HOST.items():
             text = text.replace(before, after)
     (directory / FILE).write_text(text, encoding="utf-8")
+    reader = Path(pixels.__file__).read_text(encoding="utf-8")
+    (directory / READER).write_text(reader, encoding="utf-8")

@@ -3,7 +3,8 @@
     python train.py IMAGES --out weights.pt
 
 IMAGES holds a folder per class, or ``train`` and ``val`` (or ``test``) folders of class folders;
-without them a fifth of each class is held out. Needs torch, numpy and Pillow.
+without them a fifth of each class is held out. Images are read by ``pixels.py``, as the search
+read them. Needs torch, numpy and Pillow.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import model
-import numpy
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
+from pixels import to_bytes
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,39 +34,77 @@ SHIFT = 1  # largest random shift in pixels
 MIRROR = False  # whether a mirrored image keeps its class
 SEED = 0
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
+    ".pbm", ".pnm",
+}  # fmt: skip
+PARTS = {
+    "train": ("train", "training"),
+    "held out": ("val", "valid", "validation", "test", "testing"),
+}
 log = logging.getLogger("train")
 
 
 def read_image(path: Path) -> Tensor:
     """Return an image as uint8 (C, H, W) at the recipe's size, cropped around the centre."""
-    channels = model.INPUT_SHAPE[0]
     with Image.open(path) as file:
-        image = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
-        if image.size != (WIDTH, HEIGHT):
-            image = ImageOps.fit(image, (WIDTH, HEIGHT), Image.Resampling.BILINEAR)
-        pixels = numpy.array(image, dtype=numpy.uint8)
-    return torch.from_numpy(pixels).reshape(HEIGHT, WIDTH, channels).permute(2, 0, 1)
+        pixels = to_bytes(file, (HEIGHT, WIDTH), grey=model.INPUT_SHAPE[0] == 1)
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
-def read_folder(folder: Path) -> tuple[Tensor, Tensor]:
+def files_of(folder: Path) -> list[Path]:
+    """Return the images below a folder, without hidden ones and those of __MACOSX."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(p.startswith(".") or p == "__MACOSX" for p in path.relative_to(folder).parts)
+    )
+
+
+def read_folder(folder: Path, *, every_class: bool) -> tuple[Tensor, Tensor]:
     """Read a folder per class, named as in model.CLASSES: uint8 images and their labels."""
     images, labels = [], []
     for label, name in enumerate(model.CLASSES):
-        files = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in SUFFIXES)
-        images += [read_image(path) for path in files]
-        labels += [label] * len(files)
+        before = len(images)
+        for path in files_of(folder / name):
+            try:
+                images.append(read_image(path))
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                log.warning("%s is broken and left out: %s", path, error)
+        labels += [label] * (len(images) - before)
+        if every_class and len(images) == before:
+            raise SystemExit(
+                f"{folder} has no image in a folder named `{name}`, and the network tells apart "
+                f"{', '.join(model.CLASSES)}; add some"
+            )
+    others = {path.name for path in folder.iterdir() if path.is_dir()} - set(model.CLASSES)
+    if unknown := sorted(name for name in others if not name.startswith((".", "__"))):
+        log.warning("left out, for they are no classes of the network: %s", ", ".join(unknown))
     if not images:
         raise SystemExit(f"{folder} has no images in folders named {', '.join(model.CLASSES)}")
     return torch.stack(images), torch.tensor(labels)
 
 
+def part_of(folder: Path, part: str) -> Path | None:
+    """Return the folder of a part, if there is one."""
+    found = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir()}
+    return next((found[name] for name in PARTS[part] if name in found), None)
+
+
 def read_data(folder: Path, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return images and labels to train on, and those that are held out."""
-    held_out = next((folder / n for n in ("val", "test") if (folder / n).is_dir()), None)
-    if (folder / "train").is_dir() and held_out is not None:
-        return *read_folder(folder / "train"), *read_folder(held_out)
-    images, labels = read_folder(folder)
+    if not folder.is_dir():
+        raise SystemExit(f"{folder} is no folder; give one with a folder of images per class")
+    if model.INPUT_SHAPE[0] not in (1, 3):
+        raise SystemExit(
+            f"the network takes {model.INPUT_SHAPE[0]} channels, which image files do not have"
+        )
+    train, held_out = part_of(folder, "train"), part_of(folder, "held out")
+    if train is not None and held_out is not None:
+        held = read_folder(held_out, every_class=False)
+        return *read_folder(train, every_class=True), *held
+    images, labels = read_folder(folder, every_class=True)
     order = torch.randperm(len(labels), generator=generator)
     rank = torch.zeros_like(labels)
     for label in labels.unique():  # by class in proportion

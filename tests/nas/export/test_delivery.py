@@ -18,7 +18,7 @@ from tests.nas.export import subjects
 FAST = Options(formats=("pt2", "safetensors"), measure=False)
 FILES = {
     "model.pt2", "model.onnx", "model.safetensors", "architecture.json", "model.py", "train.py",
-    "README.md", "SHA256SUMS",
+    "pixels.py", "README.md", "SHA256SUMS",
 }  # fmt: skip
 
 

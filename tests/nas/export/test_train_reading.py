@@ -1,0 +1,78 @@
+"""The export's train.py reads images as the search does, and refuses what the search refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from plugnas.nas import data, export
+from plugnas.nas.data import pixels
+
+SIZE = (6, 8)
+
+
+@pytest.fixture
+def train(monkeypatch):
+    """Return the script for a network of two classes, with what lies beside it in an export."""
+    model = ModuleType("model")
+    vars(model).update(INPUT_SHAPE=(3, *SIZE), CLASSES=("cat", "dog"), MEAN=(0,), STD=(1,))
+    monkeypatch.setitem(sys.modules, "model", model)
+    monkeypatch.setitem(sys.modules, "pixels", pixels)
+    path = Path(export.__file__).parent / "standalone" / "train.py"
+    spec = importlib.util.spec_from_file_location("exported_train", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def odd_images():
+    """One image of each kind that is easily read wrong: (name, image, options of saving)."""
+    rng = np.random.default_rng(0)
+    bytes_ = rng.integers(0, 256, (12, 10, 4), dtype=np.uint8)
+    rgb = PIL.Image.fromarray(bytes_[..., :3].copy())
+    turned = PIL.Image.Exif()
+    turned[274] = 6
+    yield "grey16.png", PIL.Image.fromarray(bytes_[..., 0].astype(np.uint16) * 257), {}
+    yield "alpha.png", PIL.Image.fromarray(bytes_), {}
+    yield "turned.jpg", rgb, {"exif": turned}
+    yield "palette.gif", rgb.convert("P"), {}
+    yield "see-through.png", rgb.convert("P"), {"transparency": 3}
+    yield "cmyk.jpg", rgb.convert("CMYK"), {}
+    yield "grey.PNG", rgb.convert("L"), {}
+
+
+def test_every_kind_of_image_is_read_as_in_the_search(train, tmp_path):
+    for name, image, options in odd_images():
+        for folder in ("cat", "dog"):
+            (tmp_path / "images" / folder).mkdir(parents=True, exist_ok=True)
+            image.save(tmp_path / "images" / folder / name, **options)
+    (tmp_path / "images" / "cat" / ".hidden.png").write_bytes(b"")
+    spec = {"source": str(tmp_path / "images"), "size": SIZE}
+    ours = data.load(spec, cache=tmp_path / "cache")
+    images, labels = train.read_folder(tmp_path / "images", every_class=True)
+    assert labels.tolist() == ours.labels.tolist()
+    assert torch.equal(images, ours.images.permute(0, 3, 1, 2))
+
+
+def test_a_missing_class_is_refused_and_other_folders_are_told(train, tmp_path, caplog):
+    image = PIL.Image.new("RGB", SIZE[::-1])
+    for place in ("training/cat", "training/dog", "Valid/cat", "training/cow"):
+        (tmp_path / place).mkdir(parents=True)
+        image.save(tmp_path / place / "1.png")
+    (tmp_path / "training/cat/2.jpg").write_bytes(b"<html>")
+    images, _, held, held_labels = train.read_data(tmp_path, torch.Generator())
+    assert (len(images), len(held), held_labels.tolist()) == (2, 1, [0])
+    assert "2.jpg is broken" in caplog.text
+    assert "no classes of the network: cow" in caplog.text
+    (tmp_path / "training/dog/1.png").unlink()
+    with pytest.raises(SystemExit, match="no image in a folder named `dog`"):
+        train.read_data(tmp_path, torch.Generator())
+    with pytest.raises(SystemExit, match="is no folder"):
+        train.read_data(tmp_path / "nowhere", torch.Generator())
