@@ -48,14 +48,14 @@ def run(args: argparse.Namespace) -> int:
     """Write and check the exports, and say where they lie."""
     from plugnas.modules import PlugnasError
     from plugnas.nas.export import Options, export_members
-    from plugnas.nas.front.member import nothing_within
+    from plugnas.nas.run.summary import why_empty
     from plugnas.nas.run.view import open_run
 
     view = open_run(args.run_dir)
     if view.left_out is not None:
         print(view.left_out, file=sys.stderr)
     if args.all_front and not view.front:
-        raise PlugnasError(f"{nothing_within(view.members, view.budget)}, so nothing to export")
+        raise PlugnasError(f"{why_empty(view)}, so nothing to export")
     members = view.front if args.all_front else [view.pick(args.pick)]
     formats = [name for given in args.format or () for name in given.split(",")]
     options = Options(

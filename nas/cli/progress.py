@@ -64,17 +64,24 @@ class Progress:
         return "  ".join(parts)
 
     def _quality(self, study: Study) -> list[str]:
-        """Return the best of the main objective and the hypervolume; worked out when it is new."""
+        """Return the best of the main objective and the front; worked out when they are new.
+
+        Both are of the last rung alone: values of different rungs never meet.
+        """
         if self._measured != len(study.measurements):
             self._measured = len(study.measurements)
             view = RunView.under_way(study)
             best, name = view.best, view.metric.name
             self._texts = []
             if best is not None:
+                newest = 1 + max(min(member.numbers) for member in view.front)
+                of = f" of {len(view.members)} at the last rung" if study.top_rung else ""
                 self._texts = [
                     f"best {name} {best[name]:.4g}",
-                    f"hypervolume {view.hypervolume:.3f}",
+                    f"front {len(view.front)}{of}, last better at trial {newest}",
                 ]
+            elif study.top_rung and study.measurements:
+                self._texts = [f"none at rung {study.top_rung + 1} yet"]
         return self._texts
 
     def _left(self, event: Event) -> float | None:

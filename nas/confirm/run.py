@@ -19,11 +19,11 @@ from plugnas.nas.executors import Executor
 from plugnas.nas.executors.callbacks import listeners
 from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.executors.measure import Evaluator
-from plugnas.nas.front.member import nothing_within
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
 from plugnas.nas.proxy import Proxy, Recipe
 from plugnas.nas.run.costs import costs_of
+from plugnas.nas.run.summary import why_empty
 from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, SpaceExhausted
 from plugnas.nas.samplers import create as create_sampler
@@ -64,7 +64,7 @@ def confirm(
     if wanted < 1:
         raise ConfirmError(f"a confirmation takes at least one seed, but got {wanted}")
     if not view.front:
-        raise ConfirmError(f"{nothing_within(view.members, view.budget)}: nothing to confirm")
+        raise ConfirmError(f"{why_empty(view)}: nothing to confirm")
     prepared = prepare(job, run.base, run.costs)
     recipe = long_recipe(view, prepared.dataset, epochs)
     _check(view, prepared, recipe)

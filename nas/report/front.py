@@ -12,12 +12,11 @@ from typing import Any
 from plugnas.nas.confirm.outcome import Confirmed
 from plugnas.nas.confirm.outcome import read as read_confirmation
 from plugnas.nas.cost.quantity import short
-from plugnas.nas.front import member as fronts
 from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.run.latency import LatencyNote, latency_note
-from plugnas.nas.run.summary import kinds
+from plugnas.nas.run.summary import kinds, why_empty
 from plugnas.nas.run.view import RunView
 from plugnas.space.host.names import NOTHING, parse
 
@@ -106,7 +105,7 @@ def to_text(view: RunView) -> str:
         failed = ", ".join(f"{count} {name}" for name, count, _ in kinds(view.measurements))
         return "".join(
             [
-                f"{view.run.path}: {fronts.nothing_within(view.members, view.budget)}",
+                f"{view.run.path}: {why_empty(view)}",
                 f"; failed evaluations: {failed}" if failed else "",
                 "" if view.left_out is None else f"\n{view.left_out}",
             ]
@@ -166,11 +165,20 @@ def _summary(view: RunView) -> str:
     )
     return (
         f"{view.run.path}: {len(view.front)} on the front of {len(view.members)} architectures"
+        + _reached(view)
         + (f" within {limits}" if limits else "")
         + ("" if view.left_out is None else f"\n{view.left_out}")
         + f"\nhypervolume {view.hypervolume:.4f}: the share that the front dominates of the box "
         f"from {reference} to the best possible; {', '.join(_notes(view))}"
     )
+
+
+def _reached(view: RunView) -> str:
+    """Return which architectures those of the front were chosen from, where there are rungs."""
+    if not view.top_rung:
+        return ""
+    tried = len({m.architecture.id for m in view.measurements})
+    return f" that reached the last of {view.top_rung + 1} rungs ({tried} were tried)"
 
 
 def _notes(view: RunView) -> list[str]:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from plugnas.nas.front.member import Member
+from plugnas.nas.front.member import Member, nothing_within
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.view import RunView
+from plugnas.nas.study.rungs import ETA, trials_until
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,19 @@ def summarise(view: RunView) -> Summary:
         best=None if best is None else (name, best[name]),
         hypervolume=view.hypervolume if view.front else None,
         front=tuple(view.front),
+    )
+
+
+def why_empty(view: RunView) -> str:
+    """Return why a front is empty and, where a rung is still to be reached, what reaches it."""
+    why = nothing_within(view.members, view.budget)
+    tried, needed = len({m.architecture.id for m in view.measurements}), trials_until(view.top_rung)
+    if view.members or not view.top_rung or tried >= needed:
+        return why
+    return (
+        f"{why} (rung {view.top_rung + 1}): of {ETA} architectures one goes on to the next rung, "
+        f"so the first gets there after {needed}, and {tried} {'was' if tried == 1 else 'were'} "
+        f"tried; search on with `--trials {needed}` or more"
     )
 
 
@@ -96,4 +110,4 @@ def _place(name: str, slot: str | None) -> str:
     return slot if slot in tail[-1:] or len(tail) < 2 else f"{slot} {'.'.join(tail[-2:])}"
 
 
-__all__ = ["Summary", "culprits", "kind", "kinds", "summarise"]
+__all__ = ["Summary", "culprits", "kind", "kinds", "summarise", "why_empty"]

@@ -34,8 +34,16 @@ from plugnas.space import Architecture
 
 Promotion = Literal["rank", "promise"]
 
+ETA = 3
+"""Of how many architectures at a rung one goes on to the next."""
+
 WORTH = 2.0
 """How many times its promise a begun architecture may count against an unseen one."""
+
+
+def trials_until(rung: int) -> int:
+    """Return after how many architectures the first one is trained at a rung counted from 0."""
+    return ETA**rung
 
 
 class RungError(PlugnasError):
@@ -64,7 +72,7 @@ class Rungs(Promoter):
         self,
         problem: Problem,
         count: int,
-        eta: float = 3,
+        eta: float = ETA,
         *,
         promotion: Promotion = "rank",
         least: int | None = None,
@@ -211,4 +219,4 @@ def _finite(value: float | None) -> bool:
     return value is not None and bool(np.isfinite(value))
 
 
-__all__ = ["Promotion", "RungError", "Rungs"]
+__all__ = ["ETA", "Promotion", "RungError", "Rungs", "trials_until"]

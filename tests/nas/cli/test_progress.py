@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,12 @@ from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.directory import RunError
 from plugnas.nas.run.status import as_dict, as_text, status
-from plugnas.nas.run.summary import culprits, kind, kinds, summarise
+from plugnas.nas.run.summary import culprits, kind, kinds, summarise, why_empty
 from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import drive
+from plugnas.nas.study.rungs import Rungs
 from tests.nas.executors.test_executors import ids
-from tests.nas.runs import SPACE, Draws, Table, accuracy, study
+from tests.nas.runs import SPACE, Draws, Table, accuracy, problem, study
 
 
 def test_kinds_of_failure_are_counted_with_an_example_each():
@@ -42,10 +45,27 @@ def test_plain_lines_are_few_and_say_it_all() -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] == "0/100 trials  0 running"
     assert lines[-1].startswith("100/100 trials  0 running  best accuracy 0.")
-    assert "hypervolume 0." in lines[-1]
+    assert re.search(r"front \d+, last better at trial \d+  in 0:", lines[-1])
     assert 20 <= len(lines) <= 23
     assert all("\r" not in line for line in lines)
     assert " left" in lines[5]
+
+
+def test_rungs_are_not_mixed_and_an_empty_last_rung_has_a_next_step() -> None:
+    one = replace(problem(), cost=None, objectives={"accuracy": "max"})
+    stream = io.StringIO()
+    run = study(trials=2, rungs=Rungs(one, 3))
+    drive(run, SerialExecutor(Table()), on_event=[Progress(stream)])
+    assert "none at rung 3 yet" in stream.getvalue().splitlines()[-1]
+    text = why_empty(RunView.under_way(run))
+    assert text.startswith("no architecture has finished the highest rung yet (rung 3)")
+    assert "the first gets there after 9, and 2 were tried; search on with `--trials 9`" in text
+
+    stream = io.StringIO()
+    run = study(trials=9, rungs=Rungs(one, 3))
+    drive(run, SerialExecutor(Table()), on_event=[Progress(stream)])
+    assert "front 1 of 1 at the last rung, last better at trial" in stream.getvalue()
+    assert len(RunView.under_way(run).members) == 1
 
 
 def test_live_line_overwrites_itself() -> None:
