@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.cost import CostModel
-from plugnas.nas.cost.budget import check_budget
+from plugnas.nas.cost.budget import check_budget, with_levels
 from plugnas.nas.executors import create
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
@@ -37,6 +37,8 @@ def search(
     cost: Callable[[Architecture], Mapping[str, float]] | CostModel | None = None,
     objectives: Mapping[str, str] | None = None,
     budget: Mapping[str, float] | None = None,
+    aim: Literal["front", "limits"] = "front",
+    limits: Mapping[str, Sequence[float]] | None = None,
     trials: int = 100,
     sampler: str | Sampler | Callable[..., Sampler] = "predictor",
     seed: int = 0,
@@ -61,6 +63,8 @@ def search(
             space the exact costs are taken where this is None.
         objectives: name -> ``max`` or ``min``; by default ``{"accuracy": "max"}``.
         budget: name of a cost -> its hard upper limit.
+        aim: what the predictor seeks: the ``front`` over log cost, or the best value within each of
+            the ``limits``: name of a cost -> several limits, the largest of which is hard.
         trials: architectures to evaluate. seeds: evaluations of each. rungs: fidelities.
         promotion: who reaches the next rung: the first by ``rank``, or by ``promise`` of the last.
         sampler: a name, an object of a class derived from ``Sampler``, or what makes one of a
@@ -81,13 +85,20 @@ def search(
         raise PlugnasError(
             f"a seed is 0 or more and a timeout above 0, but got seed={seed}, timeout={timeout}"
         )
+    if aim not in ("front", "limits") or (aim == "limits") != bool(limits):
+        raise PlugnasError(
+            f"aim is `front`, or `limits` together with limits={{'flops': [2e6, 5e6, 20e6]}}, but "
+            f"got aim={aim!r}, limits={limits!r}"
+        )
+    levels = {name: sorted(map(float, values)) for name, values in (limits or {}).items()}
     model = _cost_model(space, cost)
     problem = Problem(
         space=space,
         objectives=dict(objectives or {"accuracy": "max"}),
-        budget=dict(budget or {}),
+        budget=with_levels(budget or {}, levels),
         cost=model,
         seed=seed,
+        levels=levels,
     )
     evaluator = functools.partial(_bind, evaluate)
     if workers == 1 and evaluation_timeout is None:

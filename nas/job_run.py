@@ -128,6 +128,7 @@ def _problem(job: Job, prepared: Prepared, cost: NetworkCost) -> Problem:
         budget=job.limits,
         cost=cost,
         seed=job.seed,
+        levels=job.levels,
     )
 
 

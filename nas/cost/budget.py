@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,14 @@ _STARTS = 4
 
 class BudgetError(PlugnasError):
     """A budget that no architecture meets, or that limits an unknown cost."""
+
+
+def with_levels(
+    budget: Mapping[str, float], levels: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Return a budget that keeps the largest of the levels of each cost as well."""
+    largest = {name: max(values) for name, values in levels.items() if len(values)}
+    return {**budget, **{n: min(v, budget.get(n, v)) for n, v in largest.items()}}
 
 
 def check_budget(space: SearchSpace, cost: CostModel | None, budget: Mapping[str, float]) -> None:

@@ -9,8 +9,10 @@ from typing import Any, Literal
 import msgspec
 
 from plugnas.nas import tasks
+from plugnas.nas.cost.budget import with_levels
 from plugnas.nas.cost.quantity import Quantity, host_share, quantity
 from plugnas.nas.executors import callbacks
+from plugnas.nas.job.aim import check_aim
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.proxy.recipe import Recipe
 from plugnas.space.config import SpaceConfig
@@ -100,6 +102,10 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     budget: dict[str, Quantity] = {}
     """Hard upper limits of costs; numbers such as 2e6, 500k, 2M, and for a host `host + 5%`."""
+    aim: Literal["front", "limits"] = "front"
+    """What the predictor seeks: the front over log cost, or the best within each of `limits`."""
+    named_limits: dict[str, list[Quantity]] = msgspec.field(name="limits", default_factory=dict)
+    """With `aim: limits`: cost -> the limits, such as `{flops: [2M, 5M, 20M]}`."""
     sampler: str | SamplerConfig = "predictor"
     """What proposes architectures: a name, or a mapping with `name` and `options`."""
     trials: int = 100
@@ -129,12 +135,24 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def limits(self) -> dict[str, float]:
-        """The budget as numbers, without what is relative to a host (``shares``)."""
+        """The budget as numbers, without what is relative to a host (``shares``).
+
+        The largest of ``levels`` is in it.
+        """
         shares = self.shares
-        return {
+        budget = {
             name: quantity(value, f"budget.{name}")
             for name, value in self.budget.items()
             if name not in shares
+        }
+        return with_levels(budget, self.levels)
+
+    @property
+    def levels(self) -> dict[str, list[float]]:
+        """The limits within each of which the best is sought, as numbers; empty for a front."""
+        return {
+            name: sorted(quantity(value, f"limits.{name}") for value in values)
+            for name, values in self.named_limits.items()
         }
 
     @property
@@ -209,6 +227,7 @@ def _check(job: Job) -> None:
     for name, direction in job.objectives.items():
         if name in COSTS and direction != "min":
             raise ConfigError(f"objectives.{name} must be `min`, but got `{direction}`")
+    check_aim(job.aim, job.levels, job.objectives)
     for name, limit in job.limits.items():
         if name not in COSTS:
             raise ConfigError(f"budget: `{name}` is no cost; costs are {', '.join(COSTS)}")

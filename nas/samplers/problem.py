@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,8 @@ class Problem:
 
     ``objectives`` maps a name to ``max`` or ``min``; one that ``cost`` names is known before
     anything is trained, the others have to be measured. ``budget`` maps a cost to its hard upper
-    limit.
+    limit. ``levels`` maps a cost to several limits: sought is then the best within each of them
+    (``aim: limits``) rather than the front.
 
     Raises:
         ProblemError: an unknown direction or cost, a limit that is no number, nothing to measure.
@@ -44,6 +45,7 @@ class Problem:
     budget: Mapping[str, float] = field(default_factory=dict)
     cost: CostModel | None = None
     seed: int = 0
+    levels: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.objectives:
@@ -62,10 +64,23 @@ class Problem:
                 )
             if not isinstance(limit, int | float) or not np.isfinite(limit):
                 raise ProblemError(f"the budget of `{name}` must be a finite number, not {limit!r}")
+        for name, levels in self.levels.items():
+            self._check_levels(name, levels)
         if not self.measured:
             raise ProblemError(
                 f"every objective ({', '.join(self.objectives)}) is a known cost, so there is "
                 "nothing to search for; add one that an evaluation returns, such as accuracy: max"
+            )
+
+    def _check_levels(self, name: str, levels: Sequence[float]) -> None:
+        if self.objectives.get(name) != "min" or name not in self.cost_names:
+            raise ProblemError(
+                f"`limits` are those of a known cost that is an objective to be `min`, but "
+                f"`{name}` is none{self._guess(name)}; add {name}: min to the objectives"
+            )
+        if not len(levels) or not all(np.isfinite(v) and v > 0 for v in levels):
+            raise ProblemError(
+                f"limits.{name} is a list of finite numbers above 0, not {list(levels)!r}"
             )
 
     @cached_property

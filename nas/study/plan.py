@@ -76,5 +76,6 @@ def about(problem: Problem, *, trials: int, rungs: int = 1, **more: Any) -> dict
         "seed": problem.seed,
         "trials": trials,
         "rungs": rungs,
+        **({"limits": {n: list(v) for n, v in problem.levels.items()}} if problem.levels else {}),
         **more,
     }

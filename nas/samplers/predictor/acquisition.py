@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plugnas.nas.front.pareto import non_dominated
+from plugnas.nas.samplers.predictor.aim import Aim
 from plugnas.nas.samplers.predictor.expected_improvement import Belief, expected_improvement
 from plugnas.nas.samplers.predictor.features import Rows
 from plugnas.nas.samplers.predictor.model import Model, posterior_of
@@ -25,8 +26,8 @@ class Acquisition:
     ``close`` gives the model back as it was.
     """
 
-    def __init__(self, model: Model, pending: Codes, worst: Doubles) -> None:
-        self.model, self.problem = model, model.problem
+    def __init__(self, model: Model, pending: Codes, aim: Aim) -> None:
+        self.model, self.problem, self.aim = model, model.problem, aim
         told = model.observations
         costs = self.problem.costs(pending)
         rows = self.encode(pending, costs)
@@ -47,9 +48,9 @@ class Acquisition:
         self._codes = np.concatenate([told.codes[model.active], pending])[here]
         all_costs = np.concatenate([told.costs[model.active], costs])[here]
         reached = [self._reached(j)[here] for j in range(len(self.warps))]
-        self.front = np.column_stack([*reached, self.known(all_costs)])
+        self.front = np.column_stack([*reached, aim.columns(all_costs)])
         lowest = [column.min() for column in reached]
-        self.reference = np.append(lowest, worst)
+        self.reference = np.append(lowest, aim.reference(told.costs))
 
     def close(self) -> None:
         """Take the pending rows back out of the model."""
@@ -59,12 +60,6 @@ class Acquisition:
         """Return the rows of candidates at the rung of prediction."""
         rungs = np.full(len(codes), self.model.rung, dtype=np.int64)
         return self.model.features.encode(codes, costs, rungs)
-
-    def known(self, costs: Doubles) -> Doubles:
-        """Return the known objectives of cost rows (n, known), more is better."""
-        names = self.problem.cost_names
-        columns = [self.problem.sign(n) * costs[:, names.index(n)] for n in self.problem.known]
-        return np.stack(columns, axis=1) if columns else np.zeros((len(costs), 0))
 
     def _reached(self, j: int) -> Doubles:
         """Return objective j of the rows with the noise taken out."""
@@ -89,7 +84,7 @@ class Acquisition:
             Belief(mean, np.sqrt(variance), warp)
             for mean, variance, warp in zip(means, variances, self.warps, strict=True)
         ]
-        return expected_improvement(beliefs, self.known(costs), self.front, self.reference)
+        return expected_improvement(beliefs, self.aim.columns(costs), self.front, self.reference)
 
     def score(self, codes: Codes, costs: Doubles, *, exact: bool = True) -> Doubles:
         """Return the expected improvement (n,) of candidates; -1 for those that cannot lead.
@@ -102,19 +97,22 @@ class Acquisition:
             return np.zeros(0)
         rows = self.encode(codes, costs)
         posteriors = [posterior_of(o) for o in self.model.objectives]
-        covariances = [p.covariance(p.embed(rows)) for p in posteriors]
+        points = [p.embed(rows) for p in posteriors]
+        covariances = [p.covariance(x) for p, x in zip(posteriors, points, strict=True)]
         means = [c @ s for c, s in zip(covariances, self._solved, strict=True)]
         chosen = np.arange(len(codes))
         if not exact or (posteriors[0].size > _SMALL and len(codes) > _SHORTLIST):
             bounds = [
-                np.maximum(p.amplitude - c.max(axis=1) ** 2 / (p.amplitude + p.noise), 1e-9)
-                for p, c in zip(posteriors, covariances, strict=True)
+                p.bound(x, c) for p, x, c in zip(posteriors, points, covariances, strict=True)
             ]
-            bound = self.improvement(means, [b.astype(np.float64) for b in bounds], costs)
+            bound = self.improvement(means, bounds, costs)
             if not exact:
                 return bound
             chosen = np.argsort(-bound, kind="stable")[:_SHORTLIST]
-        variances = [p.variance(c[chosen]) for p, c in zip(posteriors, covariances, strict=True)]
+        variances = [
+            p.variance(x[chosen], c[chosen])
+            for p, x, c in zip(posteriors, points, covariances, strict=True)
+        ]
         scores = np.full(len(codes), -1.0)
         scores[chosen] = self.improvement([m[chosen] for m in means], variances, costs[chosen])
         return scores

@@ -13,6 +13,7 @@ from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.evolution import Evolution
 from plugnas.nas.samplers.predictor.acquisition import Acquisition
+from plugnas.nas.samplers.predictor.aim import Aim
 from plugnas.nas.samplers.predictor.candidates import first_round, next_round, spread
 from plugnas.nas.samplers.predictor.model import PENDING, Model
 from plugnas.nas.samplers.predictor.table import Table
@@ -31,6 +32,8 @@ log = logging.getLogger("plugnas")
 
 class Predictor(Sampler):
     """Expected hypervolume improvement under a Gaussian process over the choices.
+
+    What counts as better is the problem's: the front over log cost, or the best within ``levels``.
 
     The first ``designs`` proposals are spread over the known costs. After that every unseen
     architecture within budget is scored where the space is small, else those that a search by
@@ -55,7 +58,9 @@ class Predictor(Sampler):
         self._remarks: dict[int, str] = {}
         listed = self._pool.listed
         self._crowd = self._pool.table if listed else spread(problem, self._designs)
-        self._spread_costs = problem.costs(self._crowd)
+        costs = self._pool.table_costs if listed else problem.costs(self._crowd)
+        within = problem.within(costs)
+        self._aim = Aim(problem, costs[within] if within.any() else costs)
 
     @property
     def refused(self) -> int:
@@ -133,7 +138,7 @@ class Predictor(Sampler):
         if not candidates or not self._model.ready or self._model.rung < rung:
             return None
         codes = self.problem.space.codes(list(candidates))
-        acquisition = Acquisition(self._model, self.problem.space.codes(list(ahead)), self._worst())
+        acquisition = Acquisition(self._model, self.problem.space.codes(list(ahead)), self._aim)
         try:
             gains = acquisition.score(codes, self.problem.costs(codes))
             rng = self.problem.rng(len(self._model.observations))
@@ -175,7 +180,7 @@ class Predictor(Sampler):
 
     def _best(self, rng: np.random.Generator) -> NDArray[np.int16]:
         """Return the row with the greatest expected improvement."""
-        acquisition = Acquisition(self._model, self._pending_rows(), self._worst())
+        acquisition = Acquisition(self._model, self._pending_rows(), self._aim)
         try:
             if self._pool.listed:
                 codes, scores = self._score_table(acquisition)
@@ -190,17 +195,6 @@ class Predictor(Sampler):
     def _pending_rows(self) -> Codes:
         rows = [np.frombuffer(key, dtype=np.int16) for key in list(self._pending)[-PENDING:]]
         return np.array(rows, dtype=np.int16).reshape(len(rows), len(self.problem.space.parameters))
-
-    def _worst(self) -> Doubles:
-        """Return the worst of each known objective that counts (known,), more is better."""
-        problem = self.problem
-        told = self._model.observations.costs
-        costs = np.concatenate([told, self._spread_costs])
-        result = []
-        for name in problem.known:
-            values = problem.sign(name) * costs[:, problem.cost_names.index(name)]
-            result.append(values.min() - 1e-3 * (np.ptp(values) or 1.0))
-        return np.array(result)
 
     def _score_table(self, acquisition: Acquisition) -> tuple[Codes, Doubles]:
         free = self._pool.free()
