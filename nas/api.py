@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from plugnas.nas.run.python_run import claim_for_python
 from plugnas.nas.run.view import RunView, open_run
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
+from plugnas.nas.samplers.distinct import Distinct
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.failures import all_failed
 from plugnas.nas.study.plan import Plan, about, run_plan
@@ -50,6 +51,7 @@ def search(
     timeout: float | None = None,
     evaluation_timeout: float | None = None,
     on_event: Listener | None = None,
+    same: Callable[[Architecture], Hashable] | None = None,
     **options: Any,
 ) -> RunView:
     """Search a space with a function of one's own.
@@ -74,6 +76,8 @@ def search(
         workers: processes; 1 evaluates in this one. More need an ``evaluate`` that pickles.
         timeout: seconds after which nothing new is begun.
         evaluation_timeout: seconds after which one evaluation is ended and counts as failed.
+        same: ``architecture -> key``, equal for architectures that are one network: it is then
+            evaluated once, and the sampler learns its values under every name it proposes.
         options: further options of the sampler.
 
     Raises:
@@ -110,6 +114,7 @@ def search(
     plan = Plan(problem, trials, seeds, rungs, promotion)
     check_budget(space, model, problem.budget)
     proposer = create_sampler(sampler, problem, **options)
+    proposer = proposer if same is None else Distinct(proposer, same)
     heard = () if on_event is None else (on_event,)
     if run_dir is None:
         found, outcome = run_plan(plan, proposer, make, timeout=timeout, on_event=heard)

@@ -92,6 +92,21 @@ class CodeTree:
             fine &= ~rule.broken(codes)
         return fine
 
+    def refusals(self) -> list[str]:
+        """Return every refused combination in words."""
+        return [
+            rule.reason(tuple(code - 1 for code in row))
+            for rule in self.rules
+            for row in np.argwhere(rule.refused)
+        ]
+
+    def refusal(self, codes: Codes) -> str | None:
+        """Return why one row (1, P) is refused, or None."""
+        for rule in self.rules:
+            if rule.broken(codes)[0]:
+                return rule.reason(tuple(int(codes[0, c]) for c in rule.columns))
+        return None
+
     def _random(self, n: int, rng: np.random.Generator) -> Codes:
         return (rng.random((n, len(self.sizes))) * self.sizes).astype(np.int16)
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from plugnas.space.errors import SpaceError
 
 Token = int | str
+
+
+class Trial(Protocol):
+    """What a space needs of an Optuna trial."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Return one of the choices."""
 
 
 @dataclass(frozen=True)

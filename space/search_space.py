@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,24 +17,18 @@ from plugnas.modules import did_you_mean
 from plugnas.space.adoption import adopted
 from plugnas.space.architecture import Architecture
 from plugnas.space.blueprint import Blueprint
-from plugnas.space.codes import Codes, CodeTree
+from plugnas.space.codes import Codes, CodeTree, Rule
 from plugnas.space.config import SpaceConfig
-from plugnas.space.counting import count, count_tree
+from plugnas.space.counting import count, count_ruled, count_tree
 from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
 from plugnas.space.host.blueprint import HostBlueprint
 from plugnas.space.host.records import HostTrace
 from plugnas.space.network import Part, Shape
-from plugnas.space.parameter import Parameter, Token, plain_parameter
+from plugnas.space.parameter import Parameter, Token, Trial
+from plugnas.space.plain import Choices, Refusals, plain_parameters, plain_rules
 from plugnas.space.slots import Position
 from plugnas.space.typed import convert
-
-
-class Trial(Protocol):
-    """What ``suggest`` needs of an Optuna trial."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """Return one of the choices."""
 
 
 class SearchSpace:
@@ -43,17 +37,29 @@ class SearchSpace:
     ``SearchSpace({"layer0": ["id", "mb3"], ...})`` is a plain space without a network behind it,
     for users with their own ``evaluate``; ``SearchSpace.from_config`` is that of a job.
 
+    Args:
+        choices: name -> a list of choices, or a mapping of each choice to the parameters that exist
+            only under it: ``{"op": {"conv": {"kernel": [3, 5]}, "none": {}}}`` has the parameters
+            ``op`` and ``op.conv.kernel``.
+        families: choice -> its family, such as ``{"mb3": "mb", "mb6": "mb"}``.
+        refuses: names of parameters -> a function of their values that says why they do not go
+            together, or returns None: ``{("op", "stride"): lambda op, stride: ...}``.
+
     Raises:
-        SpaceError: an empty or repeated choice list, or values of mixed types.
+        SpaceError: an empty or repeated choice list, values of mixed types, an unknown name.
     """
 
-    def __init__(self, choices: Mapping[str, Sequence[Token]]) -> None:
-        if not isinstance(choices, Mapping):
-            raise SpaceError(f"a space is a mapping of names to choices, but got {choices!r}")
-        parameters = [plain_parameter(name, values) for name, values in choices.items()]
-        if not parameters:
-            raise SpaceError("a space needs at least one parameter, but got none")
-        self._setup(parameters)
+    def __init__(
+        self,
+        choices: Mapping[str, Choices],
+        *,
+        families: Mapping[Token, str] | None = None,
+        refuses: Refusals | None = None,
+    ) -> None:
+        parameters = plain_parameters(choices, families)
+        rules = plain_rules(parameters, refuses)
+        counted = partial(count_ruled, parameters, rules) if rules else None
+        self._setup(parameters, counted=counted, own_rules=rules)
 
     @classmethod
     def from_config(
@@ -101,10 +107,11 @@ class SearchSpace:
         parameters: Sequence[Parameter],
         blueprint: Blueprint | HostBlueprint | None = None,
         counted: Callable[[], int] | None = None,
+        own_rules: Sequence[Rule] = (),
     ) -> None:
         self.parameters = tuple(parameters)
-        rules, merges = ((), ()) if blueprint is None else (blueprint.rules, blueprint.merges)
-        self._tree = CodeTree(self.parameters, rules, merges)
+        found = (own_rules, ()) if blueprint is None else (blueprint.rules, blueprint.merges)
+        self._tree = CodeTree(self.parameters, *found)
         self._blueprint, self._counted = blueprint, counted
         self._codes = [{c: i for i, c in enumerate(p.choices)} for p in self.parameters]
         self._names = {p.name: j for j, p in enumerate(self.parameters)}
@@ -125,7 +132,7 @@ class SearchSpace:
 
     @property
     def size(self) -> int:
-        """The exact number of architectures: networks, refusals excluded."""
+        """The exact number of architectures: networks, refusals excluded (see ``count_ruled``)."""
         if self._size is None:
             if self._counted is not None:
                 self._size = self._counted()
@@ -141,11 +148,7 @@ class SearchSpace:
 
     def refusals(self) -> list[str]:
         """Return every refused combination of the space, in words."""
-        return [
-            rule.reason(tuple(code - 1 for code in row))
-            for rule in self._tree.rules
-            for row in np.argwhere(rule.refused)
-        ]
+        return self._tree.refusals()
 
     # --- members --------------------------------------------------------------------------------
 
@@ -209,11 +212,7 @@ class SearchSpace:
 
     def refusal(self, architecture: Architecture) -> str | None:
         """Return why a module refuses its site in this architecture, or None."""
-        codes = self.codes([architecture])
-        for rule in self._tree.rules:
-            if rule.broken(codes)[0]:
-                return rule.reason(tuple(int(codes[0, c]) for c in rule.columns))
-        return None
+        return self._tree.refusal(self.codes([architecture]))
 
     # --- moving about ---------------------------------------------------------------------------
 

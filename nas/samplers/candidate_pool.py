@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from itertools import islice
 
 import numpy as np
@@ -20,6 +22,9 @@ SWEEP = 500_000
 """Spaces up to this size are swept for a last unseen architecture before they count as empty."""
 
 _ROUNDS, _CROWD = 60, 192
+_CHUNK, _PATIENCE = 64, 10.0  # architectures at a time; seconds between two words on it
+
+log = logging.getLogger("plugnas")
 
 
 class CandidatePool:
@@ -44,7 +49,7 @@ class CandidatePool:
 
     def _list(self) -> None:
         codes = np.concatenate(list(self.space.enumerate()))
-        costs = self.problem.costs(codes)
+        costs = self._list_costs(codes)
         within = self.problem.within(costs)
         self.refused += int((~within).sum())
         if not within.any():
@@ -52,6 +57,23 @@ class CandidatePool:
         self.table, self.table_costs = codes[within], costs[within]
         self._place = {row.tobytes(): i for i, row in enumerate(self.table)}
         self._free = np.ones(len(self.table), dtype=bool)
+
+    def _list_costs(self, codes: Codes) -> Doubles:
+        """Return the costs of every architecture, in chunks, and say so where that takes long."""
+        parts: list[Doubles] = []
+        start = said = time.monotonic()
+        for place in range(0, len(codes), _CHUNK):
+            parts.append(self.problem.costs(codes[place : place + _CHUNK]))
+            now, done = time.monotonic(), min(place + _CHUNK, len(codes))
+            if now - said > _PATIENCE and done < len(codes):
+                left = (now - start) / done * (len(codes) - done)
+                log.warning(
+                    "costs of %d of %d architectures are known after %.0f s; the search begins in "
+                    "about %.0f s (a faster cost function, or a cost model with costs_of, helps)",
+                    *(done, len(codes), now - start, left),
+                )
+                said = now
+        return np.concatenate(parts)
 
     # --- what was seen --------------------------------------------------------------------------
 

@@ -104,8 +104,8 @@ class Problem:
 
     def costs(self, codes: NDArray[np.int16]) -> NDArray[np.float64]:
         """Return the costs of code rows, float64 (n, number of costs) in the order of names."""
-        if self.cost is None:
-            return np.zeros((len(codes), 0))
+        if self.cost is None or len(codes) == 0:
+            return np.zeros((len(codes), len(self.cost_names)))
         table = self.cost.costs_of(codes)
         columns = [np.asarray(table[name], dtype=np.float64) for name in self.cost_names]
         return np.stack(columns, axis=1) if columns else np.zeros((len(codes), 0))
