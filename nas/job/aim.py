@@ -5,7 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from plugnas.nas.cost.quantity import Quantity, quantity
 from plugnas.space.typed import ConfigError
+
+
+def levels_of(limits: Mapping[str, Sequence[Quantity]]) -> dict[str, list[float]]:
+    """Return the limits of each cost as numbers, the smallest first.
+
+    Raises:
+        ConfigError: a text that is no number.
+    """
+    return {
+        name: sorted(quantity(value, f"limits.{name}") for value in values)
+        for name, values in limits.items()
+    }
 
 
 def check_aim(

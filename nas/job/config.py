@@ -12,7 +12,7 @@ from plugnas.nas import tasks
 from plugnas.nas.cost.budget import with_levels
 from plugnas.nas.cost.quantity import Quantity, host_share, quantity
 from plugnas.nas.executors import callbacks
-from plugnas.nas.job.aim import check_aim
+from plugnas.nas.job.aim import check_aim, levels_of
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.proxy.recipe import Recipe
 from plugnas.space.config import SpaceConfig
@@ -135,25 +135,15 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def limits(self) -> dict[str, float]:
-        """The budget as numbers, without what is relative to a host (``shares``).
-
-        The largest of ``levels`` is in it.
-        """
-        shares = self.shares
-        budget = {
-            name: quantity(value, f"budget.{name}")
-            for name, value in self.budget.items()
-            if name not in shares
-        }
+        """The budget as numbers with the largest of ``levels``, without ``shares`` of a host."""
+        numbers = {n: v for n, v in self.budget.items() if n not in self.shares}
+        budget = {name: quantity(value, f"budget.{name}") for name, value in numbers.items()}
         return with_levels(budget, self.levels)
 
     @property
     def levels(self) -> dict[str, list[float]]:
         """The limits within each of which the best is sought, as numbers; empty for a front."""
-        return {
-            name: sorted(quantity(value, f"limits.{name}") for value in values)
-            for name, values in self.named_limits.items()
-        }
+        return levels_of(self.named_limits)
 
     @property
     def shares(self) -> dict[str, float]:
