@@ -65,7 +65,7 @@ def search(
             space the exact costs are taken where this is None.
         objectives: name -> ``max`` or ``min``; by default ``{"accuracy": "max"}``.
         budget: name of a cost -> its hard upper limit.
-        aim: what the predictor seeks: the ``front`` over log cost, or the best value within each of
+        aim: what the predictor seeks: the ``front``, or the best value within each of
             the ``limits``: name of a cost -> several limits, the largest of which is hard.
         trials: architectures to evaluate. seeds: evaluations of each. rungs: fidelities.
         promotion: who reaches the next rung: the first by ``rank``, or by ``promise`` of the last.

@@ -103,7 +103,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: dict[str, Quantity] = {}
     """Hard upper limits of costs; numbers such as 2e6, 500k, 2M, and for a host `host + 5%`."""
     aim: Literal["front", "limits"] = "front"
-    """What the predictor seeks: the front over log cost, or the best within each of `limits`."""
+    """What the predictor seeks: the front, or the best within each of `limits`."""
     named_limits: dict[str, list[Quantity]] = msgspec.field(name="limits", default_factory=dict)
     """With `aim: limits`: cost -> the limits, such as `{flops: [2M, 5M, 20M]}`."""
     sampler: str | SamplerConfig = "predictor"

@@ -97,22 +97,19 @@ class Acquisition:
             return np.zeros(0)
         rows = self.encode(codes, costs)
         posteriors = [posterior_of(o) for o in self.model.objectives]
-        points = [p.embed(rows) for p in posteriors]
-        covariances = [p.covariance(x) for p, x in zip(posteriors, points, strict=True)]
+        covariances = [p.covariance(p.embed(rows)) for p in posteriors]
         means = [c @ s for c, s in zip(covariances, self._solved, strict=True)]
         chosen = np.arange(len(codes))
         if not exact or (posteriors[0].size > _SMALL and len(codes) > _SHORTLIST):
             bounds = [
-                p.bound(x, c) for p, x, c in zip(posteriors, points, covariances, strict=True)
+                np.maximum(p.amplitude - c.max(axis=1) ** 2 / (p.amplitude + p.noise), 1e-9)
+                for p, c in zip(posteriors, covariances, strict=True)
             ]
-            bound = self.improvement(means, bounds, costs)
+            bound = self.improvement(means, [b.astype(np.float64) for b in bounds], costs)
             if not exact:
                 return bound
             chosen = np.argsort(-bound, kind="stable")[:_SHORTLIST]
-        variances = [
-            p.variance(x[chosen], c[chosen])
-            for p, x, c in zip(posteriors, points, covariances, strict=True)
-        ]
+        variances = [p.variance(c[chosen]) for p, c in zip(posteriors, covariances, strict=True)]
         scores = np.full(len(codes), -1.0)
         scores[chosen] = self.improvement([m[chosen] for m in means], variances, costs[chosen])
         return scores

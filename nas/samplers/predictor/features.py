@@ -1,8 +1,6 @@
 """What the accuracy model sees of an architecture, in groups that share one relevance each.
 
-The kernel is ``exp(-sum over groups of weight * distance)`` plus a line in the logarithms of the
-known costs (without it, all that is cheap looks as good as the average while little is measured,
-and a search with skewed costs spends its start there). A group is one of: a parameter's
+The kernel is ``exp(-sum over groups of weight * distance)``. A group is one of: a parameter's
 choice (distance 1 between two choices, 1/2 between a choice and "not active"), the family of a
 choice, how often a module or a family stands anywhere in the network (so that a module seen twice
 in other slots is not judged alone), the rank of a number, the logarithm of a known cost, the rung.
@@ -154,8 +152,6 @@ class Features:
         self._shift = raw.mean(axis=0)
         rung = self._new_group(0.5)
         self._scale = np.append(scale, 1.0).astype(np.float32)
-        columns = np.arange(len(groups) - costs.shape[1], len(groups))
-        self.line_columns = columns[scale[columns] > 0]
         self.dense_group = np.array([*groups, rung], dtype=np.int64)
         self.start = np.array(self._start)
 
@@ -177,13 +173,6 @@ class Features:
         dense = np.concatenate([numbers, rungs[:, None]], axis=1).astype(np.float32)
         return Rows(hot, dense * self._scale)
 
-    def line(self, rows: Rows) -> Floats:
-        """Return what the line is a line in (n, L): 1 and the costs; L is 0 without a cost."""
-        if not len(self.line_columns):
-            return np.zeros((len(rows), 0), dtype=np.float32)
-        costs = rows.dense[:, self.line_columns]
-        return np.concatenate([np.ones((len(rows), 1), dtype=np.float32), costs], axis=1)
-
     def distances(self, rows: Rows) -> Floats:
         """Return the distance of every pair in every group, float32 (groups, n, n)."""
         result = np.zeros((self.groups, len(rows), len(rows)), dtype=np.float32)
@@ -201,25 +190,21 @@ class Features:
 
 @dataclass(frozen=True)
 class Embedding:
-    """Rows as points whose half squared distance is the weighted sum of the group distances.
-
-    ``line`` holds what the line is a line in, times its deviation.
-    """
+    """Rows as points whose half squared distance is the weighted sum of the group distances."""
 
     hot: sparse.csr_matrix
     dense: Floats
     norm: Floats
-    line: Floats
 
     def __len__(self) -> int:
         return len(self.norm)
 
     def __getitem__(self, index: NDArray[np.int64] | slice) -> Embedding:
-        return Embedding(self.hot[index], self.dense[index], self.norm[index], self.line[index])
+        return Embedding(self.hot[index], self.dense[index], self.norm[index])
 
 
-def embed(features: Features, rows: Rows, weights: NDArray[np.float64], slope: float) -> Embedding:
-    """Return the embedding of rows under group weights and the prior variance of the line."""
+def embed(features: Features, rows: Rows, weights: NDArray[np.float64]) -> Embedding:
+    """Return the embedding of rows under group weights."""
     weight = weights.astype(np.float32)
     data: Floats = np.zeros(rows.hot.shape, dtype=np.float32)
     if features.hot_width:
@@ -233,7 +218,7 @@ def embed(features: Features, rows: Rows, weights: NDArray[np.float64], slope: f
     hot = sparse.csr_matrix((data.ravel(), columns.ravel(), pointers), shape=shape)
     dense = rows.dense * np.sqrt(weight[features.dense_group])
     norm = (data**2).sum(axis=1) + (dense**2).sum(axis=1)
-    return Embedding(hot, dense, norm, np.float32(np.sqrt(slope)) * features.line(rows))
+    return Embedding(hot, dense, norm)
 
 
 def affinity(a: Embedding, b: Embedding) -> Floats:

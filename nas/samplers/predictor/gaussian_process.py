@@ -25,9 +25,6 @@ Doubles = NDArray[np.float64]
 NOISE = 3e-3
 """Where the noise variance is expected, in units of the values' variance."""
 
-SLOPE = 0.1
-"""Where the prior variance of the line in the costs is expected; the data decide."""
-
 _BOUNDS = (-9.0, 6.0)
 _WIDTH = 1.5  # how far a logarithm may be from its first guess, one standard deviation
 
@@ -56,7 +53,7 @@ def cholesky(kernel: Doubles) -> tuple[Doubles, float]:
 
 
 class Hyperparameters:
-    """Logarithms of amplitude, group weights, slope and noise, fitted to the marginal likelihood.
+    """Logarithms of amplitude, group weights and noise, fitted to the marginal likelihood.
 
     Each has a normal prior around its first guess, without which a dozen measurements would switch
     half of the choices off.
@@ -64,7 +61,7 @@ class Hyperparameters:
 
     def __init__(self, features: Features) -> None:
         self.features = features
-        self._prior = np.concatenate([[0.0], features.start, [np.log(SLOPE), np.log(NOISE)]])
+        self._prior = np.concatenate([[0.0], features.start, [np.log(NOISE)]])
         self._log = self._prior.copy()
 
     @property
@@ -75,37 +72,21 @@ class Hyperparameters:
     @property
     def weights(self) -> Doubles:
         """Relevance of each group (groups,)."""
-        return np.exp(self._log[1:-2])
-
-    @property
-    def slope(self) -> float:
-        """Prior variance of the line in the costs, per standard deviation of their logarithms."""
-        return float(np.exp(self._log[-2]))
+        return np.exp(self._log[1:-1])
 
     @property
     def noise(self) -> float:
         """Variance of a measurement around the process."""
         return float(np.exp(self._log[-1]))
 
-    def fit(self, distances: Floats, line: Floats, values: Doubles, steps: int) -> None:
-        """Climb the marginal likelihood of standardised values (n,) from where it stands.
-
-        Args:
-            distances: of every pair in every group (groups, n, n).
-            line: what the line is a line in (n, L).
-            values: what was measured (n,).
-            steps: of the climb, at most.
-
-        Raises:
-            ModelError: a value that is not finite.
-        """
+    def fit(self, distances: Floats, values: Doubles, steps: int) -> None:
+        """Climb the marginal likelihood of standardised values (n,) from where it stands."""
         if not np.isfinite(values).all():
             raise ModelError("the values to fit are not finite")
         flat = distances.reshape(len(distances), -1).astype(np.float64)
-        straight = line.astype(np.float64) @ line.T.astype(np.float64)
 
         def loss(log: Doubles) -> tuple[float, Doubles]:
-            return self._loss(log, flat, straight, values)
+            return self._loss(log, flat, values)
 
         result = minimize(
             loss,
@@ -118,13 +99,11 @@ class Hyperparameters:
         if np.isfinite(result.x).all():
             self._log = np.clip(result.x, *_BOUNDS)
 
-    def _loss(
-        self, log: Doubles, flat: Doubles, straight: Doubles, values: Doubles
-    ) -> tuple[float, Doubles]:
+    def _loss(self, log: Doubles, flat: Doubles, values: Doubles) -> tuple[float, Doubles]:
         n = len(values)
-        kernel = np.exp(log[0] - np.exp(log[1:-2]) @ flat).reshape(n, n)
-        slope, noise = np.exp(log[-2:])
-        factor, info = lapack.dpotrf(kernel + slope * straight + noise * np.eye(n), lower=1)
+        kernel = np.exp(log[0] - np.exp(log[1:-1]) @ flat).reshape(n, n)
+        noise = np.exp(log[-1])
+        factor, info = lapack.dpotrf(kernel + noise * np.eye(n), lower=1)
         if info != 0:
             return 1e10, np.zeros_like(log)
         inverse, _ = lapack.dpotri(factor, lower=1)
@@ -137,8 +116,7 @@ class Hyperparameters:
         gradient = np.concatenate(
             [
                 [0.5 * towards.sum()],
-                -0.5 * np.exp(log[1:-2]) * (flat @ towards.ravel()),
-                [0.5 * slope * (slack * straight).sum()],
+                -0.5 * np.exp(log[1:-1]) * (flat @ towards.ravel()),
                 [0.5 * noise * np.trace(slack)],
             ]
         )
@@ -154,16 +132,15 @@ class Posterior:
     def __init__(self, hyperparameters: Hyperparameters, rows: Rows, capacity: int) -> None:
         self.features = hyperparameters.features
         self.amplitude, self.noise = hyperparameters.amplitude, hyperparameters.noise
-        self.weights, self.slope = hyperparameters.weights, hyperparameters.slope
+        self.weights = hyperparameters.weights
         self.size = len(rows)
         self.capacity = max(capacity, len(rows))
         points = self.embed(rows)
         self._points = _Columns(points, self.capacity)
         self._inverse = np.zeros((self.capacity, self.capacity))
         self._factor = np.zeros((self.capacity, self.capacity), dtype=np.float32)
-        line = points.line.astype(np.float64)
-        kernel = self.amplitude * affinity(points, points).astype(np.float64) + line @ line.T
-        kernel[np.diag_indices(len(rows))] = self.prior(points) + self.noise
+        kernel = self.amplitude * affinity(points, points).astype(np.float64)
+        kernel[np.diag_indices(len(rows))] = self.amplitude + self.noise
         factor, jitter = cholesky(kernel)
         self.noise += jitter  # rows that join later are treated alike
         inverse, _ = lapack.dtrtri(factor, lower=1)
@@ -173,23 +150,12 @@ class Posterior:
 
     def embed(self, rows: Rows) -> Embedding:
         """Return rows as points of this kernel's space."""
-        return embed(self.features, rows, self.weights, self.slope)
-
-    def prior(self, points: Embedding) -> Doubles:
-        """Return the variance of the process at points before anything is measured."""
-        return self.amplitude + (points.line.astype(np.float64) ** 2).sum(axis=1)
-
-    def bound(self, points: Embedding, covariance: Floats) -> Doubles:
-        """Return what the variance at points is at most, from the one row that says most."""
-        told = self._points.line(self.size).astype(np.float64)
-        own = self.amplitude + self.noise + (told**2).sum(axis=0)
-        most = (covariance.astype(np.float64) ** 2 / own).max(axis=1, initial=0.0)
-        return np.maximum(self.prior(points) - most, 1e-9)
+        return embed(self.features, rows, self.weights)
 
     def covariance(self, points: Embedding, rows: slice | None = None) -> Floats:
         """Return the prior covariance of points with (some of) the rows, (len(points), rows)."""
         rows = slice(0, self.size) if rows is None else rows
-        return self._points.covariance(points, rows, self.amplitude)
+        return np.float32(self.amplitude) * self._points.affinity(points, rows)
 
     def factor_row(self, i: int) -> tuple[Floats, float]:
         """Return row i of the Cholesky factor: left of the diagonal (i,), and the diagonal."""
@@ -200,7 +166,7 @@ class Posterior:
         n = self.size
         known = self._inverse[:n, :n]
         below = known @ self.covariance(point)[0].astype(np.float64)
-        rest = float(self.prior(point)[0]) + self.noise - below @ below
+        rest = self.amplitude + self.noise - below @ below
         diagonal = float(np.sqrt(max(rest, 0.5 * self.noise)))
         self._inverse[n, :n] = -(below @ known) / diagonal
         self._inverse[n, n] = 1 / diagonal
@@ -227,12 +193,12 @@ class Posterior:
         """Return the mean at points of a given covariance with the rows."""
         return covariance.astype(np.float64) @ self.solve(values)
 
-    def variance(self, points: Embedding, covariance: Floats) -> Doubles:
+    def variance(self, covariance: Floats) -> Doubles:
         """Return the variance of the process, without noise, at points."""
         if self._single is None:
             self._single = self._inverse[: self.size, : self.size].astype(np.float32)
         explained = (self.project(covariance) ** 2).sum(axis=0)
-        return np.maximum(self.prior(points) - explained.astype(np.float64), 1e-9)
+        return np.maximum(self.amplitude - explained.astype(np.float64), 1e-9)
 
     def project(self, covariance: Floats) -> Floats:
         """Return the inverse factor times the covariance with points, (size, len(points))."""
@@ -249,30 +215,19 @@ class _Columns:
         self._hot = np.zeros((points.hot.shape[1], capacity), dtype=np.float32)
         self._dense = np.zeros((points.dense.shape[1], capacity), dtype=np.float32)
         self._norm = np.zeros(capacity, dtype=np.float32)
-        self._line = np.zeros((points.line.shape[1], capacity), dtype=np.float32)
         self._hot[:, :n] = points.hot.toarray().T
         self._dense[:, :n] = points.dense.T
         self._norm[:n] = points.norm
-        self._line[:, :n] = points.line.T
 
     def append(self, point: Embedding, n: int) -> None:
         self._hot[:, n] = point.hot.toarray()[0]
         self._dense[:, n] = point.dense[0]
         self._norm[n] = point.norm[0]
-        self._line[:, n] = point.line[0]
 
-    def line(self, size: int) -> Floats:
-        return self._line[:, :size]
-
-    def covariance(self, points: Embedding, rows: slice, amplitude: float) -> Floats:
+    def affinity(self, points: Embedding, rows: slice) -> Floats:
         with np.errstate(invalid="ignore"):  # BLAS raises the flag on finite numbers, too
             exponent = points.dense @ self._dense[:, rows]
         exponent -= 0.5 * points.norm[:, None]
         exponent -= 0.5 * self._norm[None, rows]
         exponent += points.hot @ self._hot[:, rows]
-        np.exp(np.minimum(exponent, 0.0, out=exponent), out=exponent)
-        exponent *= np.float32(amplitude)
-        if len(self._line):
-            with np.errstate(invalid="ignore"):
-                exponent += points.line @ self._line[:, rows]
-        return exponent
+        return np.exp(np.minimum(exponent, 0.0, out=exponent), out=exponent)

@@ -94,11 +94,10 @@ class Model:
         self.active = told.subset(ACTIVE, z)
         learn = told.subset(LEARN, z)
         distances = self.features.distances(told.rows(learn))
-        line = self.features.line(told.rows(learn))
         for j, objective in enumerate(self.objectives):
             z = told.standardised(j, told.warps(j, objective.slack))[learn]
             steps = _STEPS if self.ready else _FIRST_STEPS
-            objective.hyperparameters.fit(distances, line, z, steps)
+            objective.hyperparameters.fit(distances, z, steps)
             objective.slack = self._likeliest_slack(j, learn)
             objective.posterior = Posterior(
                 objective.hyperparameters, told.rows(self.active), ACTIVE + _LONGEST + PENDING

@@ -33,7 +33,7 @@ log = logging.getLogger("plugnas")
 class Predictor(Sampler):
     """Expected hypervolume improvement under a Gaussian process over the choices.
 
-    What counts as better is the problem's: the front over log cost, or the best within ``levels``.
+    What counts as better is the problem's: the front, or the best within ``levels``.
 
     The first ``designs`` proposals are spread over the known costs. After that every unseen
     architecture within budget is scored where the space is small, else those that a search by
@@ -59,8 +59,7 @@ class Predictor(Sampler):
         listed = self._pool.listed
         self._crowd = self._pool.table if listed else spread(problem, self._designs)
         costs = self._pool.table_costs if listed else problem.costs(self._crowd)
-        within = problem.within(costs)
-        self._aim = Aim(problem, costs[within] if within.any() else costs)
+        self._aim = Aim(problem, costs)
 
     @property
     def refused(self) -> int:
