@@ -159,7 +159,8 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notif
     wishes = job.latency or LatencyConfig()
     if wishes.table is None:
         notify(
-            f"latency of the space's pieces on {wishes.device}: kept from before, or measured now"
+            f"latency of the space's pieces on {wishes.device} in {wishes.runtime}: kept from "
+            "before, or measured now"
         )
     table = provide_table(
         wishes,
@@ -188,6 +189,7 @@ def _measure_front(
     taken, wishes = table.conditions, job.latency or LatencyConfig()
     settings = Settings(
         device=taken.device,
+        runtime=taken.runtime,
         batch=taken.batch,
         threads=taken.threads,
         dtype=taken.dtype,

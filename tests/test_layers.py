@@ -16,6 +16,7 @@ LAYERS = (
     "machine",
     "data",
     "tasks",
+    "graph",
     "cost",
     "latency",
     "ledger",
@@ -46,8 +47,8 @@ ONLY = {
     },
     "ray": {"nas/executors/ray_executor.py"},
     "matplotlib": {"nas/report/picture.py"},
-    "onnx": {"nas/export/onnx_format.py"},
-    "onnxruntime": {"nas/export/standalone/check.py"},
+    "onnx": {"nas/graph/onnx_graph.py"},
+    "onnxruntime": {"nas/export/standalone/check.py", "nas/latency/onnx_timers.py"},
     "timm": set(),
 }
 

@@ -5,6 +5,7 @@
   nas latency JOB.yaml --architecture largest --architecture random
   nas latency --table JOB.yaml -o pi.json             every piece of the space, for `latency: {table: pi.json}`
   nas latency --table JOB.yaml -o pi.json --extend pi.json     only what that table lacks
+  nas latency JOB.yaml --runtime onnxruntime          what is exported, as onnxruntime runs it
 
 All candidates run interleaved in random order in every round, one thread unless told otherwise,
 and are held against anchor networks of the same rounds. Waits until nothing trains on this machine.
@@ -39,6 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write JSON here")
     parser.add_argument("--extend", type=Path, metavar="TABLE", help="keep what this table holds")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the job's, else cpu)")
+    parser.add_argument(
+        "--runtime",
+        help="torch or onnxruntime on the exported ONNX (default: the job's, else torch)",
+    )
     parser.add_argument("--batch", type=int, help="images per forward (default 1)")
     parser.add_argument("--threads", type=int, help="threads (default 1)")
     parser.add_argument("--rounds", type=int, help="rounds (default 30)")
@@ -78,7 +83,7 @@ def _settings(args: argparse.Namespace, job: Any) -> Settings:
     wishes = job.latency or LatencyConfig()
     conditions: dict[str, Any] = {
         name: getattr(wishes, name) if (given := getattr(args, name)) is None else given
-        for name in ("device", "batch", "threads", "rounds")
+        for name in ("device", "runtime", "batch", "threads", "rounds")
     }
     return Settings(
         **conditions,

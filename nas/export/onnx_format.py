@@ -1,51 +1,52 @@
-"""``model.onnx``: the exported program as an ONNX graph, by torch's own exporter."""
+"""``model.onnx``: the exported program as an ONNX graph."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.pt2 import Program
+from plugnas.nas.graph.errors import ConversionError
+from plugnas.nas.graph.onnx_graph import OPSET, OPSETS, convert
 
 FILE = "model.onnx"
-OPSET = 20
 
 
-def write(program: Program, directory: Path, *, preprocessing: bool) -> None:
-    """Write model.onnx: one file, opset ``OPSET``, batch dynamic, sizes as in the program.
+def check_opset(opset: int) -> None:
+    """Refuse a version of the ONNX operators that cannot be written.
+
+    Raises:
+        ExportError: the version is none of ``OPSETS``.
+    """
+    if opset not in OPSETS:
+        raise ExportError(
+            f"--opset is {OPSETS[0]} to {OPSETS[-1]}, the versions that torch's exporter writes, "
+            f"not {opset}; leave it out for {OPSET}"
+        )
+
+
+def write(program: Program, directory: Path, *, preprocessing: bool, opset: int = OPSET) -> None:
+    """Write model.onnx: one file, this opset, batch dynamic, sizes as in the program.
 
     Raises:
         ExportError: an operator has no ONNX form.
     """
     try:
-        with _quiet():
-            made = torch.onnx.export(
-                program.exported, dynamo=True, opset_version=OPSET, verbose=False,
-                input_names=["images"],
-                output_names=["probabilities" if preprocessing else "logits"],
-            )  # fmt: skip
-    except Exception as error:  # the exporter raises many kinds
-        reason = str(_root(error)).strip().splitlines() or [type(error).__name__]
+        output = "probabilities" if preprocessing else "logits"
+        model = convert(program.exported, ["images"], [output], opset)
+    except ConversionError as error:
         raise ExportError(
-            f"ONNX cannot take this network: {reason[0]}; leave `onnx` out of --format"
+            f"ONNX cannot take this network: {error}; leave `onnx` out of --format"
         ) from error
-    model: Any = made.model_proto if made is not None else None
+    written = [o.version for o in model.opset_import if o.domain == ""]
+    if written != [opset]:
+        raise ExportError(
+            f"--opset {opset} was asked for, but the exporter can write this network only in "
+            f"opset {written[0]}; give --opset {written[0]}"
+        )
     _name_dimensions(model)
     (directory / FILE).write_bytes(model.SerializeToString())
-
-
-def _root(error: BaseException) -> BaseException:
-    """Return the first of a chain of errors: torch wraps it in advice."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
 
 
 def _name_dimensions(model: Any) -> None:
@@ -58,17 +59,3 @@ def _name_dimensions(model: Any) -> None:
         for dimension in value.type.tensor_type.shape.dim:
             if dimension.dim_param in names:
                 dimension.dim_param = names[dimension.dim_param]
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Keep the exporter's progress and advice to itself; what matters is checked afterwards."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

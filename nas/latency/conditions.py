@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import torch
 from plugnas.nas.latency.errors import LatencyError
 
 DTYPES = ("float32", "float16", "bfloat16")
+RUNTIMES = ("torch", "onnxruntime")
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -29,6 +32,8 @@ class Conditions:
     dtype: str = "float32"
     memory_format: str = "contiguous"
     torch: str = ""
+    runtime: str = "torch"
+    runtime_version: str = ""  # of onnxruntime; that of torch stands above
 
     @classmethod
     def here(
@@ -38,11 +43,20 @@ class Conditions:
         threads: int = 1,
         dtype: str = "float32",
         memory_format: str = "contiguous",
+        runtime: str = "torch",
     ) -> Conditions:
         """The conditions on this machine.
 
+        Args:
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+            batch: images in a forward pass.
+            threads: threads on a CPU.
+            dtype: one of ``DTYPES``.
+            memory_format: one of ``FORMATS``.
+            runtime: one of ``RUNTIMES``.
+
         Raises:
-            LatencyError: a device that is not there, or a setting that is none.
+            LatencyError: a device or runtime that is not there, or a setting that is none.
         """
         if batch < 1 or threads < 1:
             raise LatencyError(f"batch and threads start at 1, but got {batch} and {threads}")
@@ -53,18 +67,51 @@ class Conditions:
                 f"memory format must be one of {', '.join(FORMATS)}, but got {memory_format!r}"
             )
         name = device_name(device)
-        return cls(device, name, batch, threads, dtype, memory_format, torch.__version__)
+        if runtime not in RUNTIMES:
+            raise LatencyError(f"runtime is one of {', '.join(RUNTIMES)}, but got {runtime!r}")
+        own = "" if runtime == "torch" else runtime_version(runtime)
+        found = cls(
+            device, name, batch, threads, dtype, memory_format, torch.__version__, runtime, own
+        )
+        found.check_runtime()
+        return found
+
+    def check_runtime(self) -> None:
+        """Raise LatencyError where the runtime does not take the other settings."""
+        asked = (torch.device(self.device).type, self.dtype, self.memory_format)
+        if self.runtime != "torch" and asked != ("cpu", "float32", "contiguous"):
+            raise LatencyError(
+                f"{self.runtime} is timed on cpu in float32, contiguous, but got "
+                f"{', '.join(asked)}; leave those out, or measure with `runtime: torch`"
+            )
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        runs = f"torch {self.torch}"
+        if self.runtime != "torch":
+            runs = f"{self.runtime} {self.runtime_version} (exported by {runs})"
         return (
             f"{self.device} ({self.device_name}), batch {self.batch}, {threads}, {self.dtype}, "
-            f"{self.memory_format}, torch {self.torch}"
+            f"{self.memory_format}, {runs}"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return asdict(self)
+
+
+def runtime_version(runtime: str) -> str:
+    """Return the version of a runtime that is a library of its own.
+
+    Raises:
+        LatencyError: it is not installed.
+    """
+    for name in (runtime, f"{runtime}-gpu"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    raise LatencyError(
+        f"`runtime: {runtime}` needs a library that is not installed: pip install 'plugnas[onnx]'"
+    )
 
 
 def device_name(device: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -14,6 +16,8 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     device: str = "cpu"
     """Where latency is measured: `cpu` or `cuda`."""
+    runtime: Literal["torch", "onnxruntime"] = "torch"
+    """What runs the networks: eager `torch`, or `onnxruntime` on the exported ONNX (on the CPU, in float32)."""  # noqa: E501
     table: str | None = None
     """A file made by `nas latency --table`; without one, pieces are measured before the search."""
     batch: int = 1

@@ -16,7 +16,8 @@ from plugnas.nas.latency.errors import ForeignTableError, LatencyError
 from plugnas.nas.latency.pieces import pieces_of_architectures, pieces_of_space
 from plugnas.nas.latency.report import LatencyReport, report
 from plugnas.nas.latency.rounds import anchor_timers, clocks_at_work, load, run_rounds, threads_set
-from plugnas.nas.latency.session import Session, deploy_timer
+from plugnas.nas.latency.runtime import Timed, deploy_timers
+from plugnas.nas.latency.session import Session
 from plugnas.nas.latency.settings import Settings
 from plugnas.nas.latency.table import LatencyTable
 from plugnas.nas.machine.quiet import BusyMachineError, quiet
@@ -59,7 +60,8 @@ def measure_networks(
     conditions = settings.conditions()
     with _undisturbed(settings, conditions):
         before = load()
-        timers = [deploy_timer(build(), [input_shape], conditions) for build in networks.values()]
+        wanted = [Timed(build(), [input_shape], name) for name, build in networks.items()]
+        timers = deploy_timers(wanted, conditions)
         rng = np.random.default_rng(settings.seed)
         read = anchor_timers(conditions)
         samples = run_rounds(timers, read, settings.rounds, rng, settings.on_progress)

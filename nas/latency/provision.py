@@ -36,7 +36,8 @@ def provide_table(
         BusyMachineError, LatencyError: the pieces cannot be measured here or now.
     """
     conditions: dict[str, Any] = {
-        "device": wishes.device, "batch": wishes.batch, "threads": wishes.threads
+        "device": wishes.device, "runtime": wishes.runtime, "batch": wishes.batch,
+        "threads": wishes.threads,
     }  # fmt: skip
     if wishes.table is not None:
         table = LatencyTable.load(base / wishes.table)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from plugnas.nas.latency.anchors import SHAPE, anchors
 from plugnas.nas.latency.conditions import Conditions, clocks
-from plugnas.nas.latency.timers import Timer, timer
+from plugnas.nas.latency.runtime import Timed, make_timers
+from plugnas.nas.latency.timers import Timer
 
 WARM_UP = 3
 BLOCK = 16  # candidates that share one reading of the anchors
@@ -45,7 +46,8 @@ class Samples:
 
 def anchor_timers(conditions: Conditions) -> list[Timer]:
     """Timers of the anchors under these conditions, in their order."""
-    return [timer(module, [SHAPE], conditions) for module in anchors().values()]
+    wanted = [Timed(module, [SHAPE], name) for name, module in anchors().items()]
+    return make_timers(wanted, conditions)
 
 
 def run_rounds(

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from plugnas import modules
 from plugnas.nas.latency.anchors import NAMES
@@ -17,9 +16,10 @@ from plugnas.nas.latency.conditions import Conditions
 from plugnas.nas.latency.pieces import Key, Pieces
 from plugnas.nas.latency.report import busy_reason, starved_reason
 from plugnas.nas.latency.rounds import Progress, Samples, anchor_timers, run_rounds
+from plugnas.nas.latency.runtime import Timed, bare_timers, deploy_timers
 from plugnas.nas.latency.statistics import kendall_tau, medians, relative_errors
 from plugnas.nas.latency.table import LatencyTable
-from plugnas.nas.latency.timers import Timer, clock_timer, timer
+from plugnas.nas.latency.timers import Timer
 from plugnas.space import Architecture, SearchSpace
 
 GROUP = 512  # pieces alive at a time
@@ -63,14 +63,14 @@ class Session:
     ) -> None:
         """Measure; each group is: the clocks, an empty module, networks, bridges, own pieces."""
         shape = space.parts(architectures[0])[0].input_shape
-        empty = timer(nn.Identity(), [(1, 1, 1)], self.conditions)
-        common: list[Timer] = [clock_timer(self.conditions), empty]
-        common += [deploy_timer(space.build(a), [shape], self.conditions) for a in architectures]
+        common: list[Timer] = [*bare_timers(self.conditions)]
+        beside = [Timed(space.build(a), [shape], a.id) for a in architectures]
         self.networks = len(architectures)
         picked = self.rng.permutation(len(bridges))[:BRIDGES]
         for key, piece in [list(bridges.items())[i] for i in picked]:
-            common.append(deploy_timer(piece.build(), piece.input_shapes, self.conditions))
+            beside.append(Timed(piece.build(), piece.input_shapes, piece.key))
             self.bridges.append(key)
+        common += deploy_timers(beside, self.conditions)
         total = max(1, -(-len(pieces) // GROUP))
         for timers in self._groups(pieces):
             done = len(self.groups)
@@ -81,7 +81,7 @@ class Session:
     def _groups(self, pieces: Pieces) -> Iterator[list[Timer]]:
         """Yield timers of the pieces, shuffled; at least one group, if only an empty one."""
         order = list(pieces)
-        timers: list[Timer] = []
+        group: list[Timed] = []
         weights = 0
         for i in self.rng.permutation(len(order)):
             piece = pieces[order[i]]
@@ -89,14 +89,14 @@ class Session:
                 module = piece.build()
             except modules.RefusedError:  # no architecture of the space holds it
                 continue
-            timers.append(deploy_timer(module, piece.input_shapes, self.conditions))
+            group.append(Timed(module, piece.input_shapes, piece.key))
             self.keys.append(order[i])
             weights += sum(p.numel() for p in module.parameters())
-            if len(timers) == GROUP or weights > GROUP_WEIGHTS:
-                yield timers
-                timers, weights = [], 0
-        if timers or not self.groups:
-            yield timers
+            if len(group) == GROUP or weights > GROUP_WEIGHTS:
+                yield deploy_timers(group, self.conditions)
+                group, weights = [], 0
+        if group or not self.groups:
+            yield deploy_timers(group, self.conditions)
 
     def _progress(self, group: int, total: int) -> Progress | None:
         report_to = self.on_progress
@@ -155,8 +155,8 @@ class Session:
             "mean_error": float(np.abs(ratio - 1).mean()),
             "worst_error": float(np.abs(ratio - 1).max()),
             "bias": float(np.median(ratio) - 1),
-            "kendall_tau": kendall_tau(predicted, measured),
-            "repeat_tau": kendall_tau(*(half[own] for half in self.repeated)),
+            "kendall_tau": _or_none(kendall_tau(predicted, measured)),
+            "repeat_tau": _or_none(kendall_tau(*(half[own] for half in self.repeated))),
             "measured_ms": measured.tolist(),
             "predicted_ms": predicted.tolist(),
         }
@@ -184,6 +184,11 @@ def _predicted(
     return np.array([table.predict(space.parts(a)) for a in architectures], dtype=np.float64)
 
 
+def _or_none(tau: float) -> float | None:
+    """One network has no ranking, and JSON has no NaN."""
+    return None if np.isnan(tau) else tau
+
+
 def _entries(
     keys: list[Key], walls: list[NDArray[np.float64]], clock: float, link: float
 ) -> dict[Key, tuple[float, float]]:
@@ -203,10 +208,3 @@ def _link(known: NDArray[np.float64], again: NDArray[np.float64]) -> float:
     """
     slow = known >= np.median(known)
     return float(np.median(known[slow] / again[slow]))
-
-
-def deploy_timer(
-    module: nn.Module, shapes: Sequence[tuple[int, ...]], conditions: Conditions
-) -> Timer:
-    """A timer of the module's deploy form."""
-    return timer(modules.fuse(module), shapes, conditions)

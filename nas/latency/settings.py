@@ -22,6 +22,7 @@ class Settings:
     """
 
     device: str = "cpu"
+    runtime: str = "torch"
     batch: int = 1
     threads: int = 1
     rounds: int = 30
@@ -46,5 +47,5 @@ class Settings:
                 f"the limit is a relative error above 0, such as {LIMIT:g}, but got {self.limit:g}"
             )
         return Conditions.here(
-            self.device, self.batch, self.threads, self.dtype, self.memory_format
+            self.device, self.batch, self.threads, self.dtype, self.memory_format, self.runtime
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -11,8 +12,9 @@ from typing import Any
 
 import msgspec
 import torch
+from msgspec import UNSET, UnsetType
 
-from plugnas.nas.latency.conditions import Conditions
+from plugnas.nas.latency.conditions import Conditions, runtime_version
 from plugnas.nas.latency.errors import ForeignTableError, LatencyError
 from plugnas.nas.latency.pieces import Key, key_of
 from plugnas.nas.machine.files import write_text
@@ -76,7 +78,7 @@ class LatencyTable:
         )
 
     def require_conditions(self, **wanted: Any) -> None:
-        """Check the table against a job's wishes (device, batch, threads, ...) and this torch.
+        """Check the table against a job's wishes (device, runtime, batch, ...) and this torch.
 
         The device's kind is compared, not its name: a table may come from another machine.
 
@@ -84,6 +86,9 @@ class LatencyTable:
             ForeignTableError: what differs, and the remedy.
         """
         wanted["torch"] = torch.__version__
+        if self.conditions.runtime == wanted.get("runtime") != "torch":
+            with contextlib.suppress(LatencyError):  # a table from elsewhere needs none here
+                wanted["runtime_version"] = runtime_version(self.conditions.runtime)
         for name, value in wanted.items():
             own = getattr(self.conditions, name)
             if _comparable(name, own) != _comparable(name, value):
@@ -99,7 +104,9 @@ class LatencyTable:
         """Whether whole networks measured here may be compared with the table."""
         c = self.conditions
         try:
-            here = Conditions.here(c.device, c.batch, c.threads, c.dtype, c.memory_format)
+            here = Conditions.here(
+                c.device, c.batch, c.threads, c.dtype, c.memory_format, c.runtime
+            )
         except LatencyError:
             return False
         return here == c
@@ -127,8 +134,8 @@ class LatencyTable:
             lines.append(
                 f"against {check['networks']} whole networks of the same session: mean error "
                 f"{check['mean_error']:.1%}, worst {check['worst_error']:.1%}, "
-                f"Kendall tau {check['kendall_tau']:.3f} (their even rounds against their odd "
-                f"ones: {check['repeat_tau']:.3f}); load {_loads(check['load'])}"
+                f"Kendall tau {_tau(check['kendall_tau'])} (their even rounds against their odd "
+                f"ones: {_tau(check['repeat_tau'])}); load {_loads(check['load'])}"
             )
             if check["clocks"]:
                 lines.append(f"clocks: {check['clocks']}")
@@ -189,19 +196,22 @@ class _Head(msgspec.Struct, frozen=True):
     latency_table: Number
 
 
-class _Check(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a table was worth on whole networks; empty where it was not checked."""
+class _Check(msgspec.Struct, frozen=True):
+    """What a table was worth on whole networks; empty where it was not checked.
 
-    networks: Number = 0
-    mean_error: float | None = None
-    worst_error: float | None = None
-    bias: float | None = None
-    kendall_tau: float | None = None
-    repeat_tau: float | None = None
-    measured_ms: list[float] = []
-    predicted_ms: list[float] = []
-    load: list[float | None] = []
-    clocks: str | None = None
+    A key that was not written is not read either: null is another thing (no clocks, no ranking).
+    """
+
+    networks: Number | UnsetType = UNSET
+    mean_error: float | UnsetType = UNSET
+    worst_error: float | UnsetType = UNSET
+    bias: float | UnsetType = UNSET
+    kendall_tau: float | UnsetType | None = UNSET
+    repeat_tau: float | UnsetType | None = UNSET
+    measured_ms: list[float] | UnsetType = UNSET
+    predicted_ms: list[float] | UnsetType = UNSET
+    load: list[float | None] | UnsetType = UNSET
+    clocks: str | UnsetType | None = UNSET
 
 
 class _Saved(msgspec.Struct, frozen=True):
@@ -216,13 +226,17 @@ class _Saved(msgspec.Struct, frozen=True):
     pieces: list[tuple[str, list[list[Number]], float, NotNegative]]
 
 
+def _tau(tau: float | None) -> str:
+    return "unknown" if tau is None else f"{tau:.3f}"
+
+
 def _loads(loads: Iterable[float | None]) -> str:
     return " -> ".join("?" if value is None else f"{value:.2f}" for value in loads)
 
 
 def _comparable(name: str, value: Any) -> Any:
     """Versions by their first two numbers, devices by their kind; all else as it is."""
-    if name == "torch":
+    if name in ("torch", "runtime_version"):
         return str(value).split(".")[:2]
     if name == "device":
         return torch.device(value).type

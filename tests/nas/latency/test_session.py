@@ -41,15 +41,18 @@ def _measure(monkeypatch, space, extend=None, pace=1.0, beyond=1.0):
     def constant(ms):
         return lambda: Sample(pace * ms, pace * ms)
 
-    def deploy(module, shapes, conditions):
+    def deploy(module):
         if isinstance(module, Network):
             return constant(beyond * (EMPTY + work(module)))
         return constant(CLOCK + work(module))
 
     monkeypatch.setattr(session, "GROUP", 9)
-    monkeypatch.setattr(session, "deploy_timer", deploy)
-    monkeypatch.setattr(session, "clock_timer", lambda conditions: constant(CLOCK))
-    monkeypatch.setattr(session, "timer", lambda module, shapes, conditions: constant(EMPTY))
+    monkeypatch.setattr(
+        session, "deploy_timers", lambda wanted, conditions: [deploy(one.module) for one in wanted]
+    )
+    monkeypatch.setattr(
+        session, "bare_timers", lambda conditions: (constant(CLOCK), constant(EMPTY))
+    )
     anchors = [lambda: Sample(1.0, 1.0)] * 3
     monkeypatch.setattr(session, "anchor_timers", lambda conditions: anchors)
     rng = np.random.default_rng(0)
@@ -80,6 +83,17 @@ def test_pieces_add_up_to_networks(monkeypatch):
     assert (table.overhead_ms, table.scale) == (pytest.approx(EMPTY), pytest.approx(1))
     assert table.check["worst_error"] == pytest.approx(0, abs=1e-9)
     assert table.check["kendall_tau"] == pytest.approx(1)
+
+
+def test_a_table_checked_on_one_network_is_read_again(monkeypatch, tmp_path):
+    space = _space(["none", "se"])
+    table = _measure(monkeypatch, space)
+    table.check |= {"kendall_tau": session._or_none(float("nan")), "load": [None, 1.0]}
+    table.check["clocks"] = None
+    table.save(tmp_path / "table.json")
+    again = type(table).load(tmp_path / "table.json")
+    assert again == table
+    assert "Kendall tau unknown" in again.text()
 
 
 def test_what_is_added_is_scaled_to_what_was_there(monkeypatch):

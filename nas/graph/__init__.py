@@ -1,0 +1,1 @@
+"""Networks as graphs that other runtimes run; what is exported is what is timed."""
