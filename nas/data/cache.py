@@ -8,6 +8,7 @@ beside its place and renamed, so that no process ever sees half of one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -31,6 +32,7 @@ from plugnas.nas.data.source import PARTS, Listing, Opener, Source
 from plugnas.nas.data.spec import DataSpec
 from plugnas.nas.data.split import stratified
 from plugnas.nas.data.stack import Stack
+from plugnas.nas.machine.files import open_kept, own_folder
 
 _FORMAT = 1  # part of the key: raise it when the decoding changes
 _BATCH = 256
@@ -47,6 +49,8 @@ def cache_folder(wanted: Path | str | None = None) -> Path:
     for place in [asked] if asked else [f"{base}/plugnas/data", user]:
         folder = Path(str(place)).expanduser()
         with contextlib.suppress(OSError):
+            if place == user:  # where anybody may write: nobody else's images are read from there
+                return own_folder(folder)
             folder.mkdir(parents=True, exist_ok=True)
             if os.access(folder, os.W_OK):
                 return folder
@@ -69,9 +73,25 @@ def prepared(source: Source, spec: DataSpec, folder: Path) -> Path:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with open(path, "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        descriptor = open_kept(path, os.O_RDWR)
+    except OSError as error:
+        raise DataError(
+            f"the image cache keeps processes apart by {path}, but {error.strerror}; remove it, or "
+            "name another cache in PLUGNAS_CACHE"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        raise DataError(
+            f"the file system of the image cache {path.parent} has no locks ({error.strerror}); "
+            "name a folder on another disk in PLUGNAS_CACHE"
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 def _write(source: Source, spec: DataSpec, entry: Path) -> None:

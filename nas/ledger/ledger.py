@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from plugnas.nas.ledger.fitting import Fitted, Misfit, fit
 from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, parse, read, seal
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.machine.files import open_kept
 from plugnas.nas.machine.versions import versions
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Ledger:
     def _open_file(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._descriptor = open_kept(self.path, os.O_RDWR | os.O_APPEND)
             end = os.fstat(self._descriptor).st_size
             if (
                 end

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from plugnas.modules.errors import PlugnasError
+from plugnas.nas.machine.files import open_kept
 from plugnas.nas.machine.reading import Moment, Number, read_json
 
 NAME = "driver.lock"
@@ -34,10 +35,10 @@ class RunLock:
         self._descriptor: int | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = open_kept(self.path, os.O_RDWR)
         except OSError as error:
             raise LockError(
-                f"A run must be able to write in its directory, but {self.path.parent}: "
+                f"A run must be able to write in its directory, but {self.path}: "
                 f"{error.strerror}. Give a directory you may write to."
             ) from error
         try:

@@ -9,6 +9,7 @@ see.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -109,9 +110,12 @@ def _opened(name: str) -> Iterator[int]:
 
 
 def _open(path: Path) -> int:
+    # no link that lies there is followed, no pipe waited for
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:  # another user's file in /tmp may be opened, but not with O_CREAT
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, flags)
     except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        os.fchmod(descriptor, 0o666)  # whatever the umask
-        return descriptor
+        with contextlib.suppress(FileExistsError):
+            os.fchmod(made := os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), 0o666)
+            return made
+        return os.open(path, flags)  # somebody else has made it meanwhile
