@@ -24,6 +24,7 @@ from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.proxy import Recipe, default_rungs
+from plugnas.nas.proxy.defaults import default_host_rungs, gentle
 from plugnas.nas.run.directory import RunDirectory, facts_of
 from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, Sampler
@@ -204,7 +205,14 @@ def _measure_front(
 
 def _filled(job: Job, prepared: Prepared) -> Job:
     """Write the default rungs into the job, so that the record says what was run."""
-    if job.proxy.rungs:
+    host = job.space.host
+    if host is not None and host.weights is not None and not job.evaluate:
+        given = job.proxy.rungs or default_host_rungs(prepared.dataset)
+        rungs = [gentle(recipe) for recipe in given]
+    elif job.proxy.rungs:
         return job
-    rungs = [Recipe()] if job.evaluate else list(default_rungs(prepared.dataset))
+    elif job.evaluate:
+        rungs = [Recipe()]
+    else:
+        rungs = list(default_rungs(prepared.dataset))
     return msgspec.structs.replace(job, proxy=msgspec.structs.replace(job.proxy, rungs=rungs))

@@ -10,6 +10,7 @@ import msgspec
 from plugnas.nas.confirm.outcome import paths
 from plugnas.nas.data import Dataset
 from plugnas.nas.proxy import Recipe, default_confirmation
+from plugnas.nas.proxy.defaults import gentle
 
 if TYPE_CHECKING:
     from plugnas.nas.run.view import RunView
@@ -24,6 +25,9 @@ def long_recipe(view: RunView, dataset: Dataset, epochs: int | None = None) -> R
     job = view.job_run.job
     recipe = Recipe(epochs=30) if job.evaluate else default_confirmation(dataset)
     wished = job.confirm
+    host = job.space.host
+    if host is not None and host.weights is not None and not job.evaluate:
+        recipe = gentle(recipe)
     asked = wished.epochs if epochs is None and wished is not None else epochs
     if asked is None and (before := recipe_before(view)) is not None:
         asked = before.get("epochs")

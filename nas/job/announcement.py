@@ -31,6 +31,14 @@ def trainings_of_own(job: Job) -> list[str]:
     return [f"{job.evaluate} trains and scores; epochs by rung (context.budget): {epochs}"]
 
 
+def _host_text(recipe: Recipe) -> str:
+    if recipe.freeze is not None:
+        return "; the host is frozen, what it makes before the first plug is computed once"
+    if recipe.host_learning_rate is not None:
+        return f"; the host's own weights at a learning rate of {recipe.host_learning_rate:g}"
+    return ""
+
+
 def trainings(rungs: list[Recipe], dataset: Dataset) -> list[str]:
     """Return how long each rung trains, and how images are varied."""
     lines = []
@@ -43,11 +51,13 @@ def trainings(rungs: list[Recipe], dataset: Dataset) -> list[str]:
         side = recipe.resolution or dataset.input_shape[1]
         mirror = dataset.mirror if recipe.mirror is None else recipe.mirror
         shift = max(1, side // 8) if recipe.shift is None else recipe.shift
+        if recipe.freeze is not None:
+            mirror, shift = False, 0
         moved = f"shifted by up to {shift} px" if shift else "not shifted"
         mirrored = "mirrored" if mirror else "not mirrored"
         lines.append(
             f"rung {number}: {used} images at {side} px x {recipe.epochs} epochs = "
-            f"{steps_of(recipe, images)} steps; {moved}, {mirrored}"
+            f"{steps_of(recipe, images)} steps; {moved}, {mirrored}{_host_text(recipe)}"
         )
         if steps_of(recipe, images) < STEPS // 4:
             lines.append(

@@ -64,6 +64,10 @@ class Batches:
         """Return (images (B, C, H, W) in channels_last, labels (B,)) as they are."""
         return self._finish(self._take(indices)), self._labels[indices].to(self._device)
 
+    def labels_of(self, indices: Tensor) -> Tensor:
+        """Return the labels of some images."""
+        return self._labels[indices.to(self._labels.device)]
+
     def moved(self, indices: Tensor, moves: Moves) -> tuple[Tensor, Tensor]:
         """Return the same, shifted over a black border and mirrored."""
         pixels = self._take(indices)

@@ -13,6 +13,9 @@ from plugnas.nas.proxy.recipe import Recipe
 STEPS = 120
 """Optimiser steps below which a training says little of a network: the default takes no fewer."""
 
+HOST_SHARE = 0.1
+"""The learning rate of a host's own weights, as a share of that of its plugs."""
+
 _LEAST_BATCH = 16
 _SMALL = 12  # pixels: below this, averaging or shifting an image loses what it shows
 _TINY_IMAGES = Recipe(batch_size=32, shift=0, label_smoothing=0.1, validation_images=2000)
@@ -43,6 +46,30 @@ def default_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
         resolution=_averaged(dataset, 1 / 2), epochs=3, images=10000, validation_images=5000
     )
     return with_enough_steps(first, images, STEPS // 2), with_enough_steps(last, images)
+
+
+def default_host_rungs(dataset: Dataset) -> tuple[Recipe, ...]:
+    """Return the recipes of a search on a host with weights, cheapest first.
+
+    First the plugs alone in the frozen host, then all, the host at a tenth of their rate; on images
+    of full size, for which the host's weights were made.
+    """
+    tiny = min(dataset.input_shape[1:]) <= _SMALL
+    whole = _with(
+        _TINY_IMAGES if tiny else Recipe(images=10000, validation_images=5000),
+        epochs=3,
+        learning_rate=0.02,
+    )
+    images = len(dataset.train)
+    frozen = with_enough_steps(_with(whole, epochs=2, freeze="host", learning_rate=0.05), images)
+    return frozen, gentle(with_enough_steps(whole, images))
+
+
+def gentle(recipe: Recipe) -> Recipe:
+    """Return a recipe that trains a host's own weights at a tenth of the rate, if it says none."""
+    if recipe.host_learning_rate is not None or recipe.freeze or recipe.zero_cost:
+        return recipe
+    return _with(recipe, host_learning_rate=HOST_SHARE * recipe.learning_rate)
 
 
 def default_confirmation(dataset: Dataset) -> Recipe:

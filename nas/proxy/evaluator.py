@@ -33,6 +33,7 @@ from plugnas.nas.proxy.states import StateFile
 from plugnas.nas.proxy.training import train
 from plugnas.nas.proxy.zero_cost import zero_cost
 from plugnas.space import Architecture, SearchSpace
+from plugnas.space.host.own import gates_told
 
 Build = Callable[[Architecture], nn.Module]
 
@@ -143,7 +144,11 @@ class _Evaluate(Training):
             "signal": training.signal,
             "curve": training.curve,
             "cpu_seconds": training.cpu_seconds,
-            "extra": {"epochs_reused": training.epochs_reused, **training.details},
+            "extra": {
+                "epochs_reused": training.epochs_reused,
+                **gates_told(training.network),
+                **training.details,
+            },
         }
         if training.reason is not None:
             result["reason"] = training.reason

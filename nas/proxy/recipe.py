@@ -31,6 +31,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     many last epochs the training losses are summed to rank architectures within a rung (TSE-E; Ru
     et al., 2021, "Speedy performance estimation for neural architecture search"); None: of all.
     ``zero_cost`` names a score of the untrained network; such a rung does not train.
+
+    In a host, ``freeze: host`` trains what is plugged in alone: the host stays in eval mode, and
+    what it makes of the images before the first plug is computed once, so that images are neither
+    shifted nor mirrored. ``host_learning_rate`` is the largest rate of the host's own weights, and
+    for the first ``plugs_first`` epochs they do not learn.
     """
 
     epochs: int = 3
@@ -69,6 +74,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Last epochs whose training losses are summed to rank within a rung; all if left out."""
     zero_cost: str | None = None
     """A score of the untrained network in place of a training."""
+    freeze: Literal["host"] | None = None
+    """`host`: only what is plugged in (and a replaced classifier) learns; images are not moved."""
+    host_learning_rate: float | None = None
+    """Largest learning rate of the host's own weights; that of all if left out."""
+    plugs_first: int = 0
+    """First epochs in which only what is plugged in learns."""
 
     def __post_init__(self) -> None:
         """Refuse values that train nothing."""
@@ -102,6 +113,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "weight_decay": self.weight_decay,
             "warmup": self.warmup,
             "shift": self.shift,
+            "host_learning_rate": self.host_learning_rate,
+            "plugs_first": self.plugs_first,
         }
         for name, value in at_least_zero.items():
             if value is not None and not value >= 0:
@@ -119,6 +132,19 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         rising = (step + 1) / (start + 1) if step < start else 1.0
         falling = (total - step) / (total - fall + 1) if step >= fall else 1.0
         return self.learning_rate * min(rising, falling)
+
+    @property
+    def tells_host_apart(self) -> bool:
+        """Whether the host's own weights learn otherwise than what is plugged in."""
+        slower = self.host_learning_rate is not None or self.plugs_first > 0
+        return self.freeze is not None or slower
+
+    def host_share(self, epoch: int) -> float:
+        """Return the host's learning rate as a share of the plugs', in an epoch counted from 0."""
+        if epoch < self.plugs_first:
+            return 0.0
+        own = self.host_learning_rate
+        return 1.0 if own is None else own / self.learning_rate
 
     def plateau_end(self, steps_per_epoch: int) -> int:
         """Return the step at which the rate begins to fall: how far longer trapezoids agree."""

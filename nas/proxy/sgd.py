@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -17,12 +17,34 @@ class FusedSGD:
     torch's compiler with its first instance: a second and 150 MB in every worker.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], momentum: float, decay: float) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        momentum: float,
+        decay: float,
+        slow: Iterable[nn.Parameter] = (),
+    ) -> None:
+        """Make an optimiser.
+
+        Args:
+            parameters: those that may learn.
+            momentum: Nesterov's.
+            decay: weight decay.
+            slow: those whose rate is a share of the others'.
+        """
         self._momentum = momentum
         learned = [p for p in parameters if p.requires_grad]
+        own = {id(p) for p in slow}
+        fast = [p for p in learned if id(p) not in own]
+        rest = [p for p in learned if id(p) in own]
+        halves = [fast, rest] if rest else [fast]
         groups = [
-            (decay, [p for p in learned if p.ndim > 1]),
-            (0.0, [p for p in learned if p.ndim <= 1]),
+            pair
+            for half in halves
+            for pair in (
+                (decay, [p for p in half if p.ndim > 1]),
+                (0.0, [p for p in half if p.ndim <= 1]),
+            )
         ]
         # Zeros give the first step the gradient itself as momentum, as torch's first step does.
         self.groups = [(wd, group, [torch.zeros_like(p) for p in group]) for wd, group in groups]
@@ -34,9 +56,12 @@ class FusedSGD:
                 parameter.grad = None
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Move the parameters that have a gradient."""
-        for decay, group, buffers in self.groups:
+    def step(self, rate: float, share: float = 1.0) -> None:
+        """Move the parameters that have a gradient; the slow ones at a ``share`` of the rate."""
+        for number, (decay, group, buffers) in enumerate(self.groups):
+            own = rate if number < 2 else share * rate
+            if own == 0:
+                continue
             moved = [
                 (p, p.grad, b) for p, b in zip(group, buffers, strict=True) if p.grad is not None
             ]
@@ -51,7 +76,7 @@ class FusedSGD:
                 foreach=False,
                 weight_decay=decay,
                 momentum=self._momentum,
-                lr=rate,
+                lr=own,
                 dampening=0.0,
                 nesterov=self._momentum > 0,
                 maximize=False,

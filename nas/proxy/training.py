@@ -22,10 +22,10 @@ from plugnas.nas.machine.device import (
     seeded,
 )
 from plugnas.nas.machine.threads import threads
-from plugnas.nas.proxy.batches import Batches, some, steps_per_epoch
+from plugnas.nas.proxy.batches import some, steps_per_epoch
+from plugnas.nas.proxy.learning import optimiser_of, source_of, training_mode
 from plugnas.nas.proxy.norms import IMAGES, estimate_statistics, trained_norms
 from plugnas.nas.proxy.recipe import Recipe
-from plugnas.nas.proxy.sgd import FusedSGD
 from plugnas.nas.proxy.states import StateFile
 from plugnas.nas.tasks import Task
 from plugnas.nas.tasks.classification import Classification
@@ -143,7 +143,6 @@ class _Course:
 
     def __post_init__(self) -> None:
         self.network = self.network.to(self.device).to(memory_format=torch.channels_last)
-        self.batches = Batches(self.dataset, self.recipe, self.device)
         self.indices = some(self.dataset, self.learn_from, self.recipe.images, self.seed)
         self.scored = some(self.dataset, [self.score_on], self.recipe.validation_images, 0)
         if not len(self.scored) or not len(self.indices):
@@ -154,9 +153,10 @@ class _Course:
         self.per_epoch = steps_per_epoch(len(self.indices), self.recipe.batch_size)
         self.generator = torch.Generator().manual_seed(self.seed)
         self.epoch_start = self.generator.get_state()
-        self.optimiser = FusedSGD(
-            list(self.network.parameters()), self.recipe.momentum, self.recipe.weight_decay
-        )
+        self.optimiser = optimiser_of(self.network, self.recipe)
+        used, where = torch.cat([self.indices, self.scored]), (self.device, self.number)
+        source = source_of(self.network, self.recipe, self.dataset, used, *where)
+        self.forward, self.batches = source
         self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, hits
 
     def resume(self, state: StateFile | None) -> float:
@@ -196,7 +196,7 @@ class _Course:
         state.write(saved)
 
     def _run_epoch(self, state: StateFile | None) -> None:
-        self.network.train()
+        training_mode(self.network, self.recipe, self.step // self.per_epoch)
         self.epoch_start = self.generator.get_state()
         plateau_end = self.recipe.plateau_end(self.per_epoch)
         skip = self.step % self.per_epoch
@@ -216,10 +216,11 @@ class _Course:
         logits = self._logits(x)
         loss = self.task.loss(logits, y, self.recipe.label_smoothing)
         self.optimiser.zero_grad()
-        loss.backward()
+        if loss.requires_grad:  # of a frozen host without plugs nothing learns
+            loss.backward()
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimiser.step(rate)
+        self.optimiser.step(rate, self.recipe.host_share(self.step // self.per_epoch))
         self.step += 1
         loss = loss.detach()
         with torch.no_grad():
@@ -229,9 +230,9 @@ class _Course:
 
     def _logits(self, x: Tensor) -> Tensor:
         if self.number is torch.float32:
-            return self.network(x)
+            return self.forward(x)
         with torch.autocast(self.device.type, self.number):
-            return self.network(x).float()
+            return self.forward(x).float()
 
     def _diverged(self, which: str = "training") -> None:
         epoch = (self.step - 1) // self.per_epoch + 1

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from plugnas.space.host.fresh import mark_fresh
 from plugnas.space.host.layers import conv_from, conv_of, width_out
 from plugnas.space.host.watch import Watched
 
@@ -75,7 +76,7 @@ def replace_classifiers(model: nn.Module, paths: tuple[str, ...], classes: int) 
             conv: Any = conv_of(old)
             new = conv_from(type(conv)(**{**_fields(conv), "out_channels": classes}))
         weight: Any = old.weight
-        parent._modules[name] = new.to(device=weight.device, dtype=weight.dtype)
+        parent._modules[name] = mark_fresh(new.to(device=weight.device, dtype=weight.dtype))
     before = getattr(model, "num_classes", None)
     if isinstance(before, int):
         model.num_classes = classes  # type: ignore[assignment]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from plugnas.modules import did_you_mean
 from plugnas.space.host.errors import HostError
+from plugnas.space.host.fresh import mark_fresh
 
 _SHOWN = 6
 # Bookkeeping of averaged and wrapped models that belongs to no layer.
@@ -46,6 +47,7 @@ def load_weights(
                 "host: it starts afresh"
             )
             tensors |= {k: known[k] for k in keys}
+            mark_fresh(model.get_submodule(name))
     _check(tensors, known, path)
     answer = model.load_state_dict(tensors, strict=False)
     missing, unexpected = answer.missing_keys, answer.unexpected_keys
