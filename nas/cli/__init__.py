@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from keyword import iskeyword
@@ -65,19 +64,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 2 for an error in the input, 130 after Ctrl-C."""
-    args = _parser().parse_args(argv)
+    from plugnas.nas.machine.output import lasting_output
+
+    with lasting_output():
+        return _run(_parser().parse_args(argv))
+
+
+def _run(args: argparse.Namespace) -> int:
     from plugnas.modules.errors import (
         PlugnasError,  # brings torch, which `nas --help` does not need
     )
 
     try:
-        return args.run(args)
+        return int(args.run(args))
     except PlugnasError as error:
         print(f"nas: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our output (`| head`) went away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"nas: {told}", file=sys.stderr)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -18,10 +19,15 @@ from plugnas.nas.executors.base import ExecutorError
 from plugnas.nas.executors.environment import environment, worker_variables
 from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.executors.memory import kills_for_memory
+from plugnas.nas.executors.patience import Patience, Pulse
 from plugnas.nas.executors.worker import BEGUN, BROKEN, READY, work
 from plugnas.nas.ledger.measurement import OUT_OF_MEMORY, Measurement, Task, failed, spoils_worker
 
 FALSE_STARTS = 3
+"""Workers in a row that may die before they are ready; then the run ends, or where another worker
+is healthy, goes on with it and tries again after a while."""
+
+LONGEST_PAUSE = 60.0
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -38,6 +44,7 @@ class _Worker:
     since: float | None = None  # when the evaluation began; None while it waits for quiet
     kills: int = 0
     spoilt: bool = False
+    pulse: Pulse = field(default_factory=Pulse)
 
     @property
     def idle(self) -> bool:
@@ -73,12 +80,13 @@ class LocalExecutor:
             )
         self.capacity = workers
         self._evaluator = evaluator
-        self._timeout_s = evaluation_timeout
+        self._patience = Patience(evaluation_timeout)
         self._threads = threads
         self._gpus = _visible(gpus) if gpus > 1 else []
         self._tasks: deque[Task] = deque()
         self._workers: list[_Worker] = []
         self._false_starts = 0
+        self._start_after = 0.0  # by time.monotonic
         self._not_begun: Counter[tuple[str, int, int]] = Counter()
         self._context = multiprocessing.get_context("spawn")
         self._started = 0
@@ -132,6 +140,8 @@ class LocalExecutor:
                 worker.since = None
                 worker.kills = kills_for_memory()
         coming = sum(1 for worker in self._workers if not worker.ready)
+        if time.monotonic() < self._start_after:
+            return
         while len(self._workers) < self.capacity and coming < len(self._tasks):
             self._workers.append(self._start())
             coming += 1
@@ -153,7 +163,7 @@ class LocalExecutor:
         with _without_interrupts(), environment(limits):
             process.start()
         theirs.close()
-        worker = _Worker(process, ours, gpu)
+        worker = _Worker(process, ours, gpu, kills=kills_for_memory())
         try:
             ours.send(self._evaluator)
         except OSError:
@@ -176,8 +186,8 @@ class LocalExecutor:
                     self._receive(worker, worker.connection.recv(), finished)
             except (EOFError, OSError):
                 dead = True
-            if not dead and self._overdue(worker):
-                reason = f"hung: no result within {self._timeout_s:g} s"
+            if not dead and (stuck := self._stuck(worker)) is not None:
+                reason = stuck
             elif dead:
                 worker.process.join(2.0)
                 reason = _cause(worker)
@@ -189,7 +199,9 @@ class LocalExecutor:
         return finished
 
     def _receive(self, worker: _Worker, message: Any, finished: list[Measurement]) -> None:
+        worker.pulse.hear()
         if isinstance(message, Measurement):
+            self._patience.learn(message)
             worker.task = None
             worker.spoilt = spoils_worker(message)
             finished.append(message)
@@ -216,7 +228,11 @@ class LocalExecutor:
             finished.append(failed(worker.task, reason, seconds=seconds, worker=name))
         elif not worker.ready:
             self._false_starts += 1
-            if self._false_starts >= FALSE_STARTS:
+            if self._false_starts < FALSE_STARTS:
+                return
+            pause = 2.0 ** (self._false_starts - FALSE_STARTS)
+            self._start_after = time.monotonic() + min(pause, LONGEST_PAUSE)
+            if not any(other.ready for other in self._workers):
                 raise ExecutorError(
                     f"Workers must live until they are ready, but {FALSE_STARTS} in a row did not "
                     f"(the last: {reason}). A script that starts a search needs "
@@ -234,17 +250,21 @@ class LocalExecutor:
         worker.process.join()
         worker.connection.close()
 
-    def _overdue(self, worker: _Worker) -> bool:
-        if self._timeout_s is None or worker.task is None or worker.since is None:
-            return False
-        return time.monotonic() - worker.since > self._timeout_s
+    def _stuck(self, worker: _Worker) -> str | None:
+        """Return why a living worker is to be replaced; None if it is not."""
+        if worker.task is not None and time.monotonic() > _end(worker, self._patience):
+            return self._patience.reason(worker.task.rung)
+        return worker.pulse.fault(worker.process.pid)
 
     def _until_overdue(self) -> float:
-        if self._timeout_s is None:
-            return float("inf")
-        since = [w.since for w in self._workers if w.task is not None and w.since is not None]
-        ends = min(since, default=float("inf")) + self._timeout_s
+        ends = min((_end(worker, self._patience) for worker in self._workers), default=math.inf)
         return max(0.0, ends - time.monotonic()) + 0.001
+
+
+def _end(worker: _Worker, patience: Patience) -> float:
+    """Return when a worker's evaluation will have taken too long, by time.monotonic."""
+    limit = None if worker.task is None else patience.limit(worker.task.rung)
+    return math.inf if limit is None or worker.since is None else worker.since + limit
 
 
 def _visible(gpus: int) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
+import time
 import traceback
 from dataclasses import replace
 from multiprocessing import parent_process
@@ -12,11 +14,14 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from plugnas.nas.executors.measure import measure
+from plugnas.nas.executors.patience import BEAT
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.machine.output import lasting_output
 
 READY = "ready"
 BEGUN = "begun"
 BROKEN = "broken"
+ALIVE = "alive"
 
 
 def work(connection: Connection, name: str, threads: int) -> None:
@@ -25,6 +30,31 @@ def work(connection: Connection, name: str, threads: int) -> None:
     Ends when the driver says None, closes the connection or dies.
     """
     _die_with_parent()
+    with lasting_output():  # the driver's output may be lost, and a print is no reason to fail
+        _work(_Line(connection), name, threads)
+
+
+class _Line:
+    """A connection on which signs of life go out beside what is sent."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.recv = connection.recv
+        self._connection = connection
+        self._one_at_a_time = threading.Lock()
+        threading.Thread(target=self._beat, name="signs-of-life", daemon=True).start()
+
+    def send(self, message: Any) -> None:
+        with self._one_at_a_time:
+            self._connection.send(message)
+
+    def _beat(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self.send((ALIVE, None))
+                time.sleep(BEAT)
+
+
+def _work(connection: _Line, name: str, threads: int) -> None:
     try:
         evaluator = connection.recv()
         _limit_torch(threads)
@@ -49,7 +79,7 @@ def work(connection: Connection, name: str, threads: int) -> None:
         _send(connection, measure(task, evaluate, worker=worker, on_begin=begun))
 
 
-def _send(connection: Connection, measurement: Measurement) -> None:
+def _send(connection: _Line, measurement: Measurement) -> None:
     """Send a measurement; one that cannot be pickled loses its ``extra``."""
     try:
         connection.send(measurement)
@@ -77,4 +107,4 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, name="watch-driver", daemon=True).start()
 
 
-__all__ = ["BEGUN", "BROKEN", "READY", "work"]
+__all__ = ["ALIVE", "BEGUN", "BROKEN", "READY", "work"]

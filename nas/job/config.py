@@ -125,7 +125,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:1`."""
     evaluation_timeout: float | None = None
-    """Seconds after which one evaluation is ended and counts as failed."""
+    """Seconds after which one evaluation is ended and counts as failed; without it 20 times the
+    median of its rung, but 600 at least."""
     latency: LatencyConfig | None = None
     """How latency is taken, where it is an objective or has a limit."""
     confirm: ConfirmConfig | None = None
