@@ -27,6 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format", action="append", metavar="NAME",
         help="pt2, onnx, safetensors or source; several by commas (default: all)",
     )  # fmt: skip
+    parser.add_argument(
+        "--opset", type=int, metavar="N", help="version of the ONNX operators (default 20)"
+    )
     parser.add_argument("--train", action="store_true", help="train now, with the long recipe")
     parser.add_argument(
         "--keep-training-form", action="store_true", help="do not fold norms and branches"
@@ -48,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Write and check the exports, and say where they lie."""
     from plugnas.modules import PlugnasError
     from plugnas.nas.export import Options, export_members
+    from plugnas.nas.graph.onnx_graph import OPSET
     from plugnas.nas.run.summary import why_empty
     from plugnas.nas.run.view import open_run
 
@@ -64,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         preprocessing=args.with_preprocessing,
         fixed_size=args.fixed_size,
         quantize=args.quantize,
+        opset=OPSET if args.opset is None else args.opset,
     )
     deliveries = export_members(
         view, members, args.to, options, train_now=args.train,

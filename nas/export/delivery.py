@@ -25,6 +25,7 @@ from plugnas.nas.export import (
 )
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.subject import Subject
+from plugnas.nas.graph.onnx_graph import OPSET
 from plugnas.nas.machine.versions import versions
 
 FORMATS = ("pt2", "onnx", "safetensors", "source")
@@ -40,6 +41,7 @@ class Options:
     preprocessing: bool = False
     fixed_size: bool = False
     quantize: str | None = None
+    opset: int = OPSET
     measure: bool = True
 
 
@@ -91,7 +93,10 @@ class _Work:
         if name == "pt2":
             pt2.write(self.traced(), self.path)
         else:
-            onnx_format.write(self.traced(), self.path, preprocessing=self.options.preprocessing)
+            onnx_format.write(
+                self.traced(), self.path,
+                preprocessing=self.options.preprocessing, opset=self.options.opset,
+            )  # fmt: skip
 
     def finish(self, latencies: Mapping[str, list[float]]) -> None:
         """Write what can only be written after the check: README.md and the checksums."""
@@ -105,7 +110,7 @@ class _Work:
             deploy=self.options.deploy,
             preprocessing=self.options.preprocessing,
             libraries=self.libraries,
-            opset=onnx_format.OPSET,
+            opset=self.options.opset,
             versions=versions(),
             quantised=self.quantised.sentence() if self.quantised else None,
         )
@@ -206,6 +211,7 @@ def formats_of(
     """
     if options.quantize not in (None, "int8"):
         raise ExportError(f"--quantize takes int8, not `{options.quantize}`")
+    onnx_format.check_opset(options.opset)
     if options.quantize and not options.deploy:
         raise ExportError("int8 is made of the deploy form; leave out --keep-training-form")
     reasons: dict[str, str] = {}

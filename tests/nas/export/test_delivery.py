@@ -83,6 +83,23 @@ def test_onnx_states_its_opset_and_names_its_dimensions(exported):
     assert "opset 20" in (exported[1].path / "README.md").read_text()
 
 
+def test_the_opset_is_chosen(tmp_path):
+    import onnx
+
+    options = Options(formats=("onnx",), measure=False, opset=18)
+    made = deliver(subjects.subject(), tmp_path / "out", options)
+    model = onnx.load(made.path / "model.onnx")
+    assert [o.version for o in model.opset_import if o.domain == ""] == [18]
+    assert "opset 18" in (made.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("opset", [0, 9, 17, 24, 99])
+def test_an_opset_that_cannot_be_written_is_refused(opset, tmp_path):
+    with pytest.raises(ExportError, match=f"--opset is 18 to 23.*not {opset};"):
+        deliver(subjects.subject(), tmp_path / "out", Options(formats=("onnx",), opset=opset))
+    assert not (tmp_path / "out").exists()
+
+
 def test_load_returns_the_network_in_eval_mode(exported):
     found, made = exported
     model = nas.load(made.path)
