@@ -21,7 +21,8 @@ class Member:
     """One architecture at one rung: the mean of its measurements over seeds, and its costs.
 
     ``values`` are means, ``spread`` standard deviations over the ``n`` seeds (NaN where n is 1);
-    ``numbers`` are the tasks, so that every figure can be traced to ledger lines.
+    ``numbers`` are the tasks, so that every figure can be traced to ledger lines; ``images`` is how
+    many were scored, None where it is not known.
     """
 
     architecture: Architecture
@@ -31,6 +32,7 @@ class Member:
     spread: Mapping[str, float]
     n: int
     numbers: tuple[int, ...]
+    images: int | None = None
 
     @property
     def id(self) -> str:
@@ -67,6 +69,7 @@ def _member(group: list[Measurement]) -> Member:
         },
         n=len(group),
         numbers=tuple(m.number for m in group),
+        images=min(int(m.extra.get("images") or 0) for m in group) or None,
     )
 
 

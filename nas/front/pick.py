@@ -11,6 +11,7 @@ import numpy as np
 from plugnas.modules import PlugnasError
 from plugnas.nas.cost.quantity import quantity
 from plugnas.nas.front import pareto
+from plugnas.nas.front.doubt import sure
 from plugnas.nas.front.member import Member, front, main_of, nothing_within, table, within
 from plugnas.nas.front.metric import Metric
 
@@ -20,7 +21,14 @@ class PickError(PlugnasError):
 
 
 def knee(on_front: Sequence[Member], objectives: Mapping[str, str]) -> Member:
-    """Return the knee: most gained over all objectives, costs taken on a logarithmic scale."""
+    """Return the knee: most gained over all objectives, costs taken on a logarithmic scale.
+
+    Where a value is traded for one cost, a step that is within the noise gains nothing: members
+    that are not told apart from a cheaper one are no knee.
+    """
+    main = main_of(on_front, objectives)
+    if len(objectives) == 2 and any(name in on_front[0].costs for name in objectives):
+        on_front = sure(on_front, main)
     points = table(on_front, objectives)
     for column, name in enumerate(objectives):
         if name in on_front[0].costs:

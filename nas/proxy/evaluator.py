@@ -147,6 +147,7 @@ class _Evaluate(Training):
             "extra": {
                 "epochs_reused": training.epochs_reused,
                 **gates_told(training.network),
+                "images": training.images,
                 **training.details,
             },
         }

@@ -42,7 +42,7 @@ class Training:
     train_loss, what the task tells of a training such as train_accuracy, and where it was scored
     metrics and loss); ``signal`` is minus the sum of its training losses, of all epochs or of the
     recipe's last ``signal_epochs``. ``details`` are the task's, such as a confusion matrix.
-    ``epochs_reused`` were taken from a saved state.
+    ``images`` were scored; ``epochs_reused`` were taken from a saved state.
     """
 
     network: nn.Module
@@ -53,6 +53,7 @@ class Training:
     seconds: float
     cpu_seconds: float
     epochs_reused: float = 0.0
+    images: int = 0
     reason: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -118,6 +119,7 @@ def train(
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
         epochs_reused=reused,
+        images=len(course.scored),
         reason=course.reason,
         details=course.details if course.reason is None else {},
     )

@@ -18,6 +18,7 @@ from plugnas.nas.job.prepared import cost_model
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.control import history
 from plugnas.nas.report.front import modules_of, value_note, value_of
+from plugnas.nas.report.noise import bounds, light_steps, noise_text
 from plugnas.nas.run.latency import latency_note
 from plugnas.nas.run.summary import culprits, kinds
 from plugnas.nas.run.view import RunView
@@ -58,6 +59,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             or [cost],
             "cost": cost,
             "networks": networks,
+            "noise": {"light": sorted(light_steps(view)), "text": noise_text(view)},
             "knee": picks.knee(view.front, view.objectives).id if view.front else None,
             "hypervolume": view.hypervolume if view.front else None,
             "parts": parts.table,
@@ -130,6 +132,7 @@ def _network(m: Member, metric: Metric, cost: str, told: Sequence[Measurement]) 
         "id": m.id,
         "metric": m[metric.name],
         "std": m.spread.get(metric.name, math.nan),
+        "interval": list(bounds(m, metric)),
         "n": m.n,
         "numbers": list(m.numbers),
         "costs": dict(m.costs) or {cost: place_of(m, cost)},

@@ -11,6 +11,7 @@ from plugnas.nas.machine.files import write_text, write_whole
 from plugnas.nas.machine.writable import PlaceError, unwritable
 from plugnas.nas.report.data import abscissa, place_of
 from plugnas.nas.report.front import confirmed_of, to_csv, value_note
+from plugnas.nas.report.noise import bounds
 from plugnas.nas.report.page import page
 from plugnas.nas.report.picture import Picture, Point, draw
 from plugnas.nas.run.latency import latency_note
@@ -41,7 +42,7 @@ def picture(view: RunView) -> Picture:
     cost, main = abscissa(view), view.metric.name
 
     def point(member: Member) -> Point:
-        return Point(member.id, place_of(member, cost), member[main])
+        return Point(member.id, place_of(member, cost), member[main], *bounds(member, view.metric))
 
     sound = [m for m in view.members if math.isfinite(m[main] + place_of(m, cost))]
     device = view.run.told.get("device")
@@ -51,7 +52,7 @@ def picture(view: RunView) -> Picture:
         caption=value_note(view)
         + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")
         + (f"   ·   device {device}" if device else "")
-        + "   ·   knee: costs on a logarithmic scale"
+        + "   ·   knee: costs on a logarithmic scale; bars: 95 % intervals"
         + _doubt(view, cost),
         cost=cost,
         metric=view.metric,

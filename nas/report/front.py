@@ -15,6 +15,7 @@ from plugnas.nas.cost.quantity import short
 from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric
+from plugnas.nas.report.noise import bounds, light_steps, noise_text, range_text
 from plugnas.nas.run.latency import LatencyNote, latency_note
 from plugnas.nas.run.summary import kinds, why_empty
 from plugnas.nas.run.view import RunView
@@ -31,21 +32,26 @@ def write(view: RunView, control: RunView | None = None) -> list[Path]:
     return write_files(view, control)
 
 
-def row(member: Member, metric: str, confirmed: Confirmed | None = None) -> dict[str, Any]:
+def row(member: Member, metric: Metric, confirmed: Confirmed | None = None) -> dict[str, Any]:
     """Return one member as a flat record; ``<value>_std`` is over its ``n`` seeds.
 
-    Values are those of the search; the ``test_`` columns, of the main objective ``metric``, are
-    empty until the member is confirmed.
+    Values are those of the search, that of the main objective ``metric`` with its 95 % interval
+    from images and seeds (``_low``, ``_high``; empty where it is not known); the ``test_``
+    columns are empty until the member is confirmed.
     """
     spread = {f"{name}_std": _finite(value) for name, value in member.spread.items()}
+    low, high = (_finite(value) for value in bounds(member, metric))
+    name = metric.name
     return {
         "id": member.id,
         "n": member.n,
         **member.values,
         **spread,
+        f"{name}_low": low,
+        f"{name}_high": high,
         **member.costs,
-        f"test_{metric}": None if confirmed is None else confirmed.mean,
-        f"test_{metric}_std": None if confirmed is None else _finite(confirmed.std),
+        f"test_{name}": None if confirmed is None else confirmed.mean,
+        f"test_{name}_std": None if confirmed is None else _finite(confirmed.std),
         "test_n": None if confirmed is None else confirmed.n,
         "numbers": " ".join(map(str, member.numbers)),
         "architecture": member.architecture.json(),
@@ -74,7 +80,7 @@ def to_json(view: RunView) -> dict[str, Any]:
         "misfits": len(view.misfits),
         "front": [
             {
-                **row(m, view.metric.name, confirmed.get(m.id)),
+                **row(m, view.metric, confirmed.get(m.id)),
                 "numbers": list(m.numbers),
                 "architecture": m.architecture.values,
             }
@@ -83,6 +89,7 @@ def to_json(view: RunView) -> dict[str, Any]:
     }
     if view.front:
         data["knee"] = picks.knee(view.front, view.objectives).id
+        data["within_noise"] = sorted(light_steps(view))
         data["hypervolume"] = view.hypervolume
         data["reference"] = dict(zip(view.objectives, view.reference, strict=True))
     return data
@@ -91,7 +98,7 @@ def to_json(view: RunView) -> dict[str, Any]:
 def to_csv(view: RunView) -> str:
     """Return the front as CSV, one member a line."""
     confirmed = confirmed_of(view)
-    rows = [row(m, view.metric.name, confirmed.get(m.id)) for m in view.front]
+    rows = [row(m, view.metric, confirmed.get(m.id)) for m in view.front]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["id"], lineterminator="\n")
     writer.writeheader()
@@ -115,7 +122,14 @@ def to_text(view: RunView) -> str:
     columns = _columns(view)
     head = "".join(f"{name:>{max(11, len(name) + 2)}}" for name in columns)
     test = f"{'test':>17}" if confirmed else ""
-    main = f"{view.metric.name:>{max(9, len(view.metric.name))}}"
+    unsure = light_steps(view)
+    values = {
+        m.id: f"{'~' if m.id in unsure else ''}{view.metric.text(m[view.metric.name])} "
+        f"{range_text(m, view.metric)}".rstrip()
+        for m in view.front
+    }
+    wide = max(9, len(view.metric.name), *map(len, values.values()))
+    main = f"{view.metric.name:>{wide}}"
     lines = [_summary(view), "", f"  {'id':<13} {main}{test}{head}  modules"]
     for member in view.front:
         mark = "*" if member.id == knee else " "
@@ -124,9 +138,13 @@ def to_text(view: RunView) -> str:
             for name in columns
         )
         tested = f"{_tested(confirmed.get(member.id), view.metric):>17}" if confirmed else ""
-        value = f"{view.metric.text(member[view.metric.name]):>{len(main)}}"
+        value = f"{values[member.id]:>{wide}}"
         lines.append(f"{mark} {member.id:<13} {value}{tested}{figures}  {modules_of(member)}")
     lines += ["", "* the knee (costs on a logarithmic scale)"]
+    if any("[" in value for value in values.values()):
+        lines.append("[from, to]: 95 % interval, from the number of images and of seeds")
+    if (noise := noise_text(view)) is not None:
+        lines.append(noise)
     if confirmed:
         lines.append("test: mean ± standard deviation over seeds, long trained (`nas confirm`)")
     if latency is not None and "latency_ms" in columns:

@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.report.labels import Box, around, places
+from plugnas.nas.report.noise import draw_bars
 
 # Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
 # same again, for print without colour.
@@ -38,11 +39,13 @@ LEVELS = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999)
 
 @dataclass(frozen=True)
 class Point:
-    """One architecture in the picture: its cost, its value of the main objective, its name."""
+    """One architecture in the picture: its name, cost, value of the main objective, interval."""
 
     id: str
     cost: float
     value: float
+    low: float = math.nan
+    high: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
         _scatter(axes, clipped, marker, s=26, c=GREY, clip_on=False, zorder=2,
                  label=f"{side} the axis ({len(outside)})")  # fmt: skip
     stairs = _staircase(axes, picture)
+    draw_bars(axes, picture.front, BLUE)
     _scatter(axes, picture.front, "o", s=62, c=BLUE, edgecolors="white", linewidths=1.2, zorder=5,
              label=f"front ({len(picture.front)})")  # fmt: skip
     if picture.knee is not None:

@@ -49,10 +49,15 @@ function drawFront() {
   });
   if (corner.length) corner.push([x.at(finite(limit) ? limit : Math.max(...costs)), corner[corner.length - 1][1]]);
   body.push(html`<path d="${path(corner)}" fill="none" stroke="var(--blue)" stroke-width="1.8"/>`);
+  body.push(...shown.filter((n) => n.front && finite(n.interval[0])).map((n) => bar(n, x, yAt)));
   const order = [...shown].sort((a, b) => a.front - b.front);
   body.push(...order.map((n) => mark(n, x.at(n.costs[state.cost]), yAt(n.metric), n.metric < y.low ? -1 : n.metric > y.high ? 1 : 0)));
   body.push(...shown.filter((n) => n.test).map((n) => confirmedMark(n, x, yAt)));
   put(target, box, `${NAMES[state.cost] ?? state.cost} against ${METRIC.name} of ${shown.length} networks`, body);
+}
+
+function bar(n, x, yAt) {
+  return html`<path d="M${x.at(n.costs[state.cost])} ${yAt(n.interval[0])}V${yAt(n.interval[1])}" stroke="var(--blue)" stroke-width="1.2" opacity="0.35" pointer-events="none"/>`;
 }
 
 function mark(n, x, y, outside) {
@@ -61,7 +66,7 @@ function mark(n, x, y, outside) {
   if (n.id === DATA.knee) {
     shape = html`<rect x="${x - 6.5}" y="${y - 6.5}" width="13" height="13" transform="rotate(45 ${x} ${y})" fill="var(--knee)" stroke="var(--ink)" stroke-width="1.4"/>`;
   } else if (n.front) {
-    shape = html`<circle cx="${x}" cy="${y}" r="6" fill="var(--blue)" stroke="var(--paper)" stroke-width="1.4"/>`;
+    shape = html`<circle cx="${x}" cy="${y}" r="6" fill="var(--blue)" fill-opacity="${DATA.noise.light.includes(n.id) ? 0.4 : 1}" stroke="var(--paper)" stroke-width="1.4"/>`;
   } else if (outside) {
     shape = html`<path d="M${x - 4} ${y + 6 * outside}h8l-4 ${-6 * outside}z" fill="var(--dot)"/>`;
   } else {
@@ -89,7 +94,7 @@ function frontLegend() {
   show($("front-legend"), items.map(([i, t]) => html`<span>${i}${t}</span>`));
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best possible. ` : ""}Point at a network for its modules; choose it for its drawing.`);
+  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${DATA.noise.text ? `${DATA.noise.text}. ` : ""}${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best possible. ` : ""}Point at a network for its modules; choose it for its drawing.`);
 }
 
 function frontTable() {
@@ -97,18 +102,22 @@ function frontTable() {
   const tested = on.some((n) => n.test);
   const rest = DATA.costs.filter((c) => !["macs", "elementwise", state.cost].includes(c)).slice(0, 3);
   const head = ["id", METRIC.name, state.cost, ...rest, "± sd", "seeds"], extra = (i) => (i > 2 ? " extra" : "");
-  const cells = (n) => [metricText(n.metric), short(n.costs[state.cost]), ...rest.map((c) => short(n.costs[c])), finite(n.std) ? spread(n.std) : "–", n.n];
+  const cells = (n) => [`${metricText(n.metric)}${rangeText(n)}`, short(n.costs[state.cost]), ...rest.map((c) => short(n.costs[c])), finite(n.std) ? spread(n.std) : "–", n.n];
   const test = (n) => (!tested ? "" : html`<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)} (${n.test.n})` : "–"}</td>`);
   show($("front-table"), html`<thead><tr>${head.map((h, i) => html`<th class="${i ? "n" : ""}${extra(i)}">${h}</th>`)}${tested ? html`<th class="n">test (seeds)</th>` : ""}<th class="extra">modules</th></tr></thead><tbody>${
     on.map((n) => html`<tr data-id="${n.id}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${n.id}</button>${n.id === DATA.knee ? " ◆" : ""}</td>${
       cells(n).map((c, i) => html`<td class="n${extra(i + 1)}">${c}</td>`)}${test(n)}<td class="wide extra">${n.modules}</td></tr>`)}</tbody>`);
 }
 
+function rangeText(n) {
+  return finite(n.interval[0]) ? ` [${spread(n.interval[0])}, ${spread(n.interval[1])}]` : "";
+}
+
 function tipOf(n) {
   const costs = DATA.costs.filter((c) => c !== "elementwise").map((c) => `${c} ${short(n.costs[c])}`).join(" · ");
   const seeds = n.n > 1 ? ` ± ${spread(n.std)} (${n.n} seeds)` : " (one seed)";
   const test = n.test ? html`<br>on test images ${metricMean(n.test.metric, n.test.std)} (${n.test.n} seeds)` : "";
-  return html`<b>${metricText(n.metric)}</b>${seeds} · ${n.id}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${n.modules}`;
+  return html`<b>${metricText(n.metric)}</b>${rangeText(n)}${seeds} · ${n.id}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${n.modules}`;
 }
 
 function showTip(n, event) {
