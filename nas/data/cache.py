@@ -117,6 +117,9 @@ def _write(source: Source, spec: DataSpec, entry: Path) -> None:
         _check_left(labels, parts, listing.classes, broken, source.name)
         np.save(work / "labels.npy", labels.astype(np.int64))
         np.save(work / "parts.npy", parts.astype(np.int8))
+        if len(listing.groups):
+            _, numbers = np.unique(np.asarray(listing.groups), return_inverse=True)
+            np.save(work / "groups.npy", numbers[kept].astype(np.int64))
         (work / "about.json").write_text(json.dumps(about))
         shutil.rmtree(entry, ignore_errors=True)
         work.rename(entry)

@@ -69,7 +69,7 @@ class FolderSource:
     def openers(self, wanted: Sequence[int]) -> Iterator[tuple[int, Opener]]:
         names = self.listing().names
         for index in wanted:
-            yield index, _path_opener(self.path / names[index])
+            yield index, path_opener(self.path / names[index])
 
     def _names(self) -> list[str]:
         found = []
@@ -193,7 +193,8 @@ def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                 yield name, lambda n=name: archive.read(n)  # type: ignore[misc]
 
 
-def _path_opener(path: Path) -> Opener:
+def path_opener(path: Path) -> Opener:
+    """Return what opens the image of a file."""
     return lambda: PIL.Image.open(path)
 
 

@@ -24,7 +24,7 @@ SUFFIXES = frozenset(
         ".pnm",
     ]
 )
-_PART_FOLDERS = {
+PART_NAMES = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -64,7 +64,7 @@ def read_layout(paths: Sequence[str], empty: Sequence[str], where: str) -> Listi
     placed = [
         (parts, path)
         for parts, path in zip(split, paths, strict=True)
-        if len(parts) > depth and (not has_parts or parts[0].lower() in _PART_FOLDERS)
+        if len(parts) > depth and (not has_parts or parts[0].lower() in PART_NAMES)
     ]
     if not placed:
         raise DataError(f"the images of {where} lie in no class folder; {_STRUCTURE}")
@@ -90,7 +90,7 @@ def _wrappers(split: Sequence[list[str]]) -> int:
 
 
 def _has_parts(split: Sequence[list[str]]) -> bool:
-    heads = {_PART_FOLDERS.get(parts[0].lower()) for parts in split if len(parts) > 2}
+    heads = {PART_NAMES.get(parts[0].lower()) for parts in split if len(parts) > 2}
     return "train" in heads and len(heads - {None, "train"}) > 0
 
 
@@ -103,7 +103,7 @@ def _listing(placed: Sequence[tuple[list[str], str]], *, has_parts: bool, strays
         names=[path for _, path in placed],
         labels=[index[parts[at]] for parts, _ in placed],
         parts=[
-            PARTS.index(_PART_FOLDERS[parts[0].lower()]) if has_parts else 0 for parts, _ in placed
+            PARTS.index(PART_NAMES[parts[0].lower()]) if has_parts else 0 for parts, _ in placed
         ],
         classes=tuple(classes),
         notes=notes,

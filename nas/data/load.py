@@ -14,6 +14,7 @@ import torch
 from plugnas.modules import did_you_mean
 from plugnas.nas.data.arrays import DigitsSource, NpzSource
 from plugnas.nas.data.cache import cache_folder, prepared
+from plugnas.nas.data.csv_source import CsvSource
 from plugnas.nas.data.dataset import Dataset
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.folder import ARCHIVES, ArchiveSource, FolderSource
@@ -60,14 +61,21 @@ def open_source(spec: DataSpec) -> Source:
         raise DataError(_missing(spec.source))
     if path.is_dir():
         return FolderSource(path)
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return CsvSource(path, _columns(spec))
     if path.suffix.lower() == ".npz":
         return NpzSource(path)
     if path.name.lower().endswith(ARCHIVES):
         return ArchiveSource(path)
     raise DataError(
         f"{path} is no image source; a source is `digits`, a folder, an archive "
-        f"({', '.join(ARCHIVES)}), an .npz file, or a torchvision set with its `root`"
+        f"({', '.join(ARCHIVES)}), an .npz or .csv file, or a torchvision set with its `root`"
     )
+
+
+def _columns(spec: DataSpec) -> dict[str, Any]:
+    """Return which columns of a CSV file stand for which of ours."""
+    return spec.options | ({} if spec.groups is None else {"group": spec.groups})
 
 
 def _missing(source: str) -> str:
@@ -86,7 +94,11 @@ def _missing(source: str) -> str:
 def _assemble(entry: Path, spec: DataSpec) -> Dataset:
     about = json.loads((entry / "about.json").read_text())
     labels, parts = np.load(entry / "labels.npy"), np.load(entry / "parts.npy")
-    divided = split(labels, parts, spec)
+    grouped = entry / "groups.npy"
+    groups = np.load(grouped) if grouped.exists() else None
+    if groups is None and spec.groups is not None:
+        raise DataError(f"data.groups names a column of a CSV file, and {about['name']} is none")
+    divided = split(labels, parts, spec, groups)
     # Mode "c": pages are shared between processes, and no file is changed by a stray write.
     images = torch.from_numpy(np.load(entry / "images.npy", mmap_mode="c"))
     mean, std = _moments(np.load(entry / "sums.npy"), divided["train"], images.shape)

@@ -18,7 +18,8 @@ class Listing:
     """What a source holds, in a fixed order, before any pixel is read.
 
     ``labels[i]`` is the class (an index into ``classes``) and ``parts[i]`` the part (an index
-    into ``PARTS``) of image ``names[i]``. ``notes`` are sentences the user should see.
+    into ``PARTS``) of image ``names[i]``. ``notes`` are sentences the user should see. ``groups``
+    are names, one for each image or none at all: what shares one must stay in one part.
     """
 
     names: Sequence[str]
@@ -26,6 +27,7 @@ class Listing:
     parts: Sequence[int]
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    groups: Sequence[str] = ()
 
 
 Opener = Callable[[], PIL.Image.Image | Stack]

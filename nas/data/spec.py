@@ -16,14 +16,17 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The ``data:`` section of a job.
 
     ``source`` is ``digits``, a folder of class folders (or of ``train``/``val``/``test`` folders
-    of class folders), an archive of such a folder, an ``.npz`` file, or the name of a set of
-    ``torchvision.datasets``, which then needs ``root`` (where its files lie) and takes its other
-    arguments from ``options``. ``size`` is the side, or (height, width), to which every image is
-    scaled and centre-cropped; None keeps the images as they are, if they agree. ``limit`` reads
-    at most that many images of each given part, by class in proportion. ``validation`` and
-    ``test`` are the shares held out of the training images where no folder of that name is given.
-    ``mirror`` allows training images to be mirrored; None: only where the set is known to bear it
-    (photographs of torchvision's sets), never for folders and arrays.
+    of class folders), an archive of such a folder, an ``.npz`` file, a ``.csv`` file with the
+    columns ``file,label[,split][,group]``, or the name of a set of ``torchvision.datasets``,
+    which then needs ``root`` (where its files lie) and takes its other arguments from
+    ``options``; of a CSV file ``options`` say which of its columns are ours, and ``groups`` names
+    the column of the group: images of one patient or video stay in one part. ``size`` is the
+    side, or (height, width), to which every image is scaled and centre-cropped; None keeps the
+    images as they are, if they agree. ``limit`` reads at most that many images of each given
+    part, by class in proportion. ``validation`` and ``test`` are the shares held out of the
+    training images where no folder of that name is given. ``mirror`` allows training images to be
+    mirrored; None: only where the set is known to bear it (photographs of torchvision's sets),
+    never for folders and arrays.
     """
 
     source: str
@@ -47,6 +50,7 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     download: bool = False
     """Whether torchvision may download the set."""
     options: dict[str, Any] = {}
+    groups: str | None = None
     """Further arguments of a torchvision set."""
 
     def __post_init__(self) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from plugnas.nas.data.groups import split_groups
 from plugnas.nas.data.source import PARTS
 from plugnas.nas.data.spec import DataSpec
 
 Indices = dict[str, np.ndarray]
 
 
-def split(labels: np.ndarray, parts: np.ndarray, spec: DataSpec) -> Indices:
+def split(
+    labels: np.ndarray, parts: np.ndarray, spec: DataSpec, groups: np.ndarray | None = None
+) -> Indices:
     """Return the sorted indices of each part; a pure function of its arguments.
 
     A part that the source gives stays as it is; the others are drawn from the training images,
     class by class. A class with two images gets one to train and one to validate, with three one
-    of each; more get the asked shares, rounded, and at least one.
+    of each; more get the asked shares, rounded, and at least one. With ``groups``, numbers, all
+    images of a group come into one part, and shares and proportions hold as far as that allows.
+
+    Raises:
+        DataError: a group in two given parts, or too few groups.
     """
     given = {part: np.flatnonzero(parts == number) for number, part in enumerate(PARTS)}
     shares = {
@@ -23,6 +30,8 @@ def split(labels: np.ndarray, parts: np.ndarray, spec: DataSpec) -> Indices:
         "test": 0.0 if len(given["test"]) else spec.test,
     }
     pool = given["train"]
+    if groups is not None:
+        return split_groups(labels, groups, given, shares, spec.seed)
     shuffled = pool[np.random.default_rng(spec.seed).permutation(len(pool))]
     order = shuffled[np.argsort(labels[shuffled], kind="stable")]  # class by class, each shuffled
     starts = np.flatnonzero(np.diff(labels[order], prepend=-1))

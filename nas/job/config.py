@@ -83,7 +83,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     imports: list[str] = msgspec.field(name="import", default_factory=list)
     """Python files or packages of your own that register modules; every worker imports them."""
     data: str | dict[str, Any] | None = "digits"
-    """A folder, an archive, an .npz file, `digits`, a set of torchvision, or a mapping with
+    """A folder, an archive, a .csv or .npz file, `digits`, a set of torchvision, or a mapping with
     `source`. A job with `evaluate` may leave it out.
     """
     evaluate: str | None = None
