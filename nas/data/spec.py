@@ -30,7 +30,7 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     source: str
-    """A folder, an archive, an .npz file, `digits`, or the name of a set of torchvision."""
+    """A folder, an archive, a .csv or .npz file, `digits`, or the name of a set of torchvision."""
     root: str | None = None
     """Where the files of a torchvision set lie."""
     size: int | tuple[int, int] | None = None
@@ -50,8 +50,11 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     download: bool = False
     """Whether torchvision may download the set."""
     options: dict[str, Any] = {}
-    groups: str | None = None
     """Further arguments of a torchvision set."""
+    groups: str | None = None
+    """Column of a CSV file: images that share a value there, of one patient or video, stay in one
+    part.
+    """
 
     def __post_init__(self) -> None:
         """Refuse values that no data could satisfy."""
