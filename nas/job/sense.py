@@ -35,6 +35,11 @@ def check_sense(job: Job, dataset: Dataset) -> None:
     """
     for number, rung in enumerate(job.proxy.rungs):
         _check_rung(rung, f"proxy.rungs[{number}]", dataset)
+        if rung.freeze is not None and (job.space.host is None or job.space.host.weights is None):
+            raise ConfigError(
+                f"proxy.rungs[{number}].freeze keeps the trained weights of a host, but this job "
+                "names none: give `space.host` and its `weights`, or leave `freeze` out"
+            )
     _check_order(job.proxy.rungs, dataset)
     seeds = {"seeds": job.seeds}
     if job.confirm is not None:
