@@ -36,8 +36,8 @@ def can_adopt(entry: Entry, setting: Setting, conv: nn.Conv2d) -> str | None:
     site = Site(conv.in_channels, 64, 64, conv.stride[0], conv.out_channels)
     with torch.device("meta"):
         twin = nn.Conv2d(
-            conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding,
-            conv.dilation, conv.groups, conv.bias is not None, conv.padding_mode,
+            conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding,  # type: ignore[arg-type]
+            conv.dilation, conv.groups, conv.bias is not None, conv.padding_mode,  # type: ignore[arg-type]
         )  # fmt: skip
         try:
             module: Any = entry.build(site, setting)

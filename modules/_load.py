@@ -139,7 +139,7 @@ def _is_loaded(file: Path) -> bool:
     for module in list(sys.modules.values()):
         own = getattr(module, "__file__", None)
         alike = isinstance(own, str) and os.path.basename(own) == file.name
-        if alike and os.path.realpath(own) == str(file):
+        if alike and os.path.realpath(own) == str(file):  # type: ignore[arg-type]
             return True
     return False
 

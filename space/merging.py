@@ -64,7 +64,7 @@ def networks(parts: Iterable[Part]) -> list[object]:
         before, after = site, site
         if isinstance(spec, BlockSpec):
             before, after = spec.sites(part.input_shape)
-        for field in fields(spec):
+        for field in fields(spec):  # type: ignore[arg-type]
             value = getattr(spec, field.name)
             if isinstance(value, Choice):
                 at = before if field.name == "operator" else after

@@ -53,4 +53,4 @@ class MixedLocalChannelAttention(nn.Module):
         local = self.local(places).sigmoid()
         whole = self.whole(places.mean(3, keepdim=True)).sigmoid()
         gate = ((local + whole) / 2).squeeze(1).unflatten(2, (self.grid, self.grid))
-        return x * F.adaptive_avg_pool2d(gate, x.shape[-2:])
+        return x * F.adaptive_avg_pool2d(gate, x.shape[-2:])  # type: ignore[arg-type]

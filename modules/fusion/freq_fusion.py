@@ -67,7 +67,7 @@ class FrequencyFusion(nn.Module):
             self.shift = _Resampler(compressed_channels, common_divisor(4, channels))
         for layer in (self.fine, self.coarse):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         fine, coarse = self.fine(x), self.coarse(y)
@@ -109,7 +109,7 @@ class _KernelMaker(nn.Module):
         super().__init__()
         self.encode = conv2d(channels, kernel_size**2, 3, bias=True)
         nn.init.normal_(self.encode.weight, std=0.001)
-        nn.init.zeros_(self.encode.bias)
+        nn.init.zeros_(self.encode.bias)  # type: ignore[arg-type]
         steps = [2 * math.pi * i / (kernel_size - 1) for i in range(kernel_size)]
         line = [math.log(0.54 - 0.46 * math.cos(step)) for step in steps]
         window = torch.tensor([a + b for a in line for b in line])
@@ -159,7 +159,7 @@ class _Mover(nn.Module):
         nn.init.normal_(self.offset.weight, std=0.001)
         nn.init.zeros_(self.scale.weight)
         for layer in (self.offset, self.scale):
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.norm(x)

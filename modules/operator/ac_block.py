@@ -74,11 +74,11 @@ class AsymmetricConvolutionBlock(nn.Module):
         Raises:
             AdoptError: the square kernel does not hold it.
         """
-        load(self.square[0], conv, bias=True)
+        load(self.square[0], conv, bias=True)  # type: ignore[arg-type]
         pass_on(self.square[1], bias_of(conv))
         for thin in (self.tall, self.wide):
             pass_on(thin[1])
-            thin[1].weight.zero_()
+            thin[1].weight.zero_()  # type: ignore[operator]
 
     @torch.no_grad()
     def fuse(self) -> nn.Module:

@@ -46,8 +46,8 @@ class _Snake(nn.Module):
         line = (1, taps) if self.horizontal else (taps, 1)
         kernel = DenseKernel.of(conv).placed(line).flatten(1)
         self.conv.weight.copy_(kernel[:, :, None, None])
-        self.offset[1].weight.zero_()
-        self.offset[1].bias.zero_()
+        self.offset[1].weight.zero_()  # type: ignore[operator]
+        self.offset[1].bias.zero_()  # type: ignore[operator]
 
     def forward(self, x: Tensor) -> Tensor:
         steps = coordinates(self.offset(x)).tanh()  # (B, K - 1, H', W'), outwards on either side

@@ -53,11 +53,11 @@ class HaarDownsampling(nn.Module):
             conv = fold(conv, norm)
         if conv.bias is None:
             return self
-        bands = conv.weight.unflatten(1, (4, -1))[..., 0, 0]  # (Cout, 4, Cin)
+        bands = conv.weight.unflatten(1, (4, -1))[..., 0, 0]  # type: ignore[operator]  # (Cout, 4, Cin)
         signs = torch.tensor(_BANDS).to(bands) / 2
         kernel = torch.einsum("obc,bt->oct", bands, signs).unflatten(2, (2, 2))
         window = nn.Conv2d(kernel.shape[1], kernel.shape[0], 2, self.stride).to(kernel)
-        window.weight, window.bias = nn.Parameter(kernel), conv.bias
+        window.weight, window.bias = nn.Parameter(kernel), conv.bias  # type: ignore[assignment]
         return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), window, activation)
 
 

@@ -63,7 +63,7 @@ class InvertedResidualMobileBlock(nn.Module):
         self.local = ConvBN(
             hidden, hidden, kernel_size, stride=stride, groups=hidden, activation=nn.SiLU()
         )
-        self.local[1].eps = self.norm.eps
+        self.local[1].eps = self.norm.eps  # type: ignore[assignment]
         self.se = (
             SqueezeExcitation(hidden, reduction=se_reduction) if se_reduction else nn.Identity()
         )

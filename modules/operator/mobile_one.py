@@ -75,7 +75,7 @@ class MobileOne(nn.Module):
     def fuse(self) -> nn.Module:
         """Return the layers with one convolution for each sum."""
         layers = fuse(self.layers)
-        return layers if len(self.layers) > 1 else layers[0]
+        return layers if len(self.layers) > 1 else layers[0]  # type: ignore[index]
 
 
 def _overparameterised(

@@ -96,4 +96,4 @@ class RepLargeKernel(nn.Module):
     def fuse(self) -> nn.Module:
         """Return the one depthwise convolution, and the 1x1 one behind it if there is one."""
         chain = fuse(nn.Sequential(self.filter, self.project))
-        return chain[0] if isinstance(self.project, nn.Identity) else chain
+        return chain[0] if isinstance(self.project, nn.Identity) else chain  # type: ignore[index]

@@ -173,7 +173,7 @@ class PyramidalAttention(nn.Module):
         attended = torch.zeros_like(nodes)
         mask: Tensor | None = None
         for norm, attention in zip(self.norms, self.attentions, strict=True):
-            mask = attention.mask(steps, x) if mask is None else mask
+            mask = attention.mask(steps, x) if mask is None else mask  # type: ignore[operator]
             nodes = norm(nodes + attended)
-            attended = attention.attend(nodes, mask)
+            attended = attention.attend(nodes, mask)  # type: ignore[operator]
         return attended[:, :steps].transpose(1, 2)

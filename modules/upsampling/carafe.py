@@ -51,7 +51,7 @@ class Carafe(nn.Module):
             compressed_channels, self.taps * scale**2, max(1, kernel_size - 2), bias=True
         )
         nn.init.normal_(encoder.weight, std=0.001)
-        nn.init.zeros_(encoder.bias)
+        nn.init.zeros_(encoder.bias)  # type: ignore[arg-type]
         self.encode = encoder
 
     def forward(self, x: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ class DySample(nn.Module):
             channels //= scale**2
         self.offset = conv2d(channels, width, bias=True)
         nn.init.normal_(self.offset.weight, std=0.001)
-        nn.init.zeros_(self.offset.bias)
+        nn.init.zeros_(self.offset.bias)  # type: ignore[arg-type]
         self.scope = conv2d(channels, width) if dynamic_scope else None
         if self.scope is not None:
             nn.init.zeros_(self.scope.weight)

@@ -89,7 +89,7 @@ class _Counter(TorchDispatchMode):
     """
 
     def __init__(self, owned: list[Tensor], inputs: list[Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.work: dict[str, Work] = {}
         self.peak = 0
         self._owned = {tensor.untyped_storage()._cdata for tensor in owned}

@@ -102,7 +102,7 @@ class NetworkCost:
         host = self.space.host
         if host is not None and host.trace.counts is not None:
             (piece,) = host.host_part().pieces()
-            known = Counts(**host.trace.counts)
+            known = Counts(**host.trace.counts)  # type: ignore[arg-type]
             self.table.pieces.setdefault((piece.key, piece.input_shapes), known)
 
     def costs_of(

@@ -107,7 +107,7 @@ class CostTable:
                 if saved.crc != _checksum(saved.pieces):
                     raise ValueError("its checksum is that of other figures")
                 for key, shapes, *numbers in saved.pieces:
-                    table.pieces[key, tuple(map(tuple, shapes))] = Counts(*numbers)
+                    table.pieces[key, tuple(map(tuple, shapes))] = Counts(*numbers)  # type: ignore[arg-type]
         except OSError as error:
             raise CostError(
                 f"{path} cannot be read: {error.strerror}; delete it and it is counted anew"

@@ -59,8 +59,8 @@ def _give_out(counts: np.ndarray, shares: Mapping[str, float], seed: int) -> np.
     lacking = {part: share * total for part, share in wanted.items()}
     only = (counts == counts.sum(0)) & (counts > 0)  # the one group that has a class
     shuffled = np.random.default_rng(seed).permutation(len(counts))
-    order = shuffled[np.argsort(-counts[shuffled].sum(1), kind="stable")]
-    order = [g for g in order if only[g].any()] + [g for g in order if not only[g].any()]
+    by_size = shuffled[np.argsort(-counts[shuffled].sum(1), kind="stable")]
+    order = [g for g in by_size if only[g].any()] + [g for g in by_size if not only[g].any()]
     homes = np.zeros(len(counts), dtype=np.int64)
     empty = [part for part in wanted if part != "train"]
     for done, group in enumerate(order):

@@ -215,7 +215,7 @@ def _cells(part: Part) -> dict[str, str]:
         return {"convolution": f"{spec.kernel_size}x{spec.kernel_size} to {spec.width}"}
     cells = {
         field.name: getattr(spec, field.name).text
-        for field in fields(spec)
+        for field in fields(spec)  # type: ignore[arg-type]
         if isinstance(getattr(spec, field.name), Choice)
     }
     if isinstance(spec, BlockSpec):

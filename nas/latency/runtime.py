@@ -33,7 +33,7 @@ def make_timers(wanted: Sequence[Timed], conditions: Conditions) -> list[Timer]:
     if conditions.runtime == "onnxruntime":
         from plugnas.nas.latency.onnx_timers import onnx_timers
 
-        return onnx_timers([tuple(one) for one in wanted], conditions)
+        return onnx_timers([tuple(one) for one in wanted], conditions)  # type: ignore[misc]
     return [timers.timer(one.module, one.shapes, conditions) for one in wanted]
 
 

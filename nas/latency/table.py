@@ -175,7 +175,7 @@ class LatencyTable:
                 for key, shapes, ms, error in saved.pieces
             }
             return cls(
-                saved.conditions, saved.anchors, saved.rounds, saved.overhead_ms, entries,
+                saved.conditions, saved.anchors, saved.rounds, saved.overhead_ms, entries,  # type: ignore[arg-type]
                 msgspec.to_builtins(saved.check), saved.scale,
             )  # fmt: skip
         except FileNotFoundError:

@@ -130,7 +130,7 @@ def recorded_space(contents: Contents) -> SearchSpace:
 def _adopt(record: Record, space: SearchSpace) -> Architecture | str:
     """Return the member of the space that a record speaks of, or why there is none."""
     try:
-        architecture = space.adopt(record.architecture.values)
+        architecture = space.adopt(record.architecture.values)  # type: ignore[arg-type]
         return space.refusal(architecture) or architecture
     except PlugnasError as error:
         return str(error)

@@ -104,7 +104,7 @@ def holder(run_dir: str | Path) -> dict[str, Any] | None:
 
 def _who(path: Path) -> dict[str, Any]:
     try:
-        return msgspec.to_builtins(read_json(path, _Holder))  # type: ignore[no-any-return]
+        return msgspec.to_builtins(read_json(path, _Holder))
     except (OSError, ValueError):
         return {}
 

@@ -49,7 +49,7 @@ class LastingStream:
 def lasting_output() -> Iterator[None]:
     """Let standard output and standard error outlive their readers while this is entered."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (LastingStream(stream) for stream in before)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (LastingStream(stream) for stream in before)
     try:
         yield
     finally:

@@ -111,7 +111,8 @@ def _before(graph: fx.Graph, border: list[fx.Node]) -> fx.Graph:
     for node in reversed(graph.nodes):
         if node in needed:
             needed.update(node.all_input_nodes)
-    new, made = fx.Graph(), {}
+    new = fx.Graph()
+    made: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
         if node in needed or node.op == "placeholder":
             made[node] = new.node_copy(node, lambda n: made[n])
@@ -120,7 +121,8 @@ def _before(graph: fx.Graph, border: list[fx.Node]) -> fx.Graph:
 
 
 def _after(graph: fx.Graph, rest: set[fx.Node], border: list[fx.Node]) -> fx.Graph:
-    new, made = fx.Graph(), {}
+    new = fx.Graph()
+    made: dict[fx.Node, fx.Node] = {}
     for number, node in enumerate(border):
         made[node] = new.placeholder(f"feature{number}")
     for node in graph.nodes:

@@ -23,7 +23,7 @@ def optimiser_of(network: nn.Module, recipe: Recipe) -> FusedSGD:
     own = own_parameters(network) if recipe.tells_host_apart else []
     if recipe.freeze is not None:
         for parameter in own:
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(requires_grad=False)  # type: ignore[call-arg]
     parameters = list(network.parameters())
     return FusedSGD(parameters, recipe.momentum, recipe.weight_decay, slow=own)
 

@@ -93,7 +93,7 @@ class _Patterns(TorchDispatchMode):
     """Sums, over all activations that run, on how many units two images agree."""
 
     def __init__(self, count: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = count
         self.kernel: Tensor | None = None
 

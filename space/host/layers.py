@@ -83,7 +83,7 @@ def conv_from(conv: Conv) -> nn.Conv2d:
         conv.dilation,
         conv.groups,
         conv.bias,
-        conv.padding_mode,
+        conv.padding_mode,  # type: ignore[arg-type]
     )
 
 

@@ -38,4 +38,4 @@ def parse(name: str) -> Holder | None:
     where, _, slot = rest.rpartition(".")
     if how not in get_args(How) or not where or slot not in SLOTS[how]:
         return None
-    return Holder(how, where, slot)
+    return Holder(how, where, slot)  # type: ignore[arg-type]

@@ -64,7 +64,8 @@ def files_of(folder: Path) -> list[Path]:
 
 def read_folder(folder: Path, *, every_class: bool) -> tuple[Tensor, Tensor]:
     """Read a folder per class, named as in model.CLASSES: uint8 images and their labels."""
-    images, labels = [], []
+    images: list[Tensor] = []
+    labels: list[int] = []
     for label, name in enumerate(model.CLASSES):
         before = len(images)
         for path in files_of(folder / name):

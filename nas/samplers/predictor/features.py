@@ -120,7 +120,7 @@ class Features:
                         continue
                     p = parameters[j]
                     words = p.choices if kind == "choice" else p.families
-                    place = [names.setdefault(word, len(names)) for word in words]
+                    place = [names.setdefault(word, len(names)) for word in words]  # type: ignore[union-attr]
                     columns.append((j, np.array(place) + self._count_width))
                 if not names:
                     continue
