@@ -31,6 +31,7 @@ from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.plan import Plan, about, run_plan
+from plugnas.space import Architecture
 
 Notify = Callable[[str], None]
 
@@ -79,7 +80,7 @@ def run_job(
         check_budget(prepared.space, cost, job.limits)
         sampler = _sampler(job, problem)
         rungs = len(job.proxy.rungs)
-        plan = Plan(problem, job.trials, job.seeds, rungs, job.proxy.promotion)
+        plan = Plan(problem, job.trials, job.seeds, rungs, job.proxy.promotion, _controls(problem))
         proxy = evaluator(job, prepared, device, run.path / "states")
         # Ray reports to its own callbacks; every other executor to ours.
         ray = {"callbacks": job.callbacks, "run_dir": run_dir, "cost": cost}
@@ -120,6 +121,14 @@ def _keep_host(run: RunDirectory, prepared: Prepared) -> None:
             name: getattr(counts, name) for name in ("params", "macs", "elementwise", "memory")
         }
         run.keep_host(msgspec.structs.replace(host.trace, counts=known))
+
+
+def _controls(problem: Problem) -> tuple[Architecture, ...]:
+    """Return the host unchanged, which every search on a host measures first."""
+    host = problem.space.host
+    values = None if host is None else host.unchanged()
+    found = None if values is None else problem.fitting(values)
+    return () if found is None else (found,)
 
 
 def _problem(job: Job, prepared: Prepared, cost: NetworkCost) -> Problem:

@@ -13,17 +13,19 @@ from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.study.drive import Listener, Outcome, drive
 from plugnas.nas.study.rungs import Promotion, Rungs
 from plugnas.nas.study.study import Study
+from plugnas.space import Architecture
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is searched, and how much of it."""
+    """What is searched, and how much of it; ``first`` is measured before what is proposed."""
 
     problem: Problem
     trials: int
     seeds: int = 1
     rungs: int = 1
     promotion: Promotion = "rank"
+    first: tuple[Architecture, ...] = ()
 
     @property
     def top_rung(self) -> int:
@@ -51,6 +53,7 @@ def run_plan(
         trials=plan.trials,
         rungs=_promoter(plan, sampler),
         seeds=range(plan.seeds),
+        first=plan.first,
     )
     outcome = drive(study, make_executor(), on_event=on_event, timeout=timeout)
     return list(study.measurements), outcome

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from plugnas.modules.errors import PlugnasError, did_you_mean
 from plugnas.nas.ledger import unfinished
 from plugnas.nas.ledger.measurement import DIVERGED, Measurement, Task, has_diverged
+from plugnas.nas.study.controls import Controls
 from plugnas.nas.study.failures import all_failed
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Study:
         trials: int,
         rungs: Promoter | None = None,
         seeds: Sequence[int] = (0,),
+        first: Sequence[Architecture] = (),
     ) -> None:
         if trials < 1 or not seeds:
             raise StudyError(
@@ -71,6 +73,7 @@ class Study:
         self._note = None if ledger is None else ledger.path.with_suffix(unfinished.SUFFIX)
         self._rungs = rungs
         self._seeds = tuple(seeds)
+        self._controls = Controls(first)
         self._numbers: dict[str, int] = {}
         self._failures: Counter[Key] = Counter()
         self._strikes: Counter[str] = Counter()
@@ -160,7 +163,8 @@ class Study:
     def _promoted(self) -> Task | None:
         if self._rungs is None:
             return None
-        due = self._rungs.next(self.measurements, list(self.running.values()))
+        due = self._controls.lifted(self.measurements, self._rungs.count)
+        due = due or self._rungs.next(self.measurements, list(self.running.values()))
         if due is None:
             return None
         architecture, rung = due
@@ -173,7 +177,8 @@ class Study:
             return None
         number = self._next if self._gap is None else self._gap
         try:
-            architecture = self.sampler.ask(number)
+            control = self._controls.first(self._numbers)
+            architecture = control or self.sampler.ask(number)
         except SpaceExhausted:
             self.exhausted = True
             return None
@@ -183,6 +188,8 @@ class Study:
                 f"{type(self.sampler).__name__} proposed {architecture.id} (task "
                 f"{self._numbers[architecture.id]}) again as task {number}."
             )
+        if control is not None:
+            self.sampler.expect(Task(number, control))
         if self._gap is not None:
             self._gap = next(self._gaps, None)
         else:
