@@ -64,7 +64,7 @@ def test_cost_of_a_json_file(job, tmp_path, capsys):
     [
         (None, "cannot be read"),
         ("not json", "no JSON file"),
-        ("[1]", "must hold a mapping"),
+        ("[1]", "Expected `object`, got `array`"),
         ('{"stage1.widht": 8}', "did you mean `stage1.width`"),
     ],
 )

@@ -19,6 +19,7 @@ from plugnas.nas.data import load
 from plugnas.nas.job.config import parse
 from plugnas.nas.job_run import run_job
 from plugnas.nas.ledger.ledger import read as read_ledger
+from plugnas.nas.ledger.lines import seal
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.proxy import Proxy, Recipe, train
 from plugnas.nas.report import front as front_report
@@ -115,14 +116,20 @@ def test_a_recipe_recorded_before_a_setting_was_known_is_the_same(run, found):
     path = run.path / "confirm" / "confirm.jsonl"
     whole = path.read_text()
     try:
-        path.write_text(whole.replace('"signal_epochs":null,', ""))
+        path.write_text(_sealed(whole.replace('"signal_epochs":null,', "")))
         assert "signal_epochs" not in path.read_text() != whole
         assert confirm(RunView.open(run)).to_dict()["members"]
-        path.write_text(whole.replace('"signal_epochs"', '"of_tomorrow"'))
+        path.write_text(_sealed(whole.replace('"signal_epochs"', '"of_tomorrow"')))
         with pytest.raises(ConfirmError, match="another recipe"):
             confirm(RunView.open(run))
     finally:
         path.write_text(whole)
+
+
+def _sealed(text):
+    """The lines of a ledger with checksums of what they say now."""
+    records = [json.loads(line) for line in text.splitlines()]
+    return b"".join(seal(record) for record in records).decode()
 
 
 def test_another_recipe_is_refused(run, found):
