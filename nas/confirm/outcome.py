@@ -14,7 +14,7 @@ import numpy as np
 from plugnas.nas.confirm.luck import Luck, luck_of
 from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
 from plugnas.nas.front.metric import Metric
-from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.ledger.measurement import Measurement, plain
 from plugnas.space import Architecture
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Confirmation:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON data; documented in docs/json.md."""
         luck = None if self.luck is None else {**asdict(self.luck), "share": self.luck.share}
-        return _plain(
+        return plain(
             {
                 "metric": self.metric.name,
                 "recipe": self.about.get("recipe"),
@@ -116,14 +116,6 @@ def _row(m: Confirmed, metric: str) -> dict[str, Any]:
         "numbers": list(m.numbers),
         "architecture": m.architecture.values,
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def paths(run: Path) -> tuple[Path, Path]:

@@ -74,7 +74,7 @@ class Measurement:
         """Return plain JSON data, as a ledger records it. Non-finite numbers become None."""
         record = {f: getattr(self, f) for f in self.__dataclass_fields__ if f != "architecture"}
         record["architecture"] = {"id": self.architecture.id, "values": self.architecture.values}
-        return _plain(record)
+        return plain(record)
 
 
 def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -> Measurement:
@@ -103,11 +103,12 @@ def spoils_worker(measurement: Measurement) -> bool:
     return any(sign in reason for sign in (OUT_OF_MEMORY, "CUDA error", "AcceleratorError"))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return plain JSON data; numbers that are not finite become None."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
@@ -120,5 +121,6 @@ __all__ = [
     "Task",
     "failed",
     "has_diverged",
+    "plain",
     "spoils_worker",
 ]
