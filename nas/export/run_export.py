@@ -44,6 +44,7 @@ def export_members(
         PlugnasError: as ``weights_of`` and ``deliver_all``; nothing is left behind.
     """
     options = options or Options()
+    _ = view.job_run  # refused first: a search from Python has no networks to export
     targets = [_target(view, member, to, alone=len(members) == 1) for member in members]
     for member, target in zip(members, targets, strict=True):  # refused before anything trains
         formats_of(member.id, _keys(view, member), options)

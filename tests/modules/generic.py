@@ -53,7 +53,7 @@ def check_deploy(module: nn.Module, x: Tensor, kind: type = nn.Conv2d) -> nn.Mod
     with torch.no_grad():
         y = module(x)
         fused = modules.fuse(module)
-        assert type(fused) is kind
+        assert isinstance(fused, kind)
         same(fused(x), y)
         same(module(x), y)  # the original is untouched
         net = nn.Sequential(module, nn.BatchNorm2d(y.shape[1]), nn.ReLU())
