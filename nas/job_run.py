@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.machine.files import write_text
+from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Recipe, default_rungs
 from plugnas.nas.proxy.defaults import default_host_rungs, gentle
 from plugnas.nas.run.directory import RunDirectory, facts_of
@@ -33,8 +34,6 @@ from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.plan import Plan, about, run_plan
 from plugnas.space import Architecture
 
-Notify = Callable[[str], None]
-
 
 def run_job(
     job: Job,
@@ -42,13 +41,12 @@ def run_job(
     run_dir: Path,
     *,
     on_event: Sequence[Listener] = (),
-    notify: Notify = lambda text: None,
     where: str | None = None,
 ) -> RunView:
     """Search as a job says, in ``run_dir``; an earlier run of the job there is continued.
 
-    ``base`` is where the job's paths start; ``notify`` gets sentences the user should see;
-    ``where`` names the job's file in errors.
+    ``base`` is where the job's paths start; ``where`` names the job's file in errors. What the
+    user should see on the way goes to the logger ``plugnas``.
 
     Raises:
         PlugnasError: whatever is wrong with the job, its images, its space or the directory;
@@ -62,20 +60,21 @@ def run_job(
     said = () if host is None else host.trace.notes
     told = () if job.data is None else (prepared.dataset.describe(), *prepared.dataset.notes)
     for note in (*told, *said):
-        notify(note)
+        logger.info(note)
     with _named(where):
         _check(job, prepared)
     outputs = prepared.task.outputs(prepared.dataset)
     run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device, outputs))
     if run.lacks_ledger:
-        notify(
-            f"{run_dir} holds the job of an earlier run but no {run.ledger.name}: what that run "
-            "measured is not known, and the search begins anew (restore the file to continue)"
-        )
+        logger.warning(
+            "%s holds the job of an earlier run but no %s: what that run measured is not known, "
+            "and the search begins anew (restore the file to continue)",
+            run_dir, run.ledger.name,
+        )  # fmt: skip
     with RunLock(run_dir):
         run.write()
         _keep_host(run, prepared)
-        cost = _with_latency(job, prepared, run, notify)
+        cost = _with_latency(job, prepared, run)
         problem = _problem(job, prepared, cost)
         check_budget(prepared.space, cost, job.limits)
         sampler = _sampler(job, problem)
@@ -87,7 +86,7 @@ def run_job(
         make = functools.partial(executor, job, proxy, job.evaluation_timeout, ray)
         heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)
         for line in announcement(job, prepared, device):
-            notify(line)
+            logger.info(line)
         header = about(problem, trials=job.trials, rungs=rungs, sampler=job.sampler_config.name)
         with Ledger.open(run.ledger, prepared.space, cost=cost, about=header) as ledger:
             found, outcome = run_plan(
@@ -96,11 +95,11 @@ def run_job(
         result = RunView.of(plan, found, outcome, run, ledger.fitted)
         prepared.keep_costs(run_dir / "costs.json")
         if job.needs_latency and result.front and result.reason != "interrupted":
-            _measure_front(job, cost, result, run_dir / "latency_front.json", notify)
+            _measure_front(job, cost, result, run_dir / "latency_front.json")
         if job.confirm is not None and result.front and result.reason in ("done", "exhausted"):
             from plugnas.nas.confirm import confirm
 
-            confirm(result, on_event=on_event, notify=notify)
+            confirm(result, on_event=on_event)
         return result
 
 
@@ -160,7 +159,7 @@ def _check(job: Job, prepared: Prepared) -> None:
     _sampler(job, _problem(job, prepared, cost))
 
 
-def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notify) -> NetworkCost:
+def _with_latency(job: Job, prepared: Prepared, run: RunDirectory) -> NetworkCost:
     """Return the cost model, with a table of latencies where the job asks for them."""
     if not job.needs_latency:
         return prepared.cost
@@ -168,24 +167,22 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory, notify: Notif
 
     wishes = job.latency or LatencyConfig()
     if wishes.table is None:
-        notify(
-            f"latency of the space's pieces on {wishes.device} in {wishes.runtime}: kept from "
-            "before, or measured now"
-        )
+        logger.info(
+            "latency of the space's pieces on %s in %s: kept from before, or measured now",
+            wishes.device, wishes.runtime,
+        )  # fmt: skip
     table = provide_table(
         wishes,
         prepared.space,
         prepared.base,
         run.path / "latency.json",
-        on_wait=lambda: notify("waiting until no training runs on this machine"),
+        on_wait=lambda: logger.info("waiting until no training runs on this machine"),
     )
-    notify(f"latencies are those of {table.conditions}")
+    logger.info("latencies are those of %s", table.conditions)
     return NetworkCost(prepared.space, prepared.cost.table, table)
 
 
-def _measure_front(
-    job: Job, cost: NetworkCost, result: RunView, file: Path, notify: Notify
-) -> None:
+def _measure_front(job: Job, cost: NetworkCost, result: RunView, file: Path) -> None:
     """Measure the front's members whole, where the search's device is at hand.
 
     The search went by sums over pieces; what is kept here is the network's own latency.
@@ -194,7 +191,7 @@ def _measure_front(
 
     table = cost.latency
     if not isinstance(table, LatencyTable) or not table.is_of_this_machine:
-        notify("the latency table is another machine's: measure the front there")
+        logger.warning("the latency table is another machine's: measure the front there")
         return
     taken, wishes = table.conditions, job.latency or LatencyConfig()
     settings = Settings(
@@ -209,7 +206,7 @@ def _measure_front(
     chosen = [member.architecture for member in result.front]
     report = measure_architectures(cost.space, chosen, settings)
     write_text(file, json.dumps(report.to_dict(), indent=2))
-    notify(report.text())
+    logger.info(report.text())
 
 
 def _filled(job: Job, prepared: Prepared) -> Job:

@@ -54,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
         seeds=args.seeds,
         epochs=args.epochs,
         on_event=[Progress(sys.stderr)],
-        notify=lambda text: print(text, file=sys.stderr),
     )
     if found is None:
         print("nothing confirmed yet; the same command goes on")

@@ -7,7 +7,6 @@ see what was measured since.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 
@@ -20,11 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the dashboard until Ctrl-C."""
+    from plugnas.nas.machine.log import logger
     from plugnas.nas.report.dashboard import serve
     from plugnas.nas.run.view import open_run
 
     view = open_run(args.run_dir)
     if view.left_out is not None:
-        print(view.left_out, file=sys.stderr)
+        logger.warning(view.left_out)
     serve(view, args.host, args.port)
     return 0

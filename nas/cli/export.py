@@ -12,7 +12,6 @@ directory appears.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 
@@ -52,12 +51,13 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.modules import PlugnasError
     from plugnas.nas.export import Options, export_members
     from plugnas.nas.graph.onnx_graph import OPSET
+    from plugnas.nas.machine.log import logger
     from plugnas.nas.run.summary import why_empty
     from plugnas.nas.run.view import open_run
 
     view = open_run(args.run_dir)
     if view.left_out is not None:
-        print(view.left_out, file=sys.stderr)
+        logger.warning(view.left_out)
     if args.all_front and not view.front:
         raise PlugnasError(f"{why_empty(view)}, so nothing to export")
     members = view.front if args.all_front else [view.pick(args.pick)]
@@ -70,10 +70,7 @@ def run(args: argparse.Namespace) -> int:
         quantize=args.quantize,
         opset=OPSET if args.opset is None else args.opset,
     )
-    deliveries = export_members(
-        view, members, args.to, options, train_now=args.train,
-        notify=lambda text: print(text, file=sys.stderr),
-    )  # fmt: skip
+    deliveries = export_members(view, members, args.to, options, train_now=args.train)
     for delivery in deliveries:
         print(f"{delivery.path}: {', '.join(delivery.files)}")
         for name, reason in delivery.skipped.items():

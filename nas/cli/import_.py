@@ -10,7 +10,6 @@ checksum speaks for them. In Python: nas.load(DIR).
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 
@@ -24,14 +23,12 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.export import hashes, load
     from plugnas.nas.export.tensors import describe
     from plugnas.nas.front.metric import metric
+    from plugnas.nas.machine.log import logger
 
     files = hashes.verify(args.directory)
     print(f"{args.directory}: {len(files)} files, each with the checksum it was exported with")
     if unknown := hashes.extras(args.directory):
-        print(
-            f"nas: warning: not part of the export, so nothing speaks for it: {', '.join(unknown)}",
-            file=sys.stderr,
-        )
+        logger.warning("files that are not part of the export: %s", ", ".join(unknown))
     if "model.safetensors" not in files:
         print("made without the format safetensors: there is no network to rebuild from it")
         return 0

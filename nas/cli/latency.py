@@ -98,6 +98,7 @@ def _settings(args: argparse.Namespace, job: Any) -> Settings:
 
 def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:
     from plugnas.nas.latency import LatencyError, LatencyTable, measure_table
+    from plugnas.nas.machine.log import logger
 
     if args.output is None:
         raise LatencyError("a table is a file: say where to, with -o FILE")
@@ -105,7 +106,7 @@ def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:
     table = measure_table(target.space, settings, extend=extend)
     table.save(args.output)
     print(json.dumps(table.summary(), indent=2) if args.json else table.text())
-    print(f"wrote {args.output}", file=sys.stderr)
+    logger.info("wrote %s", args.output)
     return 0
 
 
@@ -131,7 +132,9 @@ def _architectures(args: argparse.Namespace, target: Any, settings: Settings) ->
 
 
 def _waiting() -> None:
-    print("nas: waiting until nothing trains on this machine", file=sys.stderr)
+    from plugnas.nas.machine.log import logger
+
+    logger.info("waiting until no training runs on this machine")
 
 
 def _progress() -> Any:

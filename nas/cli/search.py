@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.cli.progress import Progress
     from plugnas.nas.job import config as jobs
     from plugnas.nas.job_run import run_job
+    from plugnas.nas.machine.log import logger
     from plugnas.nas.report.front import to_text
     from plugnas.nas.run.summary import kinds
 
@@ -49,11 +50,8 @@ def run(args: argparse.Namespace) -> int:
     run_dir = args.run_dir or Path("runs") / args.job.stem
     had: list[int] = []  # architectures finished when this session began
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr)
-
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
-        say(str(message))  # what a ledger left out, without file and line of our code
+        logger.warning(str(message))  # what a ledger left out, without file and line of our code
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -65,7 +63,6 @@ def run(args: argparse.Namespace) -> int:
                 Progress(sys.stderr),
                 lambda event: had.append(event.study.finished) if event.kind == "begin" else None,
             ],
-            notify=say,
             where=str(args.job),
         )
     print(to_text(result))

@@ -21,6 +21,7 @@ from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
+from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Proxy, Recipe
 from plugnas.nas.run.costs import costs_of
 from plugnas.nas.run.summary import why_empty
@@ -30,8 +31,6 @@ from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.fixed import measure_all
 from plugnas.space import Architecture
-
-Notify = Callable[[str], None]
 
 
 class ConfirmError(PlugnasError):
@@ -44,7 +43,6 @@ def confirm(
     seeds: int | None = None,
     epochs: int | None = None,
     on_event: Sequence[Listener] = (),
-    notify: Notify = lambda text: None,
 ) -> Confirmation | None:
     """Train the front's members and as many random architectures long, and score them.
 
@@ -87,7 +85,10 @@ def confirm(
     )
     unused = range(job.seeds, job.seeds + wanted)
     if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
-        notify(f"the proxy again, seed {unused[0]}: {len(front)} of the front, {len(other)} random")
+        logger.info(
+            "the proxy again, seed %d: %d of the front, %d random",
+            unused[0], len(front), len(other),
+        )  # fmt: skip
         short, folder = proxy.last_rung(), again.with_suffix("")
         outcome = measure(
             [*front, *other],
@@ -100,7 +101,7 @@ def confirm(
         if outcome.reason == "interrupted":
             return read(view)
     tested = f", tested on {about['test_images']} images" if job.evaluate is None else ""
-    notify(f"long trainings: {recipe.epochs} epochs, {wanted} seeds{tested}")
+    logger.info("long trainings: %d epochs, %d seeds%s", recipe.epochs, wanted, tested)
     training = _long_training(proxy, recipe, str(long.parent.resolve()))
     measure(
         [*front, *other],

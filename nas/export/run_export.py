@@ -16,10 +16,11 @@ from plugnas.nas.export.delivery import Delivery, Options, deliver_all, formats_
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.hosted import hosted
 from plugnas.nas.export.subject import Provenance, Subject, module_keys
-from plugnas.nas.export.weights import Notify, trained_size, weights_of
+from plugnas.nas.export.weights import trained_size, weights_of
 from plugnas.nas.front.member import Member
 from plugnas.nas.job.images import images_of
 from plugnas.nas.job.prepared import prepare
+from plugnas.nas.machine.log import logger
 from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace, parts_of
 
@@ -34,7 +35,6 @@ def export_members(
     options: Options | None = None,
     *,
     train_now: bool = False,
-    notify: Notify = lambda text: None,
 ) -> list[Delivery]:
     """Export members of a run's front; each to ``RUN/export/<id>`` if ``to`` is None.
 
@@ -53,10 +53,8 @@ def export_members(
     subjects = []
     for member, target in zip(members, targets, strict=True):
         make = partial(space.build, member.architecture)
-        network, provenance = weights_of(
-            view, member, dataset, make, train_now=train_now, notify=notify
-        )
-        notify(f"{member.id}: weights {provenance.note}")
+        network, provenance = weights_of(view, member, dataset, make, train_now=train_now)
+        logger.info("%s: weights %s", member.id, provenance.note)
         size = trained_size(view, member, dataset, provenance)
         subject = _subject(member, network, provenance, dataset, size)
         host = hosted(space, member.architecture)

@@ -18,13 +18,13 @@ from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.subject import Provenance
 from plugnas.nas.export.tensors import read_weights
 from plugnas.nas.front.member import Member
+from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Recipe, default_rungs, train
 from plugnas.nas.run.view import RunView
 from plugnas.space import Network, parts_of
 from plugnas.space.parameter import Token
 from plugnas.space.typed import convert
 
-Notify = Callable[[str], None]
 Make = Callable[[], nn.Module]
 
 
@@ -35,7 +35,6 @@ def weights_of(
     make: Make,
     *,
     train_now: bool,
-    notify: Notify,
 ) -> tuple[nn.Module, Provenance]:
     """Return the trained network of a member and where its weights come from.
 
@@ -48,7 +47,6 @@ def weights_of(
         dataset: the images of the run.
         make: builds the network: a skeleton's with fresh weights, a host with its own and plugs.
         train_now: train by the long recipe, whatever was confirmed.
-        notify: is told what is trained.
 
     Raises:
         ExportError: damaged confirmed weights, a training that diverged, nothing that trains.
@@ -60,7 +58,7 @@ def weights_of(
             f"{member.id} is trained by {view.job_run.job.evaluate}, which export does not call: "
             "run `nas confirm` first, which keeps the weights, and export without --train"
         )
-    return (_long if train_now else _proxy)(view, member, dataset, make, notify)
+    return (_long if train_now else _proxy)(view, member, dataset, make)
 
 
 def _confirmed(
@@ -113,13 +111,13 @@ def _confirmed_recipe(view: RunView) -> Recipe:
 
 
 def _long(
-    view: RunView, member: Member, dataset: Dataset, make: Make, notify: Notify
+    view: RunView, member: Member, dataset: Dataset, make: Make
 ) -> tuple[nn.Module, Provenance]:
     recipe = long_recipe(view, dataset)
     tested, scored = len(dataset.test) > 0, view.metric.name
     learn = ("train", "validation") if tested else ("train",)
     part = "test" if tested else "validation"
-    notify(f"training {member.id} with the long recipe: {_epochs(recipe)}")
+    logger.info("training %s with the long recipe: %s", member.id, _epochs(recipe))
     training = train(
         make, dataset, recipe,
         learn_from=learn, score_on=part, precision=view.job_run.job.proxy.precision,
@@ -139,7 +137,7 @@ def _long(
 
 
 def _proxy(
-    view: RunView, member: Member, dataset: Dataset, make: Make, notify: Notify
+    view: RunView, member: Member, dataset: Dataset, make: Make
 ) -> tuple[nn.Module, Provenance]:
     """The proxy keeps no weights, so its training is done again: same rung, same seed."""
     recipe = rungs(view, dataset)[member.rung]
@@ -153,7 +151,9 @@ def _proxy(
         for m in view.measurements
         if m.ok and m.rung == member.rung and m.architecture.id == member.id
     )
-    notify(f"training {member.id} again as the proxy did (rung {member.rung}, seed {first.seed})")
+    logger.info(
+        "training %s again as the proxy did (rung %d, seed %d)", member.id, member.rung, first.seed
+    )
     training = train(
         make, dataset, recipe, seed=first.seed,
         precision=view.job_run.job.proxy.precision, task=_task(view),

@@ -37,16 +37,18 @@ def table():
     return measure_table(space, Settings(rounds=2, limit=ANY), checks=2)
 
 
-def _run(tmp_path, changes):
-    said = []
+def _run(tmp_path, changes, caplog):
+    caplog.set_level("INFO", logger="plugnas")
     job = jobs.parse({**JOB, **changes})
-    result = run_job(job, tmp_path, tmp_path / "run", notify=said.append)
-    return result, said
+    result = run_job(job, tmp_path, tmp_path / "run")
+    return result, caplog.messages
 
 
-def test_the_table_stays_with_the_run_and_the_front_is_measured_whole(table, tmp_path, monkeypatch):
+def test_the_table_stays_with_the_run_and_the_front_is_measured_whole(
+    table, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr("plugnas.nas.latency.provision.measure_table", lambda *_, **__: table)
-    result, said = _run(tmp_path, {})
+    result, said = _run(tmp_path, {}, caplog)
     assert LatencyTable.load(tmp_path / "run" / "latency.json") == table
     space = SearchSpace.from_config(jobs.parse(JOB).space, (1, 8, 8), 10)
     assert len(result.measurements) == 3
@@ -60,13 +62,13 @@ def test_the_table_stays_with_the_run_and_the_front_is_measured_whole(table, tmp
 
 
 def test_another_machines_table_is_read_once_and_its_front_is_not_measured_here(
-    table, tmp_path, monkeypatch
+    table, tmp_path, monkeypatch, caplog
 ):
     conditions = dataclasses.replace(table.conditions, device_name="Raspberry Pi 5 Model B")
     dataclasses.replace(table, conditions=conditions).save(tmp_path / "pi.json")
     loaded, load = [], LatencyTable.load
     monkeypatch.setattr(LatencyTable, "load", lambda path: (loaded.append(path), load(path))[1])
-    result, said = _run(tmp_path, {"latency": {"table": "pi.json"}})
+    result, said = _run(tmp_path, {"latency": {"table": "pi.json"}}, caplog)
     assert loaded == [tmp_path / "pi.json"]
     assert result.front
     assert not (tmp_path / "run" / "latency_front.json").exists()

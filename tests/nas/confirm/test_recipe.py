@@ -63,7 +63,7 @@ def test_every_listener_hears_of_a_confirmation(tmp_path, monkeypatch):
 def test_a_job_s_confirmation_hears_them_too(tmp_path, monkeypatch):
     heard = []
 
-    def confirm(view, *, on_event, notify):
+    def confirm(view, *, on_event):
         heard.append(list(on_event))
 
     monkeypatch.setattr(confirmations, "confirm", confirm)

@@ -160,7 +160,7 @@ def test_importing_what_is_no_export_or_was_changed(run, tmp_path, capsys):
     (to / "torch.py").write_text("print('mine')")
     (to / "notes").mkdir()
     assert main(["import", str(to)]) == 0
-    assert "nothing speaks for it: notes, torch.py" in capsys.readouterr().err
+    assert "files that are not part of the export: notes, torch.py" in capsys.readouterr().err
     (to / "README.md").write_text("something else")
     assert main(["import", str(to)]) == 2
     assert "README.md was changed" in capsys.readouterr().err

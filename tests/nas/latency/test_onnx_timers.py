@@ -150,16 +150,16 @@ def test_a_table_from_before_runtimes_is_of_torch(table, tmp_path):
     assert LatencyTable.load(tmp_path / "old.json").conditions.runtime == "torch"
 
 
-def test_a_search_in_onnxruntime_measures_its_front_there(table, tmp_path, monkeypatch):
+def test_a_search_in_onnxruntime_measures_its_front_there(table, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="plugnas")
     monkeypatch.setattr("plugnas.nas.latency.provision.measure_table", lambda *_, **__: table)
-    said = []
-    result = run_job(jobs.parse(JOB), tmp_path, tmp_path / "run", notify=said.append)
+    result = run_job(jobs.parse(JOB), tmp_path, tmp_path / "run")
     kept = LatencyTable.load(tmp_path / "run" / "latency.json")
     assert kept.conditions.runtime == "onnxruntime"
     whole = json.loads((tmp_path / "run" / "latency_front.json").read_text())
     assert whole["conditions"]["runtime"] == "onnxruntime"
     assert {f["name"] for f in whole["figures"]} == {m.architecture.id for m in result.front}
-    assert any("on cpu in onnxruntime" in text for text in said)
+    assert any("on cpu in onnxruntime" in text for text in caplog.messages)
 
 
 @pytest.mark.parametrize(
