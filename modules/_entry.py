@@ -6,6 +6,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, SupportsIndex
 
 from torch import nn
@@ -76,7 +77,7 @@ class Entry:
         """Every slot whose contract the module keeps without an adapter."""
         return (self.slot, *self.also)
 
-    @property
+    @cached_property
     def defaults(self) -> dict[str, Value]:
         """The default setting: every choice at the constructor's default."""
         parameters = inspect.signature(self.cls).parameters

@@ -98,7 +98,7 @@ def _representatives(blueprint: Blueprint, slot: Slot) -> list[Choice]:
     """One choice of each network, for a slot that is chosen once."""
     sites = blueprint.sites_under(blueprint.places_of[slot.name], {})
     found: dict[object, Choice] = {}
-    for choice in slot.choices():
+    for choice in slot.choices:
         found.setdefault(network(slot.name, choice, sites), choice)
     return list(found.values())
 
@@ -111,7 +111,7 @@ def _fits(slot: str, choice: Choice, site: Site) -> bool:
 
 def _networks(slot: Slot, fitting: Sequence[Site], agreeing: Sequence[Site]) -> int:
     """How many networks a slot offers that fit some sites and are told apart at some."""
-    fit = (c for c in slot.choices() if all(_fits(slot.name, c, site) for site in fitting))
+    fit = (c for c in slot.choices if all(_fits(slot.name, c, site) for site in fitting))
     return len({network(slot.name, choice, agreeing) for choice in fit})
 
 
@@ -120,6 +120,7 @@ class _Counter:
 
     def __init__(self, blueprint: Blueprint, fixed: dict[str, Choice]) -> None:
         self.blueprint, self.fixed = blueprint, fixed
+        self._known: dict[tuple[int, int], int] = {}  # of `_from`: stages meet in few widths
         _, height, width = blueprint.input_shape
         self.sizes = [_halve(height, width, blueprint.config.stem.stride)]
         for stage in blueprint.config.stages:
@@ -130,6 +131,11 @@ class _Counter:
 
     def _from(self, s: int, before: int) -> int:
         """Ways to fill stage s (from 0) and all that follows, after a map of width ``before``."""
+        if (s, before) not in self._known:
+            self._known[s, before] = self._ways_from(s, before)
+        return self._known[s, before]
+
+    def _ways_from(self, s: int, before: int) -> int:
         stages = self.blueprint.config.stages
         if s == len(stages):
             site = Site(before, *self.sizes[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,10 +34,10 @@ class Slot:
     options: tuple[Option, ...]
     scope: str = "network"
 
-    def choices(self) -> Iterator[Choice]:
-        """Yield every module under every open setting."""
-        for option in self.options:
-            yield from option.choices()
+    @cached_property
+    def choices(self) -> tuple[Choice, ...]:
+        """Every module under every open setting."""
+        return tuple(choice for option in self.options for choice in option.choices())
 
 
 def slot_parameters(

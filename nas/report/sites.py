@@ -92,7 +92,7 @@ def _job(space: SearchSpace) -> Iterator[dict[str, Any]]:
     for group in () if host is None else host.groups:
         lost: dict[str, Any] = {}
         if group.holder.how == "replace" and group.holder.slot == "operator":
-            for choice in group.slot.choices():
+            for choice in group.slot.choices:
                 for site in group.sites:
                     placed = Placement("replace", site.path, "operator", choice)
                     reason = None if choice.key in NOTHING else why_lost(placed, site)

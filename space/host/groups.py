@@ -50,7 +50,7 @@ class Group:
         sites, slot = self.where, self.holder.slot
         return {
             (choice.key,) if choice.key in NOTHING else network(slot, choice, sites)
-            for choice in self.slot.choices()
+            for choice in self.slot.choices
             if self.refusal((), choice) is None
         }
 
