@@ -14,7 +14,7 @@ from scipy import stats
 from plugnas.modules import PlugnasError
 from plugnas.nas.explain.design import Slot, distances, shares, slots_of
 from plugnas.nas.explain.model import LARGEST, Data, Fit, fit
-from plugnas.nas.explain.verdicts import UNSETTLED, further, judge, worth_of
+from plugnas.nas.explain.verdicts import judge, worth_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import SearchSpace
@@ -39,8 +39,7 @@ class Effect:
     ``effect`` is the change of the metric (in its own unit) where all of the slot's places hold the
     choice in place of the reference and the network is scaled back to the same cost; ``low`` and
     ``high`` are its 95 % interval. ``architectures`` hold the choice somewhere. ``verdict`` is
-    ``pays``, ``does not pay`` or ``not enough evidence``; ``more`` is about how many further
-    evaluations would settle it, if the effect is what it seems.
+    ``pays``, ``does not pay`` or ``not enough evidence``.
     """
 
     slot: str
@@ -51,7 +50,6 @@ class Effect:
     high: float
     architectures: int
     verdict: str
-    more: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -225,7 +223,6 @@ def _effect(
     low, effect, high = (
         _points(v, scale, middle) for v in (estimate - reach, estimate, estimate + reach)
     )
-    verdict = judge(low, high, worth, metric)
     return Effect(
         slot=slot.name,
         choice=str(slot.choices[k]),
@@ -234,8 +231,7 @@ def _effect(
         low=low,
         high=high,
         architectures=holders[k],
-        verdict=verdict,
-        more=0 if verdict != UNSETTLED else further(effect, low, high, holders[k], worth),
+        verdict=judge(low, high, worth, metric),
     )
 
 

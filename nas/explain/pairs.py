@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from plugnas.nas.explain.design import Slot, content, without
-from plugnas.nas.explain.verdicts import UNSETTLED, further, judge, worth_of
+from plugnas.nas.explain.verdicts import UNSETTLED, judge, worth_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.space import SearchSpace
@@ -46,7 +46,6 @@ class Comparison:
     added: dict[str, float]
     costs: dict[str, float]
     verdict: str
-    more: int
     numbers: tuple[int, ...]
     over_budget: int = 0
 
@@ -172,9 +171,6 @@ def _compare(
     pairs = [(own[key], base[key]) for key in sorted(own, key=lambda key: own[key].number)]
     low, high = gain - reach, gain + reach
     verdict = judge(low, high, worth, metric) if math.isfinite(reach) else UNSETTLED
-    more = 0
-    if verdict == UNSETTLED and math.isfinite(reach):
-        more = further(gain, low, high, len(pairs), worth)
     return Comparison(
         slot.name, str(choice), str(slot.reference), metric,
         value=float(np.mean([a.values[metric.name] for a, _ in pairs])),
@@ -185,7 +181,7 @@ def _compare(
             if all(name in a.costs and b.costs.get(name) for a, b in pairs)
         },
         costs=_mean_costs([a for a, _ in pairs]),
-        verdict=verdict, more=more, numbers=tuple(a.number for a, _ in pairs),
+        verdict=verdict, numbers=tuple(a.number for a, _ in pairs),
     )  # fmt: skip
 
 
@@ -195,7 +191,7 @@ def _reference(slot: Slot, used: Sequence[Measurement], metric: Metric) -> Compa
         value=float(np.mean([m.values[metric.name] for m in used])),
         gain=0.0, low=0.0, high=0.0, pairs=len(used), backbones=0,
         added=dict.fromkeys(used[0].costs, 0.0), costs=_mean_costs(used),
-        verdict="the reference", more=0, numbers=tuple(m.number for m in used),
+        verdict="the reference", numbers=tuple(m.number for m in used),
     )  # fmt: skip
 
 

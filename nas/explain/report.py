@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.explain.advice import Advice, advice, only_open
 from plugnas.nas.explain.design import Slot, slots_of
 from plugnas.nas.explain.effects import ExplainError, Explanation, explain
 from plugnas.nas.explain.pairs import Comparison, comparisons
 from plugnas.nas.explain.settle import settled
-from plugnas.nas.explain.text import effects_text, pairs_text
+from plugnas.nas.explain.text import effects_text, nothing_text, pairs_text
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.latency import LatencyNote, latency_note
 from plugnas.nas.run.view import RunView
@@ -19,7 +20,10 @@ from plugnas.nas.run.view import RunView
 
 @dataclass(frozen=True)
 class RunExplanation:
-    """What a run says of its modules. ``reason`` tells why there is no model, where it is None."""
+    """What a run says of its modules. ``reason`` tells why there is no model, where it is None.
+
+    ``advice`` is the experiment that would settle what is open, where there is one.
+    """
 
     model: Explanation | None
     reason: str | None
@@ -27,6 +31,14 @@ class RunExplanation:
     latency: LatencyNote | None = None
     misfits: int = 0
     left_out: str | None = None
+    advice: Advice | None = None
+
+    @property
+    def nothing(self) -> str | None:
+        """The sentence that says it all where nothing is settled; None where something is."""
+        if self.model is None or self.pairs or not only_open(self.model):
+            return None
+        return nothing_text(self.model)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON data; documented in docs/json.md."""
@@ -35,13 +47,20 @@ class RunExplanation:
             "reason": self.reason,
             "pairs": [c.to_dict() for table in self.pairs for c in table],
             "misfits": self.misfits,
+            "nothing": self.nothing,
+            "advice": None
+            if self.advice is None
+            else {**asdict(self.advice), "text": self.advice.text},
             "latency": None if self.latency is None else asdict(self.latency),
         }
 
     def to_text(self) -> str:
         """Return tables to read."""
         first = str(self.reason) if self.model is None else effects_text(self.model)
-        last = [] if self.left_out is None else [self.left_out]
+        last = [] if self.advice is None else [f"To settle what is open: {self.advice.text}."]
+        last += [] if self.left_out is None else [self.left_out]
+        if self.nothing is not None:
+            return "\n".join([self.nothing, *last])
         tables = [pairs_text(table, self.latency) for table in self.pairs]
         return "\n\n".join([first, *tables, *last])
 
@@ -72,6 +91,7 @@ def explain_run(view: RunView) -> RunExplanation:
         latency_note(view.run),
         len(view.misfits),
         view.left_out,
+        advice(view, model, [slot.name for slot in controlled]),
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from plugnas.nas.cost.quantity import short
 from plugnas.nas.explain.effects import Effect, Explanation
 from plugnas.nas.explain.pairs import Comparison
-from plugnas.nas.explain.verdicts import UNSETTLED
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.run.latency import LatencyNote
 
@@ -35,24 +34,24 @@ def effects_text(found: Explanation) -> str:
     return "\n".join(lines)
 
 
+def nothing_text(found: Explanation) -> str:
+    """Return in one sentence that nothing is settled, and by how much one evaluation scatters."""
+    metric = found.metric
+    slots = ", ".join(dict.fromkeys(e.slot for e in found.effects))
+    return (
+        f"Not enough evidence yet: from {found.measurements} measurements of {found.architectures} "
+        f"architectures no choice of {slots} is told from its reference, since one evaluation "
+        f"scatters by {metric.size_text(found.noise)}{metric.unit}."
+    )
+
+
 def _effect_line(e: Effect, metric: Metric) -> str:
     interval = f"[{metric.change_text(e.low)}, {metric.change_text(e.high)}]"
     return (
         f"  {e.choice:<24} {metric.change_text(e.effect):>7}  {interval:<18} "
         f"in {e.architectures:>4} "
-        f"architectures  {e.verdict}{more_text(e.verdict, e.more)}"
+        f"architectures  {e.verdict}"
     )
-
-
-def more_text(verdict: str, more: int) -> str:
-    """Return how much would settle a verdict, in words."""
-    if verdict != UNSETTLED:
-        return ""
-    if more == 0:
-        return " (one pair has no spread; try another seed)"
-    if more > 5000:
-        return " (thousands more evaluations would be needed)"
-    return f" (about {more} more evaluation{'s' * (more != 1)} would settle it)"
 
 
 def _over_text(c: Comparison) -> str:
@@ -88,7 +87,7 @@ def pairs_text(found: Sequence[Comparison], latency: LatencyNote | None = None) 
         lines.append(
             f"  {c.choice:<24}{metric.text(c.value):>10}{metric.change_text(c.gain):>8}  "
             f"{interval:<18}"
-            f"{c.pairs:>6}{cells}  {c.verdict}{more_text(c.verdict, c.more)}{_over_text(c)}"
+            f"{c.pairs:>6}{cells}  {c.verdict}{_over_text(c)}"
         )
     if len(found) > 3:
         chance = 0.05 * (len(found) - 1)
@@ -100,4 +99,4 @@ def pairs_text(found: Sequence[Comparison], latency: LatencyNote | None = None) 
     return "\n".join(lines)
 
 
-__all__ = ["effects_text", "more_text", "pairs_text"]
+__all__ = ["effects_text", "nothing_text", "pairs_text"]

@@ -1,8 +1,7 @@
-"""From an effect with its interval to words, and to what would settle it."""
+"""From an effect with its interval to words."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from plugnas.nas.front.metric import Metric
@@ -29,15 +28,4 @@ def judge(low: float, high: float, worth: float, metric: Metric) -> str:
     return UNSETTLED
 
 
-def further(effect: float, low: float, high: float, now: int, worth: float) -> int:
-    """Return about how many more evaluations with the choice bring the interval off zero.
-
-    An interval narrows with the square root of what it rests on; it has to become as narrow as the
-    effect is large, or, for an effect too small to matter, as what is worth having.
-    """
-    half = (high - low) / 2
-    target = max(abs(effect), worth)
-    return max(1, math.ceil(now * ((half / target) ** 2 - 1)))
-
-
-__all__ = ["PAYS", "PAYS_NOT", "UNSETTLED", "WORTH", "further", "judge", "worth_of"]
+__all__ = ["PAYS", "PAYS_NOT", "UNSETTLED", "WORTH", "judge", "worth_of"]

@@ -22,7 +22,7 @@ function growth() {
 }
 
 const verdictClass = (v) => ({ pays: "pays", "does not pay": "pays-not" })[v] ?? "unsettled";
-const verdictText = (e) => html`<span class="${verdictClass(e.verdict)}">${e.verdict}</span>${e.verdict === "not enough evidence" && e.more ? html`<span class="unsettled"> (${e.more > 5000 ? "thousands" : `about ${e.more}`} more)</span>` : ""}`;
+const verdictText = (e) => html`<span class="${verdictClass(e.verdict)}">${e.verdict}</span>`;
 
 function forest(rows, width) {
   const ends = rows.flatMap((e) => [Math.abs(e.low ?? 0), Math.abs(e.high ?? 0)]).sort((a, b) => a - b);
@@ -38,8 +38,9 @@ function forest(rows, width) {
 const wide = () => (document.documentElement.clientWidth < 700 ? 90 : 190);
 
 function moduleTables() {
-  const { model, reason, pairs } = DATA.modules, parts = [];
-  if (!model) parts.push(html`<p>${sentence(reason ?? "")}</p>`);
+  const { model, reason, pairs, nothing, advice } = DATA.modules, parts = [];
+  if (nothing) parts.push(html`<p>${sentence(nothing)}</p>`);
+  else if (!model) parts.push(html`<p>${sentence(reason ?? "")}</p>`);
   else {
     parts.push(html`<p class="note">Change in ${METRIC.name}${METRIC.percent ? ", in points," : ""} at ${METRIC.name} ${metricText(model.at)}, where a choice stands in all places of its slot in place of the reference${model.costs.length ? ` and the network has the same ${model.costs.join(" and ")}` : ""}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${spread(model.noise)}${METRIC.percent ? " points" : ""}; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
     for (const name of [...new Set(model.effects.map((e) => e.slot))]) {
@@ -48,6 +49,7 @@ function moduleTables() {
         own.map((e) => html`<tr><td>${e.choice}</td><td class="n">${change(e.effect)}</td><td>${draw(e)}</td><td>${change(e.low)} to ${change(e.high)}</td><td>${verdictText(e)}</td><td class="n">${e.architectures}</td></tr>`)}</tbody></table></div>`);
     }
   }
+  if (advice) parts.push(html`<p>${coded(`To settle what is open: ${advice.text}.`)}</p>`);
   for (const name of [...new Set(pairs.map((c) => c.slot))]) {
     const own = pairs.filter((c) => c.slot === name), draw = forest(own, wide()), costs = ["params", "flops", "latency_ms"].filter((c) => c in own[0].costs);
     parts.push(html`<h3>${name}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${own[0].against}.${DATA.latency && costs.includes("latency_ms") ? ` ${DATA.latency.text}` : ""}</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">gain</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">${METRIC.name}</th><th class="n">pairs</th>${costs.map((c) => html`<th class="n">${c}</th>`)}</tr></thead><tbody>${

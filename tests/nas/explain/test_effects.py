@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +12,11 @@ import pytest
 from plugnas.nas.explain import ExplainError, explain
 from plugnas.nas.explain.design import content, filled, shares, slots_of, without
 from plugnas.nas.explain.effects import _explanation, _points
-from plugnas.nas.explain.verdicts import WORTH, further, judge
+from plugnas.nas.explain.report import explain_run
+from plugnas.nas.explain.verdicts import WORTH, judge
 from plugnas.nas.front.metric import Metric
+from plugnas.nas.machine.duration import spoken
+from plugnas.nas.run.price import side_by_side
 from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace
 from tests.nas.explain.planted import SLOTS, SPACE, Planted, rows
@@ -80,8 +83,6 @@ def test_a_run_names_what_was_planted(view):
     assert EFFECTS["aff"] == 0
     assert by["aff"].low <= 0 <= by["aff"].high
     assert by["se"].low <= 0 <= by["se"].high
-    assert by["se"].more > 0
-    assert by["eca"].more == 0
     assert by["eca"].against == "none"
     holders = {
         m.architecture.id
@@ -122,12 +123,6 @@ def test_verdicts(low, high, verdict):
     assert judge(low, high, WORTH, ACCURACY) == verdict
 
 
-def test_what_would_settle_it():
-    # twice as wide as the effect is large: four times the evaluations, three times as many more
-    assert further(0.01, -0.01, 0.03, now=20, worth=WORTH) == 60
-    assert further(0.0, -0.004, 0.004, now=10, worth=0.002) == 30
-
-
 def test_errors(view):
     with pytest.raises(ExplainError, match="at least 8"):
         explain(view.space, view.measurements[:6], view.metric)
@@ -164,4 +159,27 @@ def test_a_slot_is_filled_and_taken_out(view):
 def test_plain_spaces_have_their_parameters_for_slots():
     plain = SearchSpace({"layer0": ["id", "a"], "layer1": ["b", "c"], "one": ["x"]})
     assert [(s.name, s.reference) for s in slots_of(plain)] == [("layer0", "id"), ("layer1", "b")]
-    assert math.isfinite(further(0.1, 0.0, 0.2, 1, WORTH))
+
+
+def test_a_run_without_evidence_is_one_sentence_and_what_would_settle_it(view):
+    """No verdict, no table: the sentence, and the command with its price in time."""
+    few = [m for m in view.measurements if m.ok][:20]
+    dull = [replace(m, values={"accuracy": 0.9 + 0.01 * (i % 2)}) for i, m in enumerate(few)]
+    found = explain_run(replace(view, measurements=tuple(dull)))
+    assert {e.verdict for e in found.model.effects} == {"not enough evidence"}
+    first, second = found.to_text().split("\n")
+    assert first.startswith("Not enough evidence yet: from 20 measurements of 20 architectures")
+    trials = int(re.search(r"--settle (\w+) --trials (\d+)`", second)[2])
+    slot = next(s for s in slots_of(view.space) if s.name == found.advice.slot)
+    assert trials == 12 * len(slot.choices)
+    each = np.mean([m.seconds for m in dull])
+    assert found.advice.seconds * side_by_side(view, trials) == pytest.approx(trials * each)
+    assert f"about {spoken(found.advice.seconds)}" in second
+    assert found.to_dict()["nothing"] == first
+
+
+def test_what_is_settled_keeps_its_table_and_what_is_open_its_command(view):
+    text = explain_run(view).to_text()
+    assert "  eca " in text
+    assert "more evaluation" not in text
+    assert re.search(r"To settle what is open: `nas explain \S+ --settle \w+ --trials \d+`", text)
