@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 
@@ -49,12 +48,13 @@ def run(args: argparse.Namespace) -> int:
             )
         print(json.dumps(kept.to_dict(), indent=2) if args.json else to_text(kept))
         return 0
-    found = confirm(
-        with_workers(view, args.workers),
-        seeds=args.seeds,
-        epochs=args.epochs,
-        on_event=[Progress(sys.stderr)],
-    )
+    with Progress() as progress:
+        found = confirm(
+            with_workers(view, args.workers),
+            seeds=args.seeds,
+            epochs=args.epochs,
+            on_event=[progress],
+        )
     if found is None:
         print("nothing confirmed yet; the same command goes on")
         return 130

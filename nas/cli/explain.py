@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 
@@ -47,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
     view = with_workers(open_run(args.run_dir), args.workers)
     if args.settle:
         slot = slot_named(view, args.settle)
-        outcome = settle(
-            view, slot, seeds=args.seeds or 3, trials=args.trials, on_event=[Progress(sys.stderr)]
-        )
+        with Progress() as progress:
+            outcome = settle(
+                view, slot, seeds=args.seeds or 3, trials=args.trials, on_event=[progress]
+            )
         if outcome.reason == "interrupted":
             print("interrupted; everything measured is kept, the same command goes on")
             return 130

@@ -10,7 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from itertools import groupby
 from typing import Any
+
+LEAST = (25, 4, 7, 7, 7, 16)
+"""Widths of the listing's columns, the same for every slot."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,26 +65,28 @@ def _check(word: str, value: str | None, known: list[str]) -> None:
 
 
 def _listing(rows: list[dict[str, Any]]) -> str:
-    from plugnas.nas.report.zoo import choices_text
+    from plugnas.nas.machine.table import text_table
 
     lines: list[str] = []
-    slot = family = None
-    for row in rows:
-        if row["slot"] != slot:
-            slot, family = row["slot"], None
-            heads = ("year", "params", "FLOPs", "elem.")
-            lines += ["", f"{slot.upper():<25}" + "".join(f"{h:>8}" for h in heads) + "  source"]
-        if row["family"] != family:
-            family = row["family"]
-            lines.append(f" {family}")
-        costs = "".join(f"{cell:>8}" for cell in _costs(row["cost"]))
-        source = re.split(r"[,;(]", row["paper"] or "")[0].strip()
-        line = f"  {row['key']:<23}{row['year'] or '':>8}{costs}  {source:<16}  "
-        lines.append((line + choices_text(row["choices"])).rstrip())
+    for slot, of_slot in groupby(rows, key=lambda row: row["slot"]):
+        cells = []
+        for family, of_family in groupby(of_slot, key=lambda row: row["family"]):
+            cells.append([f" {family}", *[""] * 6])
+            cells += [_row(row) for row in of_family]
+        head = (slot.upper(), "year", "params", "FLOPs", "elem.", "source", "choices")
+        lines += ["", *text_table(head, cells, align="lrrrrll", least=LEAST)]
     at = f" at {rows[0]['site']}, batch 1; 1 MAC = 2 FLOPs" if rows else ""
     return "\n".join(
         [*lines[1:], "", f"{len(rows)} modules{at}. `nas modules KEY` shows one in full."]
     )
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    from plugnas.nas.report.zoo import choices_text
+
+    source = re.split(r"[,;(]", row["paper"] or "")[0].strip()
+    choices = choices_text(row["choices"])
+    return [f"  {row['key']}", str(row["year"] or ""), *_costs(row["cost"]), source, choices]
 
 
 def _costs(cost: dict[str, Any]) -> list[str]:
@@ -89,6 +95,12 @@ def _costs(cost: dict[str, Any]) -> list[str]:
     if "refused" in cost:
         return ["refused", "", ""]
     return [short(cost[what]) for what in ("params", "flops", "elementwise")]
+
+
+def _costs_or_reason(row: dict[str, Any]) -> list[str]:
+    if "refused" in row:
+        return ["", "", "", f"refused: {row['refused']}"]
+    return [*_costs(row), ""]
 
 
 def _page(data: dict[str, Any]) -> str:
@@ -127,19 +139,23 @@ def _origin(data: dict[str, Any]) -> list[str]:
 
 def _settings(data: dict[str, Any]) -> list[str]:
     """A line per setting with its cost, the default marked; then what depends on what."""
+    from plugnas.nas.machine.table import text_table
+
     rows = data["settings"]
     names = [", ".join(f"{k}={v}" for k, v in row["setting"].items()) or "-" for row in rows]
-    width = max(map(len, names)) + 2
-    heads = ("params", "FLOPs", "elem.")
-    title = f"cost at {data['site']}, batch 1"
-    width = max(width, len(title))
-    lines = [f"{title:<{width + 2}}" + "".join(f"{head:>8}" for head in heads)]
-    for name, row in zip(names, rows, strict=True):
-        mark = "*" if row["default"] else " "
-        costs = "".join(f"{cell:>8}" for cell in _costs(row))
-        if "refused" in row:
-            costs = f"  refused: {row['refused']}"
-        lines.append(f"{mark} {name:<{width}}{costs}")
+    cells = [
+        [
+            f"{'*' if row['default'] else ' '} {name}",
+            *(
+                ["", "", "", f"refused: {row['refused']}"]
+                if "refused" in row
+                else [*_costs(row), ""]
+            ),
+        ]
+        for name, row in zip(names, rows, strict=True)
+    ]
+    head = (f"cost at {data['site']}, batch 1", "params", "FLOPs", "elem.", "")
+    lines = text_table(head, cells, align="lrrrl")
     lines.append("* the default; costs are those of the deploy form, 1 MAC = 2 FLOPs")
     for name, rule in data["only_with"].items():
         values = " or ".join(map(str, rule["values"]))

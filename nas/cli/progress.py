@@ -1,31 +1,52 @@
-"""The progress display of a search: one live line on a terminal, sparse plain lines elsewhere."""
+"""The progress display of a search: a bar on a terminal, sparse plain lines elsewhere."""
 
 from __future__ import annotations
 
-import shutil
 import time
-from typing import TextIO
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Column
 
 from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import Event
 from plugnas.nas.study.study import Study
 
 LINES = 20
-"""Plain lines for a whole run; a minute without one brings another."""
+"""Plain lines for a whole run, however long it takes."""
+
+MINUTE = 60
+"""Seconds without a plain line that bring another, so that a long training is seen to go on."""
 
 
 class Progress:
-    """A listener for ``drive`` that writes to ``stream`` how far the search is."""
+    """A listener for ``drive`` that shows how far the search is; a context that leaves no bar.
 
-    def __init__(self, stream: TextIO, *, live: bool | None = None) -> None:
-        self._stream = stream
-        self._live = stream.isatty() if live is None else live
+    Args:
+        console: where it is shown; standard error by default.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = Console(stderr=True) if console is None else console
+        self._bar: Bar | None = None
         self._at_start = 0
         self._shown = -1
         self._shown_at = float("-inf")
-        self._standing = ""
         self._measured = -1
         self._texts: list[str] = []
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end_bar()
 
     def __call__(self, event: Event) -> None:
         """Show an event, if it is time to."""
@@ -34,17 +55,15 @@ class Progress:
         if event.kind == "measured":
             return  # the tick that follows says what runs by then
         now = time.monotonic()
-        if self._live:
-            if event.kind == "end" or now - self._shown_at >= 0.1:
+        if self._console.is_interactive:
+            if event.kind in ("begin", "end") or now - self._shown_at >= 0.1:
                 self._shown_at = now
-                self._overwrite(self.line(event))
+                self._show_bar(event)
             if event.kind == "end":
-                self._stream.write("\n")
-                self._stream.flush()
+                self._end_bar()
         elif self._due(event, now):
             self._shown, self._shown_at = event.study.finished, now
-            self._stream.write(self.line(event) + "\n")
-            self._stream.flush()
+            print(self.line(event), file=self._console.file, flush=True)
 
     def line(self, event: Event) -> str:
         """Return the state of the search in one line."""
@@ -94,18 +113,31 @@ class Progress:
         return by_pace if by_clock is None else min(by_pace, by_clock)
 
     def _due(self, event: Event, now: float) -> bool:
-        if event.kind in ("begin", "end"):
+        if event.kind in ("begin", "end") or now - self._shown_at >= MINUTE:
             return True
-        step = max(1, event.study.trials // LINES)
-        fresh = event.study.finished != self._shown
-        return fresh and (event.study.finished >= self._shown + step or now - self._shown_at >= 60)
+        return event.study.finished >= self._shown + max(1, event.study.trials // LINES)
 
-    def _overwrite(self, text: str) -> None:
-        width = shutil.get_terminal_size().columns - 1
-        text = text if len(text) <= width else text[: width - 1] + "…"
-        self._stream.write("\r" + text.ljust(len(self._standing)))
-        self._stream.flush()
-        self._standing = text
+    def _show_bar(self, event: Event) -> None:
+        if self._bar is None:
+            text = TextColumn(
+                "{task.description}", markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            )  # fmt: skip
+            self._bar = Bar(
+                BarColumn(bar_width=20), text, console=self._console, auto_refresh=False
+            )
+            self._bar.add_task("")
+            self._bar.start()
+        study, task = event.study, self._bar.task_ids[0]
+        self._bar.update(
+            task, completed=study.finished, total=study.trials, description=self.line(event)
+        )
+        self._bar.refresh()
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
 
 def _clock(seconds: float) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,14 +52,14 @@ def run(args: argparse.Namespace) -> int:
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
         logger.warning(str(message))  # what a ledger left out, without file and line of our code
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), Progress() as progress:
         warnings.showwarning = show
         result = run_job(
             job,
             args.job.parent,
             run_dir,
             on_event=[
-                Progress(sys.stderr),
+                progress,
                 lambda event: had.append(event.study.finished) if event.kind == "begin" else None,
             ],
             where=str(args.job),

@@ -9,6 +9,7 @@ from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
 from plugnas.nas.confirm.statistics import Estimate
 from plugnas.nas.cost.quantity import short
 from plugnas.nas.front.metric import PROPORTIONS, Metric
+from plugnas.nas.machine.table import text_table
 
 
 def to_text(found: Confirmation) -> str:
@@ -16,16 +17,15 @@ def to_text(found: Confirmation) -> str:
     images = found.about.get("test_images")
     epochs = (found.about.get("recipe") or {}).get("epochs")
     costs = _costs(found)
-    heads = "".join(f" {name:>{max(9, len(name))}}" for name in costs)
     lines = [
         f"{len(found.of(FRONT))} of the front and {len(found.of(CONTROL))} random architectures, "
         f"trained {epochs} epoch{'s' * (epochs != 1)} on train + validation images, scored on "
         f"{images} test images",
         "",
-        f"  {'id':<13} {'':<8} {f'test {found.metric.name}':>16} {'n':>3}{heads}   "
-        f"{'proxy, search':>13} {'proxy, again':>13}",
     ]
-    lines += [_line(m, found.metric, costs) for m in found.members]
+    head = ["id", "", f"test {found.metric.name}", "n", *costs, "proxy, search", "proxy, again"]
+    rows = [_row(m, found.metric, costs) for m in found.members]
+    lines += [f"  {line}" for line in text_table(head, rows, align="ll" + "r" * (len(head) - 2))]
     if found.failed:
         lines.append(f"  {found.failed} trainings failed")
     if found.missing:
@@ -41,14 +41,16 @@ def _costs(found: Confirmation) -> list[str]:
     return [name for name in ("flops", "params") if name in known] or known[:2]
 
 
-def _line(m: Confirmed, metric: Metric, costs: Sequence[str]) -> str:
-    figures = "".join(
-        f" {short(m.costs.get(name, math.nan)):>{max(9, len(name))}}" for name in costs
-    )
-    return (
-        f"  {m.id:<13} {m.kind:<8} {metric.mean_text(m.mean, m.std):>16} {m.n:>3}{figures}   "
-        f"{metric.text(m.proxy):>13} {metric.text(m.proxy_again):>13}"
-    )
+def _row(m: Confirmed, metric: Metric, costs: Sequence[str]) -> list[str]:
+    return [
+        m.id,
+        m.kind,
+        metric.mean_text(m.mean, m.std),
+        str(m.n),
+        *(short(m.costs.get(name, math.nan)) for name in costs),
+        metric.text(m.proxy),
+        metric.text(m.proxy_again),
+    ]
 
 
 def verdicts(found: Confirmation) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plugnas.nas.cost.network import NetworkCost, PartCost
+from plugnas.nas.machine.table import text_table
 from plugnas.space import Architecture
 
 CONVENTION = (
@@ -41,8 +42,7 @@ def breakdown_text(model: NetworkCost, architecture: Architecture) -> str:
         for row, part in zip(rows, parts, strict=False):
             row.append(f"{part.latency_ms:.3f}")
         rows[-1].append(f"{total['latency_ms']:.3f}")
-    widths = [max(len(row[j]) for row in [header, *rows]) for j in range(len(header))]
-    lines = [_line(header, widths), *(_line(row, widths) for row in rows)]
+    lines = text_table(header, rows, align="ll" + "r" * (len(header) - 2))
     keys = [f"{part.position}: {part.key}" for part in parts]
     flops = f"{total['flops']:,.0f} FLOPs ({total['flops'] / 1e6:.3g} MFLOPs)"
     return "\n".join([f"architecture {architecture.id}: {flops}", "", *lines, "", *keys, "",
@@ -53,13 +53,6 @@ def _row(part: PartCost) -> list[str]:
     size = "x".join(map(str, part.input_shape))
     numbers = [f"{n:,}" for n in (part.params, part.macs, part.elementwise)]
     return [part.position, size, *numbers, _bytes(part.memory)]
-
-
-def _line(row: list[str], widths: list[int]) -> str:
-    """Words to the left, numbers to the right."""
-    cells = [cell.ljust(width) if j < 2 else cell.rjust(width)
-             for j, (cell, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
-    return "  ".join(cells).rstrip()
 
 
 def _bytes(count: float) -> str:

@@ -15,6 +15,7 @@ from plugnas.nas.cost.quantity import short
 from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric
+from plugnas.nas.machine.table import text_table
 from plugnas.nas.report.noise import bounds, light_steps, noise_text, range_text
 from plugnas.nas.run.latency import LatencyNote, latency_note
 from plugnas.nas.run.summary import kinds, why_empty
@@ -120,26 +121,24 @@ def to_text(view: RunView) -> str:
     knee = picks.knee(view.front, view.objectives).id
     confirmed, latency = confirmed_of(view), latency_note(view.run)
     columns = _columns(view)
-    head = "".join(f"{name:>{max(11, len(name) + 2)}}" for name in columns)
-    test = f"{'test':>17}" if confirmed else ""
     unsure = light_steps(view)
     values = {
         m.id: f"{'~' if m.id in unsure else ''}{view.metric.text(m[view.metric.name])} "
         f"{range_text(m, view.metric)}".rstrip()
         for m in view.front
     }
-    wide = max(9, len(view.metric.name), *map(len, values.values()))
-    main = f"{view.metric.name:>{wide}}"
-    lines = [_summary(view), "", f"  {'id':<13} {main}{test}{head}  modules"]
-    for member in view.front:
-        mark = "*" if member.id == knee else " "
-        figures = "".join(
-            f"{_doubt(name, latency) + short(member[name]):>{max(11, len(name) + 2)}}"
-            for name in columns
-        )
-        tested = f"{_tested(confirmed.get(member.id), view.metric):>17}" if confirmed else ""
-        value = f"{values[member.id]:>{wide}}"
-        lines.append(f"{mark} {member.id:<13} {value}{tested}{figures}  {modules_of(member)}")
+    head = ["  id", view.metric.name, *["test"] * bool(confirmed), *columns, "modules"]
+    rows = [
+        [
+            f"{'*' if member.id == knee else ' '} {member.id}",
+            values[member.id],
+            *[_tested(confirmed.get(member.id), view.metric)] * bool(confirmed),
+            *(_doubt(name, latency) + short(member[name]) for name in columns),
+            modules_of(member),
+        ]
+        for member in view.front
+    ]
+    lines = [_summary(view), "", *text_table(head, rows, align="l" + "r" * (len(head) - 2))]
     lines += ["", "* the knee (costs on a logarithmic scale)"]
     if any("[" in value for value in values.values()):
         lines.append("[from, to]: 95 % interval, from the number of images and of seeds")

@@ -9,6 +9,7 @@ from typing import Any
 
 from plugnas import modules
 from plugnas.modules import PlugnasError
+from plugnas.nas.machine.table import text_table
 from plugnas.space import SearchSpace, adapters
 from plugnas.space.host import HostSite, HostTrace, Placement, why_lost
 from plugnas.space.host.names import NOTHING
@@ -122,9 +123,17 @@ def text(data: dict[str, Any]) -> str:
 
 
 def _table(sites: list[dict[str, Any]]) -> list[str]:
-    rows = [
-        ("site", "what stands there", "in", "out", "calls", "after it", "in its place", "weights")
-    ]
+    head = (
+        "site",
+        "what stands there",
+        "in",
+        "out",
+        "calls",
+        "after it",
+        "in its place",
+        "weights",
+    )
+    rows = []
     for site in sites:
         indent = "  " * site["path"].count(".")
         rows.append(
@@ -139,11 +148,7 @@ def _table(sites: list[dict[str, Any]]) -> list[str]:
                 _weights(site["weights_kept_by"]),
             )
         )
-    widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return text_table(head, rows)
 
 
 def _maps(maps: list[Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from plugnas.nas.ledger.lines import Contents
 from plugnas.nas.ledger.lock import holder
+from plugnas.nas.machine.table import text_table
 from plugnas.nas.run.python_run import read_run
 from plugnas.nas.run.summary import Summary, summarise
 from plugnas.nas.run.view import RunView
@@ -121,9 +122,10 @@ def as_text(state: Status) -> str:
         lines.append(f"failed measurements: {listed}; given up: {summary.failed} architectures")
     lines += [f"fails every time: {culprit}" for culprit in summary.culprits]
     lines.append(f"front so far: {len(summary.front)} architectures")
-    for member in summary.front:
-        values = "  ".join(f"{name} {member[name]:.6g}" for name in state.objectives)
-        lines.append(f"  {member.id}  {values}")
+    if summary.front:
+        rows = [[m.id, *(f"{m[name]:.6g}" for name in state.objectives)] for m in summary.front]
+        head = ["id", *state.objectives]
+        lines += [f"  {line}" for line in text_table(head, rows, align="l" + "r" * len(head))]
     return "\n".join(lines)
 
 

@@ -6,11 +6,13 @@ import argparse
 import io
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from plugnas.nas.cli import status as command
 from plugnas.nas.cli.progress import Progress, _clock
@@ -21,7 +23,7 @@ from plugnas.nas.run.directory import RunError
 from plugnas.nas.run.status import as_dict, as_text, status
 from plugnas.nas.run.summary import culprits, kind, kinds, summarise, why_empty
 from plugnas.nas.run.view import RunView
-from plugnas.nas.study.drive import drive
+from plugnas.nas.study.drive import Event, drive
 from plugnas.nas.study.rungs import Rungs
 from tests.nas.executors.test_executors import ids
 from tests.nas.runs import SPACE, Draws, Table, accuracy, problem, study
@@ -41,7 +43,7 @@ def test_kinds_of_failure_are_counted_with_an_example_each():
 def test_plain_lines_are_few_and_say_it_all() -> None:
     stream = io.StringIO()
     run = study(trials=100)
-    drive(run, SerialExecutor(Table()), on_event=[Progress(stream)])
+    drive(run, SerialExecutor(Table()), on_event=[Progress(Console(file=stream))])
     lines = stream.getvalue().splitlines()
     assert lines[0] == "0/100 trials  0 running"
     assert lines[-1].startswith("100/100 trials  0 running  best accuracy 0.")
@@ -55,7 +57,7 @@ def test_rungs_are_not_mixed_and_an_empty_last_rung_has_a_next_step() -> None:
     one = replace(problem(), cost=None, objectives={"accuracy": "max"})
     stream = io.StringIO()
     run = study(trials=2, rungs=Rungs(one, 3))
-    drive(run, SerialExecutor(Table()), on_event=[Progress(stream)])
+    drive(run, SerialExecutor(Table()), on_event=[Progress(Console(file=stream))])
     assert "none at rung 3 yet" in stream.getvalue().splitlines()[-1]
     text = why_empty(RunView.under_way(run))
     assert text.startswith("no architecture has finished the highest rung yet (rung 3)")
@@ -63,18 +65,42 @@ def test_rungs_are_not_mixed_and_an_empty_last_rung_has_a_next_step() -> None:
 
     stream = io.StringIO()
     run = study(trials=9, rungs=Rungs(one, 3))
-    drive(run, SerialExecutor(Table()), on_event=[Progress(stream)])
+    drive(run, SerialExecutor(Table()), on_event=[Progress(Console(file=stream))])
     assert "front 1 of 1 at the last rung, last better at trial" in stream.getvalue()
     assert len(RunView.under_way(run).members) == 1
 
 
-def test_live_line_overwrites_itself() -> None:
+def test_a_minute_of_a_long_training_brings_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("plugnas.nas.cli.progress.time.monotonic", lambda: clock[0])
     stream = io.StringIO()
-    drive(study(trials=10), SerialExecutor(Table()), on_event=[Progress(stream, live=True)])
-    text = stream.getvalue()
-    assert text.count("\n") == 1
-    assert text.endswith("\n")
-    assert text.split("\r")[-1].startswith("10/10 trials")
+    progress = Progress(Console(file=stream))
+    run = study(trials=100)
+    for second in range(0, 181, 20):  # one training that goes on for three minutes
+        clock[0] = float(second)
+        progress(Event("tick" if second else "begin", run, 1, clock[0]))
+    assert stream.getvalue().splitlines() == ["0/100 trials  1 running"] * 4
+
+
+def test_a_bar_on_a_terminal_is_left_in_its_last_state() -> None:
+    stream = io.StringIO()
+    terminal = Console(file=stream, force_terminal=True, width=120, color_system=None)
+    with Progress(terminal) as progress:
+        drive(study(trials=10), SerialExecutor(Table()), on_event=[progress])
+    lines = stream.getvalue().splitlines()
+    assert "\u2501" * 20 + " 10/10 trials  0 running  best accuracy 0." in lines[-1] + lines[-2]
+    assert stream.getvalue().count("10/10 trials") >= 1
+
+
+def test_a_bar_is_taken_away_when_the_search_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    terminal = Console(file=stream, force_terminal=True, width=120)
+    monkeypatch.setattr(sys, "stderr", before := io.StringIO())
+    with pytest.raises(KeyError), Progress(terminal) as progress:
+        progress(Event("begin", study(trials=10), 1, 0.0))
+        raise KeyError
+    assert sys.stderr is before
+    assert stream.getvalue().endswith("\x1b[?25h")  # the cursor is shown again
 
 
 def test_refusals_by_the_budget_and_failures_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +109,7 @@ def test_refusals_by_the_budget_and_failures_are_shown(monkeypatch: pytest.Monke
     object.__setattr__(run.problem, "budget", {"params": 400.0})
     monkeypatch.setattr(Draws, "refused", 12)
     table = Table(faults=dict.fromkeys(ids(2)[:1], "nan"))
-    drive(run, SerialExecutor(table), on_event=[Progress(stream)])
+    drive(run, SerialExecutor(table), on_event=[Progress(Console(file=stream))])
     assert "  12 refused by budget  1 failed  " in stream.getvalue().splitlines()[-1]
 
 
