@@ -8,8 +8,6 @@ beside its place and renamed, so that no process ever sees half of one.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -32,7 +30,8 @@ from plugnas.nas.data.source import PARTS, Listing, Opener, Source
 from plugnas.nas.data.spec import DataSpec
 from plugnas.nas.data.split import stratified
 from plugnas.nas.data.stack import Stack
-from plugnas.nas.machine.files import open_kept, own_folder
+from plugnas.nas.machine.files import own_folder
+from plugnas.nas.machine.lock import NO_LOCKS, locked
 
 _FORMAT = 1  # part of the key: raise it when the decoding changes
 _BATCH = 256
@@ -74,24 +73,21 @@ def prepared(source: Source, spec: DataSpec, folder: Path) -> Path:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     try:
-        descriptor = open_kept(path, os.O_RDWR)
+        lock = locked(path)
     except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise DataError(
+                f"the file system of the image cache {path.parent} has no locks "
+                f"({error.strerror}); name a folder on another disk in PLUGNAS_CACHE"
+            ) from None
         raise DataError(
             f"the image cache keeps processes apart by {path}, but {error.strerror}; remove it, or "
             "name another cache in PLUGNAS_CACHE"
         ) from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-            raise
-        raise DataError(
-            f"the file system of the image cache {path.parent} has no locks ({error.strerror}); "
-            "name a folder on another disk in PLUGNAS_CACHE"
-        ) from None
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def _write(source: Source, spec: DataSpec, entry: Path) -> None:

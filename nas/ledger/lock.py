@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -14,6 +13,7 @@ import msgspec
 
 from plugnas.modules.errors import PlugnasError
 from plugnas.nas.machine.files import open_kept
+from plugnas.nas.machine.lock import NO_LOCKS, Timeout, locked
 from plugnas.nas.machine.reading import Moment, Number, read_json
 
 NAME = "driver.lock"
@@ -32,52 +32,43 @@ class RunLock:
 
     def __init__(self, run_dir: str | Path, *, patience: float = 0.5) -> None:
         self.path = Path(run_dir) / NAME
-        self._descriptor: int | None = None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = open_kept(self.path, os.O_RDWR)
+            self._lock = locked(self.path, patience=patience)  # `holder` takes it for an instant
+        except Timeout:
+            raise LockError(_refusal(self.path)) from None
         except OSError as error:
-            raise LockError(
-                f"A run must be able to write in its directory, but {self.path}: "
-                f"{error.strerror}. Give a directory you may write to."
-            ) from error
-        try:
-            self._acquire(descriptor, patience)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
+            if error.errno in NO_LOCKS:
+                raise LockError(
+                    f"A run locks its directory, but the file system of {self.path.parent} "
+                    f"cannot: {error.strerror}. Choose a run directory on another disk."
+                ) from error
+            raise self._unwritable(error) from error
+        self._sign()
 
-    def _acquire(self, descriptor: int, patience: float) -> None:
-        """Take the lock; wait ``patience`` seconds, for ``holder`` looks at it for an instant."""
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise LockError(
-                        f"A run locks its directory, but the file system of {self.path.parent} "
-                        f"cannot: {error.strerror}. Choose a run directory on another disk."
-                    ) from error
-            if time.monotonic() > deadline:
-                raise LockError(_refusal(self.path))
-            time.sleep(0.02)
+    def _sign(self) -> None:
+        """Write into the file who holds it."""
         text = json.dumps({"pid": os.getpid(), "host": os.uname().nodename, "since": time.time()})
         try:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, text.encode(), 0)
+            descriptor = open_kept(self.path, os.O_RDWR)
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, text.encode(), 0)
+            finally:
+                os.close(descriptor)
         except OSError as error:
-            raise LockError(
-                f"A run must be able to write in its directory, but {self.path}: {error.strerror}."
-            ) from error
+            self.close()
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> LockError:
+        return LockError(
+            f"A run must be able to write in its directory, but {self.path}: {error.strerror}. "
+            "Give a directory you may write to."
+        )
 
     def close(self) -> None:
         """Give the directory free; a second call does nothing."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._lock.release()
 
     def __enter__(self) -> RunLock:
         return self
@@ -87,7 +78,10 @@ class RunLock:
 
 
 def holder(run_dir: str | Path) -> dict[str, Any] | None:
-    """Return who drives ``run_dir`` now (``pid``, ``host``, ``since``), or None if nobody does."""
+    """Return who drives ``run_dir`` now (``pid``, ``host``, ``since``), or None if nobody does.
+
+    The file is only read, so that it may be another user's.
+    """
     path = Path(run_dir) / NAME
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
