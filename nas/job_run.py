@@ -18,14 +18,13 @@ from plugnas.nas.executors.callbacks import listeners
 from plugnas.nas.job.announcement import announcement
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
+from plugnas.nas.job.rungs import with_rungs
 from plugnas.nas.job.workers import device_of, evaluator, executor, worker_count
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.log import logger
-from plugnas.nas.proxy import Recipe, default_rungs
-from plugnas.nas.proxy.defaults import default_host_rungs, gentle
 from plugnas.nas.run.directory import RunDirectory, facts_of
 from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem, Sampler
@@ -55,7 +54,7 @@ def run_job(
     with _named(where):
         device = device_of(job)
     prepared = prepare(job, base, run_dir / "costs.json", where=where)
-    job = _filled(prepared.job, prepared)
+    job = with_rungs(prepared)
     host = prepared.space.host
     said = () if host is None else host.trace.notes
     told = () if job.data is None else (prepared.dataset.describe(), *prepared.dataset.notes)
@@ -207,18 +206,3 @@ def _measure_front(job: Job, cost: NetworkCost, result: RunView, file: Path) -> 
     report = measure_architectures(cost.space, chosen, settings)
     write_text(file, json.dumps(report.to_dict(), indent=2))
     logger.info(report.text())
-
-
-def _filled(job: Job, prepared: Prepared) -> Job:
-    """Write the default rungs into the job, so that the record says what was run."""
-    host = job.space.host
-    if host is not None and host.weights is not None and not job.evaluate:
-        given = job.proxy.rungs or default_host_rungs(prepared.dataset)
-        rungs = [gentle(recipe) for recipe in given]
-    elif job.proxy.rungs:
-        return job
-    elif job.evaluate:
-        rungs = [Recipe()]
-    else:
-        rungs = list(default_rungs(prepared.dataset))
-    return msgspec.structs.replace(job, proxy=msgspec.structs.replace(job.proxy, rungs=rungs))

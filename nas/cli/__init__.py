@@ -10,6 +10,7 @@ from keyword import iskeyword
 
 # Commands in the order of a first use; each is a file of this package with configure() and run().
 COMMANDS = (
+    "plan",
     "search",
     "status",
     "front",

@@ -39,13 +39,15 @@ def run(args: argparse.Namespace) -> int:
     """Run the search and say what came of it."""
     from plugnas.nas.cli.progress import Progress
     from plugnas.nas.job import config as jobs
+    from plugnas.nas.job.changed import changed
     from plugnas.nas.job_run import run_job
     from plugnas.nas.machine.log import logger
     from plugnas.nas.report.front import to_text
     from plugnas.nas.run.summary import kinds
 
     _not_a_run(args.job)
-    job = _changed(jobs.load(args.job), args)
+    given = {name: getattr(args, name) for name in ("trials", "timeout", "workers", "seed")}
+    job = changed(jobs.load(args.job), executor=args.executor, address=args.address, **given)
     run_dir = args.run_dir or Path("runs") / args.job.stem
     had: list[int] = []  # architectures finished when this session began
 
@@ -108,22 +110,3 @@ def _again(args: argparse.Namespace) -> str:
         if (value := getattr(args, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
-
-
-def _changed(job: Any, args: argparse.Namespace) -> Any:
-    """Return the job with what the command line says instead."""
-    import msgspec
-
-    from plugnas.nas.job.config import parse
-
-    data = msgspec.to_builtins(job)
-    for name in ("trials", "timeout", "workers", "seed"):
-        if (value := getattr(args, name)) is not None:
-            data[name] = value
-    if args.executor or args.address:
-        given = data["executor"]
-        executor = {"name": given} if isinstance(given, str) else dict(given)
-        executor["name"] = args.executor or "ray"
-        executor["address"] = args.address or executor.get("address")
-        data["executor"] = executor
-    return parse(data, "command line")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from plugnas.nas.data import Dataset
 from plugnas.nas.job.config import Job
+from plugnas.nas.job.forecast import glance
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.job.workers import worker_count
+from plugnas.nas.machine.duration import spoken
 from plugnas.nas.proxy import STEPS, Recipe, steps_of
 
 
@@ -16,6 +18,18 @@ def announcement(job: Job, prepared: Prepared, device: str) -> list[str]:
         *(trainings_of_own(job) if job.evaluate else trainings_of_proxy(job, prepared)),
         f"space: {prepared.space.size:.3g} architectures; sampler {job.sampler_config.name}; "
         f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} on {device}",
+        *_time(job, prepared, device),
+    ]
+
+
+def _time(job: Job, prepared: Prepared, device: str) -> list[str]:
+    """Return about how long the search will take, where a glance tells it."""
+    found = glance(job, prepared, device)
+    if found is None:
+        return []
+    return [
+        f"time: about {spoken(found.seconds)} for all {job.trials:,} trials, by a few steps of one "
+        "network (`nas plan` looks closer)"
     ]
 
 

@@ -99,7 +99,7 @@ def train(
             built = network if isinstance(network, nn.Module) else network()
             images = dataset.on(where)
             settled = (Classification() if task is None else task).prepared(dataset)
-            course = _Course(
+            course = Course(
                 built, images, recipe, settled, seed, where, number, learn_from, score_on
             )
             reused = course.resume(state)
@@ -126,7 +126,7 @@ def train(
 
 
 @dataclass
-class _Course:
+class Course:
     """A training under way: network, optimiser, and how far it has come."""
 
     network: nn.Module
@@ -205,7 +205,7 @@ class _Course:
         for x, y in self.batches.epoch(self.indices, self.recipe.batch_size, self.generator, skip):
             if self.step == plateau_end and state is not None:
                 state.write(self._state())
-            loss = self._step(x, y)
+            loss = self.learn(x, y)
             # Reading the loss waits for the device: each step on a CPU, else once an epoch.
             if self.device.type == "cpu" and not math.isfinite(float(loss)):
                 self._diverged()
@@ -213,7 +213,8 @@ class _Course:
         if not bool(torch.isfinite(self.sums[0])):
             self._diverged()
 
-    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+    def learn(self, x: Tensor, y: Tensor) -> Tensor:
+        """Make one optimiser step and return the loss."""
         rate = self.recipe.learning_rate_at(self.step, self.per_epoch)
         logits = self._logits(x)
         loss = self.task.loss(logits, y, self.recipe.label_smoothing)
@@ -246,12 +247,11 @@ class _Course:
     def _close_epoch(self) -> None:
         loss, hits = (self.sums / len(self.indices)).tolist()
         epoch = self.step // self.per_epoch
-        point = {"epoch": epoch, "train_loss": loss}
-        if self.task.told:
-            point[f"train_{self.task.told}"] = hits
+        told = {f"train_{self.task.told}": hits} if self.task.told else {}
+        point = {"epoch": epoch, "train_loss": loss, **told}
         if self.recipe.validate_every_epoch or epoch == self.recipe.epochs:
             self._estimate_statistics()
-            point |= self._score()
+            point |= self.score()
             if not math.isfinite(point["loss"]):
                 self._diverged("validation")
                 return
@@ -271,7 +271,7 @@ class _Course:
         estimate_statistics(self.network, norms, images, self._logits)
 
     @torch.inference_mode()
-    def _score(self) -> dict[str, float]:
+    def score(self) -> dict[str, float]:
         """Return metrics and loss of the whole scored part, from tallies added up."""
         self.network.eval()
         tallies = (

@@ -1,0 +1,43 @@
+"""The rungs of a job: those it names, else those that suit its images."""
+
+from __future__ import annotations
+
+import msgspec
+
+from plugnas.nas.job.config import Job
+from plugnas.nas.job.prepared import Prepared
+from plugnas.nas.proxy import Recipe, default_confirmation, default_rungs
+from plugnas.nas.proxy.defaults import default_host_rungs, gentle
+
+
+def with_rungs(prepared: Prepared) -> Job:
+    """Write the default rungs into the job, so that the record says what was run."""
+    job = prepared.job
+    if _trains_weights(job):
+        given = job.proxy.rungs or default_host_rungs(prepared.dataset)
+        rungs = [gentle(recipe) for recipe in given]
+    elif job.proxy.rungs:
+        return job
+    elif job.evaluate:
+        rungs = [Recipe()]
+    else:
+        rungs = list(default_rungs(prepared.dataset))
+    return msgspec.structs.replace(job, proxy=msgspec.structs.replace(job.proxy, rungs=rungs))
+
+
+def long_rung(prepared: Prepared) -> Recipe:
+    """Return the long recipe by which the job's front would be confirmed."""
+    job, recipe = prepared.job, default_confirmation(prepared.dataset)
+    if _trains_weights(job):
+        recipe = gentle(recipe)
+    asked = None if job.confirm is None else job.confirm.epochs
+    return recipe if asked is None else msgspec.structs.replace(recipe, epochs=asked)
+
+
+def _trains_weights(job: Job) -> bool:
+    """Whether the job goes on from trained weights of a host."""
+    host = job.space.host
+    return host is not None and host.weights is not None and not job.evaluate
+
+
+__all__ = ["long_rung", "with_rungs"]
