@@ -64,20 +64,21 @@ class WindowAttention(nn.Module):
             for c, n in zip(cell, (height, width), strict=True)
         )
         tokens, grid = _partition(x, cell, (rows, columns))  # (B, windows, h w, C)
-        qkv = self.qkv(tokens).flatten(0, 1).unflatten(2, (3, self.heads, -1)).transpose(1, 3)
-        q, k, v = qkv.unbind(2)  # each (B windows, heads, h w, d)
-        bias = self._bias(cell).unsqueeze(0)
+        qkv = self.qkv(tokens).unflatten(3, (3, self.heads, -1))  # (B, windows, h w, 3, heads, d)
+        # One copy, from which all products read without more; windows and heads are one axis, so
+        # that what differs by window and head is the same for every sample.
+        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
+        bias = self._bias(cell)
         if rows or columns or height % cell[0] or width % cell[1]:
-            apart = self._apart((height, width), cell, (rows, columns), x.device)
-            bias = bias + apart.unsqueeze(1)  # (windows, heads, h w, h w)
-            bias = bias.expand(x.shape[0], -1, -1, -1, -1).flatten(0, 1)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-        y = self.out(y.transpose(1, 2).flatten(2))  # (B windows, h w, C)
-        y = y.unflatten(1, cell).unflatten(0, (-1, *grid)).permute(0, 5, 1, 3, 2, 4)
-        y = y.flatten(4, 5).flatten(2, 3)
+            bias = bias + self._apart((height, width), cell, (rows, columns), x.device)[:, None]
+        bias = bias.expand(tokens.shape[1], -1, -1, -1).flatten(0, 1)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype).unsqueeze(0))
+        y = self.out(y.unflatten(1, (-1, self.heads)).transpose(2, 3).flatten(3))
+        y = y.unflatten(2, cell).unflatten(1, grid).transpose(2, 3)
+        y = y.flatten(3, 4).flatten(1, 2)  # (B, H, W, C): copied by whole pixels
         if rows or columns:
-            y = y.roll((rows, columns), (2, 3))
-        return y[:, :, :height, :width]
+            y = y.roll((rows, columns), (1, 2))
+        return y[:, :height, :width].permute(0, 3, 1, 2)
 
     def _bias(self, cell: _Pair) -> Tensor:
         """b of every pair of pixels of a window: (heads, h w, h w)."""
