@@ -8,10 +8,11 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from plugnas import modules
 from plugnas.modules import Entry, Site
@@ -34,30 +35,40 @@ def _parts(case: Case, site: Site) -> tuple:
     return tuple((name, tuple(value.shape)) for name, value in module.state_dict().items())
 
 
-def _outputs(case: Case, site: Site) -> Iterator[Tensor]:
-    """The outputs under weights that depend on the state and the draw alone."""
-    module = case.build(site).eval()
-    args = case.inputs(site, 2)
-    for draw in range(DRAWS):
-        generator = torch.Generator().manual_seed(draw)
-        with torch.no_grad():
-            for name, parameter in module.named_parameters():
+class _Network:
+    """A case at a site with its outputs, each made once, however many it is compared with."""
+
+    def __init__(self, case: Case, site: Site) -> None:
+        self.case, self.site = case, site
+        self.name = case.name
+        self.canonical = tuple(case.entry.canonical(site, case.setting).items())
+        self._outputs: list[Tensor] = []
+
+    @cached_property
+    def _module(self) -> nn.Module:
+        return self.case.build(self.site).eval()
+
+    @torch.no_grad()
+    def output(self, draw: int) -> Tensor:
+        """The output under weights that depend on the state and the draw alone."""
+        while len(self._outputs) <= draw:
+            generator = torch.Generator().manual_seed(len(self._outputs))
+            for name, parameter in self._module.named_parameters():
                 centre = float(parameter.dim() == 1 and name.endswith("weight"))
-                parameter.copy_(centre + 0.4 * torch.randn(parameter.shape, generator=generator))
-            y = case.run(module, site, args)
-        yield y  # outside of no_grad, which a generator would leave on in who reads it
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(noise.mul_(0.4).add_(centre))
+            args = self.case.inputs(self.site, 2)
+            self._outputs.append(self.case.run(self._module, self.site, args))
+        return self._outputs[draw]
 
 
-def _alike(a: Case, b: Case, site: Site) -> bool:
-    for y, z in zip(_outputs(a, site), _outputs(b, site), strict=True):
+def _alike(a: _Network, b: _Network) -> bool:
+    for draw in range(DRAWS):
+        y, z = a.output(draw), b.output(draw)
         scale = max(1.0, float(y.abs().max()))
         if y.shape != z.shape or not torch.allclose(y, z, rtol=1e-5, atol=1e-6 * scale):
             return False
     return True
-
-
-def _canonical(case: Case, site: Site) -> tuple:
-    return tuple(case.entry.canonical(site, case.setting).items())
 
 
 def _differences(entry: Entry, site: Site) -> Iterator[str]:
@@ -65,21 +76,21 @@ def _differences(entry: Entry, site: Site) -> Iterator[str]:
     for setting in entry.settings():
         case = Case(entry, setting)
         if entry.refusal(site, setting) is None:
-            buckets[_parts(case, site)].append(case)
+            buckets[_parts(case, site)].append(_Network(case, site))
     homes: dict[tuple, tuple] = {}
     for parts, found in buckets.items():
-        groups: list[Case] = []  # one of each network
-        for case in found:
-            assert homes.setdefault(_canonical(case, site), parts) == parts, case.name
-            first = next((g for g in groups if _canonical(g, site) == _canonical(case, site)), None)
+        groups: list[_Network] = []  # one of each network
+        for network in found:
+            assert homes.setdefault(network.canonical, parts) == parts, network.name
+            first = next((g for g in groups if g.canonical == network.canonical), None)
             if first is not None:
-                if not _alike(first, case, site):
-                    yield f"{case.name} and {first.name} are said to be one network, but differ"
+                if not _alike(first, network):
+                    yield f"{network.name} and {first.name} are said to be one, but differ"
                 continue
             for other in groups:
-                if _alike(other, case, site):
-                    yield f"{case.name} and {other.name} are one network; declare it in `same`"
-            groups.append(case)
+                if _alike(other, network):
+                    yield f"{network.name} and {other.name} are one network; declare it in `same`"
+            groups.append(network)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=[e.key for e in ENTRIES])
@@ -102,5 +113,6 @@ def test_what_is_declared_idle_changes_nothing():
                 if entry.matters(name, setting) or setting == first:
                     continue
                 if entry.refusal(site, setting) is None:
-                    assert _alike(Case(entry, setting), Case(entry, first), site), setting
+                    pair = (_Network(Case(entry, values), site) for values in (setting, first))
+                    assert _alike(*pair), setting
                     break  # one pair per choice: all go the same way
