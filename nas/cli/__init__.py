@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from keyword import iskeyword
+from typing import Any
 
 # Commands in the order of a first use; each is a file of this package with configure() and run().
 COMMANDS = (
@@ -43,9 +44,31 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Completion(argparse.Action):
+    """Prints a script by which a shell completes commands, options and file names."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, help=help, choices=("bash", "zsh", "tcsh"))
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        shell: Any,
+        option: str | None = None,
+    ) -> None:
+        from plugnas.nas.cli.completion import script
+
+        print(script(parser, shell))
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nas", description=__doc__)
     parser.add_argument("--version", action=_Version, help="show versions and exit")
+    parser.add_argument(
+        "--completion", action=_Completion, help="print a completion script for this shell and exit"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"plugnas.nas.cli.{name}" + "_" * iskeyword(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import moocore
 import numpy as np
 import pytest
 
@@ -93,6 +94,21 @@ def test_volume_equals_counting_cells(objectives):
         covered = (cells[:, None, :] < points[None, :, :]).all(axis=2).any(axis=1).sum()
         volume = pareto.hypervolume(points, np.zeros(objectives), ("max",) * objectives)
         assert volume == pytest.approx(covered)
+
+
+@pytest.mark.parametrize(("objectives", "count"), [(1, 30), (2, 200), (3, 60), (4, 25), (5, 12)])
+def test_volume_and_front_equal_moocore(objectives, count):
+    rng = np.random.default_rng(objectives)
+    directions = ["max", "min", "max", "min", "min"][:objectives]
+    points = rng.random((count, objectives))
+    points[: count // 3] = points[: count // 3].round(1)  # ties, also with the reference
+    reference = np.where([d == "max" for d in directions], 0.1, 0.9)
+    larger = [d == "max" for d in directions]
+    assert pareto.hypervolume(points, reference, directions) == pytest.approx(
+        moocore.hypervolume(points, ref=reference, maximise=larger), rel=1e-12
+    )
+    theirs = moocore.is_nondominated(points, maximise=larger, keep_weakly=False)
+    assert pareto.non_dominated(points, directions).tolist() == theirs.tolist()
 
 
 def test_reference_point_is_worse_than_all():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from plugnas.nas.cost import FunctionCost
 from plugnas.nas.front.pareto import hypervolume
@@ -74,6 +76,33 @@ def test_posterior_equals_the_textbook_however_rows_arrive():
         covariance = posterior.covariance(posterior.embed(test))
         assert posterior.mean(covariance, values) == pytest.approx(mean, abs=2e-4)
         assert posterior.variance(covariance) == pytest.approx(variance, abs=2e-4)
+
+
+def test_posterior_and_marginal_likelihood_equal_scikit_learn():
+    features, rows = encoded(macro_problem(), 50)
+    hyper = Hyperparameters(features)
+    values = RNG(3).normal(size=40)
+    points = embed(features, rows, hyper.weights)
+    plain = np.hstack([points.hot.toarray(), points.dense]).astype(np.float64)
+    theirs = ConstantKernel(hyper.amplitude) * RBF(1.0)
+
+    posterior = Posterior(hyper, rows[slice(0, 40)], 40)
+    covariance = posterior.covariance(points[slice(40, None)])
+    reference = GaussianProcessRegressor(theirs, alpha=hyper.noise, optimizer=None)
+    mean, deviation = reference.fit(plain[:40], values).predict(plain[40:], return_std=True)
+    assert posterior.mean(covariance, values) == pytest.approx(mean, abs=2e-4)
+    assert posterior.variance(covariance) == pytest.approx(deviation**2, abs=2e-5)
+
+    distances = features.distances(rows[slice(0, 40)]).reshape(features.groups, -1)
+    loss, gradient = hyper._loss(hyper._log, distances.astype(np.float64), values)
+    noisy = theirs + WhiteKernel(hyper.noise)
+    reference = GaussianProcessRegressor(noisy, alpha=0.0, optimizer=None).fit(plain[:40], values)
+    evidence, slopes = reference.log_marginal_likelihood(noisy.theta, eval_gradient=True)
+    constant = 20 * np.log(2 * np.pi)  # n / 2 log 2 pi, which moves no optimum
+    assert -loss - constant == pytest.approx(evidence, rel=1e-5)
+    assert -gradient[0] == pytest.approx(slopes[0], rel=1e-4)  # log amplitude
+    assert gradient[1:-1].sum() == pytest.approx(slopes[1] / 2, rel=1e-4)  # all weights together
+    assert -gradient[-1] == pytest.approx(slopes[2], rel=1e-4)  # log noise
 
 
 def test_fitting_finds_the_choice_that_matters():
