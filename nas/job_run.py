@@ -18,6 +18,7 @@ from plugnas.nas.executors.callbacks import listeners
 from plugnas.nas.job.announcement import announcement
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
+from plugnas.nas.job.remedy import check_job_budget
 from plugnas.nas.job.rungs import with_rungs
 from plugnas.nas.job.workers import device_of, evaluator, executor, worker_count
 from plugnas.nas.latency.config import LatencyConfig
@@ -150,7 +151,7 @@ def _check(job: Job, prepared: Prepared) -> None:
     Latency is not known at this point: it counts as 0, so that all else can be checked.
     """
     exact = {name: limit for name, limit in job.limits.items() if name != "latency_ms"}
-    check_budget(prepared.space, prepared.cost, exact)
+    check_job_budget(prepared, exact)
     worker_count(job)
     cost = prepared.cost
     if job.needs_latency:

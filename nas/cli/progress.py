@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
+from plugnas.nas.front.member import newest_of
 from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import Event
 from plugnas.nas.study.study import Study
@@ -93,7 +94,7 @@ class Progress:
             best, name = view.best, view.metric.name
             self._texts = []
             if best is not None:
-                newest = 1 + max(min(member.numbers) for member in view.front)
+                newest = newest_of(view.front)
                 of = f" of {len(view.members)} at the last rung" if study.top_rung else ""
                 self._texts = [
                     f"best {name} {best[name]:.4g}",

@@ -30,7 +30,8 @@ class Confirmed:
     ``kind`` is ``front`` or ``control`` (a random architecture within budget); ``mean`` and ``std``
     are over the ``n`` seeds. ``proxy`` is what the search saw, ``proxy_again`` the same short
     training under a seed that the search did not use (NaN where there is none); both on validation
-    images. ``numbers`` are the tasks in RUN/confirm/confirm.jsonl.
+    images. ``numbers`` are the tasks in RUN/confirm/confirm.jsonl; ``images`` is how many
+    were scored.
     """
 
     architecture: Architecture
@@ -43,6 +44,7 @@ class Confirmed:
     proxy_again: float
     costs: Mapping[str, float]
     numbers: tuple[int, ...]
+    images: int | None = None
 
     @property
     def id(self) -> str:
@@ -146,6 +148,7 @@ def read(view: RunView) -> Confirmation | None:
     members = [_confirmed(group, metric, control, seen, fresh) for group in groups.values()]
     if not members:
         return None
+    members = [replace(m, images=about.get("test_images") or None) for m in members]
     members.sort(key=lambda m: (m.kind == CONTROL, m.costs.get(view.cost, 0.0)))
     failed = sum(not m.ok for m in trained.measurements)
     found = summarise(members, failed, about, view.objectives, view.metric)

@@ -9,8 +9,8 @@ import msgspec
 
 from plugnas.nas.confirm.outcome import paths
 from plugnas.nas.data import Dataset
-from plugnas.nas.proxy import Recipe, default_confirmation
-from plugnas.nas.proxy.defaults import gentle
+from plugnas.nas.proxy import Recipe
+from plugnas.nas.proxy.defaults import confirmation_of, gentle
 
 if TYPE_CHECKING:
     from plugnas.nas.run.view import RunView
@@ -22,8 +22,17 @@ def long_recipe(view: RunView, dataset: Dataset, epochs: int | None = None) -> R
     Its epochs are those asked for, else the job's, else those of an earlier confirmation, else
     those that suit the images; 30 for a training function of the user's own.
     """
+    return recipe_of(
+        view, dataset.input_shape, len(dataset.train) + len(dataset.validation), epochs
+    )
+
+
+def recipe_of(
+    view: RunView, input_shape: tuple[int, int, int], images: int, epochs: int | None = None
+) -> Recipe:
+    """Return the long recipe of a run for so many images of a shape (C, H, W)."""
     job = view.job_run.job
-    recipe = Recipe(epochs=30) if job.evaluate else default_confirmation(dataset)
+    recipe = Recipe(epochs=30) if job.evaluate else confirmation_of(input_shape, images)
     wished = job.confirm
     host = job.space.host
     if host is not None and host.weights is not None and not job.evaluate:
@@ -44,4 +53,4 @@ def recipe_before(view: RunView) -> Mapping[str, Any] | None:
     return stated[-1] if stated else None
 
 
-__all__ = ["long_recipe", "recipe_before"]
+__all__ = ["long_recipe", "recipe_before", "recipe_of"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
 from plugnas.nas.confirm.statistics import Estimate
 from plugnas.nas.cost.quantity import short
+from plugnas.nas.front.doubt import interval_of, range_text
 from plugnas.nas.front.metric import PROPORTIONS, Metric
 from plugnas.nas.machine.table import text_table
 
@@ -45,12 +46,17 @@ def _row(m: Confirmed, metric: Metric, costs: Sequence[str]) -> list[str]:
     return [
         m.id,
         m.kind,
-        metric.mean_text(m.mean, m.std),
+        f"{metric.mean_text(m.mean, m.std)} {_reach(m, metric)}".rstrip(),
         str(m.n),
         *(short(m.costs.get(name, math.nan)) for name in costs),
         metric.text(m.proxy),
         metric.text(m.proxy_again),
     ]
+
+
+def _reach(m: Confirmed, metric: Metric) -> str:
+    """Return the 95 % interval from images and seeds."""
+    return range_text(interval_of(m.mean, metric, m.images, m.std, m.n), metric)
 
 
 def verdicts(found: Confirmation) -> list[str]:

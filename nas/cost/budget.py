@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.cost.model import CostModel
+from plugnas.nas.cost.quantity import short
 from plugnas.space import Architecture, SearchSpace
 
 Height = Callable[[NDArray[np.int16]], NDArray[np.float64]]
@@ -49,8 +50,8 @@ def exceeded(
 ) -> str:
     """Return the sentence on a budget that nothing meets; ``spelled`` follows the costs."""
     costs = cost.cost(cheapest)
-    limits = ", ".join(f"{name} <= {limit:g}" for name, limit in budget.items())
-    has = ", ".join(f"{name} = {costs[name]:g}" for name in budget)
+    limits = ", ".join(f"{name} <= {short(limit)}" for name, limit in budget.items())
+    has = ", ".join(f"{name} = {short(costs[name])}" for name in budget)
     return (
         f"no architecture found meets the budget {limits}; the cheapest has {has}"
         f"{spelled}; raise the budget or offer cheaper choices"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.explain.advice import Advice, advice, only_open
 from plugnas.nas.explain.design import Slot, slots_of
-from plugnas.nas.explain.effects import ExplainError, Explanation, explain
+from plugnas.nas.explain.effects import Effect, ExplainError, Explanation, explain
 from plugnas.nas.explain.pairs import Comparison, comparisons
 from plugnas.nas.explain.settle import settled
 from plugnas.nas.explain.text import effects_text, nothing_text, pairs_text
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.latency import LatencyNote, latency_note
+from plugnas.nas.run.names import called, names_of
 from plugnas.nas.run.view import RunView
+
+Row = TypeVar("Row", Effect, Comparison)
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,22 @@ def explain_run(view: RunView) -> RunExplanation:
         model = explain(view.space, measurements, view.metric, _held_equal(view))
     except PlugnasError as error:
         reason = str(error)
+    names = names_of(view.directory)
     return RunExplanation(
-        model,
+        None if model is None else replace(model, effects=_renamed(model.effects, names)),
         reason,
-        tuple(t for t in tables if t),
+        tuple(_renamed(t, names) for t in tables if t),
         latency_note(view.run),
         len(view.misfits),
         view.left_out,
         advice(view, model, [slot.name for slot in controlled]),
+    )
+
+
+def _renamed(found: Sequence[Row], names: Mapping[str, str]) -> tuple[Row, ...]:
+    """Return effects or pairs with the choices called as the job calls them."""
+    return tuple(
+        replace(e, choice=called(e.choice, names), against=called(e.against, names)) for e in found
     )
 
 

@@ -29,23 +29,44 @@ def wilson(share: float, images: int) -> tuple[float, float]:
 
 def interval(member: Member, main: Metric) -> tuple[float, float] | None:
     """Return the 95 % interval of a member's main objective; None where nothing tells of it."""
-    value = member[main.name]
+    spread = member.spread.get(main.name, math.nan)
+    return interval_of(member[main.name], main, member.images, spread, member.n)
+
+
+def interval_of(
+    value: float, main: Metric, images: int | None, spread: float, seeds: int
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of a value, None where nothing tells of it.
+
+    Args:
+        value: the mean over the seeds.
+        main: the objective that it is of.
+        images: how many images were scored, None where that is not known.
+        spread: standard deviation over the seeds, NaN where there is one only.
+        seeds: how many there are.
+    """
     if not math.isfinite(value):
         return None
     below = above = 0.0
-    counted = main.name in PROPORTIONS and main.percent and bool(member.images)
-    if counted and member.images:
-        low, high = wilson(value, member.images)
+    counted = main.name in PROPORTIONS and main.percent and bool(images)
+    if counted and images:
+        low, high = wilson(value, images)
         below, above = value - low, high - value
-    spread = member.spread.get(main.name, math.nan)
-    if math.isfinite(spread) and member.n > 1:
-        factor = _T[member.n - 2] if member.n - 2 < len(_T) else _Z
-        error = factor * spread / math.sqrt(member.n)
+    if math.isfinite(spread) and seeds > 1:
+        factor = _T[seeds - 2] if seeds - 2 < len(_T) else _Z
+        error = factor * spread / math.sqrt(seeds)
         below, above = math.hypot(below, error), math.hypot(above, error)
     elif not counted:
         return None
     low, high = value - below, value + above
     return (max(0.0, low), min(1.0, high)) if main.percent else (low, high)
+
+
+def range_text(found: tuple[float, float] | None, main: Metric) -> str:
+    """Return an interval as ``[96.4, 99.2]``; nothing where there is none."""
+    if found is None or not math.isfinite(found[0]):
+        return ""
+    return f"[{main.size_text(found[0])}, {main.size_text(found[1])}]"
 
 
 def told_apart(a: Member, b: Member, main: Metric) -> bool:
@@ -74,4 +95,4 @@ def sure(front: Sequence[Member], main: Metric) -> list[Member]:
     return kept
 
 
-__all__ = ["interval", "light", "sure", "told_apart", "wilson"]
+__all__ = ["interval", "interval_of", "light", "range_text", "sure", "told_apart", "wilson"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plugnas.modules import PlugnasError
+from plugnas.nas.cost.quantity import short
 from plugnas.nas.front import pareto
 from plugnas.nas.front.metric import Metric, main_objective, metric
 from plugnas.nas.ledger.measurement import Measurement
@@ -126,14 +127,19 @@ def main_of(found: Sequence[Member], objectives: Mapping[str, str]) -> Metric:
     return metric(name, objectives[name], [m[name] for m in found])
 
 
+def newest_of(on_front: Sequence[Member]) -> int:
+    """Return the trial, from 1, that was the last to bring a member to the front."""
+    return 1 + max(min(member.numbers) for member in on_front)
+
+
 def nothing_within(found: Sequence[Member], budget: Mapping[str, float]) -> str:
     """Return why a front is empty: nothing is finished, or nothing finished is within budget."""
     if not found:
         return "no architecture has finished the highest rung yet"
-    limits = ", ".join(f"{name} <= {limit:g}" for name, limit in budget.items())
+    limits = ", ".join(f"{name} <= {short(limit)}" for name, limit in budget.items())
     if not limits or len(within(found, budget)):
         return "no architecture at the highest rung has all its objectives"
-    least = ", ".join(f"{name} {min(m.costs[name] for m in found):g}" for name in budget)
+    least = ", ".join(f"{name} {short(min(m.costs[name] for m in found))}" for name in budget)
     return (
         f"none of the {len(found)} architectures at the highest rung is within {limits} (the least "
         f"there is: {least})"

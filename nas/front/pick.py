@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from plugnas.modules import PlugnasError
-from plugnas.nas.cost.quantity import quantity
+from plugnas.nas.cost.quantity import quantity, short
 from plugnas.nas.front import pareto
 from plugnas.nas.front.doubt import sure
 from plugnas.nas.front.member import Member, front, main_of, nothing_within, table, within
@@ -115,7 +115,7 @@ def _best_within(found: Sequence[Member], cost: str, limit: float, main: Metric)
     fitting = within(sound, {cost: limit})
     if not fitting:
         least = min(m[cost] for m in sound)
-        raise PickError(f"nothing has {cost} <= {limit:g}; the least is {least:g}")
+        raise PickError(f"nothing has {cost} <= {short(limit)}; the least is {short(least)}")
     return _best(fitting, main)
 
 

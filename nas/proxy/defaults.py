@@ -74,11 +74,16 @@ def gentle(recipe: Recipe) -> Recipe:
 
 def default_confirmation(dataset: Dataset) -> Recipe:
     """Return the long recipe by which the front is confirmed and exported."""
-    if min(dataset.input_shape[1:]) <= _SMALL:
+    return confirmation_of(dataset.input_shape, len(dataset.train) + len(dataset.validation))
+
+
+def confirmation_of(input_shape: tuple[int, int, int], images: int) -> Recipe:
+    """Return the long recipe for so many images of a shape (C, H, W)."""
+    if min(input_shape[1:]) <= _SMALL:
         long = _with(_TINY_IMAGES, epochs=30, learning_rate=0.2, validation_images=None)
     else:
         long = Recipe(epochs=30)
-    return with_enough_steps(long, len(dataset.train) + len(dataset.validation), 4 * STEPS)
+    return with_enough_steps(long, images, 4 * STEPS)
 
 
 def steps_of(recipe: Recipe, images: int) -> int:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plugnas.nas import confirm
@@ -18,8 +18,9 @@ from plugnas.nas.job.prepared import cost_model
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.control import history
 from plugnas.nas.report.front import modules_of, value_note, value_of
-from plugnas.nas.report.noise import bounds, light_steps, noise_text
+from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bounds
 from plugnas.nas.run.latency import latency_note
+from plugnas.nas.run.names import called, names_of
 from plugnas.nas.run.summary import culprits, kinds
 from plugnas.nas.run.view import RunView
 from plugnas.space.options import Choice
@@ -36,16 +37,21 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     members = [m for m in view.members if math.isfinite(m[metric.name])]
     known = members[0].costs if members else {}
     confirmation = confirm.read(view)
-    parts, latency = _Parts(view), latency_note(view.run)
+    names = names_of(view.directory)
+    parts, latency = _Parts(view, names), latency_note(view.run)
     on = {m.id for m in view.front}
     history_of: dict[str, list[Measurement]] = defaultdict(list)
     for measurement in view.measurements:
         history_of[measurement.architecture.id].append(measurement)
     networks = [
-        {**_network(m, metric, cost, history_of[m.id]), "front": m.id in on, "parts": parts.of(m)}
+        {
+            **_network(m, metric, cost, history_of[m.id], names),
+            "front": m.id in on,
+            "parts": parts.of(m),
+        }
         for m in members
     ]
-    _add_confirmation(networks, confirmation)
+    _add_confirmation(networks, confirmation, metric)
     return _plain(
         {
             "run": view.run.path.resolve().name,  # `nas front .` has a name too
@@ -89,8 +95,8 @@ def place_of(member: Member, cost: str) -> float:
 class _Parts:
     """The parts of all networks, each once; networks name them by index."""
 
-    def __init__(self, view: RunView) -> None:
-        self.space = view.space
+    def __init__(self, view: RunView, names: Mapping[str, str]) -> None:
+        self.space, self._names = view.space, names
         self.table: list[dict[str, Any]] = []
         self._index: dict[tuple[str, str, Any], int] = {}
         self._cost = cost_model(view.space, view.run.costs) if view.space.has_network else None
@@ -111,7 +117,7 @@ class _Parts:
 
     def _describe(self, part: Any, after: Any) -> dict[str, Any]:
         fields = {f.name: getattr(part.spec, f.name) for f in dataclasses.fields(part.spec)}
-        slots = {n: v.text for n, v in fields.items() if isinstance(v, Choice)}
+        slots = {n: called(v.text, self._names) for n, v in fields.items() if isinstance(v, Choice)}
         rest = {n: v for n, v in fields.items() if isinstance(v, int)}
         entry: dict[str, Any] = {
             "position": part.position,
@@ -126,7 +132,13 @@ class _Parts:
         return entry
 
 
-def _network(m: Member, metric: Metric, cost: str, told: Sequence[Measurement]) -> dict[str, Any]:
+def _network(
+    m: Member,
+    metric: Metric,
+    cost: str,
+    told: Sequence[Measurement],
+    names: Mapping[str, str],
+) -> dict[str, Any]:
     top = [x for x in told if x.ok and x.rung == m.rung]
     return {
         "id": m.id,
@@ -136,19 +148,25 @@ def _network(m: Member, metric: Metric, cost: str, told: Sequence[Measurement]) 
         "n": m.n,
         "numbers": list(m.numbers),
         "costs": dict(m.costs) or {cost: place_of(m, cost)},
-        "modules": modules_of(m),
-        "values": m.architecture.values,
+        "modules": modules_of(m, names),
+        "values": {
+            n: called(v, names) if isinstance(v, str) else v
+            for n, v in m.architecture.values.items()
+        },
         "curves": [{"seed": x.seed, "points": [dict(p) for p in x.curve]} for x in top],
         "seconds": sum(x.seconds for x in told),
         "test": None,
     }
 
 
-def _add_confirmation(networks: list[dict[str, Any]], found: confirm.Confirmation | None) -> None:
+def _add_confirmation(
+    networks: list[dict[str, Any]], found: confirm.Confirmation | None, metric: Metric
+) -> None:
     confirmed = {} if found is None else found.by_id
     for network in networks:
         if (own := confirmed.get(network["id"])) is not None:
-            network["test"] = {"metric": own.mean, "std": own.std, "n": own.n}
+            reach = list(tested_bounds(own, metric))
+            network["test"] = {"metric": own.mean, "std": own.std, "n": own.n, "interval": reach}
 
 
 def _confirmation(found: confirm.Confirmation) -> dict[str, Any]:

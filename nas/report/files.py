@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from plugnas.nas.front import pick as picks
-from plugnas.nas.front.member import Member
+from plugnas.nas.front.member import Member, newest_of
 from plugnas.nas.machine.files import write_text, write_whole
 from plugnas.nas.machine.writable import PlaceError, unwritable
 from plugnas.nas.report.data import abscissa, place_of
@@ -50,7 +50,7 @@ def picture(view: RunView) -> Picture:
     return Picture(
         title=f"{view.run.path.resolve().name}: {_headline(view)}",
         caption=value_note(view)
-        + ("" if not view.front else f"   ·   hypervolume {view.hypervolume:.3f}")
+        + ("" if not view.front else f"   ·   last better at trial {newest_of(view.front)}")
         + (f"   ·   device {device}" if device else "")
         + "   ·   knee: costs on a logarithmic scale; bars: 95 % intervals"
         + _doubt(view, cost),

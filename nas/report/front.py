@@ -13,11 +13,13 @@ from plugnas.nas.confirm.outcome import Confirmed
 from plugnas.nas.confirm.outcome import read as read_confirmation
 from plugnas.nas.cost.quantity import short
 from plugnas.nas.front import pick as picks
-from plugnas.nas.front.member import Member
+from plugnas.nas.front.doubt import interval, range_text
+from plugnas.nas.front.member import Member, newest_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.machine.table import text_table
-from plugnas.nas.report.noise import bounds, light_steps, noise_text, range_text
+from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bounds
 from plugnas.nas.run.latency import LatencyNote, latency_note
+from plugnas.nas.run.names import called, names_of
 from plugnas.nas.run.summary import kinds, why_empty
 from plugnas.nas.run.view import RunView
 from plugnas.space.host.names import NOTHING, parse
@@ -121,10 +123,10 @@ def to_text(view: RunView) -> str:
     knee = picks.knee(view.front, view.objectives).id
     confirmed, latency = confirmed_of(view), latency_note(view.run)
     columns = _columns(view)
-    unsure = light_steps(view)
+    unsure, names = light_steps(view), names_of(view.directory)
     values = {
         m.id: f"{'~' if m.id in unsure else ''}{view.metric.text(m[view.metric.name])} "
-        f"{range_text(m, view.metric)}".rstrip()
+        f"{range_text(interval(m, view.metric), view.metric)}".rstrip()
         for m in view.front
     }
     head = ["  id", view.metric.name, *["test"] * bool(confirmed), *columns, "modules"]
@@ -134,7 +136,7 @@ def to_text(view: RunView) -> str:
             values[member.id],
             *[_tested(confirmed.get(member.id), view.metric)] * bool(confirmed),
             *(_doubt(name, latency) + short(member[name]) for name in columns),
-            modules_of(member),
+            modules_of(member, names),
         ]
         for member in view.front
     ]
@@ -172,21 +174,21 @@ def _doubt(cost: str, latency: LatencyNote | None) -> str:
 
 
 def _tested(found: Confirmed | None, metric: Metric) -> str:
-    return "-" if found is None else metric.mean_text(found.mean, found.std)
+    if found is None:
+        return "-"
+    reach = range_text(tested_bounds(found, metric), metric)
+    return f"{metric.mean_text(found.mean, found.std)} {reach}".rstrip()
 
 
 def _summary(view: RunView) -> str:
     limits = ", ".join(f"{n} <= {short(v)}" for n, v in view.budget.items())
-    reference = ", ".join(
-        f"{n} {short(v)}" for n, v in zip(view.objectives, view.reference, strict=True)
-    )
     return (
         f"{view.run.path}: {len(view.front)} on the front of {len(view.members)} architectures"
         + _reached(view)
         + (f" within {limits}" if limits else "")
         + ("" if view.left_out is None else f"\n{view.left_out}")
-        + f"\nhypervolume {view.hypervolume:.4f}: the share that the front dominates of the box "
-        f"from {reference} to the best possible; {', '.join(_notes(view))}"
+        + f"\nlast better at trial {newest_of(view.front)} of {_tried(view)}; "
+        + ", ".join(_notes(view))
     )
 
 
@@ -194,8 +196,11 @@ def _reached(view: RunView) -> str:
     """Return which architectures those of the front were chosen from, where there are rungs."""
     if not view.top_rung:
         return ""
-    tried = len({m.architecture.id for m in view.measurements})
-    return f" that reached the last of {view.top_rung + 1} rungs ({tried} were tried)"
+    return f" that reached the last of {view.top_rung + 1} rungs ({_tried(view)} were tried)"
+
+
+def _tried(view: RunView) -> int:
+    return len({m.architecture.id for m in view.measurements})
 
 
 def _notes(view: RunView) -> list[str]:
@@ -226,9 +231,17 @@ def _plugs_of(values: Mapping[str, Any]) -> str:
     return " ".join(found) or "the host unchanged"
 
 
-def modules_of(member: Member) -> str:
-    """Return the modules of an architecture in one short line: blocks, then the head."""
-    values = member.architecture.values
+def modules_of(member: Member, called_by: Mapping[str, str] | None = None) -> str:
+    """Return the modules of an architecture in one short line: blocks, then the head.
+
+    ``called_by`` are the names that the job calls them by: key -> name.
+    """
+    told = member.architecture.values
+    values = (
+        {name: called(v, called_by) if isinstance(v, str) else v for name, v in told.items()}
+        if names
+        else told
+    )
     if "start" in values and "host" in values:
         return _plugs_of(values)
     if "stage1.depth" not in values:  # no network of ours: its choices are all there is to say

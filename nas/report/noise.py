@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from plugnas.nas.front.doubt import interval, light
+from plugnas.nas.confirm.outcome import Confirmed
+from plugnas.nas.confirm.price import seconds_of_confirmation
+from plugnas.nas.front.doubt import interval, interval_of, light
 from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric
+from plugnas.nas.machine.duration import spoken
 from plugnas.nas.run.view import RunView
 
 
@@ -25,7 +28,7 @@ def noise_text(view: RunView) -> str | None:
         return None
     images = view.front[0].images
     of = f" of {images} validation images" if images else " of the seeds"
-    settle = f"; `nas confirm {view.run.path}` settles them" if view.of_job else ""
+    settle = _settling(view) if view.of_job else ""
     are = "is" if unsure == 1 else "are"
     return (
         f"{unsure} of {steps} step{'s' * (steps != 1)} of the front {are} "
@@ -33,12 +36,16 @@ def noise_text(view: RunView) -> str | None:
     )
 
 
-def range_text(member: Member, metric: Metric) -> str:
-    """Return a value's 95 % interval as ``[96.4, 99.2]``; nothing where it is not known."""
-    found = interval(member, metric)
-    if found is None:
-        return ""
-    return f"[{metric.size_text(found[0])}, {metric.size_text(found[1])}]"
+def _settling(view: RunView) -> str:
+    """Return the command that settles the steps, and what it takes."""
+    seconds = seconds_of_confirmation(view)
+    took = "" if math.isnan(seconds) else f", about {spoken(seconds)}"
+    return f"; `nas confirm {view.run.path}` settles them{took}"
+
+
+def tested_bounds(found: Confirmed, metric: Metric) -> tuple[float, float]:
+    """Return the 95 % interval of a confirmed value, NaN where it is not known."""
+    return interval_of(found.mean, metric, found.images, found.std, found.n) or (math.nan, math.nan)
 
 
 def bounds(member: Member, metric: Metric) -> tuple[float, float]:
@@ -57,4 +64,10 @@ def draw_bars(axes: Any, points: Sequence[Any], colour: str) -> None:
         )  # fmt: skip
 
 
-__all__ = ["bounds", "draw_bars", "light_steps", "noise_text", "range_text"]
+__all__ = [
+    "bounds",
+    "draw_bars",
+    "light_steps",
+    "noise_text",
+    "tested_bounds",
+]

@@ -40,6 +40,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     std: list[float]
     data: str
     device: str
+    images: dict[str, int] = {}  # of each part; empty in runs of version 0.1
     host: str = ""
     versions: dict[str, str] = {}
 
@@ -228,6 +229,7 @@ def facts_of(dataset: Any, base: Path, device: str, outputs: int | None = None) 
         std=[float(v) for v in dataset.std],
         data=dataset.fingerprint,
         device=device,
+        images={part: len(dataset.part(part)) for part in ("train", "validation", "test")},
         host=platform.node(),
         versions=versions(),
     )

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plugnas.nas.cost.quantity import short
+from plugnas.nas.front.doubt import interval, range_text
+from plugnas.nas.front.member import Member, main_of, newest_of
+from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.lines import Contents
 from plugnas.nas.ledger.lock import holder
 from plugnas.nas.machine.table import text_table
@@ -115,18 +119,28 @@ def as_text(state: Status) -> str:
     if state.since_last is not None:
         lines.append(f"the last measurement was {state.since_last:.0f} s ago")
     if summary.best is not None:
-        volume = "" if summary.hypervolume is None else f", hypervolume {summary.hypervolume:.3f}"
-        lines.append(f"best {summary.best[0]} {summary.best[1]:.4g}{volume}")
+        lines.append(
+            f"best {summary.best[0]} {summary.best[1]:.4g}; the front was last better at trial "
+            f"{newest_of(summary.front)}"
+        )
     if summary.reasons:
         listed = ", ".join(f"{count} {reason}" for reason, count in summary.reasons.items())
         lines.append(f"failed measurements: {listed}; given up: {summary.failed} architectures")
     lines += [f"fails every time: {culprit}" for culprit in summary.culprits]
     lines.append(f"front so far: {len(summary.front)} architectures")
     if summary.front:
-        rows = [[m.id, *(f"{m[name]:.6g}" for name in state.objectives)] for m in summary.front]
+        main = main_of(summary.front, state.objectives)
+        rows = [[m.id, *(_cell(m, n, main) for n in state.objectives)] for m in summary.front]
         head = ["id", *state.objectives]
         lines += [f"  {line}" for line in text_table(head, rows, align="l" + "r" * len(head))]
     return "\n".join(lines)
+
+
+def _cell(member: Member, name: str, main: Metric) -> str:
+    """Return a value of a member; that of the main objective with its 95 % interval."""
+    if name != main.name:
+        return short(member[name])
+    return f"{main.text(member[name])} {range_text(interval(member, main), main)}".rstrip()
 
 
 __all__ = ["Status", "as_dict", "as_text", "status"]

@@ -103,7 +103,7 @@ function frontTable() {
   const rest = DATA.costs.filter((c) => !["macs", "elementwise", state.cost].includes(c)).slice(0, 3);
   const head = ["id", METRIC.name, state.cost, ...rest, "± sd", "seeds"], extra = (i) => (i > 2 ? " extra" : "");
   const cells = (n) => [`${metricText(n.metric)}${rangeText(n)}`, short(n.costs[state.cost]), ...rest.map((c) => short(n.costs[c])), finite(n.std) ? spread(n.std) : "–", n.n];
-  const test = (n) => (!tested ? "" : html`<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)} (${n.test.n})` : "–"}</td>`);
+  const test = (n) => (!tested ? "" : html`<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)}${rangeText(n.test)} (${n.test.n})` : "–"}</td>`);
   show($("front-table"), html`<thead><tr>${head.map((h, i) => html`<th class="${i ? "n" : ""}${extra(i)}">${h}</th>`)}${tested ? html`<th class="n">test (seeds)</th>` : ""}<th class="extra">modules</th></tr></thead><tbody>${
     on.map((n) => html`<tr data-id="${n.id}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${n.id}</button>${n.id === DATA.knee ? " ◆" : ""}</td>${
       cells(n).map((c, i) => html`<td class="n${extra(i + 1)}">${c}</td>`)}${test(n)}<td class="wide extra">${n.modules}</td></tr>`)}</tbody>`);
@@ -116,7 +116,7 @@ function rangeText(n) {
 function tipOf(n) {
   const costs = DATA.costs.filter((c) => c !== "elementwise").map((c) => `${c} ${short(n.costs[c])}`).join(" · ");
   const seeds = n.n > 1 ? ` ± ${spread(n.std)} (${n.n} seeds)` : " (one seed)";
-  const test = n.test ? html`<br>on test images ${metricMean(n.test.metric, n.test.std)} (${n.test.n} seeds)` : "";
+  const test = n.test ? html`<br>on test images ${metricMean(n.test.metric, n.test.std)}${rangeText(n.test)} (${n.test.n} seeds)` : "";
   return html`<b>${metricText(n.metric)}</b>${rangeText(n)}${seeds} · ${n.id}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${n.modules}`;
 }
 

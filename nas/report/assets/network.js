@@ -4,8 +4,8 @@ const PLAIN = new Set(["none", "add"]);
 
 function facts(n) {
   const rows = [["id", n.id + (n.id === DATA.knee ? " (the knee)" : n.front ? " (on the front)" : "")],
-    [METRIC.name, `${metricText(n.metric)}${n.n > 1 ? ` ± ${spread(n.std)} over ${n.n} seeds` : ", one seed"} (${METRIC.of})`]];
-  if (n.test) rows.push(["confirmed", `${metricMean(n.test.metric, n.test.std)} over ${n.test.n} seeds (long training, test images)`]);
+    [METRIC.name, `${metricText(n.metric)}${rangeText(n)}${n.n > 1 ? ` ± ${spread(n.std)} over ${n.n} seeds` : ", one seed"} (${METRIC.of})`]];
+  if (n.test) rows.push(["confirmed", `${metricMean(n.test.metric, n.test.std)}${rangeText(n.test)} over ${n.test.n} seeds (long training, test images)`]);
   rows.push(["costs", DATA.costs.map((c) => `${c} ${short(n.costs[c], 4)}`).join(", ")]);
   rows.push(["evaluation", `ledger task ${[...new Set(n.numbers)].join(", ")}; ${short(n.seconds)} s of training in all`]);
   if (DATA.confirmable) rows.push(["export", `nas export ${DATA.path} --pick ${n.id}`]);

@@ -24,6 +24,9 @@ def test_budgets_that_can_and_cannot_be_met():
         check_budget(PLAIN, COST, {"flops": 35})
     with pytest.raises(BudgetError, match="did you mean `flops`"):
         check_budget(PLAIN, COST, {"flop": 100})
+    many = {"flops": 0.5}
+    with pytest.raises(BudgetError, match=r"flops <= 0.5; the cheapest has flops = 36"):
+        check_budget(PLAIN, COST, many)
     with pytest.raises(BudgetError, match="known before training: none"):
         check_budget(PLAIN, None, {"flops": 100})
 
