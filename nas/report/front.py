@@ -239,7 +239,7 @@ def modules_of(member: Member, called_by: Mapping[str, str] | None = None) -> st
     told = member.architecture.values
     values = (
         {name: called(v, called_by) if isinstance(v, str) else v for name, v in told.items()}
-        if names
+        if called_by
         else told
     )
     if "start" in values and "host" in values:
