@@ -14,6 +14,10 @@ _HOMES = {
     "open": "plugnas.nas.api",
     "Measurement": "plugnas.nas.ledger.measurement",
     "Task": "plugnas.nas.ledger.measurement",
+    "HardBudget": "plugnas.nas.cost.hard_budget",
+    "prune_if_over": "plugnas.nas.samplers.optuna.pruning",
+    "prune_if_seen": "plugnas.nas.samplers.optuna.pruning",
+    "Within": "plugnas.nas.samplers.tune.within",
     "load": "plugnas.nas.export.tensors",
 }
 

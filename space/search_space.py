@@ -22,6 +22,7 @@ from plugnas.space.config import SpaceConfig
 from plugnas.space.counting import count, count_ruled, count_tree
 from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
+from plugnas.space.foreign import param_space, suggested
 from plugnas.space.host.blueprint import HostBlueprint
 from plugnas.space.host.records import HostTrace
 from plugnas.space.network import Part, Shape
@@ -242,11 +243,11 @@ class SearchSpace:
 
     def suggest(self, trial: Trial) -> Architecture:
         """Ask an Optuna trial for every active choice, in order; the result may be refused."""
-        values: dict[str, Token] = {}
-        for p in self.parameters:
-            if p.parent is None or values.get(p.parent) in p.when:
-                values[p.name] = trial.suggest_categorical(p.name, p.choices)
-        return self.architecture(values)
+        return self.architecture(suggested(self.parameters, trial))
+
+    def param_space(self) -> dict[str, Any]:
+        """Return the space for Ray Tune, inactive choices included; see ``architecture``."""
+        return param_space(self.parameters)
 
     def enumerate(self, chunk: int = 4096) -> Iterator[Codes]:
         """Yield code matrices that together hold every allowed architecture once."""

@@ -42,10 +42,16 @@ ONLY = {
     "optuna": {
         "nas/samplers/optuna/backend.py",
         "nas/samplers/optuna/kinds.py",
+        "nas/samplers/optuna/pruning.py",
         "nas/cli/dashboard.py",
         "nas/report/dashboard.py",
     },
-    "ray": {"nas/executors/ray_executor.py"},
+    "ray": {
+        "nas/executors/ray_executor.py",
+        "nas/samplers/tune/ray_tune.py",
+        "nas/samplers/tune/within.py",
+        "space/foreign.py",
+    },
     "matplotlib": {"nas/report/picture.py"},
     "onnx": {"nas/graph/onnx_graph.py"},
     "onnxruntime": {"nas/export/standalone/check.py", "nas/latency/onnx_timers.py"},

@@ -43,10 +43,10 @@ class SamplerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     """One of those that `nas search` knows: predictor, evolution, random, tpe, nsga2, nsga3, gp,
-    grid.
+    grid, tune (Ray Tune's searchers).
     """
     options: dict[str, Any] = {}
-    """The sampler's own options."""
+    """The sampler's own options; of `tune`: `search_alg`, `scheduler`: a name, or `{name: {..}}`."""
 
 
 class ExecutorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

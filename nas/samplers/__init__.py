@@ -16,6 +16,9 @@ from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
 NAMES = ("predictor", "evolution", "random", "tpe", "nsga2", "nsga3", "gp", "grid")
 """Our samplers and Optuna's by name; ``predictor`` is the default."""
 
+TUNE = "tune"
+"""The sampler that is one of Ray Tune's searchers; it needs Ray."""
+
 GROUP = "plugnas.samplers"
 """The entry-point group in which installed packages announce samplers of their own."""
 
@@ -26,6 +29,7 @@ _OWN = {
     "predictor": ("plugnas.nas.samplers.predictor.predictor", "Predictor"),
     "evolution": ("plugnas.nas.samplers.evolution", "Evolution"),
     "random": ("plugnas.nas.samplers.random_search", "RandomSearch"),
+    TUNE: ("plugnas.nas.samplers.tune.backend", "TuneBackend"),
 }
 
 __all__ = [
@@ -41,8 +45,8 @@ __all__ = [
 
 
 def names() -> tuple[str, ...]:
-    """Return every sampler that has a name here: ours, Optuna's, and those of other packages."""
-    return (*NAMES, *sorted(point.name for point in entry_points(group=GROUP)))
+    """Return every sampler that has a name here: ours, others' tools, those of other packages."""
+    return (*NAMES, TUNE, *sorted(point.name for point in entry_points(group=GROUP)))
 
 
 def create(sampler: str | Sampler | Make, problem: Problem, **options: Any) -> Sampler:

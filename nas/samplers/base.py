@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 from plugnas.nas.ledger.measurement import Measurement, Task, failed
 from plugnas.space import Architecture
 
 
+class Scheduler(Protocol):
+    """What decides who goes on to the next rung, in place of ours."""
+
+    def goes_on(self, architecture: str, rung: int, value: float) -> bool:
+        """Hear an architecture's value at a rung (its id; more is better); say if it goes on."""
+
+
 class Sampler(ABC):
-    """Proposes architectures, and learns from what their evaluation returned."""
+    """Proposes architectures, and learns from what their evaluation returned.
+
+    ``scheduler`` is one that came with it; None: the search promotes by its own law.
+    """
+
+    scheduler: Scheduler | None = None
 
     @property
     def refused(self) -> int | None:

@@ -11,7 +11,9 @@ from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.study.drive import Listener, Outcome, drive
+from plugnas.nas.study.promoter import Promoter
 from plugnas.nas.study.rungs import Promotion, Rungs
+from plugnas.nas.study.scheduled import Scheduled, check_scheduler
 from plugnas.nas.study.study import Study
 from plugnas.space import Architecture
 
@@ -59,9 +61,12 @@ def run_plan(
     return list(study.measurements), outcome
 
 
-def _promoter(plan: Plan, sampler: Sampler) -> Rungs | None:
+def _promoter(plan: Plan, sampler: Sampler) -> Promoter | None:
+    check_scheduler(sampler, plan.rungs)
     if plan.rungs == 1:
         return None
+    if sampler.scheduler is not None:
+        return Scheduled(plan.problem, sampler.scheduler, plan.rungs, plan.seeds)
     return Rungs(
         plan.problem,
         plan.rungs,

@@ -26,6 +26,7 @@ from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.optuna.kinds import KINDS, Grid
 from plugnas.nas.samplers.optuna.study_adapter import StudyAdapter
 from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
+from plugnas.nas.samplers.told import Told
 from plugnas.space import Architecture, SearchSpace
 
 _TRIES = 20  # suggestions that may fall outside the budget at one ask
@@ -50,7 +51,7 @@ class OptunaBackend(Sampler):
         self._options = options
         self._pool = CandidatePool(problem)
         self._trials: dict[bytes, Trial] = {}  # asked for and not told
-        self._told: dict[bytes, list[float]] = {}
+        self._told = Told(problem)
         self._asked: set[int] = set()
         self._study = _quiet_study([_DIRECTION[d] for d in problem.objectives.values()])
         self._study.sampler = self._make(0)
@@ -83,11 +84,11 @@ class OptunaBackend(Sampler):
         for _ in range(_TRIES):
             trial = self._study.ask()
             row = self.problem.space.codes([self.problem.space.suggest(trial)])[0]
-            violation = self._violation(row)
+            violation = self._told.violation(row)
             for key, value in violation.items():
                 trial.set_constraint(key, value)
             if any(value > 0 for value in violation.values()):
-                self._study.tell(trial, self._poor(row))
+                self._study.tell(trial, self._told.poor(row))
             elif self._pool.seen(row):
                 self._tell_again(trial, row)
                 repeated = row[None]
@@ -106,47 +107,20 @@ class OptunaBackend(Sampler):
         self._study.enqueue_trial(architecture.values)
         trial = self._study.ask()
         self.problem.space.suggest(trial)
-        for key, value in self._violation(row).items():
+        for key, value in self._told.violation(row).items():
             trial.set_constraint(key, value)
         self._trials[row.tobytes()] = trial
 
-    def _violation(self, row: NDArray[np.int16]) -> dict[str, float]:
-        """Return every constraint, above 0 where broken; limits in fractions of themselves."""
-        problem = self.problem
-        result = {"refused": float(not problem.space.allowed(row[None])[0])}
-        for name, limit in problem.budget.items():
-            value = 0.0  # what is refused cannot be built, so has no cost
-            if not result["refused"]:
-                cost = problem.costs(row[None])[0, problem.cost_names.index(name)]
-                value = (cost - limit) / (abs(limit) or 1.0)
-            result[name] = value
-        return result
-
     def _tell_again(self, trial: Trial, row: NDArray[np.int16]) -> None:
-        values = self._told.get(row.tobytes())
+        values = self._told.get(row)
         self._study.tell(trial, values, TrialState.FAIL if values is None else None)
-
-    def _poor(self, row: NDArray[np.int16]) -> list[float]:
-        """Return the worst value told of what is measured, and the true costs."""
-        told = np.array(list(self._told.values())).reshape(-1, len(self.problem.objectives))
-        built = self.problem.space.allowed(row[None])[0]
-        result = []
-        for j, (name, direction) in enumerate(self.problem.objectives.items()):
-            worst = 0.0
-            if len(told):
-                worst = float(told[:, j].min() if direction == "max" else told[:, j].max())
-            if name in self.problem.known and built:
-                costs = self.problem.costs(row[None])
-                worst = float(costs[0, self.problem.cost_names.index(name)])
-            result.append(worst)
-        return result
 
     def tell(self, measurement: Measurement) -> None:
         """Tell Optuna the first result of an architecture."""
         row = self.problem.space.codes([measurement.architecture])[0]
         key = row.tobytes()
         values = self.problem.measured_values(measurement)
-        if key in self._told:
+        if row in self._told:
             return
         if key not in self._trials:
             self._repeat(measurement.number, key)
@@ -154,25 +128,12 @@ class OptunaBackend(Sampler):
             self._enter(row)
         self._pool.mark(row)
         if values is not None or measurement.signal is not None:
-            self._finish(row, self._values(row, values, measurement.signal))
+            self._finish(row, self._told.values(row, values, measurement.signal))
         elif (measurement.reason or "").startswith("diverged"):
-            self._finish(row, self._poor(row))  # other failures may be tried again
+            self._finish(row, self._told.poor(row))  # other failures may be tried again
 
     def _finish(self, row: NDArray[np.int16], values: list[float]) -> None:
-        self._told[row.tobytes()] = values
-        self._study.tell(self._trials.pop(row.tobytes()), values)
-
-    def _values(
-        self, row: NDArray[np.int16], values: NDArray[np.float64] | None, signal: float | None
-    ) -> list[float]:
-        result = self._poor(row)
-        names = list(self.problem.objectives)
-        if values is None:
-            result[names.index(self.problem.measured[0])] = float(signal or 0.0)
-        else:
-            for name, value in zip(self.problem.measured, values, strict=True):
-                result[names.index(name)] = float(value) * self.problem.sign(name)
-        return result
+        self._study.tell(self._trials.pop(row.tobytes()), self._told.keep(row, values))
 
     def _repeat(self, number: int, key: bytes) -> None:
         """Make an ask of an earlier session again; what then was proposed must be ``key``."""

@@ -1,0 +1,1 @@
+"""Ray Tune's searchers and schedulers behind our protocol, and our laws around its searchers."""
