@@ -46,7 +46,7 @@ class SamplerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grid, tune (Ray Tune's searchers).
     """
     options: dict[str, Any] = {}
-    """The sampler's own options; of `tune`: `search_alg`, `scheduler`: a name, or `{name: {..}}`."""
+    """The sampler's own; of `tune`: `search_alg`, `scheduler`, a name or `{name: {option: 1}}`."""
 
 
 class ExecutorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

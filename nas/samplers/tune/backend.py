@@ -1,8 +1,9 @@
 """Ray Tune's searchers behind our protocol.
 
 They repeat themselves and know no budget. A proposal that is over the budget is told at once as
-completed with a poor value, one that is known with the value it has, and the searcher is asked
-again; after 20 such proposals an unseen architecture within the budget is taken.
+completed with a poor value, one that is known as failed (with its value once more, what is often
+proposed would outweigh all else), and the searcher is asked again; after 20 such proposals an
+unseen architecture within the budget is taken.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class TuneBackend(Sampler):
             if any(value > 0 for value in self._told.violation(row).values()):
                 self._complete(trial, self._told.poor(row))
             elif self._pool.seen(row):
-                self._complete(trial, self._told.get(row))
+                self._complete(trial, None)
                 repeated.append(row)
             else:
                 self._trials[row.tobytes()] = trial

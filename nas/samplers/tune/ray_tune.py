@@ -17,7 +17,8 @@ from plugnas.modules import did_you_mean
 from plugnas.nas.samplers.problem import ProblemError
 from plugnas.space import SearchSpace
 
-SEARCHERS = tuple(name for name in SEARCH_ALG_IMPORT if name not in ("variant_generator", "random"))
+_KINDS: Mapping[str, Any] = SEARCH_ALG_IMPORT
+SEARCHERS = tuple(name for name in _KINDS if name not in ("variant_generator", "random"))
 """Names of Ray Tune's searchers; each needs its own library."""
 
 _SEVERAL = ("optuna",)
@@ -54,7 +55,7 @@ def make_searcher(
             f"(it has: {', '.join(SEARCHERS)})"
         )
     try:
-        kind = SEARCH_ALG_IMPORT[name]()
+        kind: Any = _KINDS[name]()
         known = [p for p in list(inspect.signature(kind).parameters) if p not in _OURS]
         _check_options("search_alg", name, options, known)
         seeds = {key: seed for key in _SEEDS if key in known}
@@ -115,7 +116,7 @@ class Scheduler:
         self._trials: dict[str, _Trial] = {}
         self._factor = float(options.get("reduction_factor", 4)) if name != _MEDIAN else None
         try:
-            self._scheduler = _make_scheduler(name, options)
+            self._scheduler: Any = _make_scheduler(name, options)
         except (AssertionError, TypeError) as error:
             raise ProblemError(f"scheduler `{name}`: {error}") from error
 
@@ -146,7 +147,7 @@ SCHEDULERS = {
 
 
 def _make_scheduler(name: str, options: Mapping[str, Any]) -> TrialScheduler:
-    common = {"time_attr": _TIME, "metric": _VALUE, "mode": "max"}
+    common: dict[str, Any] = {"time_attr": _TIME, "metric": _VALUE, "mode": "max"}
     if name == _MEDIAN:
         return MedianStoppingRule(**{"grace_period": 1, **common, **options})
     factor, brackets = options.get("reduction_factor", 4), options.get("brackets", 1)
