@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from plugnas.modules import PlugnasError
-from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.budget import check_budget
 from plugnas.nas.cost.network import Unmeasured
 from plugnas.nas.executors.callbacks import listeners
@@ -19,7 +18,6 @@ from plugnas.nas.job.announcement import announcement
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared, prepare
 from plugnas.nas.job.remedy import check_job_budget
-from plugnas.nas.job.rungs import with_rungs
 from plugnas.nas.job.workers import device_of, evaluator, executor, worker_count
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.ledger.ledger import Ledger
@@ -28,11 +26,13 @@ from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.log import logger
 from plugnas.nas.run.directory import RunDirectory, facts_of
 from plugnas.nas.run.view import RunView
-from plugnas.nas.samplers import Problem, Sampler
-from plugnas.nas.samplers import create as create_sampler
+from plugnas.nas.samplers import Problem
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.plan import Plan, about, run_plan
 from plugnas.space import Architecture
+
+if TYPE_CHECKING:
+    from plugnas.nas.latency import LatencyTable
 
 
 def run_job(
@@ -53,18 +53,18 @@ def run_job(
             nothing is written before all that is known to be right.
     """
     with _named(where):
-        device = device_of(job)
+        device_of(job)  # what is not to be had is said before images are read
     prepared = prepare(job, base, run_dir / "costs.json", where=where)
-    job = with_rungs(prepared)
+    job = prepared.job
     host = prepared.space.host
     said = () if host is None else host.trace.notes
     told = () if job.data is None else (prepared.dataset.describe(), *prepared.dataset.notes)
     for note in (*told, *said):
         logger.info(note)
     with _named(where):
-        _check(job, prepared)
-    outputs = prepared.task.outputs(prepared.dataset)
-    run = RunDirectory.claim(run_dir, job, facts_of(prepared.dataset, base, device, outputs))
+        _check(prepared)
+    facts = facts_of(prepared.dataset, base, prepared.device, prepared.outputs)
+    run = RunDirectory.claim(run_dir, job, facts)
     if run.lacks_ledger:
         logger.warning(
             "%s holds the job of an earlier run but no %s: what that run measured is not known, "
@@ -74,28 +74,31 @@ def run_job(
     with RunLock(run_dir):
         run.write()
         _keep_host(run, prepared)
-        cost = _with_latency(job, prepared, run)
-        problem = _problem(job, prepared, cost)
-        check_budget(prepared.space, cost, job.limits)
-        sampler = _sampler(job, problem)
+        if job.needs_latency:
+            prepared = prepared.with_latency(_latencies(prepared, run))
+        space, cost, problem = prepared.space, prepared.cost, prepared.problem
+        check_budget(space, cost, job.limits)
         rungs = len(job.proxy.rungs)
         plan = Plan(problem, job.trials, job.seeds, rungs, job.proxy.promotion, _controls(problem))
-        proxy = evaluator(job, prepared, device, run.path / "states")
+        proxy = evaluator(prepared, run.path / "states")
         # Ray reports to its own callbacks; every other executor to ours.
-        ray = {"callbacks": job.callbacks, "run_dir": run_dir, "cost": cost}
-        make = functools.partial(executor, job, proxy, job.evaluation_timeout, ray)
         heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)
-        for line in announcement(job, prepared, device):
+        for line in announcement(prepared):
             logger.info(line)
         header = about(problem, trials=job.trials, rungs=rungs, sampler=job.sampler_config.name)
-        with Ledger.open(run.ledger, prepared.space, cost=cost, about=header) as ledger:
+        with Ledger.open(run.ledger, space, cost=cost, about=header) as ledger:
             found, outcome = run_plan(
-                plan, sampler, make, ledger, timeout=job.timeout, on_event=[*on_event, *heard]
+                plan,
+                prepared.sampler(),
+                lambda: executor(prepared, proxy, job.evaluation_timeout, run_dir),
+                ledger,
+                timeout=job.timeout,
+                on_event=[*on_event, *heard],
             )
         result = RunView.of(plan, found, outcome, run, ledger.fitted)
         prepared.keep_costs(run_dir / "costs.json")
         if job.needs_latency and result.front and result.reason != "interrupted":
-            _measure_front(job, cost, result, run_dir / "latency_front.json")
+            _measure_front(prepared, result, run_dir / "latency_front.json")
         if job.confirm is not None and result.front and result.reason in ("done", "exhausted"):
             from plugnas.nas.confirm import confirm
 
@@ -130,47 +133,29 @@ def _controls(problem: Problem) -> tuple[Architecture, ...]:
     return () if found is None else (found,)
 
 
-def _problem(job: Job, prepared: Prepared, cost: NetworkCost) -> Problem:
-    return Problem(
-        space=prepared.space,
-        objectives=job.objectives,
-        budget=job.limits,
-        cost=cost,
-        seed=job.seed,
-        levels=job.levels,
-    )
-
-
-def _sampler(job: Job, problem: Problem) -> Sampler:
-    return create_sampler(job.sampler_config.name, problem, **job.sampler_config.options)
-
-
-def _check(job: Job, prepared: Prepared) -> None:
+def _check(prepared: Prepared) -> None:
     """Find what is wrong with workers, budget, objectives, sampler while nothing is written yet.
 
     Latency is not known at this point: it counts as 0, so that all else can be checked.
     """
+    job = prepared.job
     exact = {name: limit for name, limit in job.limits.items() if name != "latency_ms"}
     check_job_budget(prepared, exact)
     worker_count(job)
-    cost = prepared.cost
-    if job.needs_latency:
-        cost = NetworkCost(prepared.space, prepared.cost.table, Unmeasured())
-    _sampler(job, _problem(job, prepared, cost))
+    (prepared.with_latency(Unmeasured()) if job.needs_latency else prepared).sampler()
 
 
-def _with_latency(job: Job, prepared: Prepared, run: RunDirectory) -> NetworkCost:
-    """Return the cost model, with a table of latencies where the job asks for them."""
-    if not job.needs_latency:
-        return prepared.cost
+def _latencies(prepared: Prepared, run: RunDirectory) -> LatencyTable:
+    """Return the table of latencies that the job asks for: kept from before, or measured now."""
     from plugnas.nas.latency import provide_table
 
-    wishes = job.latency or LatencyConfig()
+    wishes = prepared.job.latency or LatencyConfig()
     if wishes.table is None:
         logger.info(
             "latency of the space's pieces on %s in %s: kept from before, or measured now",
-            wishes.device, wishes.runtime,
-        )  # fmt: skip
+            wishes.device,
+            wishes.runtime,
+        )
     table = provide_table(
         wishes,
         prepared.space,
@@ -179,21 +164,21 @@ def _with_latency(job: Job, prepared: Prepared, run: RunDirectory) -> NetworkCos
         on_wait=lambda: logger.info("waiting until no training runs on this machine"),
     )
     logger.info("latencies are those of %s", table.conditions)
-    return NetworkCost(prepared.space, prepared.cost.table, table)
+    return table
 
 
-def _measure_front(job: Job, cost: NetworkCost, result: RunView, file: Path) -> None:
+def _measure_front(prepared: Prepared, result: RunView, file: Path) -> None:
     """Measure the front's members whole, where the search's device is at hand.
 
     The search went by sums over pieces; what is kept here is the network's own latency.
     """
     from plugnas.nas.latency import LatencyTable, Settings, measure_architectures
 
-    table = cost.latency
+    table = prepared.cost.latency
     if not isinstance(table, LatencyTable) or not table.is_of_this_machine:
         logger.warning("the latency table is another machine's: measure the front there")
         return
-    taken, wishes = table.conditions, job.latency or LatencyConfig()
+    taken, wishes = table.conditions, prepared.job.latency or LatencyConfig()
     settings = Settings(
         device=taken.device,
         runtime=taken.runtime,
@@ -204,6 +189,6 @@ def _measure_front(job: Job, cost: NetworkCost, result: RunView, file: Path) -> 
         rounds=wishes.rounds,
     )
     chosen = [member.architecture for member in result.front]
-    report = measure_architectures(cost.space, chosen, settings)
+    report = measure_architectures(prepared.space, chosen, settings)
     write_text(file, json.dumps(report.to_dict(), indent=2))
     logger.info(report.text())

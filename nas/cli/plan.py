@@ -30,13 +30,8 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.job.forecast import forecast
     from plugnas.nas.job.forecast_text import as_dict, as_text
     from plugnas.nas.job.prepared import prepare
-    from plugnas.nas.job.rungs import with_rungs
-    from plugnas.nas.job.workers import device_of
 
     job = changed(load(args.job), trials=args.trials, workers=args.workers)
-    device = device_of(job)
-    prepared = prepare(job, args.job.parent, where=str(args.job))
-    job = with_rungs(prepared)
-    found = forecast(job, prepared, device)
+    found = forecast(prepare(job, args.job.parent, where=str(args.job)))
     print(json.dumps(as_dict(found), indent=2) if args.json else as_text(found, str(args.job)))
     return 0

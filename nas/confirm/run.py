@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,17 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.confirm.outcome import Confirmation, paths, read
 from plugnas.nas.confirm.recipe import long_recipe, recipe_before
 from plugnas.nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
-from plugnas.nas.cost import CostModel
-from plugnas.nas.executors import Executor
 from plugnas.nas.executors.callbacks import listeners
 from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.job.config import Job
-from plugnas.nas.job.prepared import Prepared, prepare
+from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Proxy, Recipe
-from plugnas.nas.run.costs import costs_of
+from plugnas.nas.run.costs import prepare_again
 from plugnas.nas.run.summary import why_empty
 from plugnas.nas.run.view import RunView
-from plugnas.nas.samplers import Problem, SpaceExhausted
+from plugnas.nas.samplers import SpaceExhausted
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.fixed import measure_all
@@ -54,7 +51,7 @@ def confirm(
     Raises:
         ConfirmError: there is nothing to confirm, or not so.
     """
-    from plugnas.nas.job.workers import evaluator
+    from plugnas.nas.job.workers import evaluator, executor
 
     run, metric = view.job_run, view.metric
     job = run.job
@@ -63,12 +60,12 @@ def confirm(
         raise ConfirmError(f"a confirmation takes at least one seed, but got {wanted}")
     if not view.front:
         raise ConfirmError(f"{why_empty(view)}: nothing to confirm")
-    prepared = prepare(job, run.base, run.costs)
+    prepared = prepare_again(run)
     recipe = long_recipe(view, prepared.dataset, epochs)
     _check(view, prepared, recipe)
     front = [m.architecture for m in view.front]
     other = random_control(view, prepared, len(front)) if _has_control(job) else []
-    proxy = evaluator(job, prepared, run.facts.device, None)
+    proxy = evaluator(prepared)
     long, again = paths(run.path)
     about = {
         "recipe": msgspec.to_builtins(recipe),
@@ -79,10 +76,7 @@ def confirm(
         "front": [a.id for a in front],
         "control": [a.id for a in other],
     }
-    cost = costs_of(run, prepared)
-    measure = functools.partial(
-        measure_all, space=prepared.space, cost=cost, objectives={metric.name: metric.direction}
-    )
+    everyone, objectives = [*front, *other], {metric.name: metric.direction}
     unused = range(job.seeds, job.seeds + wanted)
     if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
         logger.info(
@@ -90,11 +84,14 @@ def confirm(
             unused[0], len(front), len(other),
         )  # fmt: skip
         short, folder = proxy.last_rung(), again.with_suffix("")
-        outcome = measure(
-            [*front, *other],
+        outcome = measure_all(
+            everyone,
             unused[:1],
             again,
-            executor=_executor(job, short, job.evaluation_timeout, folder, cost),
+            prepared.space,
+            prepared.cost,
+            lambda: executor(prepared, short, job.evaluation_timeout, folder),
+            objectives=objectives,
             about={"again": about},
             on_event=_heard(job, on_event, folder),
         )
@@ -103,11 +100,14 @@ def confirm(
     tested = f", tested on {about['test_images']} images" if job.evaluate is None else ""
     logger.info("long trainings: %d epochs, %d seeds%s", recipe.epochs, wanted, tested)
     training = _long_training(proxy, recipe, str(long.parent.resolve()))
-    measure(
-        [*front, *other],
+    measure_all(
+        everyone,
         unused,
         long,
-        executor=_executor(job, training, None, long.parent, cost),
+        prepared.space,
+        prepared.cost,
+        lambda: executor(prepared, training, None, long.parent),
+        objectives=objectives,
         about={"confirm": about},
         on_event=_heard(job, on_event, long.parent),
     )
@@ -122,15 +122,6 @@ def _long_training(proxy: Proxy | OwnTraining, recipe: Recipe, folder: str) -> E
 
 def _has_control(job: Job) -> bool:
     return job.confirm is None or job.confirm.control
-
-
-def _executor(
-    job: Job, evaluator: Evaluator, evaluation_timeout: float | None, folder: Path, cost: CostModel
-) -> Callable[[], Executor]:
-    from plugnas.nas.job.workers import executor
-
-    ray = {"callbacks": job.callbacks, "run_dir": folder, "cost": cost}
-    return functools.partial(executor, job, evaluator, evaluation_timeout, ray)
 
 
 def _heard(job: Job, on_event: Sequence[Listener], folder: Path) -> list[Listener]:
@@ -166,13 +157,12 @@ def _is(stated: Mapping[str, Any], recipe: Recipe) -> bool:
 
 def random_control(view: RunView, prepared: Prepared, count: int) -> list[Architecture]:
     """Return random architectures within budget that are not on the front; always the same."""
-    run, on = view.job_run, {m.id for m in view.front}
-    problem = Problem(
-        space=prepared.space,
+    on = {m.id for m in view.front}
+    problem = replace(
+        prepared.problem,
         objectives={view.metric.name: view.metric.direction},
-        budget=run.job.limits,
-        cost=costs_of(run, prepared),
-        seed=run.job.seed + 1_000_003,  # not the stream of a random search
+        levels={},
+        seed=prepared.job.seed + 1_000_003,  # not the stream of a random search
     )
     sampler = create_sampler("random", problem)
     found: list[Architecture] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from plugnas.nas.explain.design import Slot, filled, slots_of
 from plugnas.nas.explain.effects import ExplainError
 from plugnas.nas.front.member import within
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.run.costs import costs_of
+from plugnas.nas.run.costs import prepare_again
 from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import Listener, Outcome
 from plugnas.nas.study.fixed import measure_all
@@ -36,7 +35,6 @@ def settle(
     Raises:
         ExplainError: too few trials are left for one pair.
     """
-    from plugnas.nas.job.prepared import prepare
     from plugnas.nas.job.workers import evaluator, executor
 
     run = view.job_run
@@ -60,16 +58,15 @@ def settle(
         for choice in slot.choices
         if _fits(view.space, slot, base, choice)
     ]
-    prepared = prepare(job, run.base, run.costs)
-    proxy = evaluator(job, prepared, run.facts.device, None)
-    top = proxy.last_rung()
+    prepared = prepare_again(run)
+    top = evaluator(prepared).last_rung()
     return measure_all(
         plan,
         range(seeds),
         path,
         prepared.space,
-        costs_of(run, prepared),
-        functools.partial(executor, job, top, job.evaluation_timeout),
+        prepared.cost,
+        lambda: executor(prepared, top, job.evaluation_timeout),
         objectives={view.metric.name: view.metric.direction},
         about={"settle": slot.name, "seeds": seeds, "rung": view.top_rung},
         on_event=on_event,

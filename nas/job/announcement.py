@@ -11,32 +11,34 @@ from plugnas.nas.machine.duration import spoken
 from plugnas.nas.proxy import STEPS, Recipe, steps_of
 
 
-def announcement(job: Job, prepared: Prepared, device: str) -> list[str]:
-    """Return the lines; ``job`` has its rungs filled in."""
+def announcement(prepared: Prepared) -> list[str]:
+    """Return the lines."""
+    job = prepared.job
     workers = worker_count(job)
     return [
-        *(trainings_of_own(job) if job.evaluate else trainings_of_proxy(job, prepared)),
+        *(trainings_of_own(job) if job.evaluate else trainings_of_proxy(prepared)),
         f"space: {prepared.space.size:.3g} architectures; sampler {job.sampler_config.name}; "
-        f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} on {device}",
-        *_time(job, prepared, device),
+        f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} "
+        f"on {prepared.device}",
+        *_time(prepared),
     ]
 
 
-def _time(job: Job, prepared: Prepared, device: str) -> list[str]:
+def _time(prepared: Prepared) -> list[str]:
     """Return about how long the search will take, where a glance tells it."""
-    found = glance(job, prepared, device)
+    found = glance(prepared)
     if found is None:
         return []
     return [
-        f"time: about {spoken(found.seconds)} for all {job.trials:,} trials, by a few steps of one "
-        "network (`nas plan` looks closer)"
+        f"time: about {spoken(found.seconds)} for all {prepared.job.trials:,} trials, by a few "
+        "steps of one network (`nas plan` looks closer)"
     ]
 
 
-def trainings_of_proxy(job: Job, prepared: Prepared) -> list[str]:
+def trainings_of_proxy(prepared: Prepared) -> list[str]:
     """Return what the task tells of the images, and the rungs."""
     described = prepared.task.describe(prepared.dataset)
-    return [*described, *trainings(job.proxy.rungs, prepared.dataset)]
+    return [*described, *trainings(prepared.job.proxy.rungs, prepared.dataset)]
 
 
 def trainings_of_own(job: Job) -> list[str]:

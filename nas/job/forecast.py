@@ -101,29 +101,24 @@ class Forecast:
         return self.start + self.slow * busy
 
 
-def forecast(job: Job, prepared: Prepared, device: str) -> Forecast:
+def forecast(prepared: Prepared) -> Forecast:
     """Rehearse a job's trainings in its own workers.
-
-    Args:
-        job: the job, its rungs filled in.
-        prepared: its images, space and costs.
-        device: where it trains.
 
     Raises:
         ForecastError: the training is a function of the user's own, or the rehearsal fails.
     """
-    proxy = evaluator(job, prepared, device, None)
+    job, proxy = prepared.job, evaluator(prepared)
     if not isinstance(proxy, Proxy):
         raise ForecastError(
             f"{job.evaluate} is a training of your own, which cannot be timed beforehand: "
             "`nas search` says the time left after its first trials"
         )
-    pair, share = _two(prepared, job)
+    pair, share = _two(prepared)
     workers = worker_count(job)
     recipes = tuple(job.proxy.rungs)
     begun = time.perf_counter()
-    rehearsal = Rehearsal(proxy, recipes, long_rung(prepared))
-    found = list(_measured(rehearsal, job, pair, workers))
+    rehearsal = Rehearsal(proxy, recipes, long_rung(job, prepared.dataset))
+    found = list(_measured(prepared, rehearsal, pair, workers))
     start = found[0][0] - begun - found[0][1].seconds
     told = [m for _, m in found]
     for m in told:
@@ -149,19 +144,20 @@ def forecast(job: Job, prepared: Prepared, device: str) -> Forecast:
     )  # fmt: skip
 
 
-def glance(job: Job, prepared: Prepared, device: str) -> Forecast | None:
+def glance(prepared: Prepared) -> Forecast | None:
     """Return a forecast from a few steps of one network in this process; None where it says little.
 
     That is so for a training of the user's own, on a cluster or a GPU (which this process would
     hold on to), and for a search so short that its end comes as soon.
     """
-    small = job.trials < _FEW or device != "cpu" or job.executor_config.name == "ray"
-    proxy = None if small else evaluator(job, prepared, device, None)
+    job = prepared.job
+    small = job.trials < _FEW or prepared.device != "cpu" or job.executor_config.name == "ray"
+    proxy = None if small else evaluator(prepared)
     if not isinstance(proxy, Proxy):
         return None
     recipes = tuple(job.proxy.rungs)
     evaluate = Rehearsal(replace(proxy, dataset=prepared.dataset), recipes, recipes[-1])()
-    (_, large), _ = _two(prepared, job, (_SMALL, 0.5))
+    (_, large), _ = _two(prepared, (_SMALL, 0.5))
     told = [measure(Task(0, large, rung), evaluate) for rung in range(len(recipes))]
     if not all(m.ok for m in told):
         return None  # the search will say what fails, and go on with what does not
@@ -181,10 +177,10 @@ def _count(job: Job, rung: int) -> int:
 
 
 def _two(
-    prepared: Prepared, job: Job, quantiles: tuple[float, float] = (_SMALL, _LARGE)
+    prepared: Prepared, quantiles: tuple[float, float] = (_SMALL, _LARGE)
 ) -> tuple[tuple[Architecture, Architecture], float]:
     """Return a small and a large architecture, and where between them the average one lies."""
-    space, cost = prepared.space, prepared.cost
+    job, space, cost = prepared.job, prepared.space, prepared.cost
     codes = space.sample_codes(_SAMPLES, np.random.default_rng(job.seed))
     known = {n: v for n, v in job.limits.items() if n in cost.names}
     problem = Problem(space, objectives=job.objectives, budget=known, cost=cost)
@@ -199,10 +195,10 @@ def _two(
 
 
 def _measured(
-    rehearsal: Rehearsal, job: Job, pair: Sequence[Architecture], workers: int
+    prepared: Prepared, rehearsal: Rehearsal, pair: Sequence[Architecture], workers: int
 ) -> Iterator[tuple[float, Measurement]]:
     """Yield every rehearsal with the moment of its end; all workers are busy meanwhile."""
-    running = executor(job, rehearsal, job.evaluation_timeout)
+    running = executor(prepared, rehearsal, prepared.job.evaluation_timeout)
     try:
         tasks = [
             Task(number, architecture, rung, worker)

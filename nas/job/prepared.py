@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -11,20 +11,35 @@ from plugnas import modules
 from plugnas.modules import PlugnasError
 from plugnas.nas import tasks
 from plugnas.nas.cost import NetworkCost
+from plugnas.nas.cost.network import PartLatencies
 from plugnas.nas.cost.table import CostTable
 from plugnas.nas.data import Dataset
 from plugnas.nas.executors.function import function_of
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.images import images_of
 from plugnas.nas.job.metrics import check_objectives, with_objectives
+from plugnas.nas.job.rungs import with_rungs
 from plugnas.nas.job.sense import check_names, check_sense
+from plugnas.nas.job.workers import device_of
+from plugnas.nas.samplers import Problem, Sampler
+from plugnas.nas.samplers import create as create_sampler
 from plugnas.space import SearchSpace
 from plugnas.space.typed import ConfigError
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A job with its images, its compiled space, its cost model and its task."""
+    """A job with all that its trainings and its search need.
+
+    Args:
+        job: the job, with the task's objectives, its rungs and its limits filled in.
+        base: where the job's paths start.
+        dataset: its images.
+        space: its compiled space.
+        cost: its cost model; without latencies until ``with_latency``.
+        task: its task.
+        recorded_device: the device of an earlier search, None where the job decides.
+    """
 
     job: Job
     base: Path
@@ -32,6 +47,38 @@ class Prepared:
     space: SearchSpace
     cost: NetworkCost
     task: tasks.Task
+    recorded_device: str | None = None
+
+    @property
+    def device(self) -> str:
+        """Where it trains. Raises DeviceError or ConfigError where that is not to be had here."""
+        return self.recorded_device or device_of(self.job)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs its networks have."""
+        return self.task.outputs(self.dataset)
+
+    @property
+    def problem(self) -> Problem:
+        """What a sampler is told: space, objectives, limits, costs, seed."""
+        return Problem(
+            space=self.space,
+            objectives=self.job.objectives,
+            budget=self.job.limits,
+            cost=self.cost,
+            seed=self.job.seed,
+            levels=self.job.levels,
+        )
+
+    def sampler(self) -> Sampler:
+        """Return the job's sampler, new."""
+        config = self.job.sampler_config
+        return create_sampler(config.name, self.problem, **config.options)
+
+    def with_latency(self, latency: PartLatencies) -> Prepared:
+        """Return the same with latencies among its costs."""
+        return replace(self, cost=NetworkCost(self.space, self.cost.table, latency))
 
     def keep_costs(self, path: Path) -> None:
         """Save the counts of all parts met so far, so that they are not counted again."""
@@ -39,18 +86,27 @@ class Prepared:
 
 
 def prepare(
-    job: Job, base: Path, costs: Path | None = None, *, where: str | None = None
+    job: Job,
+    base: Path,
+    costs: Path | None = None,
+    *,
+    where: str | None = None,
+    device: str | None = None,
 ) -> Prepared:
     """Load the images of a job, compile its space and make its cost model.
 
-    ``base`` is where the job's paths start; ``costs`` a file of part costs kept from before;
-    ``where`` names the job's file in errors.
+    Args:
+        job: the job as it is written.
+        base: where the job's paths start.
+        costs: a file of part costs kept from before.
+        where: names the job's file in errors.
+        device: where an earlier search of the job trained.
 
     Raises:
         PlugnasError: whatever is wrong with images or space.
     """
     try:
-        return _prepare(job, base, costs)
+        return replace(_prepare(job, base, costs), recorded_device=device)
     except PlugnasError as error:
         raise error if where is None else PlugnasError(f"{where}: {error}") from None
 
@@ -70,7 +126,8 @@ def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     space = SearchSpace.from_config(job.space, dataset.input_shape, outputs, base=base)
     cost = cost_model(space, costs)
     check_names(job, space, cost)
-    return Prepared(relative_to_host(job, cost), base, dataset, space, cost, task)
+    job = with_rungs(relative_to_host(job, cost), dataset)
+    return Prepared(job, base, dataset, space, cost, task)
 
 
 def relative_to_host(job: Job, cost: NetworkCost) -> Job:

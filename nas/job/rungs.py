@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import msgspec
 
+from plugnas.nas.data import Dataset
 from plugnas.nas.job.config import Job
-from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.proxy import Recipe, default_confirmation, default_rungs
 from plugnas.nas.proxy.defaults import default_host_rungs, gentle
 
 
-def with_rungs(prepared: Prepared) -> Job:
+def with_rungs(job: Job, dataset: Dataset) -> Job:
     """Write the default rungs into the job, so that the record says what was run."""
-    job = prepared.job
     if _trains_weights(job):
-        given = job.proxy.rungs or default_host_rungs(prepared.dataset)
+        given = job.proxy.rungs or default_host_rungs(dataset)
         rungs = [gentle(recipe) for recipe in given]
     elif job.proxy.rungs:
         return job
     elif job.evaluate:
         rungs = [Recipe()]
     else:
-        rungs = list(default_rungs(prepared.dataset))
+        rungs = list(default_rungs(dataset))
     return msgspec.structs.replace(job, proxy=msgspec.structs.replace(job.proxy, rungs=rungs))
 
 
-def long_rung(prepared: Prepared) -> Recipe:
+def long_rung(job: Job, dataset: Dataset) -> Recipe:
     """Return the long recipe by which the job's front would be confirmed."""
-    job, recipe = prepared.job, default_confirmation(prepared.dataset)
+    recipe = default_confirmation(dataset)
     if _trains_weights(job):
         recipe = gentle(recipe)
     asked = None if job.confirm is None else job.confirm.epochs

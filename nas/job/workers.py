@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import torch
@@ -75,20 +74,21 @@ def device_of(job: Job) -> str:
     return "cpu" if job.device == "auto" else str(resolve_device(job.device))
 
 
-def evaluator(
-    job: Job, prepared: Prepared, device: str, states: Path | None
-) -> Proxy | OwnTraining:
-    """Return what evaluates a job's architectures, ready for workers that start anywhere."""
+def evaluator(prepared: Prepared, states: Path | None = None) -> Proxy | OwnTraining:
+    """Return what evaluates a job's architectures, ready for workers that start anywhere.
+
+    ``states`` is where trainings that a later rung continues are kept.
+    """
+    job, host = prepared.job, prepared.space.host
     if job.evaluate is not None:
-        return own_training(job, job.evaluate, prepared, device)
-    host = prepared.space.host
+        return own_training(prepared, job.evaluate)
     if host is not None:
-        _check_output(host.trace, prepared.task.outputs(prepared.dataset))
+        _check_output(host.trace, prepared.outputs)
     return Proxy(
         space=msgspec.to_builtins(job.space) if host is None else host.builder(),
         data=parse(job.data or {}).at(prepared.base),
         rungs=tuple(job.proxy.rungs),
-        device=device,
+        device=prepared.device,
         precision=job.proxy.precision,
         imports=tuple(modules.load(job.imports, folder=prepared.base)),
         task=tasks.placed(job.task, prepared.base),
@@ -96,17 +96,17 @@ def evaluator(
     )
 
 
-def own_training(job: Job, function: str, prepared: Prepared, device: str) -> OwnTraining:
+def own_training(prepared: Prepared, function: str) -> OwnTraining:
     """Return a job's own training function as an evaluator."""
-    host, dataset = prepared.space.host, prepared.dataset
+    job, host = prepared.job, prepared.space.host
     return OwnTraining(
         function=absolute(function, prepared.base),
         space=msgspec.to_builtins(job.space) if host is None else host.builder(),
-        input_shape=dataset.input_shape,
-        outputs=prepared.task.outputs(dataset),
+        input_shape=prepared.dataset.input_shape,
+        outputs=prepared.outputs,
         objectives=tuple(name for name in job.objectives if name not in COSTS),
         rungs=tuple(recipe.epochs for recipe in job.proxy.rungs),
-        device=device,
+        device=prepared.device,
         imports=tuple(modules.load(job.imports, folder=prepared.base)),
         data=None if job.data is None else parse(job.data).at(prepared.base),
     )
@@ -122,20 +122,25 @@ def _check_output(trace: HostTrace, classes: int) -> None:
 
 
 def executor(
-    job: Job,
+    prepared: Prepared,
     evaluate: Evaluator,
     evaluation_timeout: float | None,
-    ray: Mapping[str, Any] | None = None,
+    reports: Path | None = None,
 ) -> Executor:
-    """Return the job's executor for an evaluator: the proxy, or a confirmation's training.
+    """Return the job's executor for an evaluator.
 
-    ``ray`` are further options that only the executor ``ray`` takes.
+    Args:
+        prepared: the job.
+        evaluate: the proxy, or a confirmation's training.
+        evaluation_timeout: seconds after which one evaluation is given up, None for no limit.
+        reports: where Ray's own callbacks write; None for none. Other executors have none.
     """
+    job = prepared.job
     config, workers = job.executor_config, worker_count(job)
     if config.name == "serial":
         return create("serial", evaluate)
     if config.name == "local":
-        gpus = torch.cuda.device_count() if device_of(job) == "cuda" else 0
+        gpus = torch.cuda.device_count() if prepared.device == "cuda" else 0
         return create(
             "local", evaluate, workers=workers, evaluation_timeout=evaluation_timeout, gpus=gpus
         )
@@ -148,5 +153,7 @@ def executor(
         gpus=config.gpus,
         max_failures=config.max_failures,
         evaluation_timeout=evaluation_timeout,
-        **(ray or {}),
+        callbacks=() if reports is None else job.callbacks,
+        run_dir=reports,
+        cost=prepared.cost,
     )

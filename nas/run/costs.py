@@ -1,4 +1,4 @@
-"""The costs by which a run searched."""
+"""A run's job, prepared again for what comes after its search."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from dataclasses import replace
 import msgspec
 
 from plugnas.modules import PlugnasError
-from plugnas.nas.cost import NetworkCost
-from plugnas.nas.job.prepared import Prepared
+from plugnas.nas.job.prepared import Prepared, prepare
 from plugnas.nas.run.directory import RunDirectory
 from plugnas.nas.run.view import RunView
 
 
-def costs_of(run: RunDirectory, prepared: Prepared) -> NetworkCost:
-    """Return a run's cost model, with the latencies by which it searched if it did."""
+def prepare_again(run: RunDirectory) -> Prepared:
+    """Prepare the job of a run as it was searched: its device, the latencies by which it went.
+
+    Raises:
+        PlugnasError: images, space or latencies are not to be had any more.
+    """
+    prepared = prepare(run.job, run.base, run.costs, device=run.facts.device)
     if run.latency_file is None:
-        return prepared.cost
+        return prepared
     from plugnas.nas.latency import LatencyTable
 
-    return NetworkCost(prepared.space, prepared.cost.table, LatencyTable.load(run.latency_file))
+    return prepared.with_latency(LatencyTable.load(run.latency_file))
 
 
 def with_workers(view: RunView, workers: int | None) -> RunView:

@@ -15,7 +15,6 @@ from plugnas.nas.job.config import load, parse
 from plugnas.nas.job.forecast import Forecast, Timed, forecast
 from plugnas.nas.job.forecast_text import as_text
 from plugnas.nas.job.prepared import prepare
-from plugnas.nas.job.rungs import with_rungs
 from plugnas.nas.proxy import Recipe
 from plugnas.nas.proxy.rehearsal import Pace
 
@@ -87,9 +86,9 @@ def test_a_frozen_host_is_computed_once_and_not_for_every_training():
     told = yaml.safe_load((base / "host_digits.yaml").read_text())
     told |= {"executor": "serial", "proxy": {"rungs": [{"epochs": 1, "freeze": "host"}, {}]}}
     prepared = prepare(parse(told), base)
-    job = with_rungs(prepared)
+    job = prepared.job
     assert job.proxy.rungs[0].freeze == "host"
-    found = forecast(job, prepared, "cpu")
+    found = forecast(prepared)
     assert found.rungs[0].once > 0
     assert found.rungs[1].once == 0
 
@@ -106,7 +105,7 @@ def test_a_training_of_ones_own_cannot_be_timed_and_says_so(tmp_path, capsys):
 
 def test_the_announcement_says_how_long(job):
     prepared = prepare(load(job), job.parent)
-    lines = announcement(with_rungs(prepared), prepared, "cpu")
+    lines = announcement(prepared)
     assert "for all 12 trials" in lines[-1]
-    short = parse({**JOB, "trials": 3})
-    assert "sampler" in announcement(short, prepared, "cpu")[-1]
+    short = prepare(parse({**JOB, "trials": 3}), job.parent)
+    assert "sampler" in announcement(short)[-1]
