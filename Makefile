@@ -3,7 +3,8 @@ PYTHON ?= python3
 RUN ?= runs/digits
 NAS := .venv/bin/nas
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check --root-user-action=ignore
-PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --dist loadfile -q  # a thread per worker
+# a thread per worker; bytecode is kept, for the tests start hundreds of processes
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n auto --dist loadfile -q
 
 .PHONY: search search-host test test-quick test-slow lint docs clean
 

@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torchvision  # noqa: F401  its import registers torchvision's operators
 from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 from torch.utils.flop_counter import flop_registry
@@ -38,14 +37,15 @@ class Work(NamedTuple):
 
 Rule = Callable[..., Work]  # (*args, out, **kwargs) with the operator's own arguments and output
 
-RULES: dict[OpOverloadPacket, Rule] = {}
+RULES: dict[OpOverloadPacket | str, Rule] = {}
 
 
-def rule(*packets: OpOverloadPacket) -> Callable[[Rule], Rule]:
+def rule(*packets: OpOverloadPacket | str) -> Callable[[Rule], Rule]:
     """Register the counting rule of operators, such as ``torch.ops.mylib.my_op``.
 
-    The rule is called as ``rule(*args, out=out, **kwargs)`` with the operator's own arguments and
-    returns ``Work(macs, elementwise)``.
+    An operator of a library that is slow to import goes by its name, ``"mylib.my_op"``. The rule is
+    called as ``rule(*args, out=out, **kwargs)`` with the operator's own arguments and returns
+    ``Work(macs, elementwise)``.
     """
 
     def register(function: Rule) -> Rule:
@@ -62,8 +62,8 @@ def work_of(operator: OpOverload, args: Sequence[Any], kwargs: dict[str, Any], o
         KeyError: the operator does arithmetic, or may do it, and has no rule.
     """
     packet = operator.overloadpacket
-    if packet in RULES:
-        return RULES[packet](*args, out=out, **kwargs)
+    if (own := _rule_of(packet)) is not None:
+        return own(*args, out=out, **kwargs)
     if packet in flop_registry:
         flops = flop_registry[packet](*args, **kwargs, out_val=out)
         return Work(macs=flops // 2 * (4 if _is_complex(args) else 1))
@@ -86,12 +86,16 @@ def is_known(operator: OpOverload) -> bool:
     """Whether the operator is counted as it stands, rather than by what it is composed of."""
     packet = operator.overloadpacket
     return (
-        packet in RULES
+        _rule_of(packet) is not None
         or packet in flop_registry
         or packet in MOVES
         or packet in PER_INPUT
         or packet in PER_OUTPUT
     )
+
+
+def _rule_of(packet: OpOverloadPacket) -> Rule | None:
+    return RULES.get(packet) or RULES.get(str(packet))
 
 
 def _first(values: Sequence[Any]) -> Tensor:
@@ -174,7 +178,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, out: Tensor, 
     return Work(macs=scores * (query.shape[-1] + value.shape[-1]), elementwise=5 * scores)
 
 
-@rule(torch.ops.torchvision.deform_conv2d)
+@rule("torchvision.deform_conv2d")
 def _deform_conv2d(x: Tensor, weight: Tensor, *args: Any, out: Tensor, **_: Any) -> Work:
     """The convolution, and 4 taps (multiply, add) for each value that it samples."""
     batch, _channels, height, width = out.shape

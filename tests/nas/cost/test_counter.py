@@ -196,13 +196,13 @@ def test_an_operator_without_a_rule_is_an_error_that_names_it():
         count(Call(lambda x: torch.linalg.qr(x).Q), torch.randn(4, 4))
 
 
-def test_a_rule_can_be_registered():
-    packet = torch.ops.aten.linalg_qr
+@pytest.mark.parametrize("named", [torch.ops.aten.linalg_qr, "aten.linalg_qr"])
+def test_a_rule_can_be_registered(named):
     try:
-        rule(packet)(lambda x, *_, out, **__: Work(macs=x.shape[-1] ** 3))
+        rule(named)(lambda x, *_, out, **__: Work(macs=x.shape[-1] ** 3))
         assert macs(lambda x: torch.linalg.qr(x).Q, (4, 4)) == 64
     finally:
-        RULES.pop(packet)
+        RULES.pop(named)
 
 
 @pytest.mark.parametrize(
