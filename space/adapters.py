@@ -1,4 +1,4 @@
-"""Adapters: how a module of one slot stands honestly in another.
+"""Adapters: how a module of one slot can stand in another.
 
 Tokens (mixers) flatten the map; sequences scan its rows and columns; a module on boxes gets one box
 around every position; a shape-preserving module becomes an operator behind a strided average

@@ -6,4 +6,4 @@ from plugnas.modules import PlugnasError
 
 
 class SpaceError(PlugnasError):
-    """A space, an architecture or a choice that breaks the law of the space; the text says how."""
+    """A space, an architecture or a choice against the rules of the space; the text says how."""

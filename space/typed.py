@@ -20,7 +20,7 @@ class ConfigError(PlugnasError):
 
 
 class _OnceLoader(yaml.SafeLoader):
-    """YAML in which a key stands once; PyYAML itself lets the last one win in silence."""
+    """YAML in which a key stands once; PyYAML itself takes the last one and says nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         """Refuse a key that was given before."""

@@ -138,7 +138,7 @@ def _waiting() -> None:
 
 
 def _progress() -> Any:
-    """A counter of rounds on a terminal; silence elsewhere."""
+    """Return what prints the number of the round on a terminal; None elsewhere."""
     if not sys.stderr.isatty():
         return None
 

@@ -133,7 +133,7 @@ def _origin(data: dict[str, Any]) -> list[str]:
     if not data["origin"]:
         return []
     place, _, licence = data["origin"].partition(", ")
-    own = "ours is written from the mathematics"
+    own = "the module here is written from the paper's formulas"
     return [f"the authors' code: https://{place} ({licence_text(licence)}); {own}", ""]
 
 

@@ -1,4 +1,4 @@
-"""Whether the front deserves its figures: long trainings, several seeds, images never seen."""
+"""Confirmation of a front: long trainings, several seeds, images that the search never used."""
 
 from plugnas.nas.confirm.outcome import Confirmation, Confirmed, read
 from plugnas.nas.confirm.run import ConfirmError, confirm

@@ -1,4 +1,4 @@
-"""What a handful of repeated trainings can and cannot tell."""
+"""Statistics of a few repeated trainings: intervals, rank correlation, comparison of pairs."""
 
 from __future__ import annotations
 

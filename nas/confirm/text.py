@@ -104,9 +104,9 @@ def _share(share: float) -> str:
 def told_apart(found: Confirmation) -> str:
     """Return which front members the seeds tell apart."""
     if len(found.of(FRONT)) < 2:
-        return "The front has no two members that could be told apart."
+        return "The front has fewer than two members, so there is nothing to compare."
     if not found.pairs:
-        return "Which members differ cannot be told from one seed each."
+        return "One seed of each does not show which members differ; give --seeds 2 or more."
     apart = [p for p in found.pairs if p.distinguishable]
     text = (
         f"{len(apart)} of {len(found.pairs)} pairs of the front are distinguishable (pooled t "

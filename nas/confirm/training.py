@@ -1,4 +1,4 @@
-"""The long training as an evaluator: train + validation in, the test set's verdict out."""
+"""The long training as an evaluator: learns from train + validation images, scores on test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether anything meets a budget, and what is cheapest: costs are free, so ask before training."""
+"""Whether any architecture meets a budget, and the cheapest one; asked before any training."""
 
 from __future__ import annotations
 

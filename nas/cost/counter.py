@@ -174,7 +174,7 @@ class _Counter(TorchDispatchMode):
                 handle.remove()
 
     def _hold(self, tensors: list[Any]) -> None:
-        """Count the storages that have appeared, until they die."""
+        """Count the bytes of new storages, until they are freed."""
         for tensor in tensors:
             if not isinstance(tensor, Tensor):
                 continue

@@ -125,7 +125,7 @@ def _add_matrix_vector(bias: Tensor, matrix: Tensor, vector: Tensor, **_: Any) -
 
 @rule(*packets("addcmul addcmul_"))
 def _multiply_add(*_: Any, out: Tensor, **__: Any) -> Work:
-    """What the unit is named after: sums of products over the taps of a window are written so."""
+    """One multiply-accumulate per output; four where numbers are complex."""
     return Work(macs=out.numel() * (4 if out.is_complex() else 1))
 
 
@@ -234,7 +234,7 @@ def _sort(x: Tensor, *_: Any, **__: Any) -> Work:
 
 # --- recurrences -------------------------------------------------------------------------------
 def _recurrence(x: Tensor, out: Any, weights: Sequence[Tensor], *, gate_work: int) -> Work:
-    """Every matrix meets every step of every sequence."""
+    """Each weight matrix is applied at each step of each sequence."""
     steps = x.numel() // x.shape[-1]  # x is (T, B, C) or (B, T, C)
     matrices = [w for w in weights if w.dim() == 2]
     hidden = sum(w.shape[1] for w in matrices[1::2])  # W_hh of each layer and direction

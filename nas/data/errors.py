@@ -6,4 +6,4 @@ from plugnas.modules import PlugnasError
 
 
 class DataError(PlugnasError):
-    """Image data that cannot be searched on: the law, what was found, the remedy."""
+    """Image data that cannot be searched on: the rule, what was found, the remedy."""

@@ -178,7 +178,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                 yield member.name, lambda m=member: _tar_read(archive, m)  # type: ignore[misc]
         # tarfile takes a file cut within a header for a whole one; that ends in two blocks of 0.
         if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise tarfile.ReadError("the end is missing")
+            raise tarfile.ReadError("its end is missing")
 
 
 def _tar_read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

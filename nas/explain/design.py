@@ -12,7 +12,7 @@ from plugnas.space import Architecture, SearchSpace
 from plugnas.space.parameter import Parameter, Token
 
 PLAIN = ("none", "add", "gap", "conv", "relu", "id")
-"""Choices that stand for doing without: what the others of a slot are held against."""
+"""Choices that mean no module: the other choices of a slot are compared with them."""
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def explain(
         worth: the least difference that matters; by default ``verdicts.worth_of`` the values.
 
     Raises:
-        ExplainError: fewer than eight architectures, no slot with a choice, all values equal.
+        ExplainError: fewer than eight architectures, no slot with two choices, all values equal.
     """
     name = metric.name
     good = [m for m in measurements if m.ok and math.isfinite(m.values.get(name, math.nan))]

@@ -26,7 +26,7 @@ LARGEST = 600  # rows on which variances are estimated; the effects use all rows
 
 @dataclass(frozen=True)
 class Data:
-    """Rows to be explained: response (n,), shares (n, p), log costs (n, k), rung, who is who.
+    """Rows to be explained: response (n,), shares (n, p), log costs (n, k), rung, architecture.
 
     ``centre`` (p,) is the mix of choices around which choices interact: an effect is meant on
     average over the other slots' choices.

@@ -121,7 +121,7 @@ def slot_named(view: RunView, name: str) -> Slot:
     if name not in slots:
         known = ", ".join(slots) or "none"
         raise ExplainError(
-            f"`{name}` is no slot with a choice in this run (there are: {known})"
+            f"`{name}` is not a slot of this run (slots with more than one choice: {known})"
             f"{did_you_mean(name, slots)}"
         )
     return slots[name]

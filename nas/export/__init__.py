@@ -1,4 +1,4 @@
-"""Leaving: a model in every form that somebody without plugnas can use, checked before it goes."""
+"""Export: models that others can use without plugnas, each file checked before it is delivered."""
 
 from plugnas.nas.export.delivery import FORMATS, Delivery, Options, deliver, deliver_all
 from plugnas.nas.export.errors import ExportError

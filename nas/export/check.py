@@ -110,7 +110,7 @@ def _ask(items: Sequence[Item], seconds: float) -> list[dict[str, Any]]:
 
 
 def _library_paths(items: Sequence[Item]) -> list[str]:
-    """The directories from which torch and its kin, and the hosts' packages, are imported here."""
+    """The directories of torch, of what comes with it, and of the hosts' packages."""
     import numpy
 
     found = [Path(module.__file__ or "").parent.parent for module in (torch, numpy)]

@@ -93,7 +93,7 @@ def _layer(layer: nn.Module) -> Call:
             stride=layer.stride, padding=layer.padding, dilation=layer.dilation,
             groups=layer.groups, bias=layer.bias is not None, padding_mode=layer.padding_mode,
         )  # fmt: skip
-    raise ExportError(f"model.py cannot spell the classifier {type(layer).__name__} out")
+    raise ExportError(f"model.py cannot write the classifier {type(layer).__name__} as source")
 
 
 def _plugs(found: Hosted, network: nn.Module, need: Need) -> list[str]:

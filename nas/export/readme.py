@@ -71,8 +71,8 @@ def _title(subject: Subject, about: About) -> str:
     warning = ""
     if subject.provenance.source == "proxy":
         warning = (
-            "\n\n> **The weights are the search's cheap ones.** They show what the architecture "
-            "can begin to do; train it longer (`train.py`, or `nas export --train`) before use."
+            "\n\n> **These weights come from a short training of the search.** Train the network "
+            "longer (`train.py`, or `nas export --train`) before use."
         )
     plugged = "" if subject.host is None else f": {subject.host.trace.name} with modules plugged in"
     return (

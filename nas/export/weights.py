@@ -64,7 +64,7 @@ def weights_of(
 def _confirmed(
     view: RunView, member: Member, dataset: Dataset, make: Make
 ) -> tuple[nn.Module, Provenance] | None:
-    """The lowest confirmed seed's: the best one's would flatter the test score."""
+    """Return the network of the lowest confirmed seed; the best seed's test score is too high."""
     metric, ledger = view.metric, view.read(paths(view.run.path)[0])
     trained = [
         m
@@ -82,7 +82,8 @@ def _confirmed(
     recipe = _confirmed_recipe(view)
     part = "test" if len(dataset.test) else "validation"
     others = (
-        f", the first of {len(trained)} rather than the best, so that {metric.name} flatters nobody"
+        f", the first of {len(trained)} seeds, not the best of them, whose {metric.name} would be "
+        "too optimistic"
     )
     return _settled(network), Provenance(
         source="confirmation",

@@ -106,7 +106,7 @@ class Writer:
                 "nn.Conv2d", layer.in_channels, layer.out_channels, layer.kernel_size[0],
                 stride=layer.stride[0], padding=known.padding[0], bias=layer.bias is not None,
             )  # fmt: skip
-        raise ExportError(f"model.py cannot spell {type(layer).__name__} out")
+        raise ExportError(f"model.py cannot write {type(layer).__name__} as source")
 
 
 def _strided(site: Site, spec: BlockSpec) -> Site:

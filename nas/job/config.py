@@ -31,8 +31,8 @@ class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rungs: list[Recipe] = []
     """Trainings, cheapest first; without any, those that suit the images are taken."""
     promotion: Literal["rank", "promise"] = "rank"
-    """Who reaches the next rung: the first by non-dominated `rank`, or by `promise`, the expected
-    improvement.
+    """Which architectures reach the next rung: the first by non-dominated `rank`, or by `promise`,
+    the expected improvement.
     """
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the training; `auto` takes bfloat16 where it is faster."""
@@ -266,7 +266,7 @@ def _check_images(job: Job) -> None:
 
 
 def _check_ranges(job: Job) -> None:
-    """Refuse numbers that are typed right and mean nothing."""
+    """Refuse numbers of the right type that are out of range."""
     executor, latency, confirm = job.executor_config, job.latency, job.confirm
     positive: dict[str, float | None] = {
         "timeout": job.timeout,

@@ -1,4 +1,4 @@
-"""What a job may say by its types and cannot mean: numbers against its images, names that are none.
+"""Checks that types cannot make: numbers that do not suit the images, names that do not exist.
 
 Every command that reads a job checks it so, not only the search.
 """
@@ -55,7 +55,7 @@ def check_sense(job: Job, dataset: Dataset) -> None:
 
 
 def check_names(job: Job, space: SearchSpace, cost: NetworkCost) -> None:
-    """Refuse a device, sampler, sampler's option or number of workers that there is not.
+    """Refuse an unknown device, sampler or sampler's option, and too many workers.
 
     Whether this machine has the device is for the search alone to say: a job may be written
     elsewhere. Latency is not known at this point: it counts as 0.

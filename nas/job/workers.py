@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from plugnas.nas.job.prepared import Prepared
 
 PER_PROCESSOR = 16
-"""Local workers per processor above which a number is taken for a slip of the keyboard."""
+"""Local workers per processor above which a number is taken for a typing error."""
 
 
 def worker_count(job: Job) -> int:

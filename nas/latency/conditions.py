@@ -1,4 +1,4 @@
-"""Under which conditions a latency was taken: without them it is no figure."""
+"""The conditions of a latency: two latencies are compared only where they are the same."""
 
 from __future__ import annotations
 

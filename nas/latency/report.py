@@ -1,4 +1,4 @@
-"""Latencies with all that makes them figures: conditions, rounds, errors, ties."""
+"""Latencies with their conditions, rounds, errors and ties."""
 
 from __future__ import annotations
 

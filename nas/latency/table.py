@@ -1,4 +1,4 @@
-"""A latency table: milliseconds of pieces on one device, a file that can be carried about."""
+"""A latency table: milliseconds of pieces on one device, in a file to be copied."""
 
 from __future__ import annotations
 

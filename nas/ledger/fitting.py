@@ -160,7 +160,7 @@ def _left_out_before(contents: Contents) -> dict[int, str]:
 
 
 def is_settled(contents: Contents) -> bool:
-    """Whether the last session counted with today's sources, so that its word on what fits holds.
+    """Whether the last session counted with today's sources, so that what it left out still holds.
 
     Then the space that its header names is that of the run, refusals and all, for whoever only
     reads measurements.

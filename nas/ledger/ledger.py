@@ -162,7 +162,7 @@ class Ledger:
 def _header(
     space: SearchSpace, fitted: Fitted, about: Mapping[str, Any], *, counted: bool
 ) -> dict[str, Any]:
-    """Return the session's header; the parameters are told only where they are news."""
+    """Return the session's header; the parameters are written only where they have changed."""
     header: dict[str, Any] = {"ledger": VERSION, "space": space.fingerprint}
     known = [h["space"] for h in fitted.contents.headers if "parameters" in h]
     if not known or known[-1] != space.fingerprint:

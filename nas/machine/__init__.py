@@ -1,1 +1,1 @@
-"""The machine: device, threads, quiet hours, versions, whole files. Knows nothing else of us."""
+"""The machine: device, threads, quiet hours, versions, files. Knows no other part of plugnas."""

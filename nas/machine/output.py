@@ -1,4 +1,4 @@
-"""Output whose reader may go away: what is written then goes nowhere, and the work goes on."""
+"""Output whose reader may close it (``| head``): later text is dropped, and the work goes on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LastingStream:
         return getattr(self._stream, name)
 
     def _drop(self) -> None:
-        """Let the stream end nowhere, with what it still holds."""
+        """Point the stream at the null device, with what it still holds."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)

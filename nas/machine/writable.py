@@ -19,7 +19,7 @@ def unwritable(path: Path) -> str | None:
     if above != path and not above.is_dir():
         return f"{above} is no folder"
     needed = os.W_OK | os.X_OK if above.is_dir() else os.W_OK
-    return None if os.access(above, needed) else f"{above} allows no writing"
+    return None if os.access(above, needed) else f"{above} is not writable"
 
 
 def check_file(path: Path, option: str) -> None:

@@ -121,7 +121,7 @@ def _read(paths: list[Path]) -> tuple[Tensor, ...] | None:
 
 
 def _keep(paths: list[Path], tensors: tuple[Tensor, ...]) -> None:
-    """Write the files; a full disk only costs the sharing."""
+    """Write the files; on a full disk nothing is shared."""
     with contextlib.suppress(OSError):
         for path, tensor in zip(paths, tensors, strict=False):
             write_whole(path, lambda file, values=tensor: _save(file, values))  # type: ignore[misc]

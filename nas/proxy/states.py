@@ -17,7 +17,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class StateFile:
-    """The place of one training's state; absent, torn or foreign, it reads as None.
+    """The place of one training's state; a missing, damaged or different one reads as None.
 
     ``key`` is what the state is valid for (architecture, data, recipe, seed, torch). A folder
     above ``limit`` bytes loses its oldest files.
@@ -42,7 +42,7 @@ class StateFile:
         return found if same else None
 
     def write(self, state: dict[str, Any]) -> None:
-        """Save a state whole or not at all; a full disk only costs the saving."""
+        """Save a state whole or not at all; on a full disk nothing is saved."""
         with contextlib.suppress(OSError, RuntimeError):
             whole = {**state, "about": self._about()}
             write_whole(self.path, lambda file: torch.save(whole, file))

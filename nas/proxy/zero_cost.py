@@ -23,7 +23,7 @@ _RECTIFIERS = (
     _aten.silu, _aten.silu_, _aten.gelu, _aten.gelu_, _aten.hardswish, _aten.hardswish_,
     _aten.elu, _aten.elu_, _aten.mish, _aten.mish_, _aten._prelu_kernel, _aten.relu6,
 )  # fmt: skip
-"""Activations with a side on which they pass and one on which they hold back."""
+"""Activations that pass values of one sign and block or weaken the others."""
 
 
 class ZeroCostError(PlugnasError):

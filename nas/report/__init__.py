@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that holds everything and asks nobody for anything."""
+"""The report of a run: one HTML file that needs no network and no other file."""
 
 from plugnas.nas.report.page import page
 

@@ -15,7 +15,7 @@ SCRIPTS = ("chart.js", "front.js", "network.js", "evidence.js", "record.js", "ma
 
 
 def page(view: RunView, control: RunView | None = None) -> str:
-    """Return report.html: no file, font, script or address outside it is ever asked for.
+    """Return report.html: it loads no file, font or script from outside.
 
     A browser runs and styles by what stands here alone: the page's policy names both by their hash.
     """

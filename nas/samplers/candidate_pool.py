@@ -157,7 +157,7 @@ class CandidatePool:
         return self.draw(1, rng)
 
     def _descend(self) -> Codes:
-        """Walk from random rows down to the budget; return a crowd, the nearest to it first.
+        """Walk from random rows down to the budget; return the rows nearest to it, in order.
 
         Of a strict budget in a large space, little else is found within it. The same crowd at every
         call, whatever was asked before.
@@ -194,7 +194,7 @@ class CandidatePool:
         return found
 
     def _sweep(self) -> Codes:
-        """Look at everything, or give up where everything is too much."""
+        """Look at the whole space, or give up where it is too large."""
         if self.space.size <= SWEEP:
             for codes in self.space.enumerate():
                 found, _ = self.fresh(codes)

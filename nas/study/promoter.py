@@ -1,4 +1,4 @@
-"""What every ladder of rungs is to the study that asks it."""
+"""What promotes architectures to the next rung, as the study sees it."""
 
 from __future__ import annotations
 

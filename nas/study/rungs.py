@@ -47,7 +47,7 @@ def trials_until(rung: int) -> int:
 
 
 class RungError(PlugnasError):
-    """A ladder of rungs that cannot be climbed."""
+    """A number of rungs, or of promotions, that makes no search."""
 
 
 class Rungs(Promoter):
@@ -80,7 +80,7 @@ class Rungs(Promoter):
         trials: int | None = None,
     ) -> None:
         if count < 1:
-            raise RungError(f"a ladder has at least one rung, not {count}")
+            raise RungError(f"a search has at least one rung, not {count}")
         if not eta > 1:
             raise RungError(f"eta must be above 1 (one of eta is promoted), not {eta}")
         self.problem, self.count, self.eta = problem, count, eta

@@ -30,7 +30,7 @@ Key = tuple[str, int, int]
 
 
 class StudyError(PlugnasError):
-    """A study that was asked or told something against its law."""
+    """A study that was asked or told something that it does not allow."""
 
 
 class Study:

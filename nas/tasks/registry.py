@@ -82,7 +82,7 @@ def placed(task: str | Mapping[str, Any], base: Path | str) -> str | dict[str, A
 
 
 def kind(name: str, base: Path | str | None = None) -> Any:
-    """Return what a name stands for: the class of a task, unless it is somebody's mistake."""
+    """Return the class of a task, or whatever else stands under its name."""
     if name in _OWN:
         module, own = _OWN[name]
         return getattr(import_module(module), own)

@@ -1,4 +1,4 @@
-"""A host without its weights' memory: the same modules over meta tensors."""
+"""A host without memory for its weights: the same modules over meta tensors."""
 
 from __future__ import annotations
 

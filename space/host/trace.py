@@ -1,4 +1,4 @@
-"""Finding the sites of a host: one forward on the meta device, shapes read and not asked for."""
+"""Finding the sites of a host: one forward on the meta device, from which all shapes are read."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ function curves(n) {
     [...series(`train_${METRIC.name}`, "var(--blue)"), ...series(METRIC.name, "var(--orange)")], "epoch",
     `${METRIC.name}: training blue, validation orange`, { yText: metricTick });
   const none = !n.curves.some((c) => c.points.length);
-  $("curve-note").textContent = none ? "The evaluation recorded no course of training."
+  $("curve-note").textContent = none ? "No training curve was recorded."
     : `${n.curves.length} training${n.curves.length > 1 ? "s" : ""} at the highest rung; augmented images, so training may look worse than validation.`;
 }
 

@@ -69,7 +69,7 @@ class Predictor(Sampler):
     # --- telling --------------------------------------------------------------------------------
 
     def tell(self, measurement: Measurement) -> None:
-        """Learn from a measurement; one that failed teaches to stay away."""
+        """Learn from a measurement; one that failed counts as a bad value."""
         row = self.problem.space.codes([measurement.architecture])[0]
         self._pending.pop(row.tobytes(), None)
         self._pool.mark(row)

@@ -1,4 +1,4 @@
-"""Values as a Gaussian process likes them: the logarithm of the gap to a ceiling.
+"""The scale on which values are modelled: the logarithm of the gap to a ceiling.
 
 Accuracies crowd below a ceiling and trail off below. ``-log(top - y)`` stretches the crowd and
 draws in the tail; how much is chosen by the marginal likelihood (``slack`` is the distance of the

@@ -131,7 +131,7 @@ class TuneBackend(Sampler):
         self._searcher.on_trial_complete(trial, result)
 
     def _teach(self, row: NDArray[np.int16], values: list[float]) -> None:
-        """Tell what the searcher did not propose, where it can hear of such."""
+        """Tell the searcher of an architecture that it did not propose, where it accepts that."""
         if len(self._metrics) > 1:
             return
         architecture = self.problem.space.architectures(row[None])[0]

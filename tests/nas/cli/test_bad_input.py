@@ -315,7 +315,7 @@ def test_places_that_cannot_be_written_are_refused_before_anything_is_measured(f
 def test_a_run_that_belongs_to_somebody_else(folder, capsys, monkeypatch):
     assert main(["search", write({}), "--run-dir", "mine"]) == 0
     monkeypatch.setattr(
-        "plugnas.nas.report.files.unwritable", lambda path: f"{path} allows no writing"
+        "plugnas.nas.report.files.unwritable", lambda path: f"{path} is not writable"
     )
     assert "--json and --csv print the front" in refused(capsys, "front", "mine")
     assert not Path("mine/front.csv").exists()

@@ -1,4 +1,4 @@
-"""What every sampler keeps to: unseen, within budget, resumable, honest at the end of a space."""
+"""What every sampler keeps to: unseen, within budget, resumable, exhausted at a space's end."""
 
 from __future__ import annotations
 
