@@ -14,6 +14,7 @@ COMMANDS = (
     "plan",
     "search",
     "status",
+    "watch",
     "front",
     "explain",
     "confirm",

@@ -2,6 +2,7 @@
 
   nas search experiments/digits.yaml              into runs/digits
   nas search job.yaml --trials 500 --workers 8    the job, but longer and wider
+  nas search runs/digits                          goes on with a run, by the job that it keeps
 
 Ctrl-C ends cleanly; the same command continues where it stopped.
 
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from plugnas.nas.job.config import Job
     from plugnas.nas.ledger.measurement import Measurement
 
 
@@ -38,17 +40,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the search and say what came of it."""
     from plugnas.nas.cli.progress import Progress
-    from plugnas.nas.job import config as jobs
     from plugnas.nas.job.changed import changed
     from plugnas.nas.job_run import run_job
     from plugnas.nas.machine.log import logger
     from plugnas.nas.report.front import to_text
     from plugnas.nas.run.summary import kinds
 
-    _not_a_run(args.job)
+    job, base, run_dir = _asked(args)
     given = {name: getattr(args, name) for name in ("trials", "timeout", "workers", "seed")}
-    job = changed(jobs.load(args.job), executor=args.executor, address=args.address, **given)
-    run_dir = args.run_dir or Path("runs") / args.job.stem
+    job = changed(job, executor=args.executor, address=args.address, **given)
     had: list[int] = []  # architectures finished when this session began
 
     def show(message: Warning | str, *place: Any, **more: Any) -> None:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         warnings.showwarning = show
         result = run_job(
             job,
-            args.job.parent,
+            base,
             run_dir,
             on_event=[
                 progress,
@@ -89,18 +89,27 @@ def _broken(measurements: Sequence[Measurement]) -> bool:
     return bool(measurements) and not any(m.ok or has_diverged(m) for m in measurements)
 
 
-def _not_a_run(path: Path) -> None:
-    """Refuse a run's directory or record in a job's place."""
-    from plugnas.modules import PlugnasError
+def _asked(args: argparse.Namespace) -> tuple[Job, Path, Path]:
+    """Return the job, the folder where its paths start, and its run directory.
 
-    run = path if path.is_dir() else path.parent
-    if path.is_dir() or path.name == "job.yaml":
-        if not (run / "job.yaml").is_file() or not (run / "ledger.jsonl").is_file():
-            return
+    In a job's place may stand the directory of an earlier run of one: it is gone on with.
+    """
+    from plugnas.modules import PlugnasError
+    from plugnas.nas.job.config import load
+    from plugnas.nas.run.directory import RunDirectory
+
+    path: Path = args.job
+    folder = path if path.is_dir() else path.parent
+    kept = (folder / "job.yaml").is_file() and (folder / "ledger.jsonl").is_file()
+    if not kept or not (path.is_dir() or path.name == "job.yaml"):
+        return load(path), path.parent, args.run_dir or Path("runs") / path.stem
+    if args.run_dir is not None:
         raise PlugnasError(
-            f"{path} belongs to a run, and a search takes the job it was begun with: "
-            f"nas search JOB.yaml --run-dir {run}"
+            f"{path} is a run, which goes on in its own directory; leave --run-dir out, or give "
+            "the job it was begun with"
         )
+    run = RunDirectory.read(folder)
+    return run.job, run.base, folder
 
 
 def _again(args: argparse.Namespace) -> str:
