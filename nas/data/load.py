@@ -22,6 +22,7 @@ from plugnas.nas.data.source import Source
 from plugnas.nas.data.spec import DataSpec, looks_like_path, parse
 from plugnas.nas.data.split import split
 from plugnas.nas.data.torchvision_source import TorchvisionSource, known_sets
+from plugnas.nas.data.twins import twins_note
 
 
 def load(
@@ -47,7 +48,10 @@ def open_source(spec: DataSpec) -> Source:
     if spec.root is not None:
         root = Path(spec.root)
         if not spec.download and not root.is_dir():
-            raise DataError(f"`data.root` {root} is no folder; {spec.source} must lie in it")
+            raise DataError(
+                f"{spec.source} was not found: `data.root` {root} is no folder; set `data: "
+                "{download: true}`, or give the folder in which it lies"
+            )
         if spec.source not in known_sets():
             raise DataError(
                 f"torchvision has no dataset `{spec.source}`"
@@ -101,7 +105,9 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
     divided = split(labels, parts, spec, groups)
     # Mode "c": pages are shared between processes, and no file is changed by a stray write.
     images = torch.from_numpy(np.load(entry / "images.npy", mmap_mode="c"))
-    mean, std = _moments(np.load(entry / "sums.npy"), divided["train"], images.shape)
+    sums = np.load(entry / "sums.npy")
+    mean, std = _moments(sums, divided["train"], images.shape)
+    twins = twins_note(images.numpy(), sums, divided)
     digest = hashlib.sha256(entry.name.encode())
     for part in divided.values():
         digest.update(part.tobytes() + b"|")
@@ -117,7 +123,7 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
         std=std,
         mirror=about["mirror"] if spec.mirror is None else spec.mirror,
         skipped=tuple((name, reason) for name, reason in about["skipped"]),
-        notes=_notes(about, labels, divided),
+        notes=(*_notes(about, labels, divided), *([] if twins is None else [twins])),
         fingerprint=digest.hexdigest()[:16],
     )
 

@@ -117,6 +117,10 @@ def test_a_broken_image_is_named_and_the_search_goes_on(folder, capsys):
 
 def test_a_run_directory_of_another_job(folder, capsys):
     assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    capsys.readouterr()
+    assert main(["search", "mine"]) == 0  # a run goes on by the job that it keeps
+    assert "nothing was left to do" in capsys.readouterr().out
+    assert "goes on in its own directory" in refused(capsys, "search", "mine", "--run-dir", "x")
     kept = Path("mine/ledger.jsonl").read_bytes()
     other = write({"proxy": {"rungs": [{"epochs": 2, "images": 64}]}}, "other.yaml")
     text = refused(capsys, "search", other, "--run-dir", "mine")
