@@ -156,6 +156,10 @@ _ON_MAPS = {
 }
 
 
+CONTROL = "control"
+"""The family of what modules are held against, such as ``placebo``: nothing to be searched."""
+
+
 @dataclass(frozen=True)
 class Home:
     """What can stand in a slot of a skeleton or host: an adapter for each registry slot.
@@ -191,8 +195,8 @@ def fits(entry: Entry, slot: str) -> bool:
 
 
 def selected_by_all(entry: Entry, slot: str) -> bool:
-    """Return whether `all` in this slot includes the module."""
-    return any(own in HOMES[slot].native for own in entry.slots)
+    """Return whether `all` in this slot includes the module; controls need naming."""
+    return entry.family != CONTROL and any(own in HOMES[slot].native for own in entry.slots)
 
 
 def _adapter(entry: Entry, slot: str) -> Adapter:

@@ -104,7 +104,7 @@ def _select(slot: str, item: str | Mapping[str, Any]) -> list[Option]:
     if key == "family":
         return _by(slot, "family", body, lambda e: e.family)
     if key == "slot":
-        return _by(slot, "slot", body, lambda e: e.slot)
+        return _by(slot, "slot", body, lambda e: None if e.family == adapters.CONTROL else e.slot)
     entry = _entry(slot, key)
     if body == "all":
         return [_opened(entry, dict(entry.choices))]
@@ -164,7 +164,7 @@ def _by(slot: str, word: str, wanted: Any, of: Any) -> list[Option]:
     fitting = [e for e in modules.entries() if adapters.fits(e, slot)]
     found = [Option(e, {}) for e in fitting if of(e) == wanted]
     if not found:
-        known = sorted({of(e) for e in fitting})
+        known = sorted({of(e) for e in fitting} - {None})
         raise SpaceError(
             f"no module of {word} `{wanted}` fits slot `{slot}`{did_you_mean(str(wanted), known)} "
             f"(there are: {', '.join(known)})"

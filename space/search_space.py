@@ -87,13 +87,17 @@ class SearchSpace:
         """
         if not isinstance(config, SpaceConfig):
             config = convert(config, SpaceConfig, "space")
+        if config.host is not None or config.sites:
+            return cls.of_host(HostBlueprint.of(config, input_shape, classes, Path(base), trace))
+        self, skeleton = cls.__new__(cls), Blueprint(config, input_shape, classes)
+        self._setup(skeleton.parameters, skeleton, partial(count, skeleton))
+        return self
+
+    @classmethod
+    def of_host(cls, host: HostBlueprint) -> SearchSpace:
+        """Return the space of a compiled host."""
         self = cls.__new__(cls)
-        if config.host is None and not config.sites:
-            skeleton = Blueprint(config, input_shape, classes)
-            self._setup(skeleton.parameters, skeleton, partial(count, skeleton))
-        else:
-            host = HostBlueprint.of(config, input_shape, classes, Path(base), trace)
-            self._setup(host.parameters, host, host.count)
+        self._setup(host.parameters, host, host.count)
         return self
 
     @classmethod
@@ -135,10 +139,7 @@ class SearchSpace:
     def size(self) -> int:
         """The exact number of architectures: networks, refusals excluded (see ``count_ruled``)."""
         if self._size is None:
-            if self._counted is not None:
-                self._size = self._counted()
-            else:
-                self._size = count_tree(self.parameters)
+            self._size = self._counted() if self._counted else count_tree(self.parameters)
         return self._size
 
     @property

@@ -5,7 +5,8 @@
 
 A verdict is `pays` where the whole 95 % interval is above 0, `does not pay` where it is below 0 or
 within 0.2 points of it, else `not enough evidence`. --settle trains networks that differ in that
-slot alone, side by side and under several seeds, within the trials that the job leaves.
+slot alone, side by side and under several seeds, within the trials that the job leaves. In a host a
+slot is a site (`--settle layer3`), and the host unchanged and a placebo are among the choices.
 """
 
 from __future__ import annotations

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from plugnas.nas.explain.design import slots_of
-from plugnas.nas.explain.effects import Effect, Explanation
+from plugnas.nas.explain.effect import Effect
+from plugnas.nas.explain.effects import Explanation
 from plugnas.nas.explain.verdicts import UNSETTLED
 from plugnas.nas.machine.duration import spoken
 from plugnas.nas.run.price import seconds_of_training, side_by_side
 from plugnas.nas.run.view import RunView
+from plugnas.space.placebo import groups_with_placebo
 
 _SEEDS = 3
 _NETWORKS = 4
@@ -50,10 +53,11 @@ def advice(view: RunView, found: Explanation | None, done: Collection[str]) -> A
         return None
     slot = max(open_ones, key=_clearness).slot
     choices = next(len(s.choices) for s in slots_of(view.space) if s.name == slot)
+    choices += slot in {g.name for g in groups_with_placebo(view.space)}
     trainings = choices * _SEEDS * _NETWORKS
     return Advice(
         slot,
-        f"nas explain {view.run.path} --settle {slot} --trials {trainings}",
+        f"nas explain {view.run.path} --settle {shlex.quote(slot)} --trials {trainings}",
         trainings * seconds_of_training(view) / side_by_side(view, trainings),
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plugnas.space import Architecture, SearchSpace
 from plugnas.space.parameter import Parameter, Token
 
-PLAIN = ("none", "add", "gap", "conv", "relu", "id")
+PLAIN = ("none", "keep", "add", "gap", "conv", "relu", "id")
 """Choices that mean no module: the other choices of a slot are compared with them."""
 
 
@@ -19,8 +19,8 @@ PLAIN = ("none", "add", "gap", "conv", "relu", "id")
 class Slot:
     """A slot with more than one choice; ``columns`` are its parameters in the space.
 
-    ``reference`` is the choice the others are held against: ``none``, ``add``, ``gap``, ``conv``
-    or ``relu`` where the slot offers it, else its first.
+    ``reference`` is the choice the others are held against: ``none``, ``keep``, ``add``, ``gap``,
+    ``conv`` or ``relu`` where the slot offers it, else its first.
     """
 
     name: str
@@ -30,12 +30,17 @@ class Slot:
 
 
 def slots_of(space: SearchSpace) -> tuple[Slot, ...]:
-    """Return the slots of a space whose choices are modules; of a plain space, each parameter."""
+    """Return the slots of a space whose choices are modules; of a plain space, each parameter.
+
+    In a host each site, or group of sites that choose together, is a slot of its own, named as its
+    parameter is.
+    """
+    by_site = space.host is not None
     groups: dict[str, list[int]] = {}
     free = not space.has_network and all(p.families is None for p in space.parameters)
     for j, p in enumerate(space.parameters):
         if p.families is not None or (free and p.parent is None):
-            groups.setdefault(p.slot or p.name, []).append(j)
+            groups.setdefault(p.name if by_site else p.slot or p.name, []).append(j)
     found = []
     for name, columns in groups.items():
         choices = tuple(dict.fromkeys(c for j in columns for c in space.parameters[j].choices))

@@ -13,7 +13,9 @@ from scipy import stats
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.explain.design import Slot, distances, shares, slots_of
+from plugnas.nas.explain.effect import Effect
 from plugnas.nas.explain.model import LARGEST, Data, Fit, fit
+from plugnas.nas.explain.places import averages, sentences
 from plugnas.nas.explain.verdicts import judge, worth_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement
@@ -33,37 +35,15 @@ class ExplainError(PlugnasError):
 
 
 @dataclass(frozen=True)
-class Effect:
-    """The effect of a choice against its slot's reference, on the metric at equal cost.
-
-    ``effect`` is the change of the metric (in its own unit) where all of the slot's places hold the
-    choice in place of the reference and the network is scaled back to the same cost; ``low`` and
-    ``high`` are its 95 % interval. ``architectures`` hold the choice somewhere. ``verdict`` is
-    ``pays``, ``does not pay`` or ``not enough evidence``.
-    """
-
-    slot: str
-    choice: str
-    against: str
-    effect: float
-    low: float
-    high: float
-    architectures: int
-    verdict: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
 class Explanation:
     """All effects of a run, best first within each slot, and how they were found.
 
     ``metric`` is the run's main objective, of which effects are changes; ``at`` its median, at
     which they are expressed; ``scale`` is that on which effects add up: ``linear`` or, of a share,
     ``log-odds``, whichever the measurements fit better. ``noise`` is the standard deviation of one
-    evaluation.
+    evaluation. Of a host there are also ``where``, what plugging in brings at each site on average
+    over the modules tried there, ``which``, what each module brings over the sites at which it was
+    tried, and ``told``: both in sentences.
     """
 
     metric: Metric
@@ -75,6 +55,9 @@ class Explanation:
     scale: str
     at: float
     noise: float
+    where: tuple[Effect, ...] = ()
+    which: tuple[Effect, ...] = ()
+    told: tuple[str, ...] = ()
 
     def of(self, slot: str) -> list[Effect]:
         """Return the effects in one slot."""
@@ -135,15 +118,22 @@ def explain(
         centre=np.concatenate([np.full(len(s.choices), 1 / len(s.choices)) for s in slots]),
     )
     worth = worth_of(metric, response.tolist()) if worth is None else worth
-    return _explanation(rows, slots, metric, tuple(known), worth)
+    return _explanation(rows, slots, metric, tuple(known), worth, by_site=space.host is not None)
 
 
 def _explanation(
-    rows: Data, slots: Sequence[Slot], metric: Metric, costs: tuple[str, ...], worth: float
+    rows: Data,
+    slots: Sequence[Slot],
+    metric: Metric,
+    costs: tuple[str, ...],
+    worth: float,
+    *,
+    by_site: bool = False,
 ) -> Explanation:
     scale, found = _better_scale(rows, metric)
     top = rows.rung == rows.rung.max()
     middle = float(np.median(rows.response[top]))
+    judging = _Judging(found, metric, scale, middle, worth)
     effects: list[Effect] = []
     column = 0
     for slot in slots:
@@ -152,11 +142,15 @@ def _explanation(
         reference = own[slot.choices.index(slot.reference)]
         rows_of = [_holders(rows, c) for c in own]
         described = [
-            _effect(found, metric, scale, middle, worth, slot, k, own[k], reference, rows_of)
+            judging.effect(
+                slot.name, str(slot.choices[k]), str(slot.reference),
+                judging.contrast(own[k], reference), rows_of[k],
+            )
             for k in range(len(slot.choices))
             if own[k] != reference and rows_of[k]
-        ]
+        ]  # fmt: skip
         effects += sorted(described, key=lambda e: -metric.sign * e.effect)
+    where, which = averages(slots if by_site else (), rows, judging.effect)
     return Explanation(
         metric=metric,
         effects=tuple(effects),
@@ -166,6 +160,9 @@ def _explanation(
         scale=scale,
         at=middle,
         noise=abs(_points(found.noise, scale, middle)),
+        where=where,
+        which=which,
+        told=tuple(sentences(effects, which, metric)),
     )
 
 
@@ -204,35 +201,38 @@ def _with_response(rows: Data, response: Array) -> Data:
     return replace(rows, response=response)
 
 
-def _effect(
-    found: Fit,
-    metric: Metric,
-    scale: str,
-    middle: float,
-    worth: float,
-    slot: Slot,
-    k: int,
-    column: int,
-    reference: int,
-    holders: Sequence[int],
-) -> Effect:
-    weights = np.zeros(len(found.mean))
-    weights[column], weights[reference] = 1.0, -1.0
-    estimate, error = found.contrast(weights)
-    reach = float(stats.t.ppf(0.975, found.freedom)) * error
-    low, effect, high = (
-        _points(v, scale, middle) for v in (estimate - reach, estimate, estimate + reach)
-    )
-    return Effect(
-        slot=slot.name,
-        choice=str(slot.choices[k]),
-        against=str(slot.reference),
-        effect=effect,
-        low=low,
-        high=high,
-        architectures=holders[k],
-        verdict=judge(low, high, worth, metric),
-    )
+@dataclass(frozen=True)
+class _Judging:
+    """Makes effects, with intervals and verdicts, of a fit."""
+
+    found: Fit
+    metric: Metric
+    scale: str
+    middle: float
+    worth: float
+
+    def contrast(self, column: int, reference: int) -> Array:
+        """Return the weights of one choice against another."""
+        weights = np.zeros(len(self.found.mean))
+        weights[column], weights[reference] = 1.0, -1.0
+        return weights
+
+    def effect(self, slot: str, choice: str, against: str, weights: Array, held: int) -> Effect:
+        """Return the effect that the weights add up to; ``held``: architectures that hold it.
+
+        Args:
+            slot: where. choice: what. against: in place of what.
+            weights: of the effects of all choices.
+            held: how many architectures hold it.
+        """
+        estimate, error = self.found.contrast(weights)
+        reach = float(stats.t.ppf(0.975, self.found.freedom)) * error
+        low, effect, high = (
+            _points(v, self.scale, self.middle)
+            for v in (estimate - reach, estimate, estimate + reach)
+        )
+        verdict = judge(low, high, self.worth, self.metric)
+        return Effect(slot, choice, against, effect, low, high, held, verdict)
 
 
 def _points(value: float, scale: str, middle: float) -> float:

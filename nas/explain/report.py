@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.explain.advice import Advice, advice, only_open
 from plugnas.nas.explain.design import Slot, slots_of
-from plugnas.nas.explain.effects import Effect, ExplainError, Explanation, explain
+from plugnas.nas.explain.effect import Effect
+from plugnas.nas.explain.effects import ExplainError, Explanation, explain
 from plugnas.nas.explain.pairs import Comparison, comparisons
-from plugnas.nas.explain.settle import settled
+from plugnas.nas.explain.places import sentences
+from plugnas.nas.explain.settle import judged_space, settled
 from plugnas.nas.explain.text import effects_text, nothing_text, pairs_text
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.latency import LatencyNote, latency_note
 from plugnas.nas.run.names import called, names_of
 from plugnas.nas.run.view import RunView
+from plugnas.space.host.names import parse
+from plugnas.space.placebo import PLACEBO
 
 Row = TypeVar("Row", Effect, Comparison)
 
@@ -70,13 +74,14 @@ class RunExplanation:
 
 def explain_run(view: RunView) -> RunExplanation:
     """Explain a run from its ledger and from the controlled experiments made after it."""
-    extra = settled(view)
+    extra, space = settled(view), judged_space(view)
     measurements = [*view.measurements, *extra]
     model, reason = None, None
-    controlled = [s for s in slots_of(view.space) if _deserves_pairs(view, s, extra)]
+    controlled = [s for s in slots_of(space) if _deserves_pairs(view, s, extra)]
     tables = [
-        tuple(comparisons(view.space, s, _controlled(s, view, extra), view.metric, view.budget))
-        for s in controlled
+        tuple(comparisons(space, s, _controlled(s, view, extra), view.metric, view.budget))
+        for slot in controlled
+        for s in _references(slot)
     ]
     try:
         if _one_slot_varies(view):
@@ -84,12 +89,12 @@ def explain_run(view: RunView) -> RunExplanation:
                 "all architectures differ in one slot alone, so cost cannot be held equal; the "
                 "table of pairs says it all"
             )
-        model = explain(view.space, measurements, view.metric, _held_equal(view))
+        model = explain(space, measurements, view.metric, _held_equal(view))
     except PlugnasError as error:
         reason = str(error)
     names = names_of(view.directory)
     return RunExplanation(
-        None if model is None else replace(model, effects=_renamed(model.effects, names)),
+        None if model is None else _called(model, names),
         reason,
         tuple(_renamed(t, names) for t in tables if t),
         latency_note(view.run),
@@ -97,6 +102,13 @@ def explain_run(view: RunView) -> RunExplanation:
         view.left_out,
         advice(view, model, [slot.name for slot in controlled]),
     )
+
+
+def _called(model: Explanation, names: Mapping[str, str]) -> Explanation:
+    """Return an explanation with the choices called as the job calls them."""
+    effects, which = _renamed(model.effects, names), _renamed(model.which, names)
+    told = tuple(sentences(effects, which, model.metric))
+    return replace(model, effects=effects, which=which, told=told)
 
 
 def _renamed(found: Sequence[Row], names: Mapping[str, str]) -> tuple[Row, ...]:
@@ -111,13 +123,23 @@ def _held_equal(view: RunView) -> tuple[str, ...]:
     return tuple(name for name in view.objectives if name in view.costs) or ("flops",)
 
 
+def _references(slot: Slot) -> Iterator[Slot]:
+    """Yield a slot as it is, and held against its placebo where it has one."""
+    yield slot
+    if PLACEBO in slot.choices and slot.reference != PLACEBO:
+        yield replace(slot, reference=PLACEBO)
+
+
 def slot_named(view: RunView, name: str) -> Slot:
-    """Return a slot of the run's space by name.
+    """Return a slot of the run's space by name, the site of a host by its path too.
 
     Raises:
-        ExplainError: there is none with a choice.
+        ExplainError: there is none with a choice, or several sites have this path.
     """
     slots = {s.name: s for s in slots_of(view.space)}
+    at = [s for s in slots.values() if (holder := parse(s.name)) and holder.where == name]
+    if len(at) == 1 and name not in slots:
+        return at[0]
     if name not in slots:
         known = ", ".join(slots) or "none"
         raise ExplainError(

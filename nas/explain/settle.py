@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from plugnas.nas.cost import NetworkCost
 from plugnas.nas.explain.design import Slot, filled, slots_of
 from plugnas.nas.explain.effects import ExplainError
 from plugnas.nas.front.member import within
@@ -16,6 +20,7 @@ from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import Listener, Outcome
 from plugnas.nas.study.fixed import measure_all
 from plugnas.space import Architecture, SearchSpace, SpaceError
+from plugnas.space.placebo import with_placebo
 
 
 def settle(
@@ -29,8 +34,9 @@ def settle(
     """Measure matched pairs of a slot in ``RUN/settle/<slot>.jsonl``; a stopped one goes on.
 
     Backbones are members of the front, spread over it, then random ones within budget; each is
-    given every choice of the slot. ``trials`` is how many trainings may be spent; by default what
-    the job's ``trials`` leave.
+    given every choice of the slot. At the site of a host the host unchanged is the first backbone,
+    and a placebo (``space/placebo.py``) is one more choice. ``trials`` is how many trainings may be
+    spent; by default what the job's ``trials`` leave.
 
     Raises:
         ExplainError: too few trials are left for one pair.
@@ -38,7 +44,36 @@ def settle(
     from plugnas.nas.job.workers import evaluator, executor
 
     run = view.job_run
-    path, job = run.path / "settle" / f"{slot.name}.jsonl", run.job
+    path, job = ledger_of(view, slot), run.job
+    judged = with_placebo(view.space, [slot.name])
+    slot = next(s for s in slots_of(judged) if s.name == slot.name)
+    count = _affordable(view, slot, seeds, trials)
+    prepared = prepare_again(run)
+    space = with_placebo(prepared.space, [slot.name])
+    plan = [
+        filled(slot, space, base, choice)
+        for base in backbones(view, slot, count)
+        for choice in slot.choices
+        if _fits(space, slot, base, choice)
+    ]
+    top = evaluator(prepared).last_rung()
+    own = space is prepared.space  # a placebo has no measured latency
+    return measure_all(
+        plan,
+        range(seeds),
+        path,
+        space,
+        prepared.cost if own else NetworkCost(space, prepared.cost.table),
+        lambda: executor(prepared, top, job.evaluation_timeout),
+        objectives={view.metric.name: view.metric.direction},
+        about={"settle": slot.name, "seeds": seeds, "rung": view.top_rung},
+        on_event=on_event,
+    )
+
+
+def _affordable(view: RunView, slot: Slot, seeds: int, trials: int | None) -> int:
+    """Return how many backbones the trials pay for."""
+    job = view.job_run.job
     tried = len({m.architecture.id for m in view.measurements})
     spent = sum(m.extra.get("settle") != slot.name for m in settled(view))
     left = job.trials - tried - spent if trials is None else trials
@@ -51,26 +86,7 @@ def settle(
             f"{seeds} seeds) per network, but {has}; give "
             f"--trials {per_backbone} or more, or fewer --seeds"
         )
-    count = left // per_backbone
-    plan = [
-        filled(slot, view.space, base, choice)
-        for base in backbones(view, slot, count)
-        for choice in slot.choices
-        if _fits(view.space, slot, base, choice)
-    ]
-    prepared = prepare_again(run)
-    top = evaluator(prepared).last_rung()
-    return measure_all(
-        plan,
-        range(seeds),
-        path,
-        prepared.space,
-        prepared.cost,
-        lambda: executor(prepared, top, job.evaluation_timeout),
-        objectives={view.metric.name: view.metric.direction},
-        about={"settle": slot.name, "seeds": seeds, "rung": view.top_rung},
-        on_event=on_event,
-    )
+    return left // per_backbone
 
 
 def backbones(view: RunView, slot: Slot, count: int) -> list[Architecture]:
@@ -82,7 +98,7 @@ def backbones(view: RunView, slot: Slot, count: int) -> list[Architecture]:
     on = [m.architecture for m in view.front]
     middle = len(on) // 2
     order = sorted(range(len(on)), key=lambda i: abs(i - middle))
-    wanted = [on[i] for i in order]
+    wanted = [*view.controls, *(on[i] for i in order)]
     others = [m.architecture for m in within(view.members, view.budget)]
     mixed = np.random.default_rng(view.job_run.job.seed).permutation(len(others))
     wanted += [others[i] for i in mixed]
@@ -94,15 +110,32 @@ def backbones(view: RunView, slot: Slot, count: int) -> list[Architecture]:
 
 
 def settled(view: RunView) -> list[Measurement]:
-    """Return the measurements of all controlled experiments, at the run's highest rung."""
-    found = []
-    for slot in slots_of(view.space):
-        path = view.run.path / "settle" / f"{slot.name}.jsonl"
+    """Return the measurements of all controlled experiments, at the run's highest rung.
+
+    Those of a host are members of ``judged_space(view)``.
+    """
+    space, found = judged_space(view), list[Measurement]()
+    for slot in () if view.directory is None else slots_of(view.space):
         found += [
             replace(m, rung=view.top_rung, extra={**m.extra, "settle": slot.name})
-            for m in view.read(path).measurements
+            for m in view.read(ledger_of(view, slot), space).measurements
         ]
     return found
+
+
+def judged_space(view: RunView) -> SearchSpace:
+    """Return the run's space; in a host with a placebo at each site that was settled."""
+    if view.directory is None:
+        return view.space
+    settled_at = [s.name for s in slots_of(view.space) if ledger_of(view, s).exists()]
+    return with_placebo(view.space, settled_at)
+
+
+def ledger_of(view: RunView, slot: Slot) -> Path:
+    """Return the ledger of a slot's controlled experiment; the name of a site may have stars."""
+    plain = re.sub(r"[^\w.-]", "_", slot.name)
+    digest = "" if plain == slot.name else f"-{hashlib.sha256(slot.name.encode()).hexdigest()[:6]}"
+    return view.run.path / "settle" / f"{plain}{digest}.jsonl"
 
 
 def _fits(space: SearchSpace, slot: Slot, base: Architecture, choice: str | int) -> bool:
@@ -112,4 +145,4 @@ def _fits(space: SearchSpace, slot: Slot, base: Architecture, choice: str | int)
         return False
 
 
-__all__ = ["backbones", "settle", "settled"]
+__all__ = ["backbones", "judged_space", "ledger_of", "settle", "settled"]

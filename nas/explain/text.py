@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 
 from plugnas.nas.cost.quantity import short
-from plugnas.nas.explain.effects import Effect, Explanation
+from plugnas.nas.explain.effect import Effect
+from plugnas.nas.explain.effects import Explanation
 from plugnas.nas.explain.pairs import Comparison
+from plugnas.nas.explain.places import site_text
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.run.latency import LatencyNote
 
@@ -24,6 +26,7 @@ def effects_text(found: Explanation) -> str:
         "a model over all measurements (nas/explain/model.py), so a sampler's preferences do not "
         "count for a module.",
     ]
+    lines += _of_host(found)
     for slot in dict.fromkeys(e.slot for e in found.effects):
         own = found.of(slot)
         lines += ["", f"{slot}, against {own[0].against}"]
@@ -45,10 +48,25 @@ def nothing_text(found: Explanation) -> str:
     )
 
 
-def _effect_line(e: Effect, metric: Metric) -> str:
+def _of_host(found: Explanation) -> list[str]:
+    """Return where in a host it pays and which module does, in two sentences and two tables."""
+    if not found.told:
+        return []
+    metric = found.metric
+    by_effect = sorted(found.which, key=lambda e: -metric.sign * e.effect)
+    return [
+        "", *found.told,
+        "", "where: any module at a site, on average over those tried there, against the host",
+        *[_effect_line(e, metric, site_text(e.slot)) for e in found.where],
+        "", "which: each module, on average over the sites at which it was tried, against the host",
+        *[_effect_line(e, metric) for e in by_effect],
+    ]  # fmt: skip
+
+
+def _effect_line(e: Effect, metric: Metric, name: str | None = None) -> str:
     interval = f"[{metric.change_text(e.low)}, {metric.change_text(e.high)}]"
     return (
-        f"  {e.choice:<24} {metric.change_text(e.effect):>7}  {interval:<18} "
+        f"  {name or e.choice:<24} {metric.change_text(e.effect):>7}  {interval:<18} "
         f"in {e.architectures:>4} "
         f"architectures  {e.verdict}"
     )

@@ -17,7 +17,9 @@ from plugnas.nas.front.metric import Metric
 from plugnas.nas.job.prepared import cost_model
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.control import history
+from plugnas.nas.report.controls import controls
 from plugnas.nas.report.front import modules_of, value_note, value_of
+from plugnas.nas.report.gates import gates_of
 from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bounds
 from plugnas.nas.run.latency import latency_note
 from plugnas.nas.run.names import called, names_of
@@ -65,6 +67,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             or [cost],
             "cost": cost,
             "networks": networks,
+            "controls": [_control(name, m, metric) for name, m in controls(view)],
             "noise": {"light": sorted(light_steps(view)), "text": noise_text(view)},
             "knee": picks.knee(view.front, view.objectives).id if view.front else None,
             "hypervolume": view.hypervolume if view.front else None,
@@ -154,8 +157,22 @@ def _network(
             for n, v in m.architecture.values.items()
         },
         "curves": [{"seed": x.seed, "points": [dict(p) for p in x.curve]} for x in top],
+        "gates": gates_of(told, m.rung),
         "seconds": sum(x.seconds for x in told),
         "test": None,
+    }
+
+
+def _control(name: str, m: Member, metric: Metric) -> dict[str, Any]:
+    """What a host is held against: it is drawn, but no network of the search's table."""
+    return {
+        "name": name,
+        "id": m.id,
+        "metric": m[metric.name],
+        "interval": list(bounds(m, metric)),
+        "n": m.n,
+        "costs": dict(m.costs),
+        "modules": modules_of(m),
     }
 
 

@@ -9,6 +9,7 @@ from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member, newest_of
 from plugnas.nas.machine.files import write_text, write_whole
 from plugnas.nas.machine.writable import PlaceError, unwritable
+from plugnas.nas.report.controls import controls
 from plugnas.nas.report.data import abscissa, place_of
 from plugnas.nas.report.front import confirmed_of, to_csv, value_note
 from plugnas.nas.report.noise import bounds
@@ -61,6 +62,7 @@ def picture(view: RunView) -> Picture:
         knee=knee,
         limit=view.budget.get(cost),
         confirmed=_confirmed(view, {m.id for m in sound}),
+        controls=[(n, point(m)) for n, m in controls(view) if math.isfinite(m[main])],
     )
 
 

@@ -17,6 +17,8 @@ from plugnas.nas.front.doubt import interval, range_text
 from plugnas.nas.front.member import Member, newest_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.machine.table import text_table
+from plugnas.nas.report import controls
+from plugnas.nas.report.gates import gates_of
 from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bounds
 from plugnas.nas.run.latency import LatencyNote, latency_note
 from plugnas.nas.run.names import called, names_of
@@ -86,16 +88,27 @@ def to_json(view: RunView) -> dict[str, Any]:
                 **row(m, view.metric, confirmed.get(m.id)),
                 "numbers": list(m.numbers),
                 "architecture": m.architecture.values,
+                **_gates(view, m),
             }
             for m in view.front
         ],
     }
+    if view.space.host is not None:
+        data["controls"] = controls.to_dicts(view)
     if view.front:
         data["knee"] = picks.knee(view.front, view.objectives).id
         data["within_noise"] = sorted(light_steps(view))
         data["hypervolume"] = view.hypervolume
         data["reference"] = dict(zip(view.objectives, view.reference, strict=True))
     return data
+
+
+def _gates(view: RunView, member: Member) -> dict[str, Any]:
+    """Return the gates of a plugged host, nothing of any other network."""
+    if view.space.host is None:
+        return {}
+    own = [m for m in view.measurements if m.architecture.id == member.id]
+    return {"gates": gates_of(own, member.rung)}
 
 
 def to_csv(view: RunView) -> str:
@@ -150,6 +163,7 @@ def to_text(view: RunView) -> str:
         lines.append("test: mean ± standard deviation over seeds, long trained (`nas confirm`)")
     if latency is not None and "latency_ms" in columns:
         lines.append(latency.text)
+    lines += controls.lines(view, columns)
     if view.cost in view.objectives:
         steps = picks.best_within_steps(view.front, view.cost, view.metric)
         words = [

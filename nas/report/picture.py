@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.report.labels import Box, around, places
+from plugnas.nas.report.marks import draw_confirmed, draw_controls, scatter
 from plugnas.nas.report.noise import draw_bars
 
 # Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
@@ -52,7 +53,7 @@ class Point:
 class Picture:
     """All that a front's picture shows. ``confirmed`` maps an id to (mean, standard deviation) on
     the test set; ``cost`` names the horizontal axis and ``limit`` its budget, ``metric`` the
-    vertical one."""
+    vertical one; ``controls`` are what a host is held against, by name."""
 
     title: str
     caption: str
@@ -63,6 +64,7 @@ class Picture:
     knee: Point | None = None
     limit: float | None = None
     confirmed: Mapping[str, tuple[float, float]] | None = None
+    controls: Sequence[tuple[str, Point]] = ()
 
 
 def draw(picture: Picture, path: Path) -> None:
@@ -100,7 +102,7 @@ def _scales(axes: Axes, picture: Picture) -> None:
     axes.set_xlabel(AXES.get(picture.cost, picture.cost), color=INK)
     metric = picture.metric
     axes.set_ylabel(metric.name, color=INK)
-    shown = [p.value for p in picture.evaluated]
+    shown = [p.value for p in (*picture.evaluated, *(p for _, p in picture.controls))]
     shown += [mean for mean, _ in (picture.confirmed or {}).values()]
     helps = metric.percent and error_floor(shown) is not None
     most = 1.0 if metric.percent else math.inf
@@ -154,7 +156,7 @@ def error_floor(accuracies: Sequence[float]) -> float | None:
 def _value_range(picture: Picture, shown: Sequence[float]) -> tuple[float, float]:
     """From the best value to the worst twentieth, so that a few bad ones do not set the scale."""
     finite = np.array([a for a in shown if math.isfinite(a)])
-    whole = [p.value for p in picture.front]  # what must be seen to its end
+    whole = [p.value for p in (*picture.front, *(p for _, p in picture.controls))]  # all of it
     sign = picture.metric.sign
     for mean, deviation in (picture.confirmed or {}).values():
         whole.append(mean - sign * (deviation if math.isfinite(deviation) else 0.0))
@@ -170,21 +172,23 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
     low, high = axes.get_ylim()
     inside = [p for p in others if low <= p.value <= high]
     outside = [p for p in others if not low <= p.value <= high]
-    _scatter(axes, inside, "o", s=26, c="none", edgecolors=GREY, linewidths=1.1, zorder=2,
+    scatter(axes, inside, "o", s=26, c="none", edgecolors=GREY, linewidths=1.1, zorder=2,
              label=f"evaluated ({len(others)})")  # fmt: skip
     if outside:
         end, marker, side = (low, "v", "below") if picture.metric.sign > 0 else (high, "^", "above")
         clipped = [Point(p.id, p.cost, end) for p in outside]
-        _scatter(axes, clipped, marker, s=26, c=GREY, clip_on=False, zorder=2,
+        scatter(axes, clipped, marker, s=26, c=GREY, clip_on=False, zorder=2,
                  label=f"{side} the axis ({len(outside)})")  # fmt: skip
     stairs = _staircase(axes, picture)
     draw_bars(axes, picture.front, BLUE)
-    _scatter(axes, picture.front, "o", s=62, c=BLUE, edgecolors="white", linewidths=1.2, zorder=5,
+    scatter(axes, picture.front, "o", s=62, c=BLUE, edgecolors="white", linewidths=1.2, zorder=5,
              label=f"front ({len(picture.front)})")  # fmt: skip
     if picture.knee is not None:
-        _scatter(axes, [picture.knee], "D", s=120, c=ORANGE, edgecolors=INK, linewidths=1.4,
+        scatter(axes, [picture.knee], "D", s=120, c=ORANGE, edgecolors=INK, linewidths=1.4,
                  zorder=6, label="knee")  # fmt: skip
-    _confirmed(axes, picture)
+    most = 1.0 if picture.metric.percent else math.inf  # no bar reaches above 100 %
+    draw_confirmed(axes, _confirmed_rows(picture), most)
+    draw_controls(axes, picture.controls)
     if picture.limit is not None:
         left, right = axes.get_xlim()
         unit = " ms" if picture.cost == "latency_ms" else ""
@@ -195,11 +199,6 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
                      linewidth=0)  # fmt: skip
         axes.set_xlim(left, right)
     return stairs
-
-
-def _scatter(axes: Axes, points: Sequence[Point], marker: str, **style: Any) -> None:
-    if points:
-        axes.scatter([p.cost for p in points], [p.value for p in points], marker=marker, **style)
 
 
 def _staircase(axes: Axes, picture: Picture) -> list[Point]:
@@ -222,18 +221,6 @@ def _confirmed_rows(picture: Picture) -> list[tuple[float, float, float]]:
     where = {p.id: p.cost for p in picture.evaluated}
     found = (picture.confirmed or {}).items()
     return [(where[i], m, d if math.isfinite(d) else 0.0) for i, (m, d) in found if i in where]
-
-
-def _confirmed(axes: Axes, picture: Picture) -> None:
-    rows = _confirmed_rows(picture)
-    if not rows:
-        return
-    cost, mean, bars = zip(*rows, strict=True)
-    most = 1.0 if picture.metric.percent else math.inf  # no bar reaches above 100 %
-    above = [min(bar, most - m) for bar, m in zip(bars, mean, strict=True)]
-    axes.errorbar(cost, mean, yerr=[bars, above], fmt="s", color=INK, markersize=5.5, capsize=4,
-                  linewidth=1.4, markerfacecolor="white", zorder=7,
-                  label=f"confirmed on test images, ± sd ({len(rows)})")  # fmt: skip
 
 
 def _labels(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> None:

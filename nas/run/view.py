@@ -28,7 +28,7 @@ from plugnas.nas.run.python_run import Run, read_run
 from plugnas.nas.study.drive import Outcome
 from plugnas.nas.study.plan import Plan
 from plugnas.nas.study.study import Study
-from plugnas.space import SearchSpace
+from plugnas.space import Architecture, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -244,9 +244,18 @@ class RunView:
         """The share of the box that the front dominates: 0 to 1, 0 without a front."""
         return self.box.fraction(fronts.table(self.front, self.objectives)) if self.front else 0.0
 
-    def read(self, path: Path) -> Fitted:
-        """Read another ledger of the run, such as that of its confirmation, for the same space."""
-        return read_fitting(path, self.space, self.run.costs)
+    @cached_property
+    def controls(self) -> tuple[Architecture, ...]:
+        """What the search always measures: of a host, the host unchanged."""
+        unchanged = None if self.space.host is None else self.space.host.unchanged()
+        return () if unchanged is None else (self.space.architecture(unchanged),)
+
+    def read(self, path: Path, space: SearchSpace | None = None) -> Fitted:
+        """Read another ledger of the run, such as that of its confirmation.
+
+        ``space`` is what it must fit: by default the run's, else one that has more members.
+        """
+        return read_fitting(path, self.space if space is None else space, self.run.costs)
 
     def table(self) -> list[dict[str, Any]]:
         """Return every measurement as a flat record: one value per column, no nesting."""

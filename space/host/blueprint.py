@@ -25,6 +25,7 @@ from plugnas.space.host.records import HostTrace, Map
 from plugnas.space.host.source import HostSource
 from plugnas.space.merging import Merge, Merging
 from plugnas.space.network import Part
+from plugnas.space.options import Option
 from plugnas.space.parameter import Parameter, Token
 from plugnas.space.parts import choice_at
 from plugnas.space.slots import Position, Refusing, slot_parameters
@@ -40,14 +41,20 @@ class HostBlueprint:
         trace: the host as traced.
         classes: how many classes the network tells apart.
         host: the host at work; None where the space is read from a record, without its code.
+        also: name of a site's parameter -> what it offers beside what the job names.
     """
 
     def __init__(
-        self, config: SpaceConfig, trace: HostTrace, classes: int, host: Host | None = None
+        self,
+        config: SpaceConfig,
+        trace: HostTrace,
+        classes: int,
+        host: Host | None = None,
+        also: Mapping[str, Option] | None = None,
     ) -> None:
         self.config, self.trace, self.classes, self.host = config, trace, classes, host
         self.start: Start = config.start
-        self.groups = tuple(groups_of(config, trace))
+        self.groups = tuple(g.offering((also or {}).get(g.name)) for g in groups_of(config, trace))
         self.parameters = tuple(self._parameters())
         self._index = {p.name: j for j, p in enumerate(self.parameters)}
         self.positions = tuple(self._positions())
@@ -80,6 +87,10 @@ class HostBlueprint:
             return cls(config, trace, classes)
         host = Host.load(source, input_shape, classes)
         return cls(config, host.trace, classes, host)
+
+    def offering(self, also: Mapping[str, Option]) -> HostBlueprint:
+        """Return the same host where some sites, by their parameters' names, offer one more."""
+        return HostBlueprint(self.config, self.trace, self.classes, self.host, also)
 
     # --- parameters -----------------------------------------------------------------------------
 

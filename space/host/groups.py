@@ -45,6 +45,13 @@ class Group:
         how, slot, keep = self.holder.how, self.holder.slot, Choice(KEEP.key)
         return [site_of(Placement(how, site.path, slot, keep), site) for site in self.sites]
 
+    def offering(self, option: Option | None) -> Group:
+        """Return the group with one more option; None leaves it as it is."""
+        if option is None:
+            return self
+        slot = self.slot
+        return Group(self.holder, Slot(slot.name, (*slot.options, option), slot.scope), self.sites)
+
     def networks(self) -> set[tuple[object, ...]]:
         """Return what tells apart the networks among the choices that are not refused."""
         sites, slot = self.where, self.holder.slot

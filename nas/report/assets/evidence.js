@@ -35,14 +35,47 @@ function forest(rows, width) {
   };
 }
 
+// Site x module: the colour says how much, bold figures and frames that the interval leaves 0.
+function heatMap(model) {
+  const sites = model.where.map((e) => e.slot), modules = model.which.map((e) => e.choice);
+  const cells = new Map(model.effects.map((e) => [`${e.slot}\n${e.choice}`, e]));
+  const most = Math.max(...model.effects.map((e) => Math.abs(e.effect)), 1e-9), w = 58, h = 26, top = 110;
+  const left = 20 + 7 * Math.max(...sites.map((s) => siteText(s).length));
+  const body = [];
+  modules.forEach((m, j) => body.push(html`<text class="name" transform="translate(${left + w * j + 20} ${top - 8}) rotate(-45)">${m}</text>`));
+  sites.forEach((s, i) => {
+    body.push(html`<text class="name" x="${left - 8}" y="${top + h * i + 17}" text-anchor="end">${siteText(s)}</text>`);
+    modules.forEach((m, j) => {
+      const e = cells.get(`${s}\n${m}`), x = left + w * j, y = top + h * i;
+      if (!e) { body.push(html`<rect x="${x}" y="${y}" width="${w - 2}" height="${h - 2}" fill="none" stroke="var(--grid)"/>`); return; }
+      const good = e.verdict !== "not enough evidence", up = better(e.effect, 0);
+      body.push(html`<g role="img" aria-label="${m} ${siteText(s)}: ${change(e.effect)}, ${e.verdict}"><title>${m} ${siteText(s)}: ${change(e.effect)} (${change(e.low)} to ${change(e.high)}), ${e.verdict}, ${e.architectures} architectures</title><rect x="${x}" y="${y}" width="${w - 2}" height="${h - 2}" fill="${up ? "var(--green)" : "var(--red)"}" fill-opacity="${(0.08 + 0.55 * Math.abs(e.effect) / most).toFixed(2)}" stroke="${good ? "var(--ink)" : "none"}"/><text class="name" x="${x + w / 2 - 1}" y="${y + 17}" text-anchor="middle" font-weight="${good ? 700 : 400}">${change(e.effect)}</text></g>`);
+    });
+  });
+  const width = left + w * modules.length + 60, height = top + h * sites.length + 6;
+  return html`<div class="scroll"><svg class="heat" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="effect of each module at each site">${body}</svg></div>`;
+}
+
+function siteText(slot) {
+  const parts = slot.split("."), how = parts.shift(), kind = parts.pop();
+  return `${how === "after" ? "after" : "in place of"} ${parts.join(".")}${kind === "attention" || how === "replace" ? "" : ` (${kind})`}`;
+}
+
+function hostPart(model) {
+  if (!model.told.length) return "";
+  const draw = forest(model.where, wide());
+  return html`${model.told.map((t) => html`<p>${coded(t)}</p>`)}<h3>Effect of each module at each site</h3><p class="note">${METRIC.percent ? "Points of " : "Change in "}${METRIC.name} against the host unchanged${model.costs.length ? ` at equal ${model.costs.join(" and ")}` : ""}. A frame and bold figures: the 95 % interval decides (it pays, or it does not). Point at a cell for its interval; an empty cell was never tried.</p>${heatMap(model)}<h3>Where: any module at a site, on average over those tried there</h3><div class="scroll"><table><thead><tr><th>site</th><th class="n">effect</th><th></th><th>95 % interval</th><th>verdict</th></tr></thead><tbody>${model.where.map((e) => html`<tr><td>${siteText(e.slot)}</td><td class="n">${change(e.effect)}</td><td>${draw(e)}</td><td>${change(e.low)} to ${change(e.high)}</td><td>${verdictText(e)}</td></tr>`)}</tbody></table></div>`;
+}
+
 const wide = () => (document.documentElement.clientWidth < 700 ? 90 : 190);
 
 function moduleTables() {
   const { model, reason, pairs, nothing, advice } = DATA.modules, parts = [];
-  if (nothing) parts.push(html`<p>${sentence(nothing)}</p>`);
+  if (nothing) parts.push(html`<p>${sentence(nothing)}</p>`, hostPart(model));
   else if (!model) parts.push(html`<p>${sentence(reason ?? "")}</p>`);
   else {
     parts.push(html`<p class="note">Change in ${METRIC.name}${METRIC.percent ? ", in points," : ""} at ${METRIC.name} ${metricText(model.at)}, where a choice stands in all places of its slot in place of the reference${model.costs.length ? ` and the network has the same ${model.costs.join(" and ")}` : ""}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${spread(model.noise)}${METRIC.percent ? " points" : ""}; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
+    parts.push(hostPart(model));
     for (const name of [...new Set(model.effects.map((e) => e.slot))]) {
       const own = model.effects.filter((e) => e.slot === name), draw = forest(own, wide());
       parts.push(html`<h3>${name}, against ${own[0].against}</h3><div class="scroll"><table><thead><tr><th>choice</th><th class="n">effect</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">architectures</th></tr></thead><tbody>${
@@ -50,9 +83,10 @@ function moduleTables() {
     }
   }
   if (advice) parts.push(html`<p>${coded(`To settle what is open: ${advice.text}.`)}</p>`);
-  for (const name of [...new Set(pairs.map((c) => c.slot))]) {
-    const own = pairs.filter((c) => c.slot === name), draw = forest(own, wide()), costs = ["params", "flops", "latency_ms"].filter((c) => c in own[0].costs);
-    parts.push(html`<h3>${name}: matched pairs, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${own[0].against}.${DATA.latency && costs.includes("latency_ms") ? ` ${DATA.latency.text}` : ""}</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">gain</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">${METRIC.name}</th><th class="n">pairs</th>${costs.map((c) => html`<th class="n">${c}</th>`)}</tr></thead><tbody>${
+  const heads = new Map(pairs.map((c) => [`${c.slot}\n${c.against}`, c]));
+  for (const { slot: name, against } of heads.values()) {
+    const own = pairs.filter((c) => c.slot === name && c.against === against), draw = forest(own, wide()), costs = ["params", "flops", "latency_ms"].filter((c) => c in own[0].costs);
+    parts.push(html`<h3>${name}: matched pairs against ${against}, all else equal</h3><p class="note">Networks that differ in this slot alone, trained side by side. Costs are not equal here: each column gives the cost and the change against ${own[0].against}.${DATA.latency && costs.includes("latency_ms") ? ` ${DATA.latency.text}` : ""}</p><div class="scroll"><table><thead><tr><th>choice</th><th class="n">gain</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">${METRIC.name}</th><th class="n">pairs</th>${costs.map((c) => html`<th class="n">${c}</th>`)}</tr></thead><tbody>${
       own.map((c) => html`<tr><td>${c.choice}</td><td class="n">${change(c.gain)}</td><td>${draw(c)}</td><td>${c.choice === c.against ? "reference" : finite(c.low) ? `${change(c.low)} to ${change(c.high)}` : "one pair"}</td><td>${verdictText(c)}${c.over_budget ? html`<br><span class="unsettled">over budget${c.over_budget < c.pairs ? ` in ${c.over_budget} of ${c.pairs}` : ""}</span>` : ""}</td><td class="n">${metricText(c.value)}</td><td class="n">${c.pairs}</td>${costs.map((k) => html`<td class="n">${short(c.costs[k])}${finite(c.added[k]) && c.choice !== c.against ? ` (${c.added[k] >= 0 ? "+" : "−"}${Math.abs(100 * c.added[k]).toFixed(0)} %)` : ""}</td>`)}</tr>`)}</tbody></table></div>`);
   }
   show($("modules-body"), parts);

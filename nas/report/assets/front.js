@@ -21,7 +21,8 @@ function drawFront() {
   const shown = DATA.networks.filter((n) => finite(n.costs[state.cost]));
   if (!shown.length) { target.textContent = DATA.failures.all ? `Nothing has finished the highest rung: ${DATA.failures.all} of ${DATA.counts.measurements} evaluations failed (below).` : "Nothing has finished the highest rung yet."; return; }
   const limit = DATA.budget[state.cost], costs = shown.map((n) => n.costs[state.cost]);
-  const x = costScale(finite(limit) ? [...costs, limit] : costs, box.left, box.width - box.right);
+  const besides = DATA.controls.map((c) => c.costs[state.cost]).filter(finite);
+  const x = costScale([...costs, ...besides, ...(finite(limit) ? [limit] : [])], box.left, box.width - box.right);
   const values = shown.map((n) => n.metric).sort((a, b) => a - b);
   const steps = staircase(state.cost);
   const seen = [...steps, ...shown.filter((n) => n.front)].map((n) => n.metric), last = values.length - 1;
@@ -33,7 +34,8 @@ function drawFront() {
     if (!METRIC.percent) return [mean - reach, mean, mean + reach];
     return [mean - reach, mean, Math.min(mean + reach, mean + 0.75 * (1 - mean))]; // a bar that reaches 100 % has no end on this axis
   });
-  const range = [...values.filter((v) => v >= low && v <= high), ...tests];
+  const controls = DATA.controls.filter((c) => finite(c.costs[state.cost]) && finite(c.metric));
+  const range = [...values.filter((v) => v >= low && v <= high), ...tests, ...controls.map((c) => c.metric)];
   const floor = state.log ? errorFloor([...values, ...tests]) : null;
   const y = metricScale(range, box.height - box.bottom, box.top, floor);
   const yAt = (v) => Math.max(box.top, Math.min(y.at(Math.min(Math.max(v, y.low), Math.max(y.high, y.low))), box.height - box.bottom));
@@ -53,6 +55,7 @@ function drawFront() {
   const order = [...shown].sort((a, b) => a.front - b.front);
   body.push(...order.map((n) => mark(n, x.at(n.costs[state.cost]), yAt(n.metric), n.metric < y.low ? -1 : n.metric > y.high ? 1 : 0)));
   body.push(...shown.filter((n) => n.test).map((n) => confirmedMark(n, x, yAt)));
+  body.push(...controls.map((c) => controlMark(c, x.at(c.costs[state.cost]), yAt(c.metric))));
   put(target, box, `${NAMES[state.cost] ?? state.cost} against ${METRIC.name} of ${shown.length} networks`, body);
 }
 
@@ -82,6 +85,16 @@ function confirmedMark(n, x, yAt) {
   return html`<g stroke="var(--ink)" stroke-width="1.4" pointer-events="none"><path d="M${at} ${up}V${down}M${at - 4} ${up}h8M${at - 4} ${down}h8"/><rect x="${at - 3.5}" y="${mid - 3.5}" width="7" height="7" fill="var(--paper)"/></g>`;
 }
 
+// The host unchanged is a cross with four arms, a placebo one that lies.
+function controlShape(name, x, y) {
+  const arm = html`<path d="M${x - 7} ${y - 2.5}h4.5v-4.5h5v4.5h4.5v5h-4.5v4.5h-5v-4.5h-4.5z"`;
+  return name === "host" ? html`${arm} fill="var(--green)" stroke="var(--ink)"/>` : html`${arm} transform="rotate(45 ${x} ${y})" fill="var(--red)" stroke="var(--ink)"/>`;
+}
+
+function controlMark(c, x, y) {
+  return html`<g role="img" aria-label="${c.name}: ${metricText(c.metric)}" pointer-events="none">${controlShape(c.name, x, y)}<text class="name" x="${x + 9}" y="${y + 15}">${c.name}</text></g>`;
+}
+
 function frontLegend() {
   const icon = (shape) => html`<svg width="18" height="16" viewBox="0 0 18 16">${shape}</svg>`;
   const items = [
@@ -91,6 +104,7 @@ function frontLegend() {
   ];
   if (finite(DATA.budget[state.cost])) items.push([icon(html`<path d="M9 0V16" stroke="var(--red)" stroke-width="2" stroke-dasharray="5 3"/>`), `budget ${short(DATA.budget[state.cost])}`]);
   if (DATA.confirmation) items.push([icon(html`<path d="M9 1V15" stroke="var(--ink)"/><rect x="5.5" y="4.5" width="7" height="7" fill="var(--paper)" stroke="var(--ink)"/>`), "confirmed on test images, ± sd over seeds"]);
+  for (const name of new Set(DATA.controls.map((c) => c.name))) items.push([icon(controlShape(name, 9, 8)), name === "host" ? "host, unchanged" : name]);
   show($("front-legend"), items.map(([i, t]) => html`<span>${i}${t}</span>`));
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
@@ -106,7 +120,12 @@ function frontTable() {
   const test = (n) => (!tested ? "" : html`<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)}${rangeText(n.test)} (${n.test.n})` : "–"}</td>`);
   show($("front-table"), html`<thead><tr>${head.map((h, i) => html`<th class="${i ? "n" : ""}${extra(i)}">${h}</th>`)}${tested ? html`<th class="n">test (seeds)</th>` : ""}<th class="extra">modules</th></tr></thead><tbody>${
     on.map((n) => html`<tr data-id="${n.id}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${n.id}</button>${n.id === DATA.knee ? " ◆" : ""}</td>${
-      cells(n).map((c, i) => html`<td class="n${extra(i + 1)}">${c}</td>`)}${test(n)}<td class="wide extra">${n.modules}</td></tr>`)}</tbody>`);
+      cells(n).map((c, i) => html`<td class="n${extra(i + 1)}">${c}</td>`)}${test(n)}<td class="wide extra">${n.modules}</td></tr>`)}${DATA.controls.map(controlRow)}</tbody>`);
+
+  function controlRow(c) {
+    const own = [`${metricText(c.metric)}${rangeText(c)}`, short(c.costs[state.cost]), ...rest.map((k) => short(c.costs[k])), "–", c.n];
+    return html`<tr><td><b>${c.name}</b> ${c.id}</td>${own.map((t, i) => html`<td class="n${extra(i + 1)}">${t}</td>`)}${tested ? html`<td class="n">–</td>` : ""}<td class="wide extra">${c.modules}</td></tr>`;
+  }
 }
 
 function rangeText(n) {

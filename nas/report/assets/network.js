@@ -8,8 +8,10 @@ function facts(n) {
   if (n.test) rows.push(["confirmed", `${metricMean(n.test.metric, n.test.std)}${rangeText(n.test)} over ${n.test.n} seeds (long training, test images)`]);
   rows.push(["costs", DATA.costs.map((c) => `${c} ${short(n.costs[c], 4)}`).join(", ")]);
   rows.push(["evaluation", `ledger task ${[...new Set(n.numbers)].join(", ")}; ${short(n.seconds)} s of training in all`]);
+  const gates = Object.entries(n.gates ?? {});
+  if (gates.length) rows.push(["gates after training", gates.map(([plug, [mean, most]]) => `${plug}: mean |g| ${mean.toFixed(3)}, largest ${most.toFixed(3)}`).join("; ")]);
   if (DATA.confirmable) rows.push(["export", `nas export ${DATA.path} --pick ${n.id}`]);
-  show($("network-facts"), html`<dl class="facts">${rows.map(([a, b]) => html`<dt>${a}</dt><dd>${a === "export" ? html`<code>${b}</code>` : b}</dd>`)}</dl>`);
+  show($("network-facts"), html`<dl class="facts">${rows.map(([a, b]) => html`<dt>${a}</dt><dd>${a === "export" ? html`<code>${b}</code>` : b}</dd>`)}</dl>${n.looks ? html`<h3>Where its plugs change the maps</h3><p class="note">Some validation images, and for each plug the mean over channels of |g (m(x) − x)|, how much it changes the map at each place: bright is the most in that picture, black is nothing.</p><img class="looks" src="${n.looks}" alt="maps of where each plug of ${n.id} changes what the host computes">` : ""}`);
 }
 
 function slot(name, text) {

@@ -1,0 +1,60 @@
+"""What a host is held against in every report: the host unchanged, and placebos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from plugnas.nas.cost.quantity import short
+from plugnas.nas.explain.settle import settled
+from plugnas.nas.front import member as fronts
+from plugnas.nas.front.doubt import interval, range_text
+from plugnas.nas.front.member import Member
+from plugnas.nas.run.view import RunView
+from plugnas.space.placebo import PLACEBO
+
+HOST = "host"
+Named = tuple[str, Member]
+
+
+def controls(view: RunView) -> list[Named]:
+    """Return the host unchanged and the placebos that were measured at the highest rung, by name.
+
+    Placebos are those of ``nas explain --settle``, or of a search that offers them.
+    """
+    if view.space.host is None:
+        return []
+    unchanged = {a.id for a in view.controls}
+    found = [(HOST, m) for m in view.members if m.id in unchanged]
+    others = [*view.members, *fronts.members(settled(view), view.top_rung)]
+    placebos = {m.id: m for m in others if PLACEBO in m.architecture.values.values()}
+    return found + [(PLACEBO, m) for m in placebos.values()]
+
+
+def lines(view: RunView, columns: Sequence[str]) -> list[str]:
+    """Return the controls as lines of a front's table, without what follows the figures."""
+    metric, told = view.metric, []
+    for name, m in controls(view):
+        value = f"{metric.text(m[metric.name])} {range_text(interval(m, metric), metric)}".rstrip()
+        costs = ", ".join(f"{c} {short(m[c])}" for c in columns if c in m.costs)
+        word = "the host unchanged, same training" if name == HOST else "placebo, same training"
+        told.append(f"{name}: {value} at {costs} ({word}, {m.n} seed{'s' * (m.n != 1)}, {m.id})")
+    return told
+
+
+def to_dicts(view: RunView) -> list[dict[str, Any]]:
+    """Return the controls as JSON data: ``name`` beside what a member of the front has."""
+    from plugnas.nas.report.front import row
+
+    return [
+        {
+            "name": name,
+            **row(m, view.metric),
+            "numbers": list(m.numbers),
+            "architecture": m.architecture.values,
+        }
+        for name, m in controls(view)
+    ]
+
+
+__all__ = ["HOST", "controls", "lines", "to_dicts"]

@@ -1,0 +1,40 @@
+"""Marks of a front's picture: points, what was confirmed, and the controls of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+GREEN, PURPLE, INK = "#009E73", "#CC79A7", "#1B1F24"  # Okabe and Ito's, as in the picture
+_CONTROLS = {"host": ("P", GREEN), "placebo": ("X", PURPLE)}
+
+
+def scatter(axes: Any, points: Sequence[Any], marker: str, **style: Any) -> None:
+    """Draw points, where there are any."""
+    if points:
+        axes.scatter([p.cost for p in points], [p.value for p in points], marker=marker, **style)
+
+
+def draw_controls(axes: Any, named: Sequence[tuple[str, Any]]) -> None:
+    """Draw the host unchanged and placebos, each with its name beside it."""
+    for name, (marker, colour) in _CONTROLS.items():
+        own = [p for n, p in named if n == name]
+        scatter(axes, own, marker, s=110, c=colour, edgecolors=INK, linewidths=1.2, zorder=7,
+                label=name)  # fmt: skip
+        for p in own[:1]:
+            axes.annotate(name, (p.cost, p.value), xytext=(8, -13), textcoords="offset points",
+                          fontsize=9, color=INK, zorder=8)  # fmt: skip
+
+
+def draw_confirmed(axes: Any, rows: Sequence[tuple[float, float, float]], most: float) -> None:
+    """Draw what was confirmed: (cost, mean, reach of the error bar), no bar above ``most``."""
+    if not rows:
+        return
+    cost, mean, bars = zip(*rows, strict=True)
+    above = [min(bar, most - m) for bar, m in zip(bars, mean, strict=True)]
+    axes.errorbar(cost, mean, yerr=[bars, above], fmt="s", color=INK, markersize=5.5, capsize=4,
+                  linewidth=1.4, markerfacecolor="white", zorder=7,
+                  label=f"confirmed on test images, ± sd ({len(rows)})")  # fmt: skip
+
+
+__all__ = ["draw_confirmed", "draw_controls", "scatter"]
