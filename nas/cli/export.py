@@ -3,6 +3,7 @@
   nas export runs/digits --pick knee                 to runs/digits/export/<id>
   nas export runs/digits --pick 'flops<=2M' --train  trained now, with the long recipe
   nas export runs/digits --all-front --to models     every member of the front
+  nas export runs/host --as timm --as hub            and files by which timm and torch.hub take it
 
 A pick is best, knee, smallest:0.98 (the cheapest that reaches this value of the main objective),
 COST<=LIMIT, or an id or the beginning of one. Every file is checked in a fresh process before its
@@ -25,6 +26,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", action="append", metavar="NAME",
         help="pt2, onnx, safetensors or source; several by commas (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--as", dest="elsewhere", action="append", metavar="NAME",
+        help="a file for another library too: timm, hub or mmdet; several by commas",
     )  # fmt: skip
     parser.add_argument(
         "--opset", type=int, metavar="N", help="version of the ONNX operators (default 20)"
@@ -62,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise PlugnasError(f"{why_empty(view)}, so nothing to export")
     members = view.front if args.all_front else [view.pick(args.pick)]
     formats = [name for given in args.format or () for name in given.split(",")]
+    elsewhere = [name for given in args.elsewhere or () for name in given.split(",")]
     options = Options(
         formats=tuple(formats) or None,
         deploy=not args.keep_training_form,
@@ -69,10 +75,13 @@ def run(args: argparse.Namespace) -> int:
         fixed_size=args.fixed_size,
         quantize=args.quantize,
         opset=OPSET if args.opset is None else args.opset,
+        elsewhere=tuple(dict.fromkeys(elsewhere)),
     )
     deliveries = export_members(view, members, args.to, options, train_now=args.train)
     for delivery in deliveries:
         print(f"{delivery.path}: {', '.join(delivery.files)}")
         for name, reason in delivery.skipped.items():
             print(f"  no {name}: {reason}")
+        for name, note in delivery.notes.items():
+            print(f"  {name}: {note}")
     return 0

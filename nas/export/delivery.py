@@ -14,6 +14,7 @@ from plugnas import modules
 from plugnas.nas.export import (
     check,
     directory,
+    elsewhere,
     hashes,
     model_py,
     onnx_format,
@@ -34,7 +35,10 @@ _SECONDS = 0.3  # for the latency of each file
 
 @dataclass(frozen=True)
 class Options:
-    """What is written, and how. ``formats`` of None are all that the network's modules take."""
+    """What is written, and how. ``formats`` of None are all that the network's modules take.
+
+    ``elsewhere`` names libraries that get a file of their own: ``timm``, ``hub``, ``mmdet``.
+    """
 
     formats: tuple[str, ...] | None = None
     deploy: bool = True
@@ -43,6 +47,7 @@ class Options:
     quantize: str | None = None
     opset: int = OPSET
     measure: bool = True
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class Delivery:
 
     ``skipped`` tells of each format left out and why; ``latencies`` are milliseconds of one image
     (first quartile, median, third quartile) per file; ``step`` is the step in which height and
-    width of model.pt2 may vary, None where they are fixed.
+    width of model.pt2 may vary, None where they are fixed. ``notes`` say what a file for another
+    library cannot say.
     """
 
     path: Path
@@ -59,6 +65,7 @@ class Delivery:
     skipped: Mapping[str, str] = field(default_factory=dict)
     latencies: Mapping[str, list[float]] = field(default_factory=dict)
     step: int | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -167,7 +174,7 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
     wanted, skipped = formats_of(subject.id, subject.module_keys, options)
     served = subject.served(deploy=options.deploy, preprocessing=options.preprocessing)
     work = _Work(subject, options, path, served)
-    files = []
+    files, notes = [], dict[str, str]()
     for name, file in (("pt2", pt2.FILE), ("onnx", onnx_format.FILE)):
         if name not in wanted:
             continue
@@ -196,8 +203,13 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
         files += [model_py.FILE, train_py.FILE, train_py.READER]
         if subject.host is not None and subject.host.file is not None:
             files.append(str(subject.host.file_name))
+        for kind in options.elsewhere:
+            written = elsewhere.write(kind, subject, path, work.libraries)
+            files.append(written.file)
+            if written.note is not None:
+                notes[written.file] = written.note
     step = work.program.step if work.program else None
-    work.delivery = Delivery(target, tuple(files), skipped, {}, step)
+    work.delivery = Delivery(target, tuple(files), skipped, {}, step, notes)
     return work
 
 
@@ -211,6 +223,7 @@ def formats_of(
     """
     if options.quantize not in (None, "int8"):
         raise ExportError(f"--quantize takes int8, not `{options.quantize}`")
+    elsewhere.check_kinds(options.elsewhere, options.formats)
     onnx_format.check_opset(options.opset)
     if options.quantize and not options.deploy:
         raise ExportError("int8 is made of the deploy form; leave out --keep-training-form")

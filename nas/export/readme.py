@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from plugnas.nas.cost.quantity import short
-from plugnas.nas.export import quantize
+from plugnas.nas.export import elsewhere, quantize
 from plugnas.nas.export.hosted import Hosted
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.front.metric import metric
@@ -257,6 +257,7 @@ def _loading(subject: Subject, about: About) -> str:
             "any reader of safetensors; keys of the host have the host's names",
             "from safetensors.torch import load_file\nstate = load_file('model.safetensors')",
         )
+    ways |= elsewhere.ways(subject)
     parts = [
         f"`{name}` ({how}):\n\n```python\n{code}\n```"
         for name, (how, code) in ways.items()

@@ -90,10 +90,9 @@ def test_settle_trains_host_and_placebo_under_the_same_seeds(run, view):
     assert set(against_host) == set(against_placebo) == held
     gap = against_host["se"].gain - against_host["placebo"].gain
     assert against_placebo["se"].gain == pytest.approx(gap)
-    sizes = {
-        c.choice: c.costs["params"] - against_host["none"].costs["params"] for c in told.pairs[0]
-    }
-    assert abs(sizes["placebo"] - sizes["se"]) <= 8 and sizes["eca"] < sizes["se"]
+    sizes = {c.choice: c.costs["params"] for c in told.pairs[0]}
+    assert abs(sizes["placebo"] - sizes["scse"]) <= 8  # the largest
+    assert sizes["none"] < sizes["eca"] < sizes["se"] < sizes["scse"]
     assert {e.choice for e in told.model.effects} == {"se", "eca", "simam", "scse", "placebo"}
     assert all(e.choice != "placebo" for e in told.model.which)
 
