@@ -66,7 +66,7 @@ def _option(group: Group) -> Option:
     """Return the placebo with the setting first that is as large as the site's largest module."""
     sizes = [
         _parameters(group, choice)
-        for choice in group.slot.choices()
+        for choice in group.slot.choices
         if choice.key not in NOTHING and group.refusal((), choice) is None
     ]
     entry = modules.get(PLACEBO)
