@@ -36,9 +36,12 @@ class OCR(nn.Module):
     bias, batch norm and ReLU. (B, C, H, W) -> the same.
 
     Departs from the paper: there the regions are the classes, taught by an auxiliary loss; here
-    they are found by the task alone unless a user adds such a loss on ``region_logits``, whose last
-    map has no bias, as the softmax over positions cancels it.
+    K is a setting, and whoever trains may teach the first K' <= K regions the K' classes by such a
+    loss on ``region_logits`` (the task ``segmentation`` does). Its last map has no bias, as the
+    softmax over positions cancels it.
     """
+
+    auxiliary = "region_logits"  # the submodule whose output may be taught the classes
 
     def __init__(
         self, channels: int, *, regions: int = 16, reduction: int = 2, dropout: float = 0.0

@@ -1,8 +1,9 @@
 """Decoding a source once, into files that every process maps into its memory.
 
 A cache entry is a folder with ``images.npy`` (uint8, N x H x W x C), ``labels.npy``, ``parts.npy``,
-``sums.npy`` (per image and channel: sum and sum of squares) and ``about.json``. It is written
-beside its place and renamed, so that no process ever sees half of one.
+``sums.npy`` (per image and channel: sum and sum of squares), of images with masks what
+``mask_cache`` writes, and ``about.json``. It is written beside its place and renamed, so that no
+process ever sees half of one.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.mask_cache import MaskFile
 from plugnas.nas.data.memory import check_room
 from plugnas.nas.data.pixels import is_grey, to_bytes, upright_size
-from plugnas.nas.data.source import PARTS, Listing, Opener, Source
+from plugnas.nas.data.source import PARTS, Listing, MaskedSource, Opener, Source
 from plugnas.nas.data.spec import DataSpec
 from plugnas.nas.data.split import stratified
 from plugnas.nas.data.stack import Stack
@@ -93,24 +95,36 @@ def _locked(path: Path) -> Iterator[None]:
 def _write(source: Source, spec: DataSpec, entry: Path) -> None:
     listing = source.listing()
     chosen = _limited(listing, spec)
-    shape, channels, broken = _probe(source, listing, chosen, spec)
+    sizes, shape, channels, broken = _probe(source, listing, chosen, spec)
     readable = [index for index in chosen if index not in broken]
+    planes = channels + isinstance(source, MaskedSource)
     what = f"{len(readable)} images of {shape[0]}x{shape[1]}x{channels}"
-    check_room(len(readable) * shape[0] * shape[1] * channels, entry.parent, what)
+    check_room(len(readable) * shape[0] * shape[1] * planes, entry.parent, what)
     work = Path(tempfile.mkdtemp(prefix=entry.name, dir=entry.parent))
     try:
+        masks, classes = None, listing.classes
+        if isinstance(source, MaskedSource):
+            masks = MaskFile(work, shape)
+            broken |= masks.read(source, readable, sizes)
+            readable, classes = [i for i in readable if i not in broken], masks.classes
         kept = _decode(source, readable, (*shape, channels), work, broken)
+        if masks is not None:
+            masks.keep(kept)
         about = {
             "name": source.name,
             "mirror": source.mirror,
-            "classes": [_printable(name) for name in listing.classes],
+            "classes": [_printable(name) for name in classes],
             "skipped": [
                 [_printable(listing.names[i]), _printable(why)] for i, why in sorted(broken.items())
             ],
             "notes": listing.notes,
         }
         labels, parts = (np.asarray(column)[kept] for column in (listing.labels, listing.parts))
-        _check_left(labels, parts, listing.classes, broken, source.name)
+        if masks is None:
+            _check_left(labels, parts, classes, broken, source.name)
+        elif not (parts == 0).any():
+            why = f"{len(broken)} images are left out, such as {next(iter(broken.values()))}"
+            raise DataError(f"{source.name} has no image to train on: {why}")
         np.save(work / "labels.npy", labels.astype(np.int64))
         np.save(work / "parts.npy", parts.astype(np.int8))
         if len(listing.groups):
@@ -142,17 +156,18 @@ def _limited(listing: Listing, spec: DataSpec) -> list[int]:
 
 def _probe(
     source: Source, listing: Listing, chosen: list[int], spec: DataSpec
-) -> tuple[tuple[int, int], int, dict[int, str]]:
-    """Return the common (height, width), the number of channels, and why which image is broken."""
-    found: dict[tuple[int, int], int] = {}
+) -> tuple[dict[int, tuple[int, int]], tuple[int, int], int, dict[int, str]]:
+    """Return sizes, the common (height, width), channels, and why which image is broken."""
+    sizes: dict[int, tuple[int, int]] = {}
     broken: dict[int, str] = {}
     kinds: set[int] = set()
     for index, result in _each(source, chosen, _size_and_channels):
         if isinstance(result, str):
             broken[index] = result
             continue
-        found[result[0]] = found.get(result[0], 0) + 1
+        sizes[index] = result[0]
         kinds.add(result[1])
+    found = sorted(set(sizes.values()))
     if not found:
         name, reason = (listing.names[chosen[0]], broken[chosen[0]]) if broken else ("", "none")
         raise DataError(
@@ -165,8 +180,8 @@ def _probe(
             f"{high[0]}x{high[1]}, and a network takes one; set `data.size`, for example "
             f"`size: {max(8, min(32, *low))}`"
         )
-    shape = spec.shape or next(iter(found))
-    return shape, _channels(kinds, spec, source.name), broken
+    shape = spec.shape or found[0]
+    return sizes, shape, _channels(kinds, spec, source.name), broken
 
 
 def _size_and_channels(image: PIL.Image.Image | Stack) -> tuple[tuple[int, int], int]:

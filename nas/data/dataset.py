@@ -13,7 +13,9 @@ class Dataset:
     """Labelled images of one shape and their division into three parts.
 
     ``images`` is uint8 (N, H, W, C), mapped from a file that all processes share; ``labels`` is
-    int64 (N,). ``train``, ``validation`` and ``test`` are int64 indices into them. ``mean`` and
+    int64 (N,), or of images with masks uint8 (N, H, W), mapped too, in which 255 is the label of
+    what counts nowhere; ``pixels`` then counts them, int64 (N, classes + 1), the last what counts
+    nowhere. ``train``, ``validation`` and ``test`` are int64 indices into them. ``mean`` and
     ``std`` are per channel, of the training images scaled to 0..1. ``mirror`` says whether a
     mirrored image keeps its class. ``skipped`` are (image, reason) of those that could not be
     read; ``notes`` are sentences that the user should see. ``fingerprint`` changes with any of it.
@@ -32,6 +34,19 @@ class Dataset:
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     fingerprint: str
+    pixels: Tensor | None = None
+
+    @property
+    def masked(self) -> bool:
+        """Whether every image has a mask, not one label."""
+        return self.pixels is not None
+
+    @property
+    def strata(self) -> Tensor:
+        """By what a subset keeps its proportions, int64 (N,): the classes; of masks nothing."""
+        if self.labels.ndim == 1:
+            return self.labels
+        return torch.zeros(len(self.labels), dtype=torch.int64, device=self.labels.device)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -55,7 +70,8 @@ class Dataset:
     def describe(self) -> str:
         """Return one line on what there is."""
         channels, height, width = self.input_shape
+        masks = " in masks" if self.masked else ""
         return (
-            f"{self.name}: {len(self.classes)} classes, {height}x{width}x{channels}, "
+            f"{self.name}: {len(self.classes)} classes{masks}, {height}x{width}x{channels}, "
             f"{len(self.train)} train, {len(self.validation)} validation, {len(self.test)} test"
         )

@@ -19,7 +19,7 @@ from plugnas.nas.data.layout import is_image, read_layout
 from plugnas.nas.data.source import Listing, Opener
 
 ARCHIVES = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".zip")
-_BROKEN = (
+BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     lzma.LZMAError,
@@ -55,7 +55,7 @@ class FolderSource:
         full = {name.rpartition("/")[0] for name in names}
         folders = [
             Path(base, name).relative_to(self.path).as_posix()
-            for base, below, _ in _walk(self.path)
+            for base, below, _ in walk(self.path)
             for name in below
             if not name.startswith((".", "__"))
         ]
@@ -73,14 +73,14 @@ class FolderSource:
 
     def _names(self) -> list[str]:
         found = []
-        for base, _, files in _walk(self.path):
+        for base, _, files in walk(self.path):
             inner = os.path.relpath(base, self.path).replace(os.sep, "/")
             prefix = "" if inner == "." else inner + "/"
             found += [prefix + file for file in files if is_image(prefix + file)]
         return sorted(found)
 
 
-def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+def walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield as ``os.walk`` does, through links but not round in circles; refuse what is locked."""
 
     def refuse(error: OSError) -> None:
@@ -154,24 +154,24 @@ class ArchiveSource:
         index = {names[i]: i for i in wanted}
         for name, data in self._walk(index.__contains__):
             if data is not None:
-                yield index[name], _bytes_opener(data)
+                yield index[name], bytes_opener(data)
 
     def _walk(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes | None]]:
         """Yield (name, bytes where wanted) of each image member, in the archive's order."""
-        walk = _zip_members if self.path.name.lower().endswith(".zip") else _tar_members
+        members = zip_members if self.path.name.lower().endswith(".zip") else tar_members
         try:
-            for name, read in walk(self.path):
+            for name, read in members(self.path):
                 clean = name.removeprefix("./")
                 if is_image(clean):
                     yield clean, read() if wanted(clean) else None
-        except _BROKEN as error:
+        except BROKEN as error:
             raise DataError(
                 f"{self.path} cannot be read as an archive: {error}; it may be an incomplete "
                 "download"
             ) from error
 
 
-def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with tarfile.open(path, "r|*") as archive:  # a stream: one pass, nothing is unpacked to disk
         for member in archive:
             if member.isfile():
@@ -186,7 +186,7 @@ def _tar_read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return b"" if handle is None else handle.read()
 
 
-def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if not name.endswith("/"):
@@ -198,5 +198,5 @@ def path_opener(path: Path) -> Opener:
     return lambda: PIL.Image.open(path)
 
 
-def _bytes_opener(data: bytes) -> Opener:
+def bytes_opener(data: bytes) -> Opener:
     return lambda: PIL.Image.open(io.BytesIO(data))

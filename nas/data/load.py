@@ -18,6 +18,8 @@ from plugnas.nas.data.csv_source import CsvSource
 from plugnas.nas.data.dataset import Dataset
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.folder import ARCHIVES, ArchiveSource, FolderSource
+from plugnas.nas.data.mask_source import masked_source
+from plugnas.nas.data.masks import IGNORED, notes_of
 from plugnas.nas.data.source import Source
 from plugnas.nas.data.spec import DataSpec, looks_like_path, parse
 from plugnas.nas.data.split import split
@@ -38,6 +40,7 @@ def load(
     working directory. Raises DataError for bad input.
     """
     spec = parse(spec).at(base)
+    _check_masks(spec)
     source = open_source(spec)
     entry = prepared(source, spec, cache_folder(cache))
     return _assemble(entry, spec)
@@ -63,6 +66,8 @@ def open_source(spec: DataSpec) -> Source:
     path = Path(spec.source)
     if not path.exists():
         raise DataError(_missing(spec.source))
+    if spec.masks is not None:
+        return masked_source(path, spec)
     if path.is_dir():
         return FolderSource(path)
     if path.suffix.lower() in (".csv", ".tsv"):
@@ -75,6 +80,21 @@ def open_source(spec: DataSpec) -> Source:
         f"{path} is no image source; a source is `digits`, a folder, an archive "
         f"({', '.join(ARCHIVES)}), an .npz or .csv file, or a torchvision set with its `root`"
     )
+
+
+def _check_masks(spec: DataSpec) -> None:
+    """Refuse what is said of masks where there can be none."""
+    if spec.masks is not None and (spec.root is not None or spec.source == "digits"):
+        raise DataError(
+            f"{spec.source} has one class for each image and no masks; images with masks are read "
+            "from a folder, an archive or an .npz file"
+        )
+    if spec.masks is None and (spec.palette is not None or spec.ignore != IGNORED):
+        name = "ignore" if spec.palette is None else "palette"
+        raise DataError(
+            f"`data.{name}` is about masks, and these images have one class each; masks are read "
+            "under `task: segmentation`, or with `data: {masks: auto}`"
+        )
 
 
 def _columns(spec: DataSpec) -> dict[str, Any]:
@@ -113,18 +133,23 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
         digest.update(part.tobytes() + b"|")
     if not len(divided["validation"]):
         raise DataError(f"{about['name']} leaves no image for validation; it needs two of a class")
+    answers, pixels = torch.from_numpy(labels), None
+    if (entry / "masks.npy").exists():
+        answers = torch.from_numpy(np.load(entry / "masks.npy", mmap_mode="c"))
+        pixels = np.load(entry / "pixels.npy")
     return Dataset(
         name=about["name"],
         images=images,
-        labels=torch.from_numpy(labels),
+        labels=answers,
         classes=tuple(about["classes"]),
         **{part: torch.from_numpy(indices) for part, indices in divided.items()},
         mean=mean,
         std=std,
         mirror=about["mirror"] if spec.mirror is None else spec.mirror,
         skipped=tuple((name, reason) for name, reason in about["skipped"]),
-        notes=(*_notes(about, labels, divided), *([] if twins is None else [twins])),
+        notes=(*_notes(about, labels, divided, pixels), *([] if twins is None else [twins])),
         fingerprint=digest.hexdigest()[:16],
+        pixels=None if pixels is None else torch.from_numpy(pixels),
     )
 
 
@@ -139,7 +164,10 @@ def _moments(
 
 
 def _notes(
-    about: Mapping[str, Any], labels: np.ndarray, divided: Mapping[str, np.ndarray]
+    about: Mapping[str, Any],
+    labels: np.ndarray,
+    divided: Mapping[str, np.ndarray],
+    pixels: np.ndarray | None,
 ) -> tuple[str, ...]:
     notes = list(about["notes"])
     skipped, classes = about["skipped"], about["classes"]
@@ -147,7 +175,10 @@ def _notes(
         named = ", ".join(f"{name} ({reason})" for name, reason in skipped[:5])
         more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         total = len(skipped) + len(labels)
-        notes.append(f"{len(skipped)} of {total} images are broken and were skipped: {named}{more}")
+        what = "broken" if pixels is None else "broken, or void in their masks,"
+        notes.append(f"{len(skipped)} of {total} images are {what} and were skipped: {named}{more}")
+    if pixels is not None:
+        return (*notes, *notes_of(pixels, divided, classes))
     for part in ("validation", "test"):
         if not len(divided[part]):
             continue

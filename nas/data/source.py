@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 import PIL.Image
+from numpy.typing import NDArray
 
+from plugnas.nas.data.masks import Meaning
 from plugnas.nas.data.stack import Stack
 
 PARTS = ("train", "validation", "test")
@@ -31,6 +34,8 @@ class Listing:
 
 
 Opener = Callable[[], PIL.Image.Image | Stack]
+MaskReader = Callable[[], NDArray[np.uint8]]
+"""Reads the labels of one mask, (H, W), at its own size; raises as an opener does."""
 
 
 class Source(Protocol):
@@ -50,3 +55,14 @@ class Source(Protocol):
 
         The function may run in another thread and raises where the image is broken.
         """
+
+
+@runtime_checkable
+class MaskedSource(Source, Protocol):
+    """A source of which every image has a mask; its listing's labels are all 0."""
+
+    def meaning(self) -> Meaning:
+        """Return what the numbers in the masks mean."""
+
+    def masks(self, wanted: Sequence[int]) -> Iterator[tuple[int, MaskReader]]:
+        """Yield (index, function that reads that image's mask) for ``wanted`` in any order."""

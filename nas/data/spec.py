@@ -26,7 +26,8 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     part, by class in proportion. ``validation`` and ``test`` are the shares held out of the
     training images where no folder of that name is given. ``mirror`` allows training images to be
     mirrored; None: only where the set is known to bear it (photographs of torchvision's sets),
-    never for folders and arrays.
+    never for folders and arrays. ``masks``, ``palette`` and ``ignore`` are about images with masks
+    (segmentation); these lie in a folder, an archive or an ``.npz`` file.
     """
 
     source: str
@@ -55,6 +56,16 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Column of a CSV file: images that share a value there, of one patient or video, stay in one
     part.
     """
+    masks: str | None = None
+    """For segmentation: name of the folder of masks beside the images; `auto`: one of the usual
+    names, which is taken where a job's task needs masks and this is left out.
+    """
+    palette: str | None = None
+    """File with a line `R G B name` for each class, for masks in colour; label_colors.txt in the
+    source is found by itself.
+    """
+    ignore: int | list[int] | None = 255
+    """Label in the masks, or several, of pixels that count nowhere; `null`: every label counts."""
 
     def __post_init__(self) -> None:
         """Refuse values that no data could satisfy."""
@@ -73,8 +84,17 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 f"`validation` and `test` are shares that leave something to train on, got "
                 f"{self.validation} and {self.test}"
             )
+        if any(not 0 <= label <= 255 for label in self.ignored):
+            raise DataValueError(f"`ignore` is a label from 0 to 255, got {self.ignore}")
         if self.seed < 0:
             raise DataValueError(f"`seed` is 0 or more, got {self.seed}")
+
+    @property
+    def ignored(self) -> tuple[int, ...]:
+        """The labels of masks that count nowhere."""
+        if self.ignore is None:
+            return ()
+        return tuple(self.ignore) if isinstance(self.ignore, list) else (self.ignore,)
 
     @property
     def shape(self) -> tuple[int, int] | None:
@@ -91,6 +111,8 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             pass  # scikit-learn's, also beside a folder of that name: that one is `./digits`
         elif looks_like_path(self.source) or (start / self.source).exists():
             changes["source"] = str(start / Path(self.source).expanduser())
+        if self.palette is not None and (start / Path(self.palette).expanduser()).is_file():
+            changes["palette"] = str(start / Path(self.palette).expanduser())
         return msgspec.structs.replace(self, **changes)
 
 

@@ -22,6 +22,14 @@ def with_objectives(job: Job, task: tasks.Task) -> Job:
     return msgspec.structs.replace(job, objectives=tasks.default_objectives(task))
 
 
+def with_masks(job: Job, task: tasks.Task) -> Job:
+    """Return the job with its images read with masks, where its task needs them."""
+    data = {"source": job.data} if isinstance(job.data, str) else job.data
+    if task.labels != "mask" or data is None or data.get("masks") is not None:
+        return job
+    return msgspec.structs.replace(job, data={**data, "masks": "auto"})
+
+
 def check_objectives(objectives: Mapping[str, str], metrics: Mapping[str, str]) -> None:
     """Refuse objectives that are neither costs nor metrics of the task.
 
@@ -40,4 +48,4 @@ def check_objectives(objectives: Mapping[str, str], metrics: Mapping[str, str]) 
             raise ConfigError(f"objectives.{name} must be `{metrics[name]}`, but got `{direction}`")
 
 
-__all__ = ["check_objectives", "with_objectives"]
+__all__ = ["check_objectives", "with_masks", "with_objectives"]

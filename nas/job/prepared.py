@@ -17,7 +17,7 @@ from plugnas.nas.data import Dataset
 from plugnas.nas.executors.function import function_of
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.images import images_of
-from plugnas.nas.job.metrics import check_objectives, with_objectives
+from plugnas.nas.job.metrics import check_objectives, with_masks, with_objectives
 from plugnas.nas.job.rungs import with_rungs
 from plugnas.nas.job.sense import check_names, check_sense
 from plugnas.nas.job.workers import device_of
@@ -114,7 +114,7 @@ def prepare(
 def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     modules.load(job.imports, folder=base)
     task = tasks.create(job.task, base)
-    job = with_objectives(job, task)
+    job = with_masks(with_objectives(job, task), task)
     if job.evaluate is None:
         check_objectives(job.objectives, task.metrics)
     else:

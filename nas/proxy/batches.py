@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plugnas.nas.data import Dataset
+from plugnas.nas.data import IGNORED, Dataset
 from plugnas.nas.data.split import stratified
+from plugnas.nas.proxy.moves import Moves, moved
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
-
-
-@dataclass(frozen=True)
-class Moves:
-    """Random shifts (in pixels, 0 to 2 ``shift``) and mirrorings of a number of images."""
-
-    down: Tensor
-    right: Tensor
-    mirrored: Tensor | None
-
-    @classmethod
-    def draw(cls, count: int, shift: int, generator: torch.Generator, *, mirror: bool) -> Moves:
-        """Draw the moves of ``count`` images."""
-        down, right = torch.randint(0, 2 * shift + 1, (2, count), generator=generator)
-        flips = torch.rand(count, generator=generator) < 0.5 if mirror else None
-        return cls(down, right, flips)
-
-    def to(self, device: torch.device) -> Moves:
-        """Return the moves on a device."""
-        mirrored = None if self.mirrored is None else self.mirrored.to(device)
-        return Moves(self.down.to(device), self.right.to(device), mirrored)
-
-    def __getitem__(self, rows: slice) -> Moves:
-        """Return the moves of some of the images."""
-        mirrored = None if self.mirrored is None else self.mirrored[rows]
-        return Moves(self.down[rows], self.right[rows], mirrored)
 
 
 class Batches:
@@ -54,6 +28,7 @@ class Batches:
         self.size = (rows, max(1, round(width * rows / height)))
         self.shift = max(1, min(self.size) // 8) if recipe.shift is None else recipe.shift
         self.mirror = dataset.mirror if recipe.mirror is None else recipe.mirror
+        self.zoom = recipe.zoom
         self._device = device
         self._scale = (1 / (255 * dataset.std)).to(device)
         self._offset = (-dataset.mean / dataset.std).to(device)
@@ -61,19 +36,31 @@ class Batches:
         self._labels = dataset.labels
 
     def plain(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (images (B, C, H, W) in channels_last, labels (B,)) as they are."""
-        return self._finish(self._take(indices)), self._labels[indices].to(self._device)
+        """Return (images (B, C, H, W) in channels_last, labels (B,) or (B, H, W)) as they are."""
+        return self._finish(self._take(indices)), self.labels_of(indices).to(self._device)
 
     def labels_of(self, indices: Tensor) -> Tensor:
-        """Return the labels of some images."""
-        return self._labels[indices.to(self._labels.device)]
+        """Return the labels of some images; masks at the recipe's resolution, nearest label."""
+        labels = self._labels[indices.to(self._labels.device)]
+        if labels.ndim == 1 or tuple(labels.shape[1:3]) == self.size:
+            return labels
+        rows, columns = (
+            ((torch.arange(new, device=labels.device) + 0.5) * old / new).long()
+            for new, old in zip(self.size, labels.shape[1:3], strict=True)
+        )
+        return labels[:, rows][:, :, columns]
 
     def moved(self, indices: Tensor, moves: Moves) -> tuple[Tensor, Tensor]:
-        """Return the same, shifted over a black border and mirrored."""
-        pixels = self._take(indices)
-        if self.shift or moves.mirrored is not None:
-            pixels = _crop(pixels, self.shift, moves)
-        return self._finish(pixels), self._labels[indices].to(self._device)
+        """Return the same, shifted over a black border, mirrored and zoomed; masks likewise.
+
+        What comes into a mask from outside counts nowhere.
+        """
+        pixels = moved(self._take(indices), self.shift, moves)
+        labels = self.labels_of(indices).to(self._device)
+        if labels.ndim > 1:
+            known = (IGNORED - labels)[..., None]  # 0, what moves in, is what counts nowhere
+            labels = IGNORED - moved(known, self.shift, moves, labels=True)[..., 0].to(labels.dtype)
+        return self._finish(pixels), labels
 
     def epoch(
         self, indices: Tensor, batch_size: int, generator: torch.Generator, skip: int = 0
@@ -83,7 +70,7 @@ class Batches:
         Every image comes once; batches differ in size by at most one.
         """
         order = indices[torch.randperm(len(indices), generator=generator).to(indices.device)]
-        moves = Moves.draw(len(order), self.shift, generator, mirror=self.mirror)
+        moves = Moves.draw(len(order), self.shift, generator, mirror=self.mirror, zoom=self.zoom)
         moves = moves.to(self._device)
         count = steps_per_epoch(len(order), batch_size)
         for i in range(skip, count):
@@ -112,22 +99,6 @@ def some(dataset: Dataset, parts: Sequence[str], count: int | None, seed: int) -
     """Return the indices of the parts, or ``count`` of them by class in proportion."""
     indices = dataset.part(*parts)
     if count is not None and count < len(indices):
-        chosen = stratified(dataset.labels[indices].cpu().numpy(), count, seed)
+        chosen = stratified(dataset.strata[indices].cpu().numpy(), count, seed)
         indices = indices[torch.from_numpy(chosen).to(indices.device)]
     return indices
-
-
-def _crop(pixels: Tensor, shift: int, moves: Moves) -> Tensor:
-    """Pad (B, H, W, C) by ``shift`` zeros and cut each image's own window out, in one gather."""
-    count, height, width, channels = pixels.shape
-    device = pixels.device
-    padded = F.pad(pixels, (0, 0, shift, shift, shift, shift))
-    rows = moves.down[:, None] + torch.arange(height, device=device)
-    columns = torch.arange(width, device=device).expand(count, width)
-    if moves.mirrored is not None:
-        columns = torch.where(moves.mirrored[:, None], width - 1 - columns, columns)
-    columns = columns + moves.right[:, None]
-    image = torch.arange(count, device=device)[:, None] * (height + 2 * shift)
-    flat = ((image + rows) * (width + 2 * shift))[:, :, None] + columns[:, None, :]
-    taken = padded.reshape(-1, channels).index_select(0, flat.reshape(-1))
-    return taken.view(count, height, width, channels)

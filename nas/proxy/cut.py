@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from plugnas.nas.tasks.outputs import answer_of
+
 _EXAMPLES = 3  # images by which the two halves are compared with the whole
 
 
@@ -43,7 +45,8 @@ def cut(network: nn.Module, learning: Collection[nn.Module], images: Tensor) -> 
             halves = _halves(network, graph, set(learning), images)
             if halves is None:
                 return None
-            whole, joined = network(images), halves.after(*halves.before(images))
+            whole = answer_of(network(images))
+            joined = answer_of(halves.after(*halves.before(images)))
     except Exception:  # noqa: BLE001 - a foreign forward that cannot be traced is trained whole
         return None
     return halves if isinstance(whole, Tensor) and torch.equal(whole, joined) else None
@@ -70,24 +73,30 @@ class _Tracer(fx.Tracer):
 def _halves(
     network: nn.Module, graph: fx.Graph, learning: set[nn.Module], images: Tensor
 ) -> Cut | None:
-    values = _Values(network, graph)
+    values, fewer = _Values(network, graph), _Values(network, graph)
     values.run(images)
+    fewer.run(images[:-1])
+    fixed: dict[fx.Node, Any] = {}
     rest = {node for node in graph.nodes if node.op == "output"}
     for node in graph.nodes:
         learns = node.op == "call_module" and _learns(network, str(node.target), learning)
         if learns or any(source in rest for source in node.all_input_nodes):
             rest.add(node)
     while True:  # what is no tensor of the batch is computed again, with its own inputs
-        border = _border(graph, rest)
+        border = [node for node in _border(graph, rest) if node not in fixed]
         foreign = [n for n in border if not _of_batch(values.found.get(n), len(images))]
         if not foreign:
             break
+        sizes = {n: values.found[n] for n in foreign if _is_size(n, values.found, fewer.found)}
+        fixed |= sizes
+        if sizes:
+            continue
         if any(n.op == "placeholder" for n in foreign):
             return None
         rest.update(foreign)
     if any(n.op == "placeholder" for n in border):
         return None
-    before, after = _before(graph, border), _after(graph, rest, border)
+    before, after = _before(graph, border), _after(graph, rest, border, fixed)
     return Cut(fx.GraphModule(network, before), fx.GraphModule(network, after))
 
 
@@ -100,6 +109,13 @@ def _border(graph: fx.Graph, rest: set[fx.Node]) -> list[fx.Node]:
     """Return the nodes before the cut that the rest reads, in order."""
     read = {s for n in rest for s in n.all_input_nodes if s not in rest}
     return [node for node in graph.nodes if node in read]
+
+
+def _is_size(node: fx.Node, one: dict[fx.Node, Any], other: dict[fx.Node, Any]) -> bool:
+    """Whether a node is a size that all batches share, such as the images' height and width."""
+    value = one.get(node)
+    whole = isinstance(value, tuple) and all(isinstance(v, int) for v in value)
+    return (whole or isinstance(value, int)) and value == other.get(node)
 
 
 def _of_batch(value: Any, count: int) -> bool:
@@ -120,15 +136,22 @@ def _before(graph: fx.Graph, border: list[fx.Node]) -> fx.Graph:
     return new
 
 
-def _after(graph: fx.Graph, rest: set[fx.Node], border: list[fx.Node]) -> fx.Graph:
+def _after(
+    graph: fx.Graph, rest: set[fx.Node], border: list[fx.Node], fixed: dict[fx.Node, Any]
+) -> fx.Graph:
     new = fx.Graph()
-    made: dict[fx.Node, fx.Node] = {}
+    made: dict[fx.Node, Any] = {n: _plain(value) for n, value in fixed.items()}
     for number, node in enumerate(border):
         made[node] = new.placeholder(f"feature{number}")
     for node in graph.nodes:
         if node in rest:
             made[node] = new.node_copy(node, lambda n: made[n])
     return new
+
+
+def _plain(value: Any) -> Any:
+    """Return a size as plain numbers, which a graph takes as a constant."""
+    return tuple(map(int, value)) if isinstance(value, tuple) else int(value)
 
 
 class _Values(fx.Interpreter):

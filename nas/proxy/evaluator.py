@@ -177,7 +177,7 @@ class _Evaluate(Training):
             generator = torch.Generator().manual_seed(task.seed)
             indices = self.dataset.train
             batch = next(batches.epoch(indices, recipe.batch_size, generator))
-            score = zero_cost(str(recipe.zero_cost), network, *batch)
+            score = zero_cost(str(recipe.zero_cost), network, *batch, self.purpose.loss)
         return {
             "values": {str(recipe.zero_cost): score},
             "signal": score,

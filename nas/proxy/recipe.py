@@ -66,6 +66,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Largest random shift in pixels; an eighth of the side if left out."""
     mirror: bool | None = None
     """Whether images are mirrored at random; as the data says if left out."""
+    zoom: float = 0.0
+    """Largest random zoom: 0.5 shows images at 1/1.5 to 1.5 times their size; not with `freeze`."""
     validation_images: int | None = None
     """Validation images that are scored; all if left out."""
     validate_every_epoch: bool = False
@@ -112,6 +114,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         at_least_zero = {
             "weight_decay": self.weight_decay,
             "warmup": self.warmup,
+            "zoom": self.zoom,
             "shift": self.shift,
             "host_learning_rate": self.host_learning_rate,
             "plugs_first": self.plugs_first,
@@ -160,5 +163,6 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Return a digest of all that decides the steps before the rate falls."""
         later = ("epochs", "cooldown", "validation_images", "validate_every_epoch", "signal_epochs")
         known: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(self).items()}
-        text = json.dumps({k: v for k, v in known.items() if k not in later}, sort_keys=True)
+        told = {k: v for k, v in known.items() if k not in later and (k != "zoom" or v)}
+        text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -22,45 +22,19 @@ from plugnas.nas.machine.device import (
     seeded,
 )
 from plugnas.nas.machine.threads import threads
+from plugnas.nas.proxy.auxiliary import loss_of, watching
 from plugnas.nas.proxy.batches import some, steps_per_epoch
 from plugnas.nas.proxy.learning import optimiser_of, source_of, training_mode
 from plugnas.nas.proxy.norms import IMAGES, estimate_statistics, trained_norms
 from plugnas.nas.proxy.recipe import Recipe
+from plugnas.nas.proxy.result import Training
 from plugnas.nas.proxy.states import StateFile
 from plugnas.nas.tasks import Task
 from plugnas.nas.tasks.classification import Classification
+from plugnas.nas.tasks.outputs import answer_of
 
 _SCORE_BATCH = 128  # as fast as any more, and no more memory than a training step of 64
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a training came to.
-
-    ``values`` are the task's metrics on the scored part, ``loss`` is its loss there; all NaN if the
-    training diverged, of which ``reason`` tells. ``curve`` has one entry per epoch (epoch,
-    train_loss, what the task tells of a training such as train_accuracy, and where it was scored
-    metrics and loss); ``signal`` is minus the sum of its training losses, of all epochs or of the
-    recipe's last ``signal_epochs``. ``details`` are the task's, such as a confusion matrix.
-    ``images`` were scored; ``epochs_reused`` were taken from a saved state.
-    """
-
-    network: nn.Module
-    values: Mapping[str, float]
-    loss: float
-    curve: tuple[Mapping[str, float], ...]
-    signal: float
-    seconds: float
-    cpu_seconds: float
-    epochs_reused: float = 0.0
-    images: int = 0
-    reason: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def accuracy(self) -> float:
-        """The share of images classified right; NaN for a task that has no such metric."""
-        return self.values.get("accuracy", math.nan)
+_SCORE_PIXELS = 2**20  # in a batch of images with masks, of which every pixel has its outputs
 
 
 def train(
@@ -160,6 +134,7 @@ class Course:
         source = source_of(self.network, self.recipe, self.dataset, used, *where)
         self.forward, self.batches = source
         self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # loss, hits
+        self.auxiliary: list[Tensor] = []
 
     def resume(self, state: StateFile | None) -> float:
         """Go on from a saved state if there is one; return the epochs that saves."""
@@ -178,6 +153,12 @@ class Course:
         self, state: StateFile | None, on_epoch: Callable[[Mapping[str, float]], None] | None
     ) -> None:
         """Train to the end of the recipe and score."""
+        with watching(self.network, self.task) as self.auxiliary:
+            self._run(state, on_epoch)
+
+    def _run(
+        self, state: StateFile | None, on_epoch: Callable[[Mapping[str, float]], None] | None
+    ) -> None:
         while self.step < self.recipe.epochs * self.per_epoch and self.reason is None:
             self._run_epoch(state)
             if self.reason is None:
@@ -216,8 +197,9 @@ class Course:
     def learn(self, x: Tensor, y: Tensor) -> Tensor:
         """Make one optimiser step and return the loss."""
         rate = self.recipe.learning_rate_at(self.step, self.per_epoch)
-        logits = self._logits(x)
-        loss = self.task.loss(logits, y, self.recipe.label_smoothing)
+        outputs = self._outputs(x)
+        smoothing, logits = self.recipe.label_smoothing, answer_of(outputs)
+        loss = loss_of(self.task, outputs, self.auxiliary, y, smoothing)
         self.optimiser.zero_grad()
         if loss.requires_grad:  # of a frozen host without plugs nothing learns
             loss.backward()
@@ -231,11 +213,18 @@ class Course:
             self.sums += torch.stack([loss.double() * len(y), hits.double()])
         return loss
 
-    def _logits(self, x: Tensor) -> Tensor:
+    def _outputs(self, x: Tensor) -> Any:
+        """Return what the network returns, in float32."""
         if self.number is torch.float32:
             return self.forward(x)
         with torch.autocast(self.device.type, self.number):
-            return self.forward(x).float()
+            found = self.forward(x)
+        return (
+            {k: v.float() for k, v in found.items()} if isinstance(found, dict) else found.float()
+        )
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return answer_of(self._outputs(x))
 
     def _diverged(self, which: str = "training") -> None:
         epoch = (self.step - 1) // self.per_epoch + 1
@@ -265,10 +254,18 @@ class Course:
         spread = torch.linspace(0, len(self.indices) - 1, count).long()
         mixed = spread[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
         rows = self.indices[mixed.to(self.indices.device)]
-        chunks = rows.tensor_split(max(1, round(count / _SCORE_BATCH)))
+        chunks = rows.tensor_split(max(1, round(count / self._score_batch)))
         norms = trained_norms(self.network)
         images = (self.batches.plain(chunk)[0] for chunk in chunks)
         estimate_statistics(self.network, norms, images, self._logits)
+
+    @property
+    def _score_batch(self) -> int:
+        """How many images are scored at a time."""
+        if not self.dataset.masked:
+            return _SCORE_BATCH
+        pixels = math.prod(self.dataset.input_shape[1:])
+        return max(2, min(_SCORE_BATCH, _SCORE_PIXELS // pixels))
 
     @torch.inference_mode()
     def score(self) -> dict[str, float]:
@@ -276,7 +273,7 @@ class Course:
         self.network.eval()
         tallies = (
             self.task.tally(self._logits(x), y)
-            for x, y in map(self.batches.plain, self.scored.split(_SCORE_BATCH))
+            for x, y in map(self.batches.plain, self.scored.split(self._score_batch))
         )
         whole = functools.reduce(self.task.add, tallies)
         self.details = self.task.details(whole)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.tasks.outputs import answer_of
 
 _aten = torch.ops.aten
 _RECTIFIERS = (
@@ -30,8 +31,20 @@ class ZeroCostError(PlugnasError):
     """A score that does not exist, or a network that it cannot judge."""
 
 
-def zero_cost(name: str, network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Return the named score of a network on images (B, C, H, W) with labels (B,).
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def zero_cost(
+    name: str, network: nn.Module, images: Tensor, labels: Tensor, loss: Loss = F.cross_entropy
+) -> float:
+    """Return the named score of a network on images (B, C, H, W) with labels (B,) or masks.
+
+    Args:
+        name: of the score.
+        network: returns a tensor, or a dict of which ``out`` is the answer.
+        images: a batch as the network takes it.
+        labels: one for each image, or a mask.
+        loss: mean loss of outputs and labels, of which ``grad_norm`` takes the gradient.
 
     Raises:
         ZeroCostError: no such score.
@@ -41,6 +54,8 @@ def zero_cost(name: str, network: nn.Module, images: Tensor, labels: Tensor) -> 
             f"no zero-cost score `{name}`{did_you_mean(name, SCORES)} "
             f"(there are: {', '.join(SCORES)})"
         )
+    if name == "grad_norm":
+        return grad_norm(network, images, labels, loss)
     return SCORES[name](network, images, labels)
 
 
@@ -58,7 +73,7 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor | None = None) ->
             p.abs_()
     parameters = [p for p in twin.parameters() if p.requires_grad]
     ones = torch.ones_like(images[:1], dtype=torch.float64)
-    gradients = torch.autograd.grad(twin(ones).sum(), parameters, allow_unused=True)
+    gradients = torch.autograd.grad(answer_of(twin(ones)).sum(), parameters, allow_unused=True)
     flows = [
         float((p.detach() * g).abs().sum())
         for p, g in zip(parameters, gradients, strict=True)
@@ -115,22 +130,25 @@ def jacobian_covariance(network: nn.Module, images: Tensor, labels: Tensor | Non
     """
     twin = _twin(network, training=True)
     inputs = images.detach().clone().requires_grad_()
-    (jacobian,) = torch.autograd.grad(twin(inputs).sum(), inputs)
+    (jacobian,) = torch.autograd.grad(answer_of(twin(inputs)).sum(), inputs)
     correlation = torch.corrcoef(jacobian.reshape(len(images), -1).double())
     eigenvalues = torch.linalg.eigvalsh(correlation) + 1e-5
     return float(-(eigenvalues.log() + 1 / eigenvalues).sum())
 
 
-def grad_norm(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+def grad_norm(
+    network: nn.Module, images: Tensor, labels: Tensor, loss: Loss = F.cross_entropy
+) -> float:
     """Return the gradient norm (Abdelfattah et al., 2021): the sum over weights of their L2 norms.
 
-    The gradients are those of the mean cross entropy of one batch. Weights are the parameters with
-    at least two dimensions; biases and normalisation are left out, as in the publication.
+    The gradients are those of the mean cross entropy of one batch, or of another ``loss``. Weights
+    are the parameters with at least two dimensions; biases and normalisation are left out, as in
+    the publication.
     """
     twin = _twin(network, training=True)
     weights = [p for p in twin.parameters() if p.requires_grad and p.dim() > 1]
-    loss = F.cross_entropy(twin(images), labels)
-    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+    value = loss(answer_of(twin(images)), labels)
+    gradients = torch.autograd.grad(value, weights, allow_unused=True)
     return float(sum(float(g.norm()) for g in gradients if g is not None))
 
 

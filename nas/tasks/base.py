@@ -28,6 +28,10 @@ class Task(ABC):
 
     metrics: ClassVar[Mapping[str, str]]
     head: ClassVar[Literal["pooled", "dense"]] = "pooled"
+    labels: ClassVar[Literal["class", "mask"]] = "class"
+    """What is known of each image: one label, or a mask with a label for each pixel."""
+    auxiliary: float = 0.0
+    """Weight of the loss of auxiliary outputs (OCR's regions, ``aux`` of a host); 0: none."""
     told: ClassVar[str] = ""
     """What is told of the training after each epoch, as ``train_<told>``; nothing if empty."""
 

@@ -17,7 +17,10 @@ GROUP = "plugnas.tasks"
 """The entry-point group of installed packages; an entry names a class derived from ``Task``."""
 
 DEFAULT = "classification"
-_OWN = {"classification": ("plugnas.nas.tasks.classification", "Classification")}
+_OWN = {
+    "classification": ("plugnas.nas.tasks.classification", "Classification"),
+    "segmentation": ("plugnas.nas.tasks.segmentation", "Segmentation"),
+}
 
 
 def names() -> list[str]:

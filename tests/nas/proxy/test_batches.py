@@ -2,9 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
+from plugnas.nas.data import load
 from plugnas.nas.proxy import Recipe, RecipeError
 from plugnas.nas.proxy.batches import Batches, Moves, steps_per_epoch
 
@@ -94,3 +96,59 @@ def test_skipping_batches_leaves_the_others_as_they_were(digits):
     assert len(rest) == len(whole) - 5
     for (x, y), (a, b) in zip(whole[5:], rest, strict=True):
         assert torch.equal(x, a) and torch.equal(y, b)
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory):
+    """Images of which every pixel's first channel is 50 more than twice its label."""
+    folder = tmp_path_factory.mktemp("masked")
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.randint(0, 100, (20, 7, 9), generator=generator, dtype=torch.uint8)
+    images = (50 + 2 * masks)[..., None].expand(-1, -1, -1, 3).numpy()
+    np.savez(folder / "set.npz", images=images, masks=masks.numpy())
+    return load({"source": str(folder / "set.npz"), "masks": "auto"}, cache=folder / "cache")
+
+
+def test_image_and_mask_move_alike(masked):
+    data = dataclasses.replace(masked, mean=torch.zeros(3), std=torch.ones(3))
+    batches = Batches(data, Recipe(shift=2, mirror=True), CPU)
+    x, y = next(batches.epoch(torch.arange(20), 20, torch.Generator().manual_seed(1)))
+    pixels = (255 * x[:, 0]).round()
+    outside = pixels == 0
+    assert outside.any() and torch.equal(y == 255, outside)
+    names = torch.tensor([int(name) for name in data.classes])
+    assert torch.equal(pixels[~outside], 50.0 + 2 * names[y[~outside].long()])
+
+
+def test_zoom_moves_image_and_mask_alike(masked):
+    smooth = torch.arange(9).repeat(20, 7, 1).to(torch.uint8)
+    data = dataclasses.replace(
+        masked,
+        images=(20 * smooth[..., None] + 20).expand(-1, -1, -1, 3),
+        labels=smooth,
+        mean=torch.zeros(3),
+        std=torch.ones(3),
+    )
+    batches = Batches(data, Recipe(shift=1, mirror=True, zoom=0.5), CPU)
+    rows = torch.arange(20)
+    moves = Moves.draw(20, 1, torch.Generator().manual_seed(2), mirror=True, zoom=0.5)
+    assert float(moves.zoom.min()) >= 1 / 1.5 and float(moves.zoom.max()) <= 1.5
+    x, y = batches.moved(rows, moves)
+    inside = y != 255
+    assert inside.any() and not inside.all()
+    inner = inside & inside.roll(1, 1) & inside.roll(-1, 1) & inside.roll(1, 2) & inside.roll(-1, 2)
+    inner[:, [0, -1]] = inner[:, :, [0, -1]] = False
+    away = (255 * x[:, 0] / 20 - 1 - y).abs()[inner]
+    assert float(away.max()) <= 0.5 + 1e-4  # labels are the nearest ones of the same places
+    plain = dataclasses.replace(moves, zoom=torch.ones(20))
+    same = dataclasses.replace(moves, zoom=None)
+    for one, other in zip(batches.moved(rows, plain), batches.moved(rows, same), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+
+
+def test_masks_of_a_lower_resolution_take_the_nearest_label(masked):
+    batches = Batches(masked, Recipe(resolution=3), CPU)
+    x, y = batches.plain(torch.arange(5))
+    assert x.shape[2:] == y.shape[1:] == (3, 4)
+    assert torch.equal(y[:, 1, 1], masked.labels[:5, 3, 3])
+    assert torch.equal(batches.labels_of(torch.arange(5)), y)
