@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,44 +14,31 @@ from plugnas.modules import Site
 from plugnas.space import adapters
 from plugnas.space.codes import Rule
 from plugnas.space.config import Choices, SlotConfig, SpaceConfig
+from plugnas.space.decoder_plan import DecoderPlan
 from plugnas.space.errors import SpaceError
 from plugnas.space.merging import Merging
-from plugnas.space.network import Network, Part, Shape
+from plugnas.space.network import Network, Part
 from plugnas.space.options import Choice, resolve
 from plugnas.space.parameter import Parameter, Token
 from plugnas.space.parts import BLOCK_SLOTS, Values, part_at, parts_of, scoped_name
-from plugnas.space.slots import Position, Refusing, Slot, slot_parameters
-
-
-@dataclass(frozen=True)
-class Place:
-    """One slot at one position, with the widths on which its site depends.
-
-    ``parameter`` names the module, ``site`` is (C, H, W) with C = 0, a width not yet known.
-    """
-
-    slot: Slot
-    parameter: str
-    widths: tuple[str, ...]
-    site: Shape
-    stride: int = 1
-    depth: tuple[str, int] | None = None  # active only where this depth is at least so much
-
-    def site_for(self, widths: tuple[int, ...]) -> Site:
-        """The site under concrete widths."""
-        _, height, width = self.site
-        return Site(widths[0], height, width, self.stride, widths[-1])
+from plugnas.space.piece import Shape
+from plugnas.space.sizes import Head, check, halve, ints
+from plugnas.space.slots import Place, Position, Refusing, Slot, slot_parameters
 
 
 class Blueprint:
     """The compiled space; raises SpaceError where the section contradicts itself."""
 
-    def __init__(self, config: SpaceConfig, input_shape: Shape, classes: int) -> None:
-        _check(config, input_shape, classes)
+    def __init__(
+        self, config: SpaceConfig, input_shape: Shape, classes: int, head: Head = "pooled"
+    ) -> None:
+        check(config, input_shape, classes, head)
         self.config, self.input_shape, self.classes = config, input_shape, classes
+        self.dense = head == "dense"
         self.slots = {name: _slot(name, getattr(config.slots, name)) for name in BLOCK_SLOTS}
         self.context = Slot("context", resolve("context", config.context, "space.context"))
         self.pooling = Slot("pooling", resolve("pooling", config.pooling, "space.pooling"))
+        self.decoder = DecoderPlan.of(config, input_shape)
         self._refusal = cache(self._refusal_uncached)
         self.parameters = tuple(self._parameters())
         self._index = {p.name: j for j, p in enumerate(self.parameters)}
@@ -72,20 +57,20 @@ class Blueprint:
         config = self.config
         yield Parameter("input", ("x".join(map(str, self.input_shape)),), slot="input")
         yield Parameter("classes", (self.classes,), slot="classes")
-        yield Parameter("stem.width", _ints(config.stem.width), slot="width")
+        yield Parameter("stem.width", ints(config.stem.width), slot="width")
         yield Parameter("stem.kernel_size", (config.stem.kernel_size,), slot="kernel_size")
         yield Parameter("stem.stride", (config.stem.stride,), slot="stride")
         for slot in self.slots.values():
             if slot.scope == "network":
                 yield from slot_parameters(slot, slot.name)
         for s, stage in enumerate(config.stages, 1):
-            yield Parameter(f"stage{s}.width", _ints(stage.width), slot="width")
+            yield Parameter(f"stage{s}.width", ints(stage.width), slot="width")
             yield Parameter(f"stage{s}.stride", (stage.stride,), slot="stride")
-            yield Parameter(f"stage{s}.depth", _ints(stage.depth), slot="depth")
+            yield Parameter(f"stage{s}.depth", ints(stage.depth), slot="depth")
             for slot in self.slots.values():
                 if slot.scope == "stage":
                     yield from slot_parameters(slot, f"stage{s}.{slot.name}")
-            depths = _ints(stage.depth)
+            depths = ints(stage.depth)
             for b in range(1, max(depths) + 1):
                 deep = tuple(d for d in depths if d >= b)
                 parent = None if deep == depths else f"stage{s}.depth"
@@ -94,7 +79,12 @@ class Blueprint:
                         name = f"stage{s}.block{b}.{slot.name}"
                         yield from slot_parameters(slot, name, parent, deep if parent else ())
         yield from slot_parameters(self.context, "context")
-        yield from slot_parameters(self.pooling, "pooling")
+        if self.decoder is not None:
+            yield from self.decoder.parameters()
+        if self.dense:
+            yield Parameter("head", ("dense",), slot="head")
+        else:
+            yield from slot_parameters(self.pooling, "pooling")
 
     # --- positions ------------------------------------------------------------------------------
 
@@ -111,25 +101,32 @@ class Blueprint:
     @property
     def slot_names(self) -> tuple[str, ...]:
         """The slots of the skeleton."""
-        return (*BLOCK_SLOTS, "context", "pooling")
+        return (*BLOCK_SLOTS, "context", "upsampling", "pooling")
 
     def _positions(self) -> Iterator[Position]:
         size = ["input", "stem.stride"]
-        yield Position(
-            "stem", self._columns([*size, "stem.width", "stem.kernel_size"], [])
-        )  # fmt: skip
+        stages = range(1, len(self.config.stages) + 1)
+        # The head looks for the last stage by its width, so every width is among its columns; with
+        # a decoder every part depends on which maps wait for it.
+        sizes = [f"stage{s}.stride" for s in stages]
+        widths = ["stem.width", *(f"stage{s}.width" for s in stages)]
+        waiting = [] if self.decoder is None else [*sizes, *widths, "decoder.levels"]
+        yield Position("stem", self._columns([*size, "stem.width", "stem.kernel_size"], []))
         before = "stem.width"
         for s, stage in enumerate(self.config.stages, 1):
             size.append(f"stage{s}.stride")
-            for b in range(1, max(_ints(stage.depth)) + 1):
-                exact = [*size, before, f"stage{s}.width", f"stage{s}.depth"]
+            for b in range(1, max(ints(stage.depth)) + 1):
+                exact = [*size, before, f"stage{s}.width", f"stage{s}.depth", *waiting]
                 holders = [scoped_name(x.name, s, b, x.scope) for x in self.slots.values()]
                 yield Position(f"stage{s}.block{b}", self._columns(exact, holders))
             before = f"stage{s}.width"
-        # The head looks for the last stage by its width, so every width is among its columns.
-        widths = [f"stage{s}.width" for s in range(1, len(self.config.stages) + 1)]
-        yield Position("context", self._columns([*size, *widths], ["context"]))
-        yield Position("head", self._columns([*size, *widths, "classes"], ["pooling"]))
+        yield Position("context", self._columns([*size, *widths, *waiting], ["context"]))
+        if self.decoder is not None:
+            for name, holders in self.decoder.positions():
+                exact = [*size, *waiting, "decoder.width"]
+                yield Position(name, self._columns(exact, holders))
+        last = ["classes", "head", "decoder.width", *waiting]
+        yield Position("head", self._columns([*size, *widths, *last], ["pooling"]))
 
     # --- networks -------------------------------------------------------------------------------
 
@@ -149,12 +146,12 @@ class Blueprint:
 
     def _places(self) -> Iterator[Place]:
         _, height, width = self.input_shape
-        height, width = _halve(height, width, self.config.stem.stride)
+        height, width = halve(height, width, self.config.stem.stride)
         before = "stem.width"
         for s, stage in enumerate(self.config.stages, 1):
             here = f"stage{s}.width"
-            after = _halve(height, width, stage.stride)
-            depths = _ints(stage.depth)
+            after = halve(height, width, stage.stride)
+            depths = ints(stage.depth)
             for b in range(1, max(depths) + 1):
                 entering = (height, width) if b == 1 else after
                 for slot in self.slots.values():
@@ -171,7 +168,10 @@ class Blueprint:
                     )
             before, (height, width) = here, after
         yield Place(self.context, "context", (before,), (0, height, width))
-        yield Place(self.pooling, "pooling", (before,), (0, height, width))
+        if self.decoder is not None:
+            yield from self.decoder.places()
+        if not self.dense:
+            yield Place(self.pooling, "pooling", (before,), (0, height, width))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the memory of refusals out: a cache cannot travel to another process."""
@@ -254,43 +254,3 @@ def _slot(name: str, given: SlotConfig | Choices) -> Slot:
     if isinstance(given, SlotConfig):
         return Slot(name, resolve(name, given.choices, f"{where}.choices"), given.scope)
     return Slot(name, resolve(name, given, where), "block")
-
-
-def _ints(value: int | list[int]) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, list) else (value,)
-
-
-def _halve(height: int, width: int, stride: int) -> tuple[int, int]:
-    return math.ceil(height / stride), math.ceil(width / stride)
-
-
-# What is above is a slip of the keyboard, and would only be noticed by memory running out, or by
-# the minutes that a space of hundreds of blocks takes to compile.
-_WIDTH, _DEPTH, _STRIDE = 65_536, 64, 1024
-
-
-def _check(config: SpaceConfig, input_shape: Shape, classes: int) -> None:
-    def need(name: str, value: int | list[int], at_most: int) -> None:
-        values = _ints(value)
-        if not values or min(values) < 1 or max(values) > at_most or len(set(values)) < len(values):
-            raise SpaceError(f"{name}: numbers from 1 to {at_most}, each once, but got {value}")
-
-    if not config.stages:
-        raise SpaceError(
-            "space.stages: a network needs at least one stage, so the key `stages` is required; "
-            "for a network of your own give `host` and `sites` instead"
-        )
-    if min(input_shape) < 1 or classes < 1:
-        raise SpaceError(
-            f"images of at least 1x1x1 and one output are needed, but got {input_shape} "
-            f"and {classes}"
-        )
-    need("space.stem.width", config.stem.width, _WIDTH)
-    need("space.stem.stride", config.stem.stride, _STRIDE)
-    need("space.stem.kernel_size", config.stem.kernel_size, _STRIDE)
-    if config.stem.kernel_size % 2 == 0:
-        raise SpaceError(f"space.stem.kernel_size: must be odd, but got {config.stem.kernel_size}")
-    for s, stage in enumerate(config.stages):
-        need(f"space.stages[{s}].width", stage.width, _WIDTH)
-        need(f"space.stages[{s}].depth", stage.depth, _DEPTH)
-        need(f"space.stages[{s}].stride", stage.stride, _STRIDE)

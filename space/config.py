@@ -56,6 +56,34 @@ class SlotsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The nonlinearity."""
 
 
+class LevelSlotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Choices of a decoder with a scope: chosen anew per level, or once for the decoder."""
+
+    choices: Choices
+    """Keys of the zoo, with settings where wanted; see the page on spaces."""
+    scope: Literal["level", "decoder"] = "level"
+    """Chosen for each `level`, or once for the `decoder`."""
+
+
+class DecoderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Levels that grow the last map again, each taking in a map of the encoder; dense tasks."""
+
+    levels: Ints | None = None
+    """Number of levels, from the smallest map; several are a choice; all if left out."""
+    width: Ints = 32
+    """Channels of every level; several are a choice."""
+    upsampling: LevelSlotConfig | Choices = "bilinear"
+    """How the map from below becomes as large as the encoder's."""
+    fusion: LevelSlotConfig | Choices = "add"
+    """What joins the encoder's map with the one from below."""
+    operator: LevelSlotConfig | Choices = "conv"
+    """What computes the level."""
+    attention: LevelSlotConfig | Choices = "none"
+    """What weighs its output."""
+    activation: LevelSlotConfig | Choices = "relu"
+    """The nonlinearity."""
+
+
 class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The user's own network, into which modules are plugged."""
 
@@ -96,7 +124,9 @@ class SpaceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: Choices = "none"
     """A module over the last map of a skeleton that sees many scales."""
     pooling: Choices = "gap"
-    """From the last map to features."""
+    """From the last map to features; not of a task that answers for each pixel."""
+    decoder: DecoderConfig | None = None
+    """Levels that grow the last map again, for a task that answers for each pixel."""
     host: HostConfig | None = None
     """Your own network, in place of a skeleton."""
     sites: list[SiteConfig] = []

@@ -12,11 +12,13 @@ import numpy as np
 from plugnas import modules
 from plugnas.modules import Site
 from plugnas.space import adapters
-from plugnas.space.blueprint import Blueprint, _halve, _ints
+from plugnas.space.blueprint import Blueprint
 from plugnas.space.codes import CodeTree, Rule
+from plugnas.space.decoder_plan import DecoderPlan
 from plugnas.space.merging import network
 from plugnas.space.options import Choice
 from plugnas.space.parameter import Parameter
+from plugnas.space.sizes import halve, ints
 from plugnas.space.slots import Slot
 
 _LISTED = 500_000
@@ -115,6 +117,24 @@ def _networks(slot: Slot, fitting: Sequence[Site], agreeing: Sequence[Site]) -> 
     return len({network(slot.name, choice, agreeing) for choice in fit})
 
 
+def _decoders(plan: DecoderPlan) -> int:
+    """How many decoders there are."""
+    return sum(
+        math.prod(_filled(plan, slot, levels, width) for slot in plan.slots)
+        for levels in plan.levels
+        for width in plan.widths
+    )
+
+
+def _filled(plan: DecoderPlan, slot: Slot, levels: int, width: int) -> int:
+    """Ways to fill a slot of all levels of a decoder."""
+    every = range(1, plan.deepest + 1)
+    sites = [plan.place(slot, level).site_for((width,)) for level in every]
+    if slot.scope == "decoder":
+        return _networks(slot, sites[:levels], sites)
+    return math.prod(_networks(slot, [site], [site]) for site in sites[:levels])
+
+
 class _Counter:
     """The recursion under fixed choices of the slots of network scope that may refuse."""
 
@@ -122,12 +142,12 @@ class _Counter:
         self.blueprint, self.fixed = blueprint, fixed
         self._known: dict[tuple[int, int], int] = {}  # of `_from`: stages meet in few widths
         _, height, width = blueprint.input_shape
-        self.sizes = [_halve(height, width, blueprint.config.stem.stride)]
+        self.sizes = [halve(height, width, blueprint.config.stem.stride)]
         for stage in blueprint.config.stages:
-            self.sizes.append(_halve(*self.sizes[-1], stage.stride))
+            self.sizes.append(halve(*self.sizes[-1], stage.stride))
 
     def total(self) -> int:
-        return sum(self._from(0, width) for width in _ints(self.blueprint.config.stem.width))
+        return sum(self._from(0, width) for width in ints(self.blueprint.config.stem.width))
 
     def _from(self, s: int, before: int) -> int:
         """Ways to fill stage s (from 0) and all that follows, after a map of width ``before``."""
@@ -138,13 +158,15 @@ class _Counter:
     def _ways_from(self, s: int, before: int) -> int:
         stages = self.blueprint.config.stages
         if s == len(stages):
-            site = Site(before, *self.sizes[-1])
-            slots = (self.blueprint.context, self.blueprint.pooling)
-            return math.prod(_networks(slot, [site], [site]) for slot in slots)
+            site, plan = Site(before, *self.sizes[-1]), self.blueprint.decoder
+            pooled = () if self.blueprint.dense else (self.blueprint.pooling,)
+            slots = (self.blueprint.context, *pooled)
+            ways = math.prod(_networks(slot, [site], [site]) for slot in slots)
+            return ways * (1 if plan is None else _decoders(plan))
         return sum(
             self._stage(s, before, width, depth) * self._from(s + 1, width)
-            for width in _ints(stages[s].width)
-            for depth in _ints(stages[s].depth)
+            for width in ints(stages[s].width)
+            for depth in ints(stages[s].depth)
         )
 
     def _stage(self, s: int, before: int, width: int, depth: int) -> int:
@@ -165,7 +187,7 @@ class _Counter:
 
     def _agreeing(self, s: int, first: Site, rest: Site) -> tuple[Site, ...]:
         """The sites of a stage's choice, those of its deepest form."""
-        deepest = max(_ints(self.blueprint.config.stages[s].depth))
+        deepest = max(ints(self.blueprint.config.stages[s].depth))
         return (first,) if deepest == 1 else (first, rest)
 
     def _sites(self, slot: Slot, s: int, before: int, width: int) -> tuple[Site, Site]:

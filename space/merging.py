@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from plugnas import modules
 from plugnas.modules import Site
 from plugnas.space import adapters
+from plugnas.space.block import BlockSpec
 from plugnas.space.codes import Codes
+from plugnas.space.decoder import LevelSpec
 from plugnas.space.errors import SpaceError
-from plugnas.space.network import BlockSpec, Part
+from plugnas.space.network import Part
 from plugnas.space.options import Choice, Option
 from plugnas.space.parameter import Parameter, Token
 from plugnas.space.parts import Values, parts_of
@@ -62,12 +64,13 @@ def networks(parts: Iterable[Part]) -> list[object]:
     for part in parts:
         spec, site = part.spec, Site(*part.input_shape)
         before, after = site, site
-        if isinstance(spec, BlockSpec):
+        if isinstance(spec, BlockSpec | LevelSpec):
             before, after = spec.sites(part.input_shape)
         for field in fields(spec):  # type: ignore[arg-type]
             value = getattr(spec, field.name)
             if isinstance(value, Choice):
-                at = before if field.name == "operator" else after
+                first = "upsampling" if isinstance(spec, LevelSpec) else "operator"
+                at = before if field.name == first else after
                 value = network(field.name, value, [at])
             found.append((part.position, field.name, value))
     return found

@@ -6,10 +6,14 @@ import math
 from collections.abc import Mapping
 
 from plugnas import modules
+from plugnas.space.block import BlockSpec
+from plugnas.space.decoder import DenseHeadSpec, LevelSpec
 from plugnas.space.errors import SpaceError
-from plugnas.space.network import BlockSpec, ContextSpec, HeadSpec, Part, Shape, StemSpec
+from plugnas.space.levels import DECODER_SLOTS, joins_of, size_after, waiting, waiting_above
+from plugnas.space.network import ContextSpec, HeadSpec, Part, StemSpec
 from plugnas.space.options import Choice
 from plugnas.space.parameter import Token
+from plugnas.space.piece import Shape
 
 BLOCK_SLOTS = ("operator", "attention", "fusion", "activation")
 Values = Mapping[str, Token]
@@ -33,7 +37,10 @@ def parts_of(values: Values) -> tuple[Part, ...]:
         for block in range(1, int(values[f"stage{stage}.depth"]) + 1):
             parts.append(part_at(f"stage{stage}.block{block}", values))
         stage += 1
-    parts += [part_at("context", values), part_at("head", values)]
+    parts.append(part_at("context", values))
+    for level in range(1, int(values.get("decoder.levels", 0)) + 1):
+        parts.append(part_at(f"decoder.level{level}", values))
+    parts.append(part_at("head", values))
     return tuple(part for part in parts if part is not None)
 
 
@@ -48,11 +55,13 @@ def part_at(position: str, values: Values) -> Part | None:
         if position.startswith("stage"):
             stage, block = position.removeprefix("stage").split(".block")
             return _block(int(stage), int(block), values)
-        shape = _last_map(values)
+        if position.startswith("decoder."):
+            return _level(int(position.removeprefix("decoder.level")), values)
         if position == "context":
-            return Part("context", ContextSpec(shape[0], choice_at("context", values)), shape)
-        head = HeadSpec(shape[0], choice_at("pooling", values), int(values["classes"]))
-        return Part("head", head, shape)
+            shape = _last_map(values)
+            spec = ContextSpec(shape[0], choice_at("context", values))
+            return Part("context", spec, shape, waiting(_last_stage(values) + 1, 2, values))
+        return _head(values)
     except KeyError as error:
         raise SpaceError(
             f"the architecture lacks the value {error} that {position} needs"
@@ -115,7 +124,42 @@ def _block(stage: int, block: int, values: Values) -> Part | None:
         stride = 1
     slots = {slot: choice_at(_holder(slot, stage, block, values), values) for slot in BLOCK_SLOTS}
     spec = BlockSpec(shape[0], width, stride, **slots)
-    return Part(f"stage{stage}.block{block}", spec, shape)
+    return Part(f"stage{stage}.block{block}", spec, shape, waiting(stage, block, values))
+
+
+def _level(level: int, values: Values) -> Part | None:
+    if level > int(values["decoder.levels"]):
+        return None
+    join, width = joins_of(values)[level - 1], int(values["decoder.width"])
+    below = _last_map(values) if level == 1 else _level_map(level - 1, values)
+    slots = {slot: choice_at(_level_holder(slot, level, values), values) for slot in DECODER_SLOTS}
+    spec = LevelSpec(
+        join.source,
+        int(values[join.width]),
+        *size_after(join.stage, values),
+        width,
+        join.scale,
+        **slots,
+    )
+    return Part(f"decoder.level{level}", spec, below, waiting_above(level, values))
+
+
+def _level_map(level: int, values: Values) -> Shape:
+    return int(values["decoder.width"]), *size_after(joins_of(values)[level - 1].stage, values)
+
+
+def _level_holder(slot: str, level: int, values: Values) -> str:
+    name = f"decoder.level{level}.{slot}"
+    return name if name in values else f"decoder.{slot}"
+
+
+def _head(values: Values) -> Part:
+    levels, classes = int(values.get("decoder.levels", 0)), int(values["classes"])
+    shape = _level_map(levels, values) if levels else _last_map(values)
+    if "head" not in values:
+        return Part("head", HeadSpec(shape[0], choice_at("pooling", values), classes), shape)
+    _, height, width = input_shape(values)
+    return Part("head", DenseHeadSpec(shape[0], classes, height, width), shape)
 
 
 def _holder(slot: str, stage: int, block: int, values: Values) -> str:
@@ -125,8 +169,12 @@ def _holder(slot: str, stage: int, block: int, values: Values) -> str:
     return slot
 
 
-def _last_map(values: Values) -> Shape:
+def _last_stage(values: Values) -> int:
     last = 1
     while f"stage{last + 1}.width" in values:
         last += 1
-    return map_before(last + 1, values)
+    return last
+
+
+def _last_map(values: Values) -> Shape:
+    return map_before(_last_stage(values) + 1, values)

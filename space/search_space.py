@@ -25,9 +25,11 @@ from plugnas.space.errors import SpaceError
 from plugnas.space.foreign import param_space, suggested
 from plugnas.space.host.blueprint import HostBlueprint
 from plugnas.space.host.records import HostTrace
-from plugnas.space.network import Part, Shape
+from plugnas.space.network import Part
 from plugnas.space.parameter import Parameter, Token, Trial
+from plugnas.space.piece import Shape
 from plugnas.space.plain import Choices, Refusals, plain_parameters, plain_rules
+from plugnas.space.sizes import Head
 from plugnas.space.slots import Position
 from plugnas.space.typed import convert
 
@@ -71,25 +73,25 @@ class SearchSpace:
         *,
         base: Path | str = ".",
         trace: HostTrace | None = None,
+        head: Head = "pooled",
     ) -> SearchSpace:
         """Compile the ``space:`` section of a job.
 
         Args:
-            config: the section: a skeleton, or a host and its sites.
-            input_shape: (C, H, W) of the images.
-            classes: how many classes the network tells apart.
-            base: the folder in which the paths of a host's file and weights begin.
-            trace: a host's sites as found before; no code of the host runs then, and nothing can
-                be built.
+            config: the section.
+            input_shape: (C, H, W) of the images, and ``classes``: how many are told apart.
+            base: where the paths of a host begin.
+            trace: a host's sites as found before: its code does not run, and nothing is built.
+            head: of a skeleton: an answer for each image (``pooled``) or pixel (``dense``).
 
         Raises:
-            SpaceError, ConfigError: the section says something that cannot be.
+            SpaceError, ConfigError: the section says what cannot be.
         """
         if not isinstance(config, SpaceConfig):
             config = convert(config, SpaceConfig, "space")
         if config.host is not None or config.sites:
             return cls.of_host(HostBlueprint.of(config, input_shape, classes, Path(base), trace))
-        self, skeleton = cls.__new__(cls), Blueprint(config, input_shape, classes)
+        self, skeleton = cls.__new__(cls), Blueprint(config, input_shape, classes, head)
         self._setup(skeleton.parameters, skeleton, partial(count, skeleton))
         return self
 

@@ -10,9 +10,11 @@ from functools import cached_property
 import numpy as np
 
 from plugnas import modules
+from plugnas.modules import Site
 from plugnas.space.codes import Rule
 from plugnas.space.options import Choice, Option
 from plugnas.space.parameter import Parameter, Token
+from plugnas.space.piece import Shape
 
 Refusal = Callable[[tuple[Token, ...], Choice], str | None]
 """Why a choice cannot stand where some leading parameters hold these values, or None."""
@@ -38,6 +40,27 @@ class Slot:
     def choices(self) -> tuple[Choice, ...]:
         """Every module under every open setting."""
         return tuple(choice for option in self.options for choice in option.choices())
+
+
+@dataclass(frozen=True)
+class Place:
+    """One slot at one position, with the widths on which its site depends.
+
+    ``parameter`` names the module, ``site`` is (C, H, W) with C = 0, a width not yet known.
+    """
+
+    slot: Slot
+    parameter: str
+    widths: tuple[str, ...]
+    site: Shape
+    stride: int = 1
+    depth: tuple[str, int] | None = None  # active only where this depth is at least so much
+    scale: int = 2
+
+    def site_for(self, widths: tuple[int, ...]) -> Site:
+        """The site under concrete widths."""
+        _, height, width = self.site
+        return Site(widths[0], height, width, self.stride, widths[-1], self.scale)
 
 
 def slot_parameters(

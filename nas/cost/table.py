@@ -23,13 +23,13 @@ from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.reading import Count, Number, decode, read_bytes
 from plugnas.nas.machine.threads import threads
 from plugnas.space import Part
-from plugnas.space.network import Piece, Shape
+from plugnas.space.piece import Piece, Shape
 
 # Below so many input elements arithmetic is cheaper than the meta device's bookkeeping in Python.
 _SMALL = 2**16
 _FLOAT32 = 4  # bytes
 
-Key = tuple[str, tuple[int, int, int]]
+Key = tuple[str, tuple[int, int, int], int]
 
 
 class CostTable:
@@ -52,7 +52,7 @@ class CostTable:
         Raises:
             UncountedOperatorError: one of its operators has no counting rule.
         """
-        key = (part.key, part.input_shape)
+        key = (part.key, part.input_shape, part.beside)
         if key not in self._parts:
             try:
                 self._parts[key] = self._sum(part)
@@ -72,7 +72,8 @@ class CostTable:
             params=sum(p.times * c.params for p, c in both),
             macs=sum(p.times * c.macs for p, c in both),
             elementwise=sum(p.times * c.elementwise for p, c in both),
-            memory=max((c.memory + _FLOAT32 * p.beside for p, c in both if p.times > 0), default=0),
+            memory=_FLOAT32 * part.beside
+            + max((c.memory + _FLOAT32 * p.beside for p, c in both if p.times > 0), default=0),
         )
 
     def _piece(self, piece: Piece) -> Counts:

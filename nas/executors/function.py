@@ -21,6 +21,7 @@ from plugnas.nas.machine.device import resolve_device, seeded
 from plugnas.nas.machine.files import write_whole
 from plugnas.nas.machine.foreign import find
 from plugnas.space import Architecture, SearchSpace
+from plugnas.space.sizes import Head
 
 Function = Callable[[nn.Module, "Context"], Mapping[str, float]]
 Build = Callable[[Architecture], nn.Module]
@@ -70,6 +71,7 @@ class OwnTraining:
         data: the job's images, None where it has none.
         final: whether these are trainings of a confirmation, whose weights go to ``folder`` as
             ``<architecture id>/seed<k>.safetensors``.
+        head: what a skeleton ends in, as the task says.
     """
 
     function: str
@@ -84,6 +86,7 @@ class OwnTraining:
     final: bool = False
     folder: str | None = None
     first: int = 0
+    head: Head = "pooled"
 
     def last_rung(self) -> OwnTraining:
         """Return the same with its highest rung alone."""
@@ -97,7 +100,9 @@ class OwnTraining:
         if callable(self.space):
             build: Build = self.space
         else:
-            build = SearchSpace.from_config(self.space, self.input_shape, self.outputs).build
+            build = SearchSpace.from_config(
+                self.space, self.input_shape, self.outputs, head=self.head
+            ).build
         dataset = None if self.data is None else load(self.data)
         return _Evaluate(self, function, build, resolve_device(self.device), dataset)
 

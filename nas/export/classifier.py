@@ -8,8 +8,19 @@ import torch
 from torch import Tensor, nn
 
 
+class Answer(nn.Module):
+    """Takes the answer, ``out``, of a network that returns a dict: (B, C, H, W) -> a tensor."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)["out"]
+
+
 class Classifier(nn.Module):
-    """Takes images as bytes, uint8 (B, H, W, C), and returns probabilities (B, classes).
+    """Takes images as bytes, uint8 (B, H, W, C), and returns probabilities of the classes.
 
     x = (image / 255 - mean) / std per channel, as (B, C, H, W); y = softmax(network(x)).
     """

@@ -8,42 +8,21 @@ from pathlib import Path
 
 from plugnas import modules
 from plugnas.nas.export import host_py
-from plugnas.nas.export.classifier import Classifier
+from plugnas.nas.export.classifier import Answer, Classifier
 from plugnas.nas.export.errors import ExportError
-from plugnas.nas.export.expressions import Call, constant
+from plugnas.nas.export.expressions import constant
+from plugnas.nas.export.network_py import network_text, rewritten
 from plugnas.nas.export.source import Collector, check_names
 from plugnas.nas.export.standalone.reading import read_safetensors
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.export.written import Writer, dotted
 from plugnas.space import Network
-from plugnas.space.network import Block
 
 FILE = "model.py"
 _OWN_NAMES = (
     "Network", "network", "host", "trained", "load", "main",
     "CLASSES", "INPUT_SHAPE", "MEAN", "STD",
 )  # fmt: skip
-
-# Blocks are handed their modules instead of a plan of them; the rest of the class is space's own.
-_BLOCK_INIT = """
-    def __init__(
-        self,
-        *,
-        operator: nn.Module,
-        norm: nn.Module,
-        activation: nn.Module,
-        attention: nn.Module,
-        shortcut: nn.Module,
-        fusion: nn.Module,
-    ) -> None:
-        super().__init__()
-        self.operator = operator
-        self.norm = norm
-        self.activation = activation
-        self.attention = attention
-        self.shortcut = shortcut
-        self.fusion = fusion
-"""
 
 
 def write(subject: Subject, directory: Path, *, deploy: bool, preprocessing: bool) -> list[str]:
@@ -72,8 +51,10 @@ def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
         headings=_headings(subject),
         taken={*_OWN_NAMES},
     )
-    collector.rewrites = {dotted(Block): _block(collector)}
+    collector.rewrites = rewritten(collector.without)
     built = _built(subject, collector)
+    if subject.returns_dict:
+        collector.need(dotted(Answer))
     if preprocessing:
         collector.need(dotted(Classifier))
     collector.need(f"{read_safetensors.__module__}.read_safetensors")
@@ -92,7 +73,7 @@ def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
         *_spaced(collector.bodies),
         "\n\n" + built,
         "\n\n" + _trained(subject),
-        "\n\n" + _load(deploy=deploy, preprocessing=preprocessing),
+        "\n\n" + _load(subject, deploy=deploy, preprocessing=preprocessing),
         "\n\n" + _main(preprocessing=preprocessing),
     ]
     text = "\n\n".join(pieces).replace("\n\n\n\n", "\n\n\n") + "\n"
@@ -106,14 +87,7 @@ def _built(subject: Subject, collector: Collector) -> str:
         return host_py.building(subject.host, subject.network, collector.need)
     if not isinstance(subject.network, Network):
         raise ExportError("model.py can be written of a network that a space built only")
-    return _network(subject, Writer(collector.need).network(subject.network))
-
-
-def _block(collector: Collector) -> str:
-    """Return space's Block with a constructor that takes the modules themselves."""
-    from plugnas.nas.export.source import class_text
-
-    return class_text(dotted(Block), without=collector.without, init=_BLOCK_INIT)
+    return network_text(subject, Writer(collector.need).network(subject.network))
 
 
 def _headings(subject: Subject) -> dict[str, str]:
@@ -163,7 +137,7 @@ and branches folded into its convolutions and computes the same with less."""
         if deploy
         else "Norms are kept as they were trained, so that training can go on."
     )
-    return f'''"""Network {subject.id}: an image classifier in {len(subject.classes)} classes.
+    return f'''"""Network {subject.id}: {subject.purpose}.
 
     from model import load
     model = load()  # {takes}
@@ -211,26 +185,6 @@ def _constants(subject: Subject) -> str:
     )
 
 
-def _network(subject: Subject, calls: dict[str, Call]) -> str:
-    channels, height, width = subject.input_shape
-    lines = [
-        "class Network(nn.Module):",
-        '    """Stem, stages of blocks, context, head.',
-        "",
-        f"    (B, {channels}, {height}, {width}) -> logits (B, {len(subject.classes)}).",
-        '    """',
-        "",
-        "    def __init__(self) -> None:",
-        "        super().__init__()",
-        *(call.text(8, f"self.{name} = ") for name, call in calls.items()),
-        "",
-        "    def forward(self, x: Tensor) -> Tensor:",
-    ]
-    *inner, last = calls
-    lines += [f"        x = self.{name}(x)" for name in inner]
-    return "\n".join([*lines, f"        return self.{last}(x)"])
-
-
 def _trained(subject: Subject) -> str:
     make = "Network()" if subject.host is None else "network()"
     return "\n".join(
@@ -246,7 +200,7 @@ def _trained(subject: Subject) -> str:
     )
 
 
-def _load(*, deploy: bool, preprocessing: bool) -> str:
+def _load(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
     argument = ", *, deploy: bool = True" if deploy else ""
     lines = [
         f"def load(directory: str | Path | None = None{argument}) -> nn.Module:",
@@ -255,6 +209,8 @@ def _load(*, deploy: bool, preprocessing: bool) -> str:
     ]
     if deploy:
         lines += ["    if deploy:", "        built = fuse(built)"]
+    if subject.returns_dict:
+        lines.append("    built = Answer(built).eval()")
     last = "Classifier(built, MEAN, STD).eval()" if preprocessing else "built"
     return "\n".join([*lines, f"    return {last}"])
 
@@ -268,7 +224,7 @@ def _main(*, preprocessing: bool) -> str:
     return "\n".join(
         [
             "def main() -> None:",
-            '    """Load the weights and classify an empty image, to show that all is well."""',
+            '    """Load the weights and answer for an empty image, to show that all is well."""',
             "    model = load()",
             "    channels, height, width = INPUT_SHAPE",
             "    with torch.no_grad():",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import platform
 import re
@@ -15,7 +16,8 @@ from plugnas.nas.export.hosted import Hosted
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.front.metric import metric
 from plugnas.space import Part
-from plugnas.space.network import BlockSpec, StemSpec
+from plugnas.space.block import BlockSpec
+from plugnas.space.network import StemSpec
 from plugnas.space.options import Choice
 
 FILE = "README.md"
@@ -27,6 +29,12 @@ _COSTS = {
     "memory": "peak activation memory, bytes, one image",
     "latency_ms": "latency in the search, ms",
 }
+
+_FOLDERS = "IMAGES holds a folder of images per class, named as the classes above."
+_MASKS = (
+    "IMAGES holds the folders images/ and masks/ with files of the same names, perhaps each with "
+    "train/ and val/; a mask holds the class's number above for each pixel, others count nowhere."
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def write(subject: Subject, directory: Path, about: About) -> None:
         _architecture(subject),
         _loading(subject, about),
         _training(subject, about),
-        _checks(about),
+        _checks(subject, about),
     ]
     text = "\n\n".join(section for section in sections if section)
     (directory / FILE).write_text(text + "\n", encoding="utf-8")
@@ -76,8 +84,7 @@ def _title(subject: Subject, about: About) -> str:
         )
     plugged = "" if subject.host is None else f": {subject.host.trace.name} with modules plugged in"
     return (
-        f"# Network {subject.id}\n\nAn image classifier in {len(subject.classes)} classes"
-        f"{plugged}, "
+        f"# Network {subject.id}\n\n{subject.purpose.capitalize()}{plugged}, "
         "chosen by an architecture search. Nothing here needs the program that made it. "
         f"{form}{warning}"
     )
@@ -90,14 +97,14 @@ def _input(subject: Subject, about: About) -> str:
     if about.preprocessing:
         takes = (
             f"**Input:** uint8 `(B, {height}, {width}, {channels})`, {colour}, as read from a "
-            f"file. **Output:** probabilities `(B, {len(subject.classes)})`. Scaling to 0..1 and "
+            f"file. **Output:** probabilities `{subject.output_shape}`. Scaling to 0..1 and "
             f"normalisation (mean {mean}; std {std}) are inside."
         )
     else:
         takes = (
             f"**Input:** float32 `(B, {channels}, {height}, {width})`, {colour}, "
             f"`(pixel / 255 - mean) / std` with mean {mean} and std {std} per channel. "
-            f"**Output:** logits `(B, {len(subject.classes)})`; softmax makes them probabilities."
+            f"**Output:** logits `{subject.output_shape}`; softmax makes them probabilities."
         )
     if about.step is None:
         free = "The batch may be of any size; height and width are fixed."
@@ -167,11 +174,10 @@ def _latency_rows(about: About) -> Iterator[str]:
 
 
 def _processor() -> str:
-    try:
+    with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(v.split(":", 1)[1].strip() for v in lines if v.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return platform.processor() or platform.machine()
 
 
 def _architecture(subject: Subject) -> str:
@@ -275,14 +281,15 @@ def _training(subject: Subject, about: About) -> str:
     begin, maker = ("from scratch", "Network") if subject.host is None else ("further", "network")
     return (
         f"## Training {begin}\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
-        "IMAGES holds a folder of images per class, named as the classes above. The recipe"
+        f"{_MASKS if subject.dense else _FOLDERS} The recipe"
         f"{size} is at the top of `train.py`; it needs torch, numpy and Pillow, and `pixels.py`, "
         "which reads images as the search did. Read the result by "
         f"`{maker}().load_state_dict(torch.load('weights.pt', weights_only=True))`."
     )
 
 
-def _checks(about: About) -> str:
+def _checks(subject: Subject, about: About) -> str:
+    draws = " pixel that is no draw between two" if subject.dense else ""
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
     quantised = f" {about.quantised}" if about.quantised else ""
     exact = f" (`{quantize.FILE}`: of the quantised network, within 0.02)" if quantised else ""
@@ -290,7 +297,7 @@ def _checks(about: About) -> str:
         "## Checks\n\nBefore this directory appeared, every model in it was loaded in a fresh "
         "process without the program that made it, and gave the outputs of the trained network on "
         "real images at batch 1 and 7, within 1e-4 of the largest, with the same class for each"
-        f"{exact}."
+        f"{draws}{exact}."
         f"{quantised} `sha256sum -c SHA256SUMS` tells whether a file was changed since.\n\n"
         f"Made with {versions}."
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from plugnas.nas import tasks
 from plugnas.nas.data import Dataset
 from plugnas.nas.export import directory
 from plugnas.nas.export.delivery import Delivery, Options, deliver_all, formats_of
@@ -58,7 +59,8 @@ def export_members(
         size = trained_size(view, member, dataset, provenance)
         subject = _subject(member, network, provenance, dataset, size)
         host = hosted(space, member.architecture)
-        subjects.append((subject if host is None else replace(subject, host=host), target))
+        dense = tasks.create(view.job_run.job.task, view.job_run.base).head == "dense"
+        subjects.append((replace(subject, host=host, dense=dense), target))
     return deliver_all(subjects, options)
 
 
@@ -117,7 +119,7 @@ def _subject(
         provenance=provenance,
         costs=dict(member.costs),
         held_out=_images(dataset, held_out[:_HELD_OUT], size),
-        labels=_labels(dataset, held_out[:_HELD_OUT]),
+        labels=None if dataset.masked else _labels(dataset, held_out[:_HELD_OUT]),
     )
 
 

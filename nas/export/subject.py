@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from plugnas import modules
-from plugnas.nas.export.classifier import Classifier
+from plugnas.nas.export.classifier import Answer, Classifier
 from plugnas.nas.export.hosted import Hosted
 from plugnas.space import Part, parts_of
 from plugnas.space.options import Choice
@@ -49,7 +49,7 @@ class Subject:
     ``input_shape`` is (C, H, W) of the images it was trained on; ``images`` are real ones, uint8
     (N, H, W, C), by which the artefacts are checked; ``calibration`` training images by which int8
     ranges are found. ``costs`` are exact ones of the deploy form. ``host`` is what the modules are
-    plugged into, None for a skeleton.
+    plugged into, None for a skeleton. ``dense`` says that every pixel is given a class.
     """
 
     id: str
@@ -66,11 +66,30 @@ class Subject:
     labels: Tensor | None = None
     held_out: Tensor | None = None
     host: Hosted | None = None
+    dense: bool = False
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The parts of the network, in order."""
         return parts_of(self.values)
+
+    @property
+    def purpose(self) -> str:
+        """What the network is, in words."""
+        if self.dense:
+            return f"a network that gives each pixel one of {len(self.classes)} classes"
+        return f"an image classifier in {len(self.classes)} classes"
+
+    @property
+    def output_shape(self) -> str:
+        """The shape of what comes out, in words."""
+        _, height, width = self.input_shape
+        return f"(B, {len(self.classes)}{f', {height}, {width}' if self.dense else ''})"
+
+    @property
+    def returns_dict(self) -> bool:
+        """Whether the network itself returns a dict, of which the artefacts give the answer."""
+        return self.host is not None and self.host.trace.output_text.startswith("a dict")
 
     @property
     def module_keys(self) -> set[str]:
@@ -92,6 +111,7 @@ class Subject:
     def served(self, *, deploy: bool, preprocessing: bool) -> nn.Module:
         """Return the model that the artefacts hold, frozen; ``network`` itself is untouched."""
         network = modules.fuse(self.network) if deploy else copy.deepcopy(self.network).eval()
+        network = Answer(network).eval() if self.returns_dict else network
         model = Classifier(network, self.mean, self.std).eval() if preprocessing else network
         return model.requires_grad_(requires_grad=False)
 

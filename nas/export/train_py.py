@@ -25,6 +25,7 @@ _CONSTANTS = {
     "WIDTH": "width",
     "SHIFT": "shift",
     "MIRROR": "mirror",
+    "ZOOM": "zoom",
 }
 
 # A host with its plugs is trained on from the exported weights.
@@ -37,7 +38,8 @@ _OF_A_HOST = {
 
 def write(subject: Subject, directory: Path) -> None:
     """Write train.py and the reader of images beside model.py."""
-    text = (Path(__file__).parent / "standalone" / "train.py").read_text(encoding="utf-8")
+    script = "train_masks.py" if subject.dense else "train.py"
+    text = (Path(__file__).parent / "standalone" / script).read_text(encoding="utf-8")
     for name, field in _CONSTANTS.items():
         if field in subject.provenance.recipe:
             value = literal(subject.provenance.recipe[field])

@@ -13,8 +13,11 @@ from plugnas.modules._parts import BatchNorm2d
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.expressions import Call
 from plugnas.space import Network, Part, adapters
-from plugnas.space.network import Block, BlockSpec, ContextSpec, HeadSpec
+from plugnas.space.block import Block, BlockSpec
+from plugnas.space.decoder import DenseHead, DenseHeadSpec, Level, LevelSpec
+from plugnas.space.network import ContextSpec, HeadSpec
 from plugnas.space.options import Choice
+from plugnas.space.piece import Shape
 
 Need = Callable[[str], str]  # collects a definition by its dotted name, returns its name
 
@@ -50,6 +53,11 @@ class Writer:
             return self._block(spec, site, built)
         if isinstance(spec, ContextSpec):
             return self.choice(spec.context, "context", site)
+        if isinstance(spec, LevelSpec) and isinstance(built, Level):
+            return self._level(spec, part.input_shape, built)
+        if isinstance(spec, DenseHeadSpec):
+            size = (spec.height, spec.width)
+            return Call.of(self._need(dotted(DenseHead)), spec.channels, spec.classes, size)
         if isinstance(spec, HeadSpec):
             pooling = self.choice(spec.pooling, "pooling", site)
             classifier = self._layer(built.get_submodule("classifier"))
@@ -68,6 +76,20 @@ class Writer:
             attention=self.choice(spec.attention, "attention", after),
             shortcut=self._layer(built.shortcut),
             fusion=self.choice(spec.fusion, "fusion", after),
+        )
+
+    def _level(self, spec: LevelSpec, shape: Shape, built: Level) -> Call:
+        before, after = spec.sites(shape)
+        return Call.of(
+            self._need(dotted(Level)),
+            lower=self._layer(built.lower),
+            upsampling=self.choice(spec.upsampling, "upsampling", before),
+            lateral=self._layer(built.lateral),
+            fusion=self.choice(spec.fusion, "fusion", after),
+            operator=self.choice(spec.operator, "operator", after),
+            norm=self._layer(built.norm),
+            activation=self.choice(spec.activation, "activation", after),
+            attention=self.choice(spec.attention, "attention", after),
         )
 
     def choice(self, choice: Choice, slot: str, site: Site) -> Call:

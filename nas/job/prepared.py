@@ -123,7 +123,9 @@ def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     check_sense(job, dataset)
     task = task.prepared(dataset) if job.evaluate is None else task
     outputs = task.outputs(dataset)
-    space = SearchSpace.from_config(job.space, dataset.input_shape, outputs, base=base)
+    space = SearchSpace.from_config(
+        job.space, dataset.input_shape, outputs, base=base, head=task.head
+    )
     cost = cost_model(space, costs)
     check_names(job, space, cost)
     job = with_rungs(relative_to_host(job, cost), dataset)

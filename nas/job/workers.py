@@ -104,6 +104,7 @@ def own_training(prepared: Prepared, function: str) -> OwnTraining:
         space=msgspec.to_builtins(job.space) if host is None else host.builder(),
         input_shape=prepared.dataset.input_shape,
         outputs=prepared.outputs,
+        head=prepared.task.head,
         objectives=tuple(name for name in job.objectives if name not in COSTS),
         rungs=tuple(recipe.epochs for recipe in job.proxy.rungs),
         device=prepared.device,

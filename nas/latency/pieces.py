@@ -9,12 +9,12 @@ import torch
 from plugnas.modules import RefusedError
 from plugnas.nas.latency.errors import LatencyError
 from plugnas.space import Architecture, Parameter, Position, SearchSpace
-from plugnas.space.network import Piece, Shape
 from plugnas.space.parts import BLOCK_SLOTS
+from plugnas.space.piece import Piece, Shape
 
 Key = tuple[str, tuple[Shape, ...]]
 Pieces = dict[Key, Piece]
-_SLOTS = (*BLOCK_SLOTS, "context", "pooling")
+_SLOTS = (*BLOCK_SLOTS, "context", "upsampling", "pooling")
 
 
 def key_of(piece: Piece) -> Key:

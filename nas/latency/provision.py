@@ -13,7 +13,7 @@ from plugnas.nas.latency.rounds import Progress
 from plugnas.nas.latency.settings import Settings
 from plugnas.nas.latency.table import LatencyTable
 from plugnas.space import SearchSpace
-from plugnas.space.network import Piece
+from plugnas.space.piece import Piece
 
 
 def provide_table(

@@ -20,7 +20,7 @@ from plugnas.nas.latency.pieces import Key, key_of
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.reading import NotNegative, Number, Positive, decode, read_bytes
 from plugnas.space import Part
-from plugnas.space.network import Piece
+from plugnas.space.piece import Piece
 
 VERSION = 2  # 1 held whole parts
 

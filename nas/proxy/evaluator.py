@@ -94,7 +94,7 @@ class Proxy:
             build: Build = proxy.space
         else:
             build = SearchSpace.from_config(
-                proxy.space, dataset.input_shape, task.outputs(dataset)
+                proxy.space, dataset.input_shape, task.outputs(dataset), head=task.head
             ).build
         return _Evaluate(replace(proxy, rungs=rungs), dataset, build, task)
 

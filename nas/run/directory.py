@@ -20,6 +20,7 @@ from plugnas.nas.machine.reading import read_json, read_text
 from plugnas.nas.machine.versions import versions
 from plugnas.space import SearchSpace
 from plugnas.space.host import HostTrace
+from plugnas.space.sizes import Head
 from plugnas.space.typed import convert
 
 LEDGER = "ledger.jsonl"
@@ -36,6 +37,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     input_shape: tuple[int, int, int]
     classes: list[str]
     outputs: int | None = None  # of the network, where it is not one for each class
+    head: Head = "pooled"  # what a skeleton ends in
     mean: list[float]
     std: list[float]
     data: str
@@ -141,7 +143,11 @@ class RunDirectory(RunFiles):
         if self.job.space.host is not None:
             trace = _read_host(self.host)
         return SearchSpace.from_config(
-            self.job.space, self.facts.input_shape, self.facts.count, trace=trace
+            self.job.space,
+            self.facts.input_shape,
+            self.facts.count,
+            trace=trace,
+            head=self.facts.head,
         )
 
     def keep_host(self, trace: HostTrace) -> None:
@@ -218,13 +224,24 @@ def _read_host(path: Path) -> HostTrace:
         ) from None
 
 
-def facts_of(dataset: Any, base: Path, device: str, outputs: int | None = None) -> Facts:
-    """Gather the facts of a run from its dataset (``nas.data.Dataset``) and device."""
+def facts_of(
+    dataset: Any, base: Path, device: str, outputs: int | None = None, head: Head = "pooled"
+) -> Facts:
+    """Gather the facts of a run.
+
+    Args:
+        dataset: a ``nas.data.Dataset``.
+        base: where the job's paths start.
+        device: torch's text.
+        outputs: how many the network has; None: one for each class.
+        head: what a skeleton ends in.
+    """
     return Facts(
         base=str(base.resolve()),
         input_shape=dataset.input_shape,
         classes=list(dataset.classes),
         outputs=outputs,
+        head=head,
         mean=[float(v) for v in dataset.mean],
         std=[float(v) for v in dataset.std],
         data=dataset.fingerprint,

@@ -21,7 +21,8 @@ from plugnas.space.host.plugs import (
     build_replacement,
 )
 from plugnas.space.host.records import HostSite
-from plugnas.space.network import Part, Piece, Shape
+from plugnas.space.network import Part
+from plugnas.space.piece import Piece, Shape
 
 HOST = "host"
 
