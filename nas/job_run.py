@@ -24,7 +24,9 @@ from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.log import logger
+from plugnas.nas.proxy.batches import EXAMPLES, some, spread
 from plugnas.nas.run.directory import RunDirectory, facts_of
+from plugnas.nas.run.examples import keep_examples
 from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import Problem
 from plugnas.nas.study.drive import Listener
@@ -76,6 +78,10 @@ def run_job(
     with RunLock(run_dir):
         run.write()
         _keep_host(run, prepared)
+        if prepared.dataset.masked:
+            count = job.proxy.rungs[-1].validation_images
+            scored = some(prepared.dataset, ["validation"], count, 0)
+            keep_examples(run.examples, prepared.dataset, spread(scored, EXAMPLES))
         if job.needs_latency:
             prepared = prepared.with_latency(_latencies(prepared, run))
         space, cost, problem = prepared.space, prepared.cost, prepared.problem

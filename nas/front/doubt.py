@@ -1,7 +1,8 @@
 """How sure a front's values are: intervals from images and seeds, and steps within the noise.
 
-A share of n images right has a sampling error: Wilson's 95 % interval (1927). Several seeds add the
-error of their mean. Whether one member is better than another is told by Newcombe's interval of
+A share of n images right has a sampling error: Wilson's 95 % interval (1927). Of other metrics an
+evaluation may tell the interval itself (``miou``: the bootstrap over the images). Several seeds add
+the error of their mean. Whether one member is better than another is told by Newcombe's interval of
 the difference (1998, his method 10). Networks scored on the same images are told apart better
 than that, by how much is not known from their shares alone: the test errs on the side of doubt.
 """
@@ -30,11 +31,17 @@ def wilson(share: float, images: int) -> tuple[float, float]:
 def interval(member: Member, main: Metric) -> tuple[float, float] | None:
     """Return the 95 % interval of a member's main objective; None where nothing tells of it."""
     spread = member.spread.get(main.name, math.nan)
-    return interval_of(member[main.name], main, member.images, spread, member.n)
+    told = member.intervals.get(main.name)
+    return interval_of(member[main.name], main, member.images, spread, member.n, told)
 
 
 def interval_of(
-    value: float, main: Metric, images: int | None, spread: float, seeds: int
+    value: float,
+    main: Metric,
+    images: int | None,
+    spread: float,
+    seeds: int,
+    told: tuple[float, float] | None = None,
 ) -> tuple[float, float] | None:
     """Return the 95 % interval of a value, None where nothing tells of it.
 
@@ -44,14 +51,16 @@ def interval_of(
         images: how many images were scored, None where that is not known.
         spread: standard deviation over the seeds, NaN where there is one only.
         seeds: how many there are.
+        told: the interval from the images where the evaluation itself told one.
     """
     if not math.isfinite(value):
         return None
     below = above = 0.0
-    counted = main.name in PROPORTIONS and main.percent and bool(images)
-    if counted and images:
-        low, high = wilson(value, images)
-        below, above = value - low, high - value
+    counted = told is not None
+    if told is None and main.name in PROPORTIONS and main.percent and images:
+        told, counted = wilson(value, images), True
+    if told is not None:
+        below, above = max(0.0, value - told[0]), max(0.0, told[1] - value)
     if math.isfinite(spread) and seeds > 1:
         factor = _T[seeds - 2] if seeds - 2 < len(_T) else _Z
         error = factor * spread / math.sqrt(seeds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,7 +23,8 @@ class Member:
 
     ``values`` are means, ``spread`` standard deviations over the ``n`` seeds (NaN where n is 1);
     ``numbers`` are the tasks, so that every figure can be traced to ledger lines; ``images`` is how
-    many were scored, None where it is not known.
+    many were scored, None where it is not known. ``intervals`` are 95 % intervals of values that
+    the evaluation itself told, from the images it scored.
     """
 
     architecture: Architecture
@@ -34,6 +35,7 @@ class Member:
     n: int
     numbers: tuple[int, ...]
     images: int | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -71,7 +73,23 @@ def _member(group: list[Measurement]) -> Member:
         n=len(group),
         numbers=tuple(m.number for m in group),
         images=min(int(m.extra.get("images") or 0) for m in group) or None,
+        intervals=_intervals(group),
     )
+
+
+def _intervals(group: Sequence[Measurement]) -> dict[str, tuple[float, float]]:
+    """Return the mean interval of each value of which every measurement tells one.
+
+    All seeds are scored on the same images, so more of them make the images' part no smaller.
+    """
+    told = [m.extra.get("intervals") or {} for m in group]
+    found = {}
+    for name in told[0]:
+        pairs = [own.get(name) for own in told]
+        if all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
+            low, high = np.mean(np.array(pairs, dtype=float), axis=0)
+            found[str(name)] = (float(low), float(high))
+    return found
 
 
 def table(found: Sequence[Member], objectives: Mapping[str, str]) -> np.ndarray:

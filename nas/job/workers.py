@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.job.config import COSTS, Job
 from plugnas.nas.machine.foreign import absolute
 from plugnas.nas.proxy import Proxy, resolve_device
+from plugnas.nas.tasks.outputs import ANSWER
 from plugnas.space.host import HostTrace
 from plugnas.space.typed import ConfigError
 
@@ -83,7 +85,7 @@ def evaluator(prepared: Prepared, states: Path | None = None) -> Proxy | OwnTrai
     if job.evaluate is not None:
         return own_training(prepared, job.evaluate)
     if host is not None:
-        _check_output(host.trace, prepared.outputs)
+        _check_output(host.trace, prepared.task, prepared.outputs)
     return Proxy(
         space=msgspec.to_builtins(job.space) if host is None else host.builder(),
         data=parse(job.data or {}).at(prepared.base),
@@ -113,12 +115,20 @@ def own_training(prepared: Prepared, function: str) -> OwnTraining:
     )
 
 
-def _check_output(trace: HostTrace, classes: int) -> None:
-    """Check that a host returns what the proxy trains: one tensor of classes."""
-    if trace.outputs is None or trace.output_text != str(trace.outputs):
+def _check_output(trace: HostTrace, task: tasks.Task, outputs: int) -> None:
+    """Check that a host returns what the task trains: outputs for each image, or for each pixel."""
+    text, found = trace.output_text, trace.outputs
+    if task.head == "pooled":
+        fits, wanted = text == str(found), f"one tensor of {outputs} outputs"
+    else:
+        answers = text.removeprefix("a dict (").rstrip(")").split(", ")
+        fits = re.fullmatch(rf"{found}x\d+x\d+", text) is not None
+        fits |= text.startswith("a dict (") and ANSWER in answers
+        wanted = f"a map of {outputs} outputs for each pixel, or a dict with it as `{ANSWER}`"
+    if found is None or not fits:
         raise ConfigError(
-            f"space.host: {trace.name} returns {trace.output_text}, and the proxy trains networks "
-            f"that return one tensor of {classes} outputs; give a callable that returns it"
+            f"space.host: {trace.name} returns {text}, and the proxy trains networks that return "
+            f"{wanted}; give a callable that returns it"
         )
 
 

@@ -13,6 +13,9 @@ from plugnas.nas.data.split import stratified
 from plugnas.nas.proxy.moves import Moves, moved
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 
+EXAMPLES = 3
+"""Scored images with masks of which a network's answers are kept."""
+
 
 class Batches:
     """Makes batches of a data set for one recipe on a device, wherever the images lie."""
@@ -93,6 +96,12 @@ class Batches:
 def steps_per_epoch(images: int, batch_size: int) -> int:
     """Return the number of batches nearest to ``batch_size`` that hold every image once."""
     return max(1, round(images / batch_size))
+
+
+def spread(indices: Tensor, count: int) -> Tensor:
+    """Return at most ``count`` of some indices, evenly spread over them."""
+    chosen = torch.linspace(0, len(indices) - 1, min(count, len(indices))).round().long()
+    return indices[chosen.to(indices.device)]
 
 
 def some(dataset: Dataset, parts: Sequence[str], count: int | None, seed: int) -> Tensor:

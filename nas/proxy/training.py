@@ -23,7 +23,7 @@ from plugnas.nas.machine.device import (
 )
 from plugnas.nas.machine.threads import threads
 from plugnas.nas.proxy.auxiliary import loss_of, watching
-from plugnas.nas.proxy.batches import some, steps_per_epoch
+from plugnas.nas.proxy.batches import EXAMPLES, some, spread, steps_per_epoch
 from plugnas.nas.proxy.learning import optimiser_of, source_of, training_mode
 from plugnas.nas.proxy.norms import IMAGES, estimate_statistics, trained_norms
 from plugnas.nas.proxy.recipe import Recipe
@@ -277,6 +277,9 @@ class Course:
         )
         whole = functools.reduce(self.task.add, tallies)
         self.details = self.task.details(whole)
+        if self.dataset.masked:
+            shown = self.batches.plain(spread(self.scored, EXAMPLES))[0]
+            self.details["answers"] = self.task.answers(self._logits(shown))
         return self.task.score(whole)
 
     def _state(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.job.prepared import cost_model
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.report.classes import answers_of, examples_of
 from plugnas.nas.report.control import history
 from plugnas.nas.report.controls import controls
 from plugnas.nas.report.front import modules_of, value_note, value_of
@@ -45,9 +46,11 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     history_of: dict[str, list[Measurement]] = defaultdict(list)
     for measurement in view.measurements:
         history_of[measurement.architecture.id].append(measurement)
+    examples = examples_of(view)
     networks = [
         {
             **_network(m, metric, cost, history_of[m.id], names),
+            **answers_of(history_of[m.id], m.rung, shown=m.id in on),
             "front": m.id in on,
             "parts": parts.of(m),
         }
@@ -69,6 +72,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "networks": networks,
             "controls": [_control(name, m, metric) for name, m in controls(view)],
             "noise": {"light": sorted(light_steps(view)), "text": noise_text(view)},
+            "examples": examples,
             "knee": picks.knee(view.front, view.objectives).id if view.front else None,
             "hypervolume": view.hypervolume if view.front else None,
             "parts": parts.table,
@@ -128,6 +132,7 @@ class _Parts:
             "output": list(after.input_shape) if after is not None else None,
             "slots": slots,
             "numbers": rest,
+            "source": getattr(part.spec, "source", None),
         }
         if self._cost is not None:
             counts = self._cost.table.counts(part)

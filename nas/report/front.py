@@ -25,6 +25,7 @@ from plugnas.nas.run.names import called, names_of
 from plugnas.nas.run.summary import kinds, why_empty
 from plugnas.nas.run.view import RunView
 from plugnas.space.host.names import NOTHING, parse
+from plugnas.space.levels import DECODER_SLOTS
 
 
 def write(view: RunView, control: RunView | None = None) -> list[Path]:
@@ -275,4 +276,17 @@ def modules_of(member: Member, called_by: Mapping[str, str] | None = None) -> st
         stages.append(f"{values[f'stage{s}.width']}:{' '.join(blocks)}")
         s += 1
     tail = [str(values[k]) for k in ("context", "pooling") if values.get(k) not in (None, "none")]
-    return " | ".join([*stages, " ".join(tail)])
+    decoder = _decoder_of(values)
+    return " | ".join([*stages, *([" ".join(tail)] if tail or not decoder else []), *decoder])
+
+
+def _decoder_of(values: Mapping[str, Any]) -> list[str]:
+    """Return the levels of a decoder in one short line, or nothing."""
+    levels = []
+    for level in range(1, int(values.get("decoder.levels", 0)) + 1):
+        names = (
+            values.get(f"decoder.level{level}.{slot}", values.get(f"decoder.{slot}"))
+            for slot in DECODER_SLOTS[:-1]
+        )
+        levels.append("+".join(str(name) for name in names if name not in (None, "none")))
+    return [f"decoder {values['decoder.width']}: {' '.join(levels)}"] if levels else []

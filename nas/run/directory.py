@@ -79,6 +79,11 @@ class RunFiles:
         return self.path / "costs.json"
 
     @property
+    def examples(self) -> Path:
+        """Some validation images with their masks, where the task is about masks."""
+        return self.path / "examples.npz"
+
+    @property
     def host(self) -> Path:
         """The record of the host's sites, by which a run is read without the host's code."""
         return self.path / "host.json"

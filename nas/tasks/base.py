@@ -75,6 +75,10 @@ class Task(ABC):
         """Return what else a report may show of a tally, as plain data."""
         return {}
 
+    def answers(self, outputs: Tensor) -> list[str]:
+        """Return what was answered for a few images as short texts that a report can read."""
+        return []
+
     def hits(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the sum over a batch's images of what is ``told`` after each epoch."""
         raise NotImplementedError(f"{type(self).__name__}.told is set, but it has no `hits`")

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from plugnas.nas.data import IGNORED, Dataset
 from plugnas.nas.tasks.base import Task, TaskError
 from plugnas.nas.tasks.counts import weights_of
+from plugnas.nas.tasks.pictures import written
 from plugnas.nas.tasks.resampling import interval_of
 
 _CLASSES = 24  # more classes than this are summed up
@@ -127,8 +128,12 @@ class Segmentation(Task):
         names = self.classes or tuple(map(str, range(len(found))))
         return {
             "class_iou": dict(zip(names, found, strict=True)),
-            "intervals": {"miou": interval_of(tally.cpu(), lambda rows: _mious(rows))},
+            "intervals": {"miou": interval_of(tally.cpu(), _mious)},
         }
+
+    def answers(self, outputs: Tensor) -> list[str]:
+        """Return the answered labels of each image, small, as ``tasks.pictures`` writes them."""
+        return [written(answer) for answer in outputs.argmax(1).to(torch.uint8).cpu().numpy()]
 
     def hits(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the sum over images of the share of their labelled pixels that are right."""

@@ -28,11 +28,17 @@ function blockFlow(part) {
   return html`<div class="around"><span class="bypass">↷ ${bypass}</span><span class="flow">${between(main)}${ARROW}${slot("fusion", s.fusion)}</span></div>`;
 }
 
+function levelFlow(part) {
+  const s = part.slots, joined = html`${slot("upsampling", s.upsampling)}${ARROW}${slot("fusion", `${s.fusion}, with the map of ${part.source}`)}`;
+  return html`<span class="flow">${joined}${ARROW}${between(["operator", "activation", "attention"].map((k) => slot(k, s[k])))}</span>`;
+}
+
 function partFlow(part) {
+  if ("upsampling" in part.slots) return levelFlow(part);
   if ("operator" in part.slots) return blockFlow(part);
   const own = Object.entries(part.slots).map(([k, v]) => slot(k, v));
   if (part.position === "stem") own.push(slot("skeleton", `${part.numbers.kernel_size}×${part.numbers.kernel_size} convolution, norm, relu`));
-  if (part.position === "head") own.push(slot("skeleton", `linear to ${part.numbers.classes} classes`));
+  if (part.position === "head") own.push(slot("skeleton", "pooling" in part.slots ? `linear to ${part.numbers.classes} classes` : `1×1 convolution to ${part.numbers.classes} classes, resampled to the image`));
   return html`<span class="flow">${between(own)}</span>`;
 }
 
@@ -48,6 +54,19 @@ function drawing(n) {
     return html`<div class="part"><div class="where"><b>${p.position}</b><span>${p.input.join("×")} → ${output}</span></div><div class="flow">${partFlow(p)}</div><div class="cost"><div class="bar"><i data-share="${share.toFixed(1)}"></i></div><span>${short(p.flops)} FLOPs, ${short(p.params)} params</span></div></div>`;
   }));
   for (const bar of $("drawing").querySelectorAll("[data-share]")) bar.style.width = `${bar.dataset.share}%`;
+}
+
+function classes(n) {
+  $("classes").hidden = !n.class_iou;
+  if (!n.class_iou) return;
+  const shown = DATA.examples, named = Object.entries(n.class_iou), mark = html`<i class="swatch"></i>`;
+  const share = (v) => (finite(v) ? `${(100 * v).toFixed(1)} %` : "no pixel");
+  show($("class-table"), html`<thead><tr><th>class</th><th class="n">IoU</th><th></th></tr></thead><tbody>${named.map(([name, v]) => html`<tr><td>${mark}${name}</td><td class="n">${share(v)}</td><td><div class="bar"><i data-share="${(100 * (v ?? 0)).toFixed(1)}"></i></div></td></tr>`)}</tbody>`);
+  for (const bar of $("class-table").querySelectorAll("[data-share]")) bar.style.width = `${bar.dataset.share}%`;
+  const laid = (image, mask, text) => html`<figure><div class="overlay"><img src="${image}" alt="">${mask ? html`<img class="labels" src="${mask}" alt="${text}">` : ""}</div><figcaption>${text}</figcaption></figure>`;
+  show($("class-examples"), shown && n.answers ? shown.images.map((image, i) => html`<div class="triple">${laid(image, null, "validation image")}${laid(image, shown.truth[i], "its mask")}${laid(image, n.answers[i], "answered")}</div>`) : "");
+  $("class-note").textContent = shown && !n.answers ? "Answers are kept here for networks of the front." : "Of all validation pixels taken together, the mean over seeds; answers are those of the training that the search scored.";
+  [...$("class-table").querySelectorAll(".swatch")].forEach((s, i) => { s.style.background = shown?.classes[i]?.colour ?? "none"; });
 }
 
 function curves(n) {
@@ -69,7 +88,7 @@ function choose(id, scroll = false) {
   const n = byId.get(id);
   if (!n) return;
   $("choose").value = id;
-  facts(n); drawing(n); curves(n); drawFront(); frontTable();
+  facts(n); drawing(n); classes(n); curves(n); drawFront(); frontTable();
   if (scroll) $("network").scrollIntoView();
 }
 
