@@ -111,32 +111,25 @@ def test_an_auxiliary_loss_teaches_ocr_its_regions(shapes, tmp_path):
     from plugnas.nas.tasks.segmentation import Segmentation
 
     dataset = load({"source": str(shapes), "masks": "auto"}, cache=tmp_path)
-    config = {"stages": [{"width": 8, "stride": 2}], "context": {"ocr": {"regions": 8}}}
-    config["context"] = [config["context"]]
+    config = {"stages": [{"width": 8, "stride": 2}], "context": [{"ocr": {"regions": 8}}]}
     space = SearchSpace.from_config(config, dataset.input_shape, 3, head="dense")
     (architecture,) = space.architectures(next(space.enumerate())[:1])
+    recipe = Recipe(epochs=6, batch_size=4, learning_rate=0.1)
 
-    def right(auxiliary):
-        recipe = Recipe(epochs=6, batch_size=4, learning_rate=0.1)
-        found = train(
-            lambda: space.build(architecture),
-            dataset,
-            recipe,
-            task=Segmentation(auxiliary=auxiliary),
-        )
+    def loss_of_regions(weight):
+        task = Segmentation(auxiliary=weight)
+        found = train(lambda: space.build(architecture), dataset, recipe, task=task)
         context = found.network.get_submodule("context")
         assert not context.region_logits._forward_hooks
         regions = []
         context.region_logits.register_forward_hook(lambda m, a, out: regions.append(out))
-        x = dataset.images[dataset.train].permute(0, 3, 1, 2) / 255
+        x = (dataset.images[dataset.train] / 255 - dataset.mean) / dataset.std
         with torch.inference_mode():
-            found.network(
-                ((x.permute(0, 2, 3, 1) - dataset.mean) / dataset.std).permute(0, 3, 1, 2)
-            )
-        task = Segmentation()
-        return task.score(task.tally(regions[0][:, :3], dataset.labels[dataset.train]))["loss"]
+            found.network(x.permute(0, 3, 1, 2))
+        tally = task.tally(regions[0][:, :3], dataset.labels[dataset.train])
+        return task.score(tally)["loss"]
 
-    assert right(0.4) < 0.9 * right(0.0)
+    assert loss_of_regions(0.4) < 0.9 * loss_of_regions(0.0)
 
 
 def test_the_how_to_s_job_is_a_job():
