@@ -48,7 +48,7 @@ def joins(strides: Sequence[int]) -> tuple[Join, ...]:
 
 def joins_of(values: Values) -> tuple[Join, ...]:
     """Return the levels that an architecture's strides allow, the deepest first."""
-    strides = []
+    strides: list[int] = []
     while (stride := values.get(f"stage{len(strides) + 1}.stride")) is not None:
         strides.append(int(stride))
     return joins(strides)

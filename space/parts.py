@@ -133,14 +133,9 @@ def _level(level: int, values: Values) -> Part | None:
     join, width = joins_of(values)[level - 1], int(values["decoder.width"])
     below = _last_map(values) if level == 1 else _level_map(level - 1, values)
     slots = {slot: choice_at(_level_holder(slot, level, values), values) for slot in DECODER_SLOTS}
-    spec = LevelSpec(
-        join.source,
-        int(values[join.width]),
-        *size_after(join.stage, values),
-        width,
-        join.scale,
-        **slots,
-    )
+    height, across = size_after(join.stage, values)
+    skip = int(values[join.width])
+    spec = LevelSpec(join.source, skip, height, across, width, join.scale, **slots)
     return Part(f"decoder.level{level}", spec, below, waiting_above(level, values))
 
 

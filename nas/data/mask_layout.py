@@ -119,7 +119,8 @@ def pair(files: Sequence[str], texts: Mapping[str, str], masks: str, where: str)
 
 def _sorted_out(files: Sequence[str], wanted: frozenset[str]) -> tuple[list[_File], list[_File]]:
     """Return the images and the masks among the files."""
-    images, masks = [], []
+    images: list[_File] = []
+    masks: list[_File] = []
     for name in files:
         *folders, last = name.split("/")
         lower = [folder.lower() for folder in folders]

@@ -195,7 +195,7 @@ def notes_of(
     notes = []
     counts = {part: pixels[rows, :-1].sum(0) for part, rows in divided.items() if len(rows)}
     for part, found in counts.items():
-        absent = [classes[i] for i in np.flatnonzero(found == 0)]
+        absent = [classes[int(i)] for i in np.flatnonzero(found == 0)]
         if not absent:
             continue
         shown = ", ".join(f"`{name}`" for name in absent[:3])

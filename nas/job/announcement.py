@@ -71,6 +71,8 @@ def trainings(rungs: list[Recipe], dataset: Dataset) -> list[str]:
             mirror, shift = False, 0
         moved = f"shifted by up to {shift} px" if shift else "not shifted"
         mirrored = "mirrored" if mirror else "not mirrored"
+        if recipe.zoom and recipe.freeze is None:
+            mirrored += f", zoomed by up to {1 + recipe.zoom:g}"
         lines.append(
             f"rung {number}: {used} images at {side} px x {recipe.epochs} epochs = "
             f"{steps_of(recipe, images)} steps; {moved}, {mirrored}{_host_text(recipe)}"
