@@ -16,6 +16,7 @@ from plugnas.space.codes import Rule
 from plugnas.space.config import Choices, SlotConfig, SpaceConfig
 from plugnas.space.decoder_plan import DecoderPlan
 from plugnas.space.errors import SpaceError
+from plugnas.space.levels import DECODER_LABELS
 from plugnas.space.merging import Merging
 from plugnas.space.network import Network, Part
 from plugnas.space.options import Choice, resolve
@@ -101,7 +102,7 @@ class Blueprint:
     @property
     def slot_names(self) -> tuple[str, ...]:
         """The slots of the skeleton."""
-        return (*BLOCK_SLOTS, "context", "upsampling", "pooling")
+        return (*BLOCK_SLOTS, "context", *DECODER_LABELS, "pooling")
 
     def _positions(self) -> Iterator[Position]:
         size = ["input", "stem.stride"]

@@ -60,14 +60,14 @@ class DecoderPlan:
         yield Parameter(WIDTH, self.widths, slot="width")
         for slot in self.slots:
             if slot.scope == "decoder":
-                yield from slot_parameters(slot, self.holder(slot, 0))
+                yield from slot_parameters(slot, self.holder(slot, 0), label=_label(slot))
         for level in range(1, self.deepest + 1):
             deep = tuple(n for n in self.levels if n >= level)
             parent = None if deep == self.levels else LEVELS
             for slot in self.slots:
                 if slot.scope == "level":
-                    name = self.holder(slot, level)
-                    yield from slot_parameters(slot, name, parent, deep if parent else ())
+                    name, when = self.holder(slot, level), deep if parent else ()
+                    yield from slot_parameters(slot, name, parent, when, _label(slot))
 
     def positions(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the name of each level's position and the parameters that hold its slots."""
@@ -92,6 +92,11 @@ class DecoderPlan:
             depth=(LEVELS, level) if shared else None,
             scale=self.joins[level - 1].scale if slot.name == "upsampling" else 2,
         )
+
+
+def _label(slot: Slot) -> str:
+    """Return what a slot is called, apart from the encoder's of that name."""
+    return f"decoder.{slot.name}"
 
 
 def _slot(name: str, config: DecoderConfig) -> Slot:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from plugnas.space.parameter import Token
 
 DECODER_SLOTS = ("upsampling", "fusion", "operator", "attention", "activation")
+DECODER_LABELS = tuple(f"decoder.{slot}" for slot in DECODER_SLOTS)
+"""What its slots are called where choices are compared, apart from the encoder's of these names."""
+
 Values = Mapping[str, Token]
 Size = tuple[int, int]
 
@@ -88,6 +91,7 @@ def _values_of(join: Join, values: Values) -> int:
 
 
 __all__ = [
+    "DECODER_LABELS",
     "DECODER_SLOTS",
     "Join",
     "joins",

@@ -64,12 +64,24 @@ class Place:
 
 
 def slot_parameters(
-    slot: Slot, name: str, parent: str | None = None, when: tuple[int, ...] = ()
+    slot: Slot,
+    name: str,
+    parent: str | None = None,
+    when: tuple[int, ...] = (),
+    label: str | None = None,
 ) -> Iterator[Parameter]:
-    """Yield the parameter that holds a slot's choice, and those of the settings below it."""
+    """Yield the parameter that holds a slot's choice, and those of the settings below it.
+
+    Args:
+        slot: what it offers.
+        name: of the parameter.
+        parent: the parameter under which it exists, and ``when``: that parameter's values.
+        label: what the slot is called where choices are compared; by default as it is.
+    """
+    label = label or slot.name
     keys = tuple(option.entry.key for option in slot.options)
     families = tuple(option.entry.family for option in slot.options)
-    yield Parameter(name, keys, parent, when, slot.name, families)
+    yield Parameter(name, keys, parent, when, label, families)
     for option in slot.options:
         for setting, values in option.settings.items():
             tokens = tuple(modules.token(value) for value in values)
@@ -79,7 +91,7 @@ def slot_parameters(
             if waking := option.wakes(setting):
                 above = f"{name}.{key}.{waking[0]}"
                 holds = tuple(modules.token(value) for value in waking[1])
-            yield Parameter(f"{name}.{key}.{setting}", tokens, above, holds, slot.name)
+            yield Parameter(f"{name}.{key}.{setting}", tokens, above, holds, label)
 
 
 @dataclass(frozen=True)

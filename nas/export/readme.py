@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from plugnas.nas.cost.quantity import short
-from plugnas.nas.export import elsewhere, quantize
+from plugnas.nas.export import elsewhere, quantize, train_py
 from plugnas.nas.export.hosted import Hosted
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.front.metric import metric
@@ -29,12 +29,6 @@ _COSTS = {
     "memory": "peak activation memory, bytes, one image",
     "latency_ms": "latency in the search, ms",
 }
-
-_FOLDERS = "IMAGES holds a folder of images per class, named as the classes above."
-_MASKS = (
-    "IMAGES holds the folders images/ and masks/ with files of the same names, perhaps each with "
-    "train/ and val/; a mask holds the class's number above for each pixel, others count nowhere."
-)
 
 
 @dataclass(frozen=True)
@@ -84,8 +78,8 @@ def _title(subject: Subject, about: About) -> str:
         )
     plugged = "" if subject.host is None else f": {subject.host.trace.name} with modules plugged in"
     return (
-        f"# Network {subject.id}\n\n{subject.purpose.capitalize()}{plugged}, "
-        "chosen by an architecture search. Nothing here needs the program that made it. "
+        f"# Network {subject.id}\n\n{subject.purpose.capitalize()}{plugged}, chosen by an "
+        "architecture search. Nothing here needs the program that made it. "
         f"{form}{warning}"
     )
 
@@ -281,7 +275,7 @@ def _training(subject: Subject, about: About) -> str:
     begin, maker = ("from scratch", "Network") if subject.host is None else ("further", "network")
     return (
         f"## Training {begin}\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
-        f"{_MASKS if subject.dense else _FOLDERS} The recipe"
+        f"{train_py.LAYOUTS[subject.dense]} The recipe"
         f"{size} is at the top of `train.py`; it needs torch, numpy and Pillow, and `pixels.py`, "
         "which reads images as the search did. Read the result by "
         f"`{maker}().load_state_dict(torch.load('weights.pt', weights_only=True))`."

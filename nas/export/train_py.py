@@ -28,6 +28,13 @@ _CONSTANTS = {
     "ZOOM": "zoom",
 }
 
+LAYOUTS = {
+    False: "IMAGES holds a folder of images per class, named as the classes above.",
+    True: "IMAGES holds images/ and masks/ with files of the same names, perhaps in train/ and val/; "
+    "a mask holds the class's number above for each pixel, any other number counts nowhere.",
+}
+"""How the images lie of which ``train.py`` learns: with a class each, or with masks."""
+
 # A host with its plugs is trained on from the exported weights.
 _OF_A_HOST = {
     "Train the network of model.py from scratch": "Train the network of model.py further",

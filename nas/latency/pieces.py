@@ -9,12 +9,13 @@ import torch
 from plugnas.modules import RefusedError
 from plugnas.nas.latency.errors import LatencyError
 from plugnas.space import Architecture, Parameter, Position, SearchSpace
+from plugnas.space.levels import DECODER_LABELS
 from plugnas.space.parts import BLOCK_SLOTS
 from plugnas.space.piece import Piece, Shape
 
 Key = tuple[str, tuple[Shape, ...]]
 Pieces = dict[Key, Piece]
-_SLOTS = (*BLOCK_SLOTS, "context", "upsampling", "pooling")
+_SLOTS = (*BLOCK_SLOTS, "context", *DECODER_LABELS, "pooling")
 
 
 def key_of(piece: Piece) -> Key:

@@ -180,3 +180,11 @@ def test_networks_with_every_module_in_every_slot_train():
 @pytest.mark.slow
 def test_a_hundred_networks_with_every_module_in_every_slot_train():
     _every_slot(100)
+
+
+def test_a_slot_of_the_decoder_is_told_apart_from_the_encoder_s(space):
+    slots = {p.name: p.slot for p in space.parameters}
+    assert slots["decoder.level1.attention"] == "decoder.attention"
+    assert slots["decoder.level1.attention.se.reduction"] == "decoder.attention"
+    assert slots["decoder.fusion"] == "decoder.fusion"
+    assert slots["stage1.block1.attention"] == "attention"
