@@ -30,8 +30,8 @@ _CONSTANTS = {
 
 LAYOUTS = {
     False: "IMAGES holds a folder of images per class, named as the classes above.",
-    True: "IMAGES holds images/ and masks/ with files of the same names, perhaps in train/ and val/; "
-    "a mask holds the class's number above for each pixel, any other number counts nowhere.",
+    True: "IMAGES holds images/ and masks/ with files of the same names, perhaps in train/ and "
+    "val/; a mask holds the class's number above for each pixel, any other number counts nowhere.",
 }
 """How the images lie of which ``train.py`` learns: with a class each, or with masks."""
 
