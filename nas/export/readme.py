@@ -17,6 +17,7 @@ from plugnas.nas.export.subject import Subject
 from plugnas.nas.front.metric import metric
 from plugnas.space import Part
 from plugnas.space.block import BlockSpec
+from plugnas.space.decoder import DenseHeadSpec
 from plugnas.space.network import StemSpec
 from plugnas.space.options import Choice
 
@@ -183,8 +184,8 @@ def _architecture(subject: Subject) -> str:
         size = "x".join(map(str, part.input_shape))
         cells = _cells(part)
         inner = [cells.pop(slot, "") for slot in slots]
-        if cells:
-            inner[0] = ", ".join(f"{k}: {v}" for k, v in cells.items())
+        others = ", ".join(f"{k}: {v}" for k, v in cells.items())
+        inner[0] = "; ".join(text for text in (others, inner[0]) if text)
         rows.append(f"| {part.position} | {size} | {' | '.join(inner)} |")
     return "## Architecture\n\n" + "\n".join(rows)
 
@@ -213,6 +214,8 @@ def _cells(part: Part) -> dict[str, str]:
     spec = part.spec
     if isinstance(spec, StemSpec):
         return {"convolution": f"{spec.kernel_size}x{spec.kernel_size} to {spec.width}"}
+    if isinstance(spec, DenseHeadSpec):
+        return {"classifier": f"1x1 to {spec.classes}, resampled to {spec.height}x{spec.width}"}
     cells = {
         field.name: getattr(spec, field.name).text
         for field in fields(spec)  # type: ignore[arg-type]

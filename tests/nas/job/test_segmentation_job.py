@@ -91,6 +91,8 @@ def test_the_export_computes_the_same_and_trains_on(view, shapes, tmp_path):
     assert {"model.pt2", "model.onnx", "model.py", "train.py"} <= set(delivery.files)
     readme = (to / "README.md").read_text()
     assert "gives each pixel one of 3 classes" in readme and "(B, 3, 30, 37)" in readme
+    assert re.search(r"\| decoder.level1 \| \S+ \| upsampling: \w+; conv \|", readme)
+    assert "classifier: 1x1 to 3, resampled to 30x37" in readme
     assert "## Miou" in readme and "images/ and masks/" in readme
     command = [sys.executable, "-W", "error", "train.py", str(shapes), "--epochs", "1"]
     done = subprocess.run(command, cwd=to, capture_output=True, text=True, check=False)
