@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -84,7 +83,7 @@ def test_counted_costs_are_those_of_the_networks(view):
         assert member.costs["macs"] <= whole.macs * 1.001
 
 
-def test_the_export_computes_the_same_and_trains_on(view, shapes, tmp_path):
+def test_the_export_computes_the_same_and_trains_on(view, shapes, tmp_path, monkeypatch, caplog):
     """``deliver`` itself holds each file against the network in a fresh process."""
     to, options = tmp_path / "out", Options(measure=False)
     (delivery,) = export_members(view, [view.front[-1]], to, options)
@@ -94,12 +93,18 @@ def test_the_export_computes_the_same_and_trains_on(view, shapes, tmp_path):
     assert re.search(r"\| decoder.level1 \| \S+ \| upsampling: \w+; conv \|", readme)
     assert "classifier: 1x1 to 3, resampled to 30x37" in readme
     assert "## Miou" in readme and "images/ and masks/" in readme
-    command = [sys.executable, "-W", "error", "train.py", str(shapes), "--epochs", "1"]
-    done = subprocess.run(command, cwd=to, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "16 images to train on, 16 held out" in done.stderr
-    assert re.search(r"held-out miou 0\.\d+", done.stderr)
-    weights = torch.load(to / "weights.pt", weights_only=True)
+    monkeypatch.syspath_prepend(str(to))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py", str(shapes), "--epochs", "1", "--device", "cpu"])
+    try:
+        with caplog.at_level("INFO", "train"):
+            runpy.run_path(str(to / "train.py"), run_name="__main__")
+    finally:
+        for name in ("model", "pixels"):
+            sys.modules.pop(name, None)
+    assert "16 images to train on, 16 held out" in caplog.text
+    assert re.search(r"held-out miou 0\.\d+", caplog.text)
+    weights = torch.load(tmp_path / "weights.pt", weights_only=True)
     built = view.space.build(view.front[-1].architecture)
     built.load_state_dict(weights)
     assert json.loads((to / "architecture.json").read_text())["classes"][1] == "disc"
