@@ -65,9 +65,7 @@ def run_job(
         logger.info(note)
     with _named(where):
         _check(prepared)
-    facts = facts_of(
-        prepared.dataset, base, prepared.device, prepared.outputs, prepared.task.head
-    )
+    facts = facts_of(prepared.dataset, base, prepared.device, prepared.outputs, prepared.task.head)
     run = RunDirectory.claim(run_dir, job, facts)
     if run.lacks_ledger:
         logger.warning(

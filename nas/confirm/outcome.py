@@ -13,6 +13,7 @@ import numpy as np
 
 from plugnas.nas.confirm.luck import Luck, luck_of
 from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
+from plugnas.nas.front.member import intervals_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement, plain
 from plugnas.space import Architecture
@@ -31,7 +32,7 @@ class Confirmed:
     are over the ``n`` seeds. ``proxy`` is what the search saw, ``proxy_again`` the same short
     training under a seed that the search did not use (NaN where there is none); both on validation
     images. ``numbers`` are the tasks in RUN/confirm/confirm.jsonl; ``images`` is how many
-    were scored.
+    were scored, ``told`` the interval from them where the trainings told one.
     """
 
     architecture: Architecture
@@ -45,6 +46,7 @@ class Confirmed:
     costs: Mapping[str, float]
     numbers: tuple[int, ...]
     images: int | None = None
+    told: tuple[float, float] | None = None
 
     @property
     def id(self) -> str:
@@ -197,6 +199,7 @@ def _confirmed(
         proxy_again=fresh.get(name, math.nan),
         costs=dict(group[0].costs),
         numbers=tuple(m.number for m in group),
+        told=intervals_of(group).get(metric),
     )
 
 

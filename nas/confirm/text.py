@@ -56,7 +56,7 @@ def _row(m: Confirmed, metric: Metric, costs: Sequence[str]) -> list[str]:
 
 def _reach(m: Confirmed, metric: Metric) -> str:
     """Return the 95 % interval from images and seeds."""
-    return range_text(interval_of(m.mean, metric, m.images, m.std, m.n), metric)
+    return range_text(interval_of(m.mean, metric, m.images, m.std, m.n, m.told), metric)
 
 
 def verdicts(found: Confirmation) -> list[str]:

@@ -73,11 +73,11 @@ def _member(group: list[Measurement]) -> Member:
         n=len(group),
         numbers=tuple(m.number for m in group),
         images=min(int(m.extra.get("images") or 0) for m in group) or None,
-        intervals=_intervals(group),
+        intervals=intervals_of(group),
     )
 
 
-def _intervals(group: Sequence[Measurement]) -> dict[str, tuple[float, float]]:
+def intervals_of(group: Sequence[Measurement]) -> dict[str, tuple[float, float]]:
     """Return the mean interval of each value of which every measurement tells one.
 
     All seeds are scored on the same images, so more of them make the images' part no smaller.

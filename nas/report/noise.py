@@ -45,7 +45,8 @@ def _settling(view: RunView) -> str:
 
 def tested_bounds(found: Confirmed, metric: Metric) -> tuple[float, float]:
     """Return the 95 % interval of a confirmed value, NaN where it is not known."""
-    return interval_of(found.mean, metric, found.images, found.std, found.n) or (math.nan, math.nan)
+    known = interval_of(found.mean, metric, found.images, found.std, found.n, found.told)
+    return known or (math.nan, math.nan)
 
 
 def bounds(member: Member, metric: Metric) -> tuple[float, float]:
