@@ -78,10 +78,8 @@ class SearchSpace:
         """Compile the ``space:`` section of a job.
 
         Args:
-            config: the section.
-            input_shape: (C, H, W) of the images, and ``classes``: how many are told apart.
-            base: where the paths of a host begin.
-            trace: a host's sites as found before: its code does not run, and nothing is built.
+            config: the section; ``input_shape``: (C, H, W); ``classes``: how many are told apart.
+            base: where a host's paths begin; ``trace``: its sites, with which no code of it runs.
             head: of a skeleton: an answer for each image (``pooled``) or pixel (``dense``).
 
         Raises:
