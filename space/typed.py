@@ -102,7 +102,24 @@ def convert(data: Any, kind: type[T], where: str = "") -> T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(str(error), kind)}".removeprefix(": ")) from None
+        told = _odd_key(data, "") or _explain(str(error), kind)
+        raise ConfigError(f"{where}: {told}".removeprefix(": ")) from None
+
+
+def _odd_key(data: Any, place: str) -> str | None:
+    """Return what is wrong with the first key that is no text; None where every key is one."""
+    inner: list[tuple[Any, str]] = []
+    if isinstance(data, dict):
+        for key in data:
+            if not isinstance(key, str):
+                return (
+                    f"{place or 'top level'}: a key must be a word, but got {key!r}; write it in "
+                    "quotes if that is its name"
+                )
+        inner = [(value, f"{place}.{key}".lstrip(".")) for key, value in data.items()]
+    elif isinstance(data, list):
+        inner = [(value, f"{place}[{i}]") for i, value in enumerate(data)]
+    return next((told for item in inner if (told := _odd_key(*item)) is not None), None)
 
 
 def _explain(text: str, kind: Any) -> str:
