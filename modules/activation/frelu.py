@@ -17,7 +17,7 @@ from plugnas.modules._registry import register
     year=2020,
     paper="arXiv:2007.11824",
     choices={"kernel_size": (3, 5)},
-    origin="github.com/megvii-model/FunnelAct, NOASSERTION",
+    origin="github.com/megvii-model/FunnelAct, MIT",
 )
 class FReLU(nn.Module):
     """Takes, of each value and a condition made from its neighbourhood, the larger.

@@ -19,6 +19,7 @@ from plugnas.modules._registry import register
         "hardswish",
         "h_swish",
     ),
+    origin="github.com/tensorflow/models, Apache-2.0",
 )
 class HardSwish(nn.Module):
     """Multiplies each value by its own hard sigmoid: swish without an exponential.

@@ -25,7 +25,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     paper="Engineering Applications of Artificial Intelligence 2023 (Wan et al.)",
     choices={"grid": _GRIDS},
     aliases=("MLCA",),
-    origin="github.com/wandahangFY/MLCA, NOASSERTION",
+    origin="github.com/wandahangFY/MLCA, GPL-3.0-only",
     same=_same,
 )
 class MixedLocalChannelAttention(nn.Module):

@@ -24,7 +24,7 @@ _FORMS = ("parallel", "sequential")
         "ParallelPolarizedSelfAttention",
         "SequentialPolarizedSelfAttention",
     ),
-    origin="github.com/DeLightCMU/PSA, NOASSERTION",
+    origin="github.com/DeLightCMU/PSA, Apache-2.0",
 )
 class PolarizedSelfAttention(nn.Module):
     """Gates channels by an attended pixel, and pixels by an attended channel.

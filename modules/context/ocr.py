@@ -24,6 +24,7 @@ from plugnas.modules._registry import register
         "SpatialOCR_Module",
         "ObjectContextualRepresentations",
     ),
+    origin="github.com/HRNet/HRNet-Semantic-Segmentation, MIT",
 )
 class OCR(nn.Module):
     """Describes soft regions of the map and lets every position attend to their descriptions.

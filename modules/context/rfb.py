@@ -28,6 +28,7 @@ _FORMS = ("rfb", "rfb_s")
         "BasicRFB",
         "RFBNet",
     ),
+    origin="github.com/GOATmessi7/RFBNet, MIT",
 )
 class RFB(nn.Module):
     """Looks through branches of growing kernel and dilation, as receptive fields of the eye grow.

@@ -30,6 +30,7 @@ def _too_few(channels: int) -> str | None:
     paper="arXiv:1708.03979",
     refuses=_refuses,
     aliases=("SSHContextModule",),
+    origin="github.com/mahyarnajibi/SSH, MIT",
 )
 class SSHContext(nn.Module):
     """Sees a 5x5 and a 7x7 neighbourhood through stacked 3x3 convolutions, side by side.

@@ -31,6 +31,7 @@ _FORMS = ("spm", "mpm")
         "SPHead",
         "MPM",
     ),
+    origin="github.com/houqb/SPNet, MIT",
 )
 class StripPooling(nn.Module):
     """Gathers context along whole rows and columns, alone (spm) or beside square pools (mpm).

@@ -8,8 +8,15 @@ from plugnas.modules._parts import resize_like
 from plugnas.modules._registry import register
 
 
-@register("add", slot="fusion", family="fusion", name="Addition", year=2015,
-          paper="arXiv:1512.03385")  # fmt: skip
+@register(
+    "add",
+    slot="fusion",
+    family="fusion",
+    name="Addition",
+    year=2015,
+    paper="arXiv:1512.03385",
+    origin="github.com/KaimingHe/deep-residual-networks, MIT",
+)
 class Add(nn.Module):
     """Adds two maps or more, resizing the coarser ones.
 

@@ -22,6 +22,7 @@ _SCALES = {"paper": 1.0, "doubled": 2.0}
     choices={"reduction": (2, 4, 8, 16), "form": tuple(_SCALES)},
     same={"reduction": bottleneck()},
     aliases=("AttentionalFeatureFusion",),
+    origin="github.com/YimianDai/open-aff, NOASSERTION",
 )
 class AttentionalFusion(nn.Module):
     """Mixes two maps value by value, with shares that attention computes from their sum.
@@ -54,6 +55,7 @@ class AttentionalFusion(nn.Module):
     choices={"reduction": (2, 4, 8, 16)},
     same={"reduction": bottleneck()},
     aliases=("IterativeAttentionalFeatureFusion",),
+    origin="github.com/YimianDai/open-aff, NOASSERTION",
 )
 class IterativeAttentionalFusion(nn.Module):
     """Mixes two maps by attention whose own input is an attentional mix of them.

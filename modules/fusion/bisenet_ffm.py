@@ -21,6 +21,7 @@ from plugnas.modules._registry import register
         "FeatureFusionModule",
         "FFM",
     ),
+    origin="github.com/ycszen/TorchSeg, MIT",
 )
 class BiSeNetFusion(nn.Module):
     """Projects two stacked maps to one and lets it re-weight its own channels.

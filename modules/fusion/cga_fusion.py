@@ -37,7 +37,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     choices={"reduction": _REDUCTIONS},
     same=_same,
     aliases=("CGAFusion", "ContentGuidedAttentionFusion", "DEANet"),
-    origin="github.com/cecret3350/DEA-Net, MIT",
+    origin="github.com/cecret3350/DEA-Net, NOASSERTION",
 )
 class ContentGuidedFusion(nn.Module):
     """Mixes two maps with a share for each value, made from coarse attention and the content.

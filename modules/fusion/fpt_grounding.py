@@ -24,6 +24,7 @@ _MODES = ("mos_euclidean", "embedded", "dot")
         "GroundTrans",
         "GroundingTransformer",
     ),
+    origin="github.com/dongzhang89/FPT, NOASSERTION",
 )
 class FPTGrounding(PyramidAttention):
     """Lets each position of the fine map gather concepts from the whole coarse map.

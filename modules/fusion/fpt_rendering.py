@@ -24,6 +24,7 @@ _GATES = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
         "RenderTrans",
         "RenderingTransformer",
     ),
+    origin="github.com/dongzhang89/FPT, NOASSERTION",
 )
 class FPTRendering(nn.Module):
     """Renders the coarse map with the fine one: channel weights, then the fine map's details.

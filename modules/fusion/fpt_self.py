@@ -86,6 +86,7 @@ def split_parts(x: Tensor, parts: int) -> Tensor:
         "SelfTrans",
         "FeaturePyramidTransformer",
     ),
+    origin="github.com/dongzhang89/FPT, NOASSERTION",
 )
 class FPTSelf(PyramidAttention):
     """Adds two maps and lets every position of the sum attend to all others.

@@ -27,6 +27,7 @@ from plugnas.modules._registry import register
         "MultiDilateLocalAttention",
         "MSDA",
     ),
+    origin="github.com/JIAOJIAYUASD/dilateformer, NOASSERTION",
 )
 class DilateAttention(nn.Module):
     """Attends from each position to its k x k neighbours, spread by a dilation of its head.

@@ -21,6 +21,7 @@ from plugnas.modules._registry import register
         "EfficientAdditiveAttnetion",
         "EfficientAdditiveAttention",
     ),
+    origin="github.com/Amshaker/SwiftFormer, Apache-2.0",
 )
 class EfficientAdditive(nn.Module):
     """Sums all queries into one, weighted by a learned vector, and lets it gate the keys.

@@ -31,6 +31,7 @@ def _heads(site: Site, setting: Setting) -> int | None:
     },
     same={"heads": _heads},
     aliases=("ResT",),
+    origin="github.com/wofmanaf/ResT, Apache-2.0",
 )
 class EMSA(nn.Module):
     """Attends to keys and values of a coarser map, and lets the heads exchange their logits.

@@ -20,6 +20,7 @@ from plugnas.modules._registry import register
         "EANet",
         "EAttention",
     ),
+    origin="github.com/MenghaoGuo/EANet, NOASSERTION",
 )
 class ExternalAttention(nn.Module):
     """Attends from every token to a learned memory shared by all samples.

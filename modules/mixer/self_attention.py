@@ -58,6 +58,7 @@ def same_head_channels(site: Site, setting: Setting) -> Setting:
         "MHSA",
         "Transformer",
     ),
+    origin="github.com/tensorflow/tensor2tensor, Apache-2.0",
 )
 class SelfAttention(nn.Module):
     """Mixes tokens by scaled dot-product attention in several projected heads.

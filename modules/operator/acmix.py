@@ -21,6 +21,7 @@ from plugnas.modules.errors import AdoptError
     paper="arXiv:2111.14556",
     choices={"window": (3, 5, 7), "heads": (2, 4, 8)},
     aliases=("ACmixAttention",),
+    origin="github.com/LeapLabTHU/ACmix, NOASSERTION",
 )
 class ACmix(nn.Module):
     """Self-attention over a neighbourhood and a convolution, fed by the same three projections.

@@ -25,6 +25,7 @@ _EIGHTHS = {1: (), 2: (4,), 3: (2, 2), 4: (2, 2, 2), 5: (2, 2, 1, 1)}
         "CoConv3x3_2d",
         "ContextualConvolution",
     ),
+    origin="github.com/iduta/coconv, MIT",
 )
 class CoConv(nn.Module):
     """Splits the filters of one convolution among dilations 1, 2, ... at no cost.

@@ -137,6 +137,7 @@ def _shuffles(site: Site, setting: Setting) -> bool:
         "GroupConvolution",
         "ShuffleNet",
     ),
+    origin="github.com/megvii-model/ShuffleNet-Series, MIT",
 )
 class GroupedConvolution(nn.Module):
     """A convolution in G groups of channels that do not see each other, optionally shuffled.
@@ -197,6 +198,7 @@ class GroupedConvolution(nn.Module):
         "AtrousConv",
         "AtrousConvolution",
     ),
+    origin="github.com/fyu/dilation, MIT",
 )
 class DilatedConvolution(nn.Module):
     """A k x k convolution whose taps stand d pixels apart: a wider view at the same cost.

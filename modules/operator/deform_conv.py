@@ -33,7 +33,7 @@ from plugnas.modules.operator._sampling import deformed_taps, sample
         "DeformableConv",
         "DeformableConvolution",
     ),
-    origin="github.com/msracver/Deformable-ConvNets, Apache-2.0",
+    origin="github.com/msracver/Deformable-ConvNets, MIT",
 )
 class DeformableConvolution(nn.Module):
     """Convolution whose taps are moved, and weighted in v2, by amounts read from the input.

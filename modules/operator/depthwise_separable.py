@@ -33,6 +33,7 @@ _FORMS = ("bn_relu", "bn_leaky", "plain")
         "SeparableConv2d",
         "DWSConv",
     ),
+    origin="github.com/tensorflow/models, Apache-2.0",
 )
 class DepthwiseSeparable(nn.Module):
     """Filters every channel on its own in space, then mixes the channels at every pixel.

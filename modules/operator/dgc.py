@@ -28,6 +28,7 @@ from plugnas.modules._registry import register
         "DynamicMultiHeadConv",
         "DynamicGroupConv",
     ),
+    origin="github.com/hellozhuo/dgc, MIT",
 )
 class DynamicGroupConvolution(nn.Module):
     """Several convolutions, each of which picks, for every sample, the input channels it reads.

@@ -22,6 +22,7 @@ from plugnas.modules._registry import register
     paper="arXiv:2006.12030",
     choices={"kernel_size": (3, 5, 7), "expansion": (1, 2)},
     aliases=("DOConv2d",),
+    origin="github.com/yangyanli/DO-Conv, MIT",
 )
 class DOConv(nn.Module):
     """Convolution whose kernel is a product of two trained factors, one of them depthwise.

@@ -81,6 +81,7 @@ class _Snake(nn.Module):
         "DSCNet",
         "DynamicSnakeConv",
     ),
+    origin="github.com/YaoleiQi/DSCNet, MIT",
 )
 class DynamicSnake(nn.Module):
     """Convolution along a line that bends to follow thin, winding structures.

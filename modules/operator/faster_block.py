@@ -25,7 +25,7 @@ def _part(site: Site, setting: Setting) -> int:
     paper="arXiv:2303.03667",
     choices={"reduction": (2, 4, 8), "expansion": (2, 4)},
     aliases=("FasterNetBlock", "FasterBlock"),
-    origin="github.com/JierunChen/FasterNet, MIT",
+    origin="github.com/JierunChen/FasterNet, NOASSERTION",
     same={"reduction": _part},
 )
 class FasterBlock(nn.Module):

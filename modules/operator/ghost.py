@@ -26,6 +26,7 @@ from plugnas.modules._registry import register
         "GhostModule",
         "GhostConv",
     ),
+    origin="github.com/huawei-noah/Efficient-AI-Backbones, Apache-2.0",
 )
 class Ghost(nn.Module):
     """Computes Cout / r channels by a convolution and the rest cheaply, by filtering those.

@@ -28,7 +28,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     choices={"reduction": _REDUCTIONS, "kernel_size": (1, 3), "attention_kernel_size": (3, 5, 7)},
     same=_same,
     aliases=("GhostNetV2", "GhostModuleV2", "DFCAttention"),
-    origin="github.com/huawei-noah/Efficient-AI-Backbones, BSD-3-Clause",
+    origin="github.com/huawei-noah/Efficient-AI-Backbones, NOASSERTION",
 )
 class GhostV2(nn.Module):
     """Gates a ghost module by what lies along the rows and columns, seen at half resolution.

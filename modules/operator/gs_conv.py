@@ -17,7 +17,7 @@ from plugnas.modules._registry import register
     year=2022,
     paper="arXiv:2206.02424",
     choices={"kernel_size": (1, 3), "cheap_kernel_size": (3, 5)},
-    origin="github.com/AlanLi1997/slim-neck-by-gsconv, NOASSERTION",
+    origin="github.com/AlanLi1997/slim-neck-by-gsconv, GPL-3.0-only",
 )
 class GSConv(nn.Module):
     """Half of the output by convolution, the other half depthwise from the first, then shuffled.

@@ -24,6 +24,7 @@ from plugnas.modules.attention.se import SqueezeExcitation
         "EMO",
         "InvertedResidualMobileBlock",
     ),
+    origin="github.com/zhangzjn/EMO, NOASSERTION",
 )
 class InvertedResidualMobileBlock(nn.Module):
     """Inverted residual with window attention and a depthwise convolution in its wide middle.

@@ -89,6 +89,7 @@ def _double(x: Tensor, reference: Tensor) -> Tensor:
         "OctConv",
         "OctaveConvolution",
     ),
+    origin="github.com/facebookresearch/OctConv, MIT",
 )
 class OctaveConv(nn.Module):
     """Keeps a share of the channels at half resolution while it convolves.

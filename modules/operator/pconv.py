@@ -24,7 +24,7 @@ from plugnas.modules.errors import AdoptError
         "PartialConv",
         "Partial_conv3",
     ),
-    origin="github.com/JierunChen/FasterNet, MIT",
+    origin="github.com/JierunChen/FasterNet, NOASSERTION",
 )
 class PartialConvolution(nn.Module):
     """Convolves the first C / r channels and lets the others through untouched.

@@ -26,6 +26,7 @@ from plugnas.modules.errors import RefusedError
         "PSConv2d",
         "PolyScaleConv",
     ),
+    origin="github.com/d-li14/PSConv, MIT",
 )
 class PolyScaleConvolution(nn.Module):
     """A convolution whose dilation differs from one pair of channel parts to the next.

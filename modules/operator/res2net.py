@@ -21,6 +21,7 @@ from plugnas.modules._registry import register
         "Res2NetBlock",
         "Bottle2neck",
     ),
+    origin="github.com/Res2Net/Res2Net-PretrainedModels, CC-BY-NC-SA-4.0",
 )
 class Res2Net(nn.Module):
     """Cuts the channels into parts and convolves each with the result of the one before added.

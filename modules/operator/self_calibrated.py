@@ -22,6 +22,7 @@ from plugnas.modules._registry import register
         "SCNet",
         "SelfCalibratedConv",
     ),
+    origin="github.com/MCG-NKU/SCNet, MIT",
 )
 class SelfCalibratedConv(nn.Module):
     """Convolves half the channels plainly and gates the other half by a view from afar.

@@ -23,6 +23,7 @@ from plugnas.modules._same import bottleneck
         "slim_conv_3x3",
         "SlimConvolution",
     ),
+    origin="github.com/JiaxiongQ/SlimConv, MIT",
 )
 class SlimConvolution(nn.Module):
     """Folds the channels in half twice, weighted forwards and backwards, and convolves both.

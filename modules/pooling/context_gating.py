@@ -17,6 +17,7 @@ from plugnas.modules._registry import register
     paper="arXiv:1706.06905",
     choices={"batch_norm": (False, True)},
     aliases=("GatingContext",),
+    origin="github.com/antoine77340/LOUPE, Apache-2.0",
 )
 class ContextGating(nn.Module):
     """Gates each value of the pooled vector by a linear map of the whole vector.

@@ -24,6 +24,7 @@ _MODES = ("max", "avg")
         "SPPLayer",
         "SPPNet",
     ),
+    origin="github.com/ShaoqingRen/SPP_net, LicenseRef-SPP-net-noncommercial",
 )
 class SpatialPyramidPooling(nn.Module):
     """Pools the map to several grids and strings all their bins into one vector.
@@ -57,6 +58,7 @@ class SpatialPyramidPooling(nn.Module):
     paper="arXiv:1804.02767",
     choices={"kernel_sizes": ((5, 9, 13), (3, 5, 7))},
     aliases=("SPPF",),
+    origin="github.com/pjreddie/darknet, LicenseRef-YOLO",
 )
 class SpatialPyramidBlock(nn.Module):
     """Stacks maxima over windows of several sizes and projects them back.

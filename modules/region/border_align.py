@@ -19,6 +19,7 @@ from plugnas.modules.operator._sampling import coordinates
     paper="arXiv:2007.11056",
     choices={"pool_size": (5, 10)},
     aliases=("BorderDet",),
+    origin="github.com/Megvii-BaseDetection/BorderDet, Apache-2.0",
 )
 class BorderAlign(nn.Module):
     """Takes the strongest feature along each of the four borders of a box.

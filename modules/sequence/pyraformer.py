@@ -127,6 +127,7 @@ class PyramidAttentionModule(nn.Module):
         "Conv_Construct",
         "PyramidalAttention",
     ),
+    origin="github.com/ant-research/Pyraformer, Apache-2.0",
 )
 class PyramidalAttention(nn.Module):
     """Lets each step see its neighbours, and far ones through a pyramid of coarser steps.

@@ -113,6 +113,7 @@ class HighResolutionModule(nn.Module):
         "HighResolutionModule",
         "HRModule",
     ),
+    origin="github.com/HRNet/HRNet-Semantic-Segmentation, MIT",
 )
 class HighResolutionStage(nn.Module):
     """Refines a map beside coarser views of itself, which in the end are added to it.

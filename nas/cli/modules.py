@@ -127,13 +127,13 @@ def _page(data: dict[str, Any]) -> str:
 
 
 def _origin(data: dict[str, Any]) -> list[str]:
-    """Where the authors publish code, if that is known."""
+    """Where the authors publish code, or that this is not known."""
     from plugnas.nas.report.zoo import licence_text
 
-    if not data["origin"]:
-        return []
-    place, _, licence = data["origin"].partition(", ")
     own = "the module here is written from the paper's formulas"
+    if not data["origin"]:
+        return [f"no code of its authors is known; {own}", ""]
+    place, _, licence = data["origin"].partition(", ")
     return [f"the authors' code: https://{place} ({licence_text(licence)}); {own}", ""]
 
 
