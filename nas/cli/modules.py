@@ -132,7 +132,7 @@ def _origin(data: dict[str, Any]) -> list[str]:
 
     own = "the module here is written from the paper's formulas"
     if not data["origin"]:
-        return [f"no code of its authors is known; {own}", ""]
+        return [f"no code of its authors is known; {own}", ""] if data["paper"] else []
     place, _, licence = data["origin"].partition(", ")
     return [f"the authors' code: https://{place} ({licence_text(licence)}); {own}", ""]
 
