@@ -29,8 +29,8 @@ class CondConv(nn.Module):
     (W_e * x), with sum_e r_e b_e added with ``bias``. (B, Cin, H, W) -> (B, Cout, ceil(H / s),
     ceil(W / s)). ``dropout`` acts on the means in training.
 
-    Departs from circulating code: strides are right, every expert starts as an ordinary kernel,
-    and the routing has a bias.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): strides are right,
+    every expert starts as an ordinary kernel, and the routing has a bias.
     """
 
     def __init__(

@@ -108,8 +108,9 @@ class DynamicConvolution(nn.Module):
     ceil(H / s), ceil(W / s)).
 
     ``temperature`` (tau) is a plain attribute: the paper anneals it from 30 to 1 in the first
-    epochs, and a training loop may. Departs from circulating code: strides and groups are right,
-    linear layers have biases, expert biases start at 0.
+    epochs, and a training loop may. Departs from circulating code
+    (xmu-xiaoma666/External-Attention-pytorch): strides and groups are right, linear layers have
+    biases, expert biases start at 0.
     """
 
     def __init__(
