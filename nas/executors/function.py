@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import multiprocessing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -95,6 +96,7 @@ class OwnTraining:
 
     def __call__(self) -> Callable[[Task], dict[str, Any]]:
         """Import what is needed and return ``evaluate(task)``."""
+        _allow_processes()
         modules.load(self.imports)
         function = function_of(self.function)
         if callable(self.space):
@@ -130,13 +132,21 @@ class _Evaluate(Training):
                 final=own.final,
                 dataset=self.dataset,
             )
-            values = self._checked(self.function(network, context))
+            values = self._checked(self._called(network, context))
         extra: dict[str, Any] = {}
         if own.folder is not None:
             place = f"{task.architecture.id}/seed{task.seed}.safetensors"
             _save(network, Path(own.folder) / place)
             extra["weights"] = place
         return {"values": values, "curve": tuple(context.curve), "extra": extra}
+
+    def _called(self, network: nn.Module, context: Context) -> Any:
+        """Return what the function returns; ``exit`` within it ends the evaluation alone."""
+        try:
+            return self.function(network, context)
+        except SystemExit as stopped:
+            name = self.own.function.rpartition("/")[2]
+            raise EvaluateError(f"{name} called exit({stopped.code!r})") from stopped
 
     def _checked(self, returned: Any) -> dict[str, float]:
         wanted = ", ".join(self.own.objectives)
@@ -152,6 +162,16 @@ class _Evaluate(Training):
                     f"{did_you_mean(objective, [str(key) for key in returned])}"
                 )
         return {str(key): _number(str(key), value) for key, value in returned.items()}
+
+
+def _allow_processes() -> None:
+    """Let a training start processes of its own, such as a data loader's.
+
+    A local worker is a daemon, so that it ends with the driver, and multiprocessing refuses
+    children to daemons; it has no public name for the opposite.
+    """
+    config = getattr(multiprocessing.current_process(), "_config", {})
+    config["daemon"] = False
 
 
 def function_of(reference: str, base: Path | str | None = None) -> Function:

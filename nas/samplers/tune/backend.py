@@ -82,7 +82,7 @@ class TuneBackend(Sampler):
         for turn in range(_TRIES):
             trial = f"{number}-{turn}"
             config = self._searcher.suggest(trial)
-            if not isinstance(config, dict):  # it waits for results, or has come to its end
+            if not isinstance(config, dict):  # it waits, or has come to its end
                 break
             row = self.problem.space.codes([self.problem.space.architecture(config)])[0]
             if any(value > 0 for value in self._told.violation(row).values()):

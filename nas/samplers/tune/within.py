@@ -44,7 +44,7 @@ class Within(Searcher):
         for turn in range(_ASKED):
             name = trial_id if turn == 0 else f"{trial_id}-{turn}"
             config = self.searcher.suggest(name)
-            if not isinstance(config, dict):  # it waits for results, or has come to its end
+            if not isinstance(config, dict):  # it waits, or has come to its end
                 return config
             identity = self._identity(config)
             if identity is not None and identity not in self._seen:

@@ -152,3 +152,43 @@ def _plain(job):
     import msgspec
 
     return {k: v for k, v in msgspec.to_builtins(job).items() if v is not None}
+
+
+MANNERS = """
+import os, sys
+import torch
+from torch.utils.data import DataLoader
+
+def train(network, context):
+    width = context.architecture["stage1.width"]
+    print("a line", flush=True)
+    print("another", file=sys.stderr)
+    if width == 5:
+        list(DataLoader(torch.zeros(4, 2), num_workers=1))
+    if width == 6:
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+    if width == 8:
+        sys.exit("had enough")
+    torch.set_num_threads(3)
+    torch.manual_seed(0)
+    return {"map50": 0.1 * width, "recall": 1 - 0.1 * width, "other": 7}
+"""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of fork in a process with threads
+def test_a_function_may_print_fork_load_by_processes_and_return_more(folder):
+    (folder / "own.py").write_text(MANNERS)
+    objectives = {"map50": "max", "recall": "max", "flops": "min"}
+    space = {"stages": [{"width": [4, 5, 6, 8]}]}
+    more = {"space": space, "executor": "local", "workers": 1, "proxy": {"rungs": [{"epochs": 1}]}}
+    view = run_job(job_of(objectives=objectives, **more), folder, folder / "run")
+    width = {m.architecture["stage1.width"]: m for m in view.measurements if m.ok}
+    assert sorted(width) == [4, 5, 6], [m.reason for m in view.failures]
+    assert dict(width[5].values) == pytest.approx({"map50": 0.5, "recall": 0.5, "other": 7.0})
+    assert {m.architecture["stage1.width"] for m in view.failures} == {8}
+    assert all("had enough" in str(m.reason) for m in view.failures)
+    front = {m.architecture["stage1.width"] for m in view.front}
+    assert front == {4, 5, 6}  # more precision, less recall
