@@ -50,6 +50,13 @@ def run_job(
     ``base`` is where the job's paths start; ``where`` names the job's file in errors. What the
     user should see on the way goes to the logger ``plugnas``.
 
+    Args:
+        job: the job as it is written.
+        base: where its paths start.
+        run_dir: where the run is kept.
+        on_event: hear of the course.
+        where: names the job's file in errors.
+
     Raises:
         PlugnasError: whatever is wrong with the job, its images, its space or the directory;
             nothing is written before all that is known to be right.

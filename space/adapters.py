@@ -85,6 +85,12 @@ class Projected(nn.Sequential):
 
     (B, Cin, H, W) -> average pooling s x s where s > 1 -> pointwise convolution Cin -> Cout ->
     module -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin.
+        out_channels: Cout.
+        stride: s.
+        inner: the module, on Cout channels.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, inner: nn.Module) -> None:
@@ -208,13 +214,27 @@ def _adapter(entry: Entry, slot: str) -> Adapter:
 
 
 def refusal(entry: Entry, slot: str, site: Site, setting: Setting) -> str | None:
-    """Return why a setting cannot stand in the slot at the site, adapter included, or None."""
+    """Return why a setting cannot stand in the slot at the site, adapter included, or None.
+
+    Args:
+        entry: the module's declaration.
+        slot: the slot of the skeleton or host.
+        site: the shapes there.
+        setting: the values of the module's own choices.
+    """
     own = _adapter(entry, slot).sites(site)
     return next((reason for s in own if (reason := entry.refusal(s, setting))), None)
 
 
 def canonical(entry: Entry, slot: str, site: Site, setting: Setting) -> dict[str, Value]:
-    """Return the complete setting that stands for all that build the same network there."""
+    """Return the complete setting that stands for all that build the same network there.
+
+    Args:
+        entry: the module's declaration.
+        slot: the slot of the skeleton or host.
+        site: the shapes there.
+        setting: the values of the module's own choices.
+    """
     found = [entry.canonical(own, setting) for own in _adapter(entry, slot).sites(site)]
     agree = all(other == found[0] for other in found)
     return found[0] if agree else entry.complete(setting)
@@ -222,6 +242,12 @@ def canonical(entry: Entry, slot: str, site: Site, setting: Setting) -> dict[str
 
 def recipe(entry: Entry, slot: str, site: Site, setting: Setting) -> Recipe:
     """Return how a module is built for a slot at a site, in its adapter where it needs one.
+
+    Args:
+        entry: the module's declaration.
+        slot: the slot of the skeleton or host.
+        site: the shapes there.
+        setting: the values of the module's own choices.
 
     Raises:
         RefusedError: the module refuses the setting at this site.
@@ -232,6 +258,12 @@ def recipe(entry: Entry, slot: str, site: Site, setting: Setting) -> Recipe:
 
 def build(entry: Entry, slot: str, site: Site, setting: Setting) -> nn.Module:
     """Build a module for a slot at a site, in its adapter where it needs one.
+
+    Args:
+        entry: the module's declaration.
+        slot: the slot of the skeleton or host.
+        site: the shapes there.
+        setting: the values of the module's own choices.
 
     Raises:
         RefusedError: the module refuses the setting at this site.

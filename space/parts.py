@@ -20,7 +20,14 @@ Values = Mapping[str, Token]
 
 
 def scoped_name(slot: str, stage: int, block: int, scope: str) -> str:
-    """Return the parameter that holds a slot of a block, by the scope of the slot."""
+    """Return the parameter that holds a slot of a block, by the scope of the slot.
+
+    Args:
+        slot: the slot's name.
+        stage: the stage, counted from 1.
+        block: the block in it, counted from 1.
+        scope: `block`, `stage` or `network`.
+    """
     prefix = {"block": f"stage{stage}.block{block}.", "stage": f"stage{stage}.", "network": ""}
     return prefix[scope] + slot
 

@@ -33,11 +33,12 @@ def test_the_module_of_the_how_to_keeps_the_contract(tmp_path):
     (code,) = blocks("docs/howto/module.md")
     file = tmp_path / "blocks.py"
     file.write_text(code)
+    known = _registry.snapshot()
     modules.load([file])
     try:
         check_module("channel_scale")
     finally:
-        del _registry._ENTRIES["channel_scale"]
+        _registry.restore(known)
 
 
 @pytest.mark.parametrize(

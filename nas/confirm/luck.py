@@ -63,6 +63,12 @@ def luck_of(
     """Compare front and control in a run's objectives, of which ``metric`` is the main one.
 
     None where either was not measured again.
+
+    Args:
+        front: the front's members.
+        control: the random architectures.
+        objectives: name -> `max` or `min`.
+        metric: the main objective.
     """
     both = [m for m in front if math.isfinite(m.proxy) and math.isfinite(m.proxy_again)]
     others = [m for m in control if math.isfinite(m.proxy_again)]

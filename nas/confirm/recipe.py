@@ -30,7 +30,14 @@ def long_recipe(view: RunView, dataset: Dataset, epochs: int | None = None) -> R
 def recipe_of(
     view: RunView, input_shape: tuple[int, int, int], images: int, epochs: int | None = None
 ) -> Recipe:
-    """Return the long recipe of a run for so many images of a shape (C, H, W)."""
+    """Return the long recipe of a run for so many images of a shape (C, H, W).
+
+    Args:
+        view: the run.
+        input_shape: (C, H, W) of an image.
+        images: how many there are to train on.
+        epochs: in place of the recipe's own.
+    """
     job = view.job_run.job
     recipe = Recipe(epochs=30) if job.evaluate else confirmation_of(input_shape, images)
     wished = job.confirm

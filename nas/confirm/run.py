@@ -48,6 +48,12 @@ def confirm(
     before is kept, a stopped confirmation goes on. ``seeds`` and ``epochs`` are by default the
     job's. Returns None where it was interrupted before anything was confirmed.
 
+    Args:
+        view: the run.
+        seeds: trainings of each; by default the job's.
+        epochs: of the long recipe; by default the job's.
+        on_event: hear of the course.
+
     Raises:
         ConfirmError: there is nothing to confirm, or not so.
     """

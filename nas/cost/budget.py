@@ -48,7 +48,14 @@ def check_budget(space: SearchSpace, cost: CostModel | None, budget: Mapping[str
 def exceeded(
     cost: CostModel, budget: Mapping[str, float], cheapest: Architecture, spelled: str = ""
 ) -> str:
-    """Return the sentence on a budget that nothing meets; ``spelled`` follows the costs."""
+    """Return the sentence on a budget that nothing meets; ``spelled`` follows the costs.
+
+    Args:
+        cost: the costs of the space.
+        budget: cost -> limit.
+        cheapest: the architecture that exceeds it least.
+        spelled: what follows its costs in the sentence.
+    """
     costs = cost.cost(cheapest)
     limits = ", ".join(f"{name} <= {short(limit)}" for name, limit in budget.items())
     has = ", ".join(f"{name} = {short(costs[name])}" for name in budget)

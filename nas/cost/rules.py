@@ -58,6 +58,12 @@ def rule(*packets: OpOverloadPacket | str) -> Callable[[Rule], Rule]:
 def work_of(operator: OpOverload, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> Work:
     """Return what one call does.
 
+    Args:
+        operator: the operator of torch.
+        args: its positional arguments.
+        kwargs: its named arguments.
+        out: what it returned.
+
     Raises:
         KeyError: the operator does arithmetic, or may do it, and has no rule.
     """

@@ -21,6 +21,12 @@ def split(
     of each; more get the asked shares, rounded, and at least one. With ``groups``, numbers, all
     images of a group come into one part, and shares and proportions hold as far as that allows.
 
+    Args:
+        labels: the class of each image (N,).
+        parts: the part that the source gives each image (N,).
+        spec: the shares and the seed.
+        groups: the group of each image (N,), None where there are none.
+
     Raises:
         DataError: a group in two given parts, or too few groups.
     """

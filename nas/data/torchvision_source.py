@@ -36,7 +36,14 @@ _NOT_MIRRORED = frozenset(
 
 
 class TorchvisionSource:
-    """A set by its class name, with its files under ``root``."""
+    """A set by its class name, with its files under ``root``.
+
+    Args:
+        name: the class in ``torchvision.datasets``.
+        root: the folder of its files.
+        options: further arguments of the class.
+        download: whether it may be downloaded.
+    """
 
     def __init__(self, name: str, root: Path, options: dict[str, Any], *, download: bool) -> None:
         self.name = name

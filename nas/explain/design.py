@@ -89,7 +89,14 @@ def content(slot: Slot, space: SearchSpace, architecture: Architecture) -> Token
 def filled(
     slot: Slot, space: SearchSpace, architecture: Architecture, choice: Token
 ) -> Architecture:
-    """Return the architecture with one choice, at its first settings, all over a slot."""
+    """Return the architecture with one choice, at its first settings, all over a slot.
+
+    Args:
+        slot: the slot.
+        space: the space.
+        architecture: what stands in all other slots.
+        choice: what is put into this one.
+    """
     parameters: Sequence[Parameter] = space.parameters
     own = {parameters[j].name for j in slot.columns}
     values = {

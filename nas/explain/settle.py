@@ -38,6 +38,13 @@ def settle(
     and a placebo (``space/placebo.py``) is one more choice. ``trials`` is how many trainings may be
     spent; by default what the job's ``trials`` leave.
 
+    Args:
+        view: the run.
+        slot: the slot.
+        seeds: trainings of each network.
+        trials: trainings to spend; by default what the job's ``trials`` leave.
+        on_event: hear of the course.
+
     Raises:
         ExplainError: too few trials are left for one pair.
     """

@@ -18,7 +18,14 @@ def worth_of(metric: Metric, values: Sequence[float]) -> float:
 
 
 def judge(low: float, high: float, worth: float, metric: Metric) -> str:
-    """Return the verdict on an effect with a 95 % interval: where all of it lies decides."""
+    """Return the verdict on an effect with a 95 % interval: where all of it lies decides.
+
+    Args:
+        low: the interval's lower end.
+        high: its upper end.
+        worth: the least difference that matters.
+        metric: what the effect is counted in.
+    """
     if metric.direction == "min":
         low, high = -high, -low
     if low > 0:

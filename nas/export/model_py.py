@@ -28,6 +28,12 @@ _OWN_NAMES = (
 def write(subject: Subject, directory: Path, *, deploy: bool, preprocessing: bool) -> list[str]:
     """Write model.py; return the libraries that it imports.
 
+    Args:
+        subject: the network and its facts.
+        directory: where model.py is written.
+        deploy: whether it builds the deploy form by default.
+        preprocessing: whether it takes images as bytes.
+
     Raises:
         ExportError: the source of a module cannot stand alone.
     """

@@ -29,6 +29,12 @@ def check_opset(opset: int) -> None:
 def write(program: Program, directory: Path, *, preprocessing: bool, opset: int = OPSET) -> None:
     """Write model.onnx: one file, this opset, batch dynamic, sizes as in the program.
 
+    Args:
+        program: the exported program.
+        directory: where model.onnx is written.
+        preprocessing: whether it takes images as bytes.
+        opset: version of the ONNX operators.
+
     Raises:
         ExportError: an operator has no ONNX form.
     """

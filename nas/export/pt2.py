@@ -30,6 +30,12 @@ def trace(model: nn.Module, example: Tensor, stride: int | None, *, channels_las
     result is right at another size is tried out. ``example`` is a batch of at least 2;
     ``channels_last`` says that it is (B, H, W, C).
 
+    Args:
+        model: the network, in eval mode.
+        example: a batch of at least 2 images.
+        stride: the network's total stride, by which sizes vary; None: they are fixed.
+        channels_last: whether the example is (B, H, W, C).
+
     Raises:
         ExportError: torch.export cannot take the model.
     """

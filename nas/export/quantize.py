@@ -72,6 +72,12 @@ def write(
 ) -> Quantised:
     """Quantise a deploy-form model and save its program; ``inputs`` prepares uint8 images.
 
+    Args:
+        model: the deploy form.
+        subject: the network and its facts.
+        inputs: prepares uint8 images.
+        directory: where model_int8.pt2 is written.
+
     Raises:
         ExportError: torchao is missing, or an operator does not allow it.
     """

@@ -41,6 +41,13 @@ def export_members(
 
     One member goes to ``to`` itself, several to directories of their ids below it.
 
+    Args:
+        view: the run.
+        members: of its front.
+        to: the directory; None: ``RUN/export/<id>``.
+        options: formats and forms.
+        train_now: train by the long recipe, whatever was confirmed.
+
     Raises:
         PlugnasError: as ``weights_of`` and ``deliver_all``; nothing is left behind.
     """

@@ -60,7 +60,15 @@ def write_architecture(
     deploy: bool,
     preprocessing: bool,
 ) -> None:
-    """Write what the network is, how its input is prepared, and where its weights come from."""
+    """Write what the network is, how its input is prepared, and where its weights come from.
+
+    Args:
+        subject: the network and its facts.
+        directory: where architecture.json is written.
+        versions: of the software that made it.
+        deploy: whether the graphs are in deploy form.
+        preprocessing: whether they take images as bytes.
+    """
     p = subject.provenance
     description = Description(
         plugnas_export=_VERSION,

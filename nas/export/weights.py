@@ -197,7 +197,14 @@ def _epochs(recipe: Recipe) -> str:
 def trained_size(
     view: RunView, member: Member, dataset: Dataset, provenance: Provenance
 ) -> tuple[int, int]:
-    """Return the height and width of the images that the weights were trained on."""
+    """Return the height and width of the images that the weights were trained on.
+
+    Args:
+        view: the run.
+        member: whose weights they are.
+        dataset: the images of the run.
+        provenance: where the weights come from.
+    """
     if provenance.source == "proxy":
         return _size(rungs(view, dataset)[member.rung], dataset)
     return provenance.recipe["height"], provenance.recipe["width"]

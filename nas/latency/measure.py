@@ -85,6 +85,14 @@ def measure_table(
     it is scaled. Whole networks are measured in the same session: on some a new table's scale is
     fitted, on ``checks`` others its predictions are held against what was measured.
 
+    Args:
+        space: the space.
+        settings: how the latency is taken.
+        architectures: measure the pieces of these alone.
+        extend: a table that is kept and completed.
+        max_pieces: above which nothing is measured.
+        checks: whole networks on which the table is checked.
+
     Raises:
         BusyMachineError: the median error is above the limit, the processor was shared, or
             training did not end in time.

@@ -31,6 +31,14 @@ def provide_table(
     the pieces are measured on this machine; ``keep`` is where the table stays with the run, so that
     a run continued measures only what is new.
 
+    Args:
+        wishes: what the job says of latency.
+        space: the space.
+        base: where the job's paths start.
+        keep: where the table stays with the run.
+        on_wait: is called before waiting for trainings to end.
+        on_progress: hears of each round.
+
     Raises:
         ForeignTableError: a table of another space, torch version, device or setting.
         BusyMachineError, LatencyError: the pieces cannot be measured here or now.

@@ -109,7 +109,17 @@ def report(
     limit: float,
     clocks: str | None = None,
 ) -> LatencyReport:
-    """Reduce a session to figures; nothing is ranked where the spread is above the limit."""
+    """Reduce a session to figures; nothing is ranked where the spread is above the limit.
+
+    Args:
+        names: of the candidates.
+        samples: their milliseconds by round.
+        conditions: under which they were taken.
+        anchors: names of the anchors.
+        load: of the machine, before and after.
+        limit: relative error above which nothing is ranked.
+        clocks: of the device, in words.
+    """
     walls = samples.normalised(samples.anchor_medians)
     ms, errors, cpu = medians(walls), relative_errors(walls), medians(samples.cpu)
     busy = busy_reason(names, errors, limit) or starved_reason(samples, conditions, limit)

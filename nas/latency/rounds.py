@@ -57,7 +57,15 @@ def run_rounds(
     rng: np.random.Generator,
     on_progress: Progress | None = None,
 ) -> Samples:
-    """Time all candidates interleaved, in random order in every round."""
+    """Time all candidates interleaved, in random order in every round.
+
+    Args:
+        timers: of the candidates.
+        anchor_timers: of the anchors.
+        rounds: how often each is timed.
+        rng: draws the order.
+        on_progress: hears of each round.
+    """
     count = len(timers)
     wall, cpu = np.zeros((rounds, count)), np.zeros((rounds, count))
     read = np.zeros((rounds, count, len(anchor_timers)))

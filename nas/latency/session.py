@@ -35,6 +35,12 @@ class Session:
     feel that more than the networks do. So every group holds the same mixture, and groups are
     scaled to each other by the networks that all of them hold; a table that is extended is met
     again through ``bridges``, pieces that it knows already.
+
+    Args:
+        conditions: device and setting.
+        rounds: how often each is timed.
+        rng: draws the order.
+        on_progress: hears of each round.
     """
 
     def __init__(
@@ -61,7 +67,14 @@ class Session:
         space: SearchSpace,
         architectures: Sequence[Architecture],
     ) -> None:
-        """Measure; each group is: the clocks, an empty module, networks, bridges, own pieces."""
+        """Measure; each group is: the clocks, an empty module, networks, bridges, own pieces.
+
+        Args:
+            pieces: what is measured.
+            bridges: pieces of the table that is extended.
+            space: builds the networks.
+            architectures: the whole networks beside the pieces.
+        """
         shape = space.parts(architectures[0])[0].input_shape
         common: list[Timer] = [*bare_timers(self.conditions)]
         beside = [Timed(space.build(a), [shape], a.id) for a in architectures]

@@ -62,6 +62,12 @@ class Ledger:
         fit ``space`` (they stay in the file). ``cost`` helps to tell whether a measurement still
         speaks of the same network: its recorded ``params`` must be today's. ``about`` goes into
         the session's header (objectives, budget, trials, sampler, seed, ...).
+
+        Args:
+            path: the file.
+            space: what the architectures are members of.
+            cost: counts parameters anew, by which a changed network is told.
+            about: what the session's header says.
         """
         path = Path(path)
         contents = read(path) if path.exists() else Contents()

@@ -78,7 +78,14 @@ class Measurement:
 
 
 def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -> Measurement:
-    """Return the measurement of a task whose worker gave no answer."""
+    """Return the measurement of a task whose worker gave no answer.
+
+    Args:
+        task: the task.
+        reason: why there is no answer.
+        seconds: how long it ran.
+        worker: which worker had it.
+    """
     return Measurement(
         number=task.number,
         architecture=task.architecture,

@@ -46,7 +46,14 @@ class Features:
     def epoch(
         self, indices: Tensor, batch_size: int, generator: torch.Generator, skip: int = 0
     ) -> Iterator[tuple[Any, Tensor]]:
-        """Yield the shuffled batches of one epoch, without the first ``skip`` of them."""
+        """Yield the shuffled batches of one epoch, without the first ``skip`` of them.
+
+        Args:
+            indices: the images.
+            batch_size: images in a batch, about.
+            generator: the order's random numbers.
+            skip: batches left out at the beginning.
+        """
         order = indices[torch.randperm(len(indices), generator=generator).to(indices.device)]
         count = steps_per_epoch(len(order), batch_size)
         for i in range(skip, count):

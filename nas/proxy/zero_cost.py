@@ -46,6 +46,12 @@ def zero_cost(
         labels: one for each image, or a mask.
         loss: mean loss of outputs and labels, of which ``grad_norm`` takes the gradient.
 
+    Args:
+        name: of the score.
+        network: the untrained network, which stays as it is.
+        images: (B, C, H, W).
+        labels: the class of each (B,).
+
     Raises:
         ZeroCostError: no such score.
     """

@@ -107,6 +107,12 @@ def shuffled(measurements: Sequence[Measurement], box: Box, rung: int, seed: int
 
     The draws do not depend on each other, so any order of them is as good a random search as the
     one in which they were made.
+
+    Args:
+        measurements: the draws.
+        box: in which hypervolumes are shares.
+        rung: at which they were measured.
+        seed: draws the orders.
     """
     points = points_of(measurements, box.objectives, rung)
     rng = np.random.default_rng(seed)

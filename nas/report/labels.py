@@ -26,6 +26,12 @@ def places(
 
     ``sizes`` are widths and heights. A label keeps within ``area``, off all markers and
     ``obstacles``, and off earlier labels.
+
+    Args:
+        markers: the points' boxes.
+        sizes: (width, height) of each label.
+        obstacles: boxes that no label may touch.
+        area: in which all labels stay.
     """
     taken: NDArray[np.float64] = np.array([*obstacles, *markers], dtype=float).reshape(-1, 4)
     found: list[Box | None] = []

@@ -104,7 +104,15 @@ class RunView:
         directory: Run | None = None,
         before: Fitted | None = None,
     ) -> RunView:
-        """Return the view of a plan that was driven to its end; ``before`` is what it continued."""
+        """Return the view of a plan that was driven to its end; ``before`` is what it continued.
+
+        Args:
+            plan: what was searched.
+            measurements: all of it, those of earlier sessions too.
+            outcome: how the session ended.
+            directory: where the run is kept, if it is.
+            before: the ledger as it was continued.
+        """
         return cls(
             plan.problem.space,
             tuple(measurements),

@@ -58,6 +58,12 @@ def drive(
     After ``timeout`` seconds nothing new is begun, and what runs is let finish. Ctrl-C (or
     SIGTERM) ends at once: what runs is lost and will be run again, what was told is recorded.
     Raises StudyError when nothing works, and the LedgerError of a full disk.
+
+    Args:
+        study: says what is evaluated.
+        executor: evaluates.
+        on_event: hear of the course.
+        timeout: seconds after which nothing new is begun.
     """
     session = _Session(study, executor, on_event, timeout)
     with contextlib.closing(executor), _Interrupts() as interrupts:

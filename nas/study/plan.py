@@ -47,6 +47,14 @@ def run_plan(
     """Drive a plan to its end, recording into the ledger if there is one.
 
     Returns every measurement, those of earlier sessions included, and how this session ended.
+
+    Args:
+        plan: what is searched, and how much of it.
+        sampler: proposes.
+        make_executor: makes what evaluates.
+        ledger: records; None keeps nothing.
+        timeout: seconds after which nothing new is begun.
+        on_event: hear of the course.
     """
     study = Study(
         plan.problem,

@@ -36,14 +36,21 @@ class StudyError(PlugnasError):
 class Study:
     """Hands out tasks and takes measurements until ``trials`` architectures are measured.
 
-    A task's number belongs to its architecture: it counts the architectures asked of the sampler,
-    and retries (``attempt``), further ``seeds`` and promotions keep it. So the sampler's stream at
-    a number is the same however the work was interleaved or interrupted. What runs is noted beside
-    the ledger and comes first after an interruption; numbers still missing then are asked again.
+    A task's number belongs to its architecture: retries (``attempt``), further ``seeds`` and
+    promotions keep it, so that the sampler's stream at a number is the same however the work was
+    interleaved or interrupted. What runs is noted beside the ledger and comes first after an
+    interruption; then numbers that are missing. A failed evaluation is tried again until its
+    architecture has failed three times (an executor's own tries, ``extra["tries"]``, count); one
+    that diverged is a result and is not tried again.
 
-    A failed evaluation is tried again until its architecture has failed three times (an executor
-    that retries by itself says how often in ``extra["tries"]``); one that diverged (a value that
-    is not finite) is a result and is not tried again.
+    Args:
+        problem: space, objectives, budget and costs.
+        sampler: proposes.
+        ledger: the record; None for none.
+        trials: architectures in all.
+        rungs: promotes; None for a single rung.
+        seeds: of every architecture.
+        first: measured before what is proposed.
     """
 
     def __init__(

@@ -183,13 +183,28 @@ def _chain(build: Callable[[], nn.Module], norm: int | None) -> nn.Module:
 
 
 def host_part(host: Host | None, name: str, digest: str, classes: int, shape: Shape) -> Part:
-    """Return the host as a part."""
+    """Return the host as a part.
+
+    Args:
+        host: the host, None where its code is not at hand.
+        name: what it is called.
+        digest: digits that change with the host.
+        classes: how many classes it tells apart.
+        shape: (C, H, W) of an image.
+    """
     return Part(HOST, HostSpec(name, digest, classes, host), shape)
 
 
 def plug_part(
     site: HostSite, placements: tuple[Placement, ...], start: Start, host: Host | None
 ) -> Part:
-    """Return what stands at one path as a part."""
+    """Return what stands at one path as a part.
+
+    Args:
+        site: the place in the host.
+        placements: what stands there, in the order in which it runs.
+        start: `identity` or `plain`.
+        host: the host, None where its code is not at hand.
+    """
     shape = site.map_in if placements[0].slot == "operator" and site.map_in else site.map_out
     return Part(site.path, PlugSpec(site, placements, start, host), shape)

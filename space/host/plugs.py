@@ -113,6 +113,12 @@ def build_plug(
 
     The gate begins at 0; where the fresh module already gives the host's output, at 1: there the
     output is the same, and at 0 neither the gate nor the module would ever get a gradient.
+
+    Args:
+        placement: the module and where it stands.
+        site: the place in the host.
+        start: `identity` or `plain`.
+        beside: the host's own module, where the plug runs beside it.
     """
     module = build_module(placement, site)
     if start == "plain":
@@ -126,7 +132,14 @@ def build_plug(
 def build_replacement(
     placement: Placement, site: HostSite, start: Start, old: nn.Module | None = None
 ) -> nn.Module:
-    """Build what takes a submodule's place, with its weights where the module can hold them."""
+    """Build what takes a submodule's place, with its weights where the module can hold them.
+
+    Args:
+        placement: the module and where it stands.
+        site: the place in the host.
+        start: `identity` or `plain`.
+        old: the module that is replaced.
+    """
     if start == "identity" and site.conv is not None and site.conv.plain:
         conv: Any = conv_from(site.conv) if old is None else old
         for adopted in (conv, _without_bias(conv)):

@@ -66,7 +66,14 @@ def refused(request: dict[str, Any], item: dict[str, Any], name: str) -> set[str
 
 
 def run(directory: Path, name: str, batches: Sequence[Any], seconds: float) -> dict[str, Any]:
-    """Return the outputs of one file for every batch, and how long the first batch takes."""
+    """Return the outputs of one file for every batch, and how long the first batch takes.
+
+    Args:
+        directory: the export.
+        name: the file in it.
+        batches: arrays of images.
+        seconds: how long calls are timed.
+    """
     import torch
 
     model = LOADERS[Path(name).suffix](directory, name)

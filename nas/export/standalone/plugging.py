@@ -31,13 +31,27 @@ def replace(network: nn.Module, path: str, module: nn.Module) -> None:
 
 
 def plug_after(network: nn.Module, path: str, name: str, plug: Any) -> None:
-    """Let a plug run after a submodule; it is kept among the network's plugs."""
+    """Let a plug run after a submodule; it is kept among the network's plugs.
+
+    Args:
+        network: the host.
+        path: of the submodule.
+        name: of the plug.
+        plug: the module.
+    """
     _plugs(network)[name] = plug
     network.get_submodule(path).register_forward_hook(_After(plug))
 
 
 def plug_beside(network: nn.Module, path: str, name: str, plug: Any) -> None:
-    """Let a plug run beside a submodule: it reads what enters and what leaves."""
+    """Let a plug run beside a submodule: it reads what enters and what leaves.
+
+    Args:
+        network: the host.
+        path: of the submodule.
+        name: of the plug.
+        plug: the module.
+    """
     target: Any = network.get_submodule(path)
     if getattr(target, "inplace", False):
         target.inplace = False  # the plug reads the input afterwards

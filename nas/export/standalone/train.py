@@ -161,7 +161,14 @@ def optimiser_of(network: nn.Module) -> torch.optim.SGD:
 
 @torch.no_grad()
 def accuracy(network: nn.Module, images: Tensor, labels: Tensor, device: torch.device) -> float:
-    """Return the share of images whose class is found."""
+    """Return the share of images whose class is found.
+
+    Args:
+        network: the network.
+        images: uint8 (N, C, H, W).
+        labels: the class of each (N,).
+        device: where it runs.
+    """
     network.eval()
     found = 0
     for x, y in zip(images.split(256), labels.split(256), strict=True):
