@@ -78,6 +78,7 @@ def search(
         evaluation_timeout: seconds after which one evaluation is ended and counts as failed.
         same: ``architecture -> key``, equal for architectures that are one network: it is then
             evaluated once, and the sampler learns its values under every name it proposes.
+        on_event: hear of the course.
         options: further options of the sampler.
 
     Raises:

@@ -28,7 +28,14 @@ from plugnas.space.slots import Place, Position, Refusing, Slot, slot_parameters
 
 
 class Blueprint:
-    """The compiled space; raises SpaceError where the section contradicts itself."""
+    """The compiled space; raises SpaceError where the section contradicts itself.
+
+    Args:
+        config: the section.
+        input_shape: (C, H, W) of an image.
+        classes: outputs of the network.
+        head: what the network ends in.
+    """
 
     def __init__(
         self, config: SpaceConfig, input_shape: Shape, classes: int, head: Head = "pooled"

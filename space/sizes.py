@@ -29,6 +29,12 @@ _WIDTH, _DEPTH, _STRIDE = 65_536, 64, 1024
 def check(config: SpaceConfig, input_shape: Shape, classes: int, head: Head) -> None:
     """Refuse numbers of a skeleton that no network has, and a head that its task has not.
 
+    Args:
+        config: the section.
+        input_shape: (C, H, W) of an image.
+        classes: outputs of the network.
+        head: what the task needs.
+
     Raises:
         SpaceError: such a number, with the law and what to do.
     """

@@ -43,6 +43,12 @@ def measure(
     reason ``diverged: ...``, or with the ``reason`` that the mapping gives; KeyboardInterrupt and
     SystemExit pass through. A ``Training`` waits while latency is being measured on this machine;
     then ``on_begin`` is called and the clock starts.
+
+    Args:
+        task: what is evaluated.
+        evaluate: returns a mapping with `values`.
+        worker: who evaluates.
+        on_begin: is called when the evaluation begins.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     result: Mapping[str, Any] = {}

@@ -76,6 +76,24 @@ class Measurement:
         record["architecture"] = {"id": self.architecture.id, "values": self.architecture.values}
         return plain(record)
 
+    def flat(self) -> dict[str, Any]:
+        """Return a flat record: one value per column; choices are named as parameters are."""
+        return {
+            "number": self.number,
+            "id": self.architecture.id,
+            "rung": self.rung,
+            "seed": self.seed,
+            "attempt": self.attempt,
+            "status": self.status,
+            "reason": self.reason,
+            "signal": self.signal,
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            **self.values,
+            **self.costs,
+            **self.architecture.values,
+        }
+
 
 def failed(task: Task, reason: str, *, seconds: float = 0.0, worker: str = "") -> Measurement:
     """Return the measurement of a task whose worker gave no answer.

@@ -71,6 +71,12 @@ class Batches:
         """Yield the shuffled, moved batches of one epoch, without the first ``skip`` of them.
 
         Every image comes once; batches differ in size by at most one.
+
+        Args:
+            indices: the images.
+            batch_size: images in a batch, about.
+            generator: the order's random numbers.
+            skip: batches left out at the beginning.
         """
         order = indices[torch.randperm(len(indices), generator=generator).to(indices.device)]
         moves = Moves.draw(len(order), self.shift, generator, mirror=self.mirror, zoom=self.zoom)
@@ -105,7 +111,14 @@ def spread(indices: Tensor, count: int) -> Tensor:
 
 
 def some(dataset: Dataset, parts: Sequence[str], count: int | None, seed: int) -> Tensor:
-    """Return the indices of the parts, or ``count`` of them by class in proportion."""
+    """Return the indices of the parts, or ``count`` of them by class in proportion.
+
+    Args:
+        dataset: the images.
+        parts: names of its parts.
+        count: how many; None for all.
+        seed: draws them.
+    """
     indices = dataset.part(*parts)
     if count is not None and count < len(indices):
         chosen = stratified(dataset.strata[indices].cpu().numpy(), count, seed)

@@ -31,7 +31,15 @@ class Moves:
         mirror: bool,
         zoom: float = 0.0,
     ) -> Moves:
-        """Draw the moves of ``count`` images; zooms lie between 1 / (1 + zoom) and 1 + zoom."""
+        """Draw the moves of ``count`` images; zooms lie between 1 / (1 + zoom) and 1 + zoom.
+
+        Args:
+            count: how many images.
+            shift: the largest shift in pixels.
+            generator: random numbers.
+            mirror: whether some are mirrored.
+            zoom: the largest zoom is 1 + zoom.
+        """
         down, right = torch.randint(0, 2 * shift + 1, (2, count), generator=generator)
         flips = torch.rand(count, generator=generator) < 0.5 if mirror else None
         if not zoom:

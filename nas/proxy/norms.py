@@ -26,6 +26,17 @@ def trained_norms(network: nn.Module) -> list[_BatchNorm]:
 
 
 @torch.no_grad()
+def rows_for_statistics(indices: Tensor) -> Tensor:
+    """Return up to ``IMAGES`` of some indices: spread over all of them, then mixed.
+
+    Images lie class by class, so each batch of the result has images of many classes.
+    """
+    count = min(IMAGES, len(indices))
+    spread = torch.linspace(0, len(indices) - 1, count).long()
+    mixed = spread[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
+    return indices[mixed.to(indices.device)]
+
+
 def estimate_statistics(
     network: nn.Module,
     norms: Iterable[_BatchNorm],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,4 +40,10 @@ class Training:
         return self.values.get("accuracy", math.nan)
 
 
-__all__ = ["Training"]
+def signal_of(curve: Sequence[Mapping[str, float]], epochs: int | None) -> float:
+    """Return minus the sum of the training losses of the last epochs; of all if None."""
+    last = curve if epochs is None else curve[-epochs:]
+    return -sum(point["train_loss"] for point in last)
+
+
+__all__ = ["Training", "signal_of"]

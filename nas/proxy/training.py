@@ -25,9 +25,9 @@ from plugnas.nas.machine.threads import threads
 from plugnas.nas.proxy.auxiliary import loss_of, watching
 from plugnas.nas.proxy.batches import EXAMPLES, some, spread, steps_per_epoch
 from plugnas.nas.proxy.learning import optimiser_of, source_of, training_mode
-from plugnas.nas.proxy.norms import IMAGES, estimate_statistics, trained_norms
+from plugnas.nas.proxy.norms import estimate_statistics, rows_for_statistics, trained_norms
 from plugnas.nas.proxy.recipe import Recipe
-from plugnas.nas.proxy.result import Training
+from plugnas.nas.proxy.result import Training, signal_of
 from plugnas.nas.proxy.states import StateFile
 from plugnas.nas.tasks import Task
 from plugnas.nas.tasks.classification import Classification
@@ -55,11 +55,21 @@ def train(
 ) -> Training:
     """Train and score a network, or what a function builds with weights drawn from ``seed``.
 
-    ``task`` has loss and metrics, by default those of one class per image. ``learn_from`` and
-    ``score_on`` name parts of the data set. With a ``state`` file the training
-    goes on from it, and with ``keep_state`` leaves one for a longer recipe; the result is the same
-    as without. The result is a function of the arguments alone; no global random stream, thread
-    count or setting is left changed. ``on_epoch`` is told each entry of the curve.
+    With a ``state`` file the result is the same as without, and it is a function of the arguments
+    alone; no global random stream, thread count or setting is left changed.
+
+    Args:
+        network: the network, or a function that builds it.
+        dataset: the images.
+        recipe: how it is trained.
+        task: loss and metrics; by default those of one class per image.
+        seed: of weights, order and moves.
+        device, precision: `auto`, or torch's text of a device and a number format.
+        learn_from, score_on: parts of the data set.
+        cpu_threads: threads of torch.
+        state: a file from which the training goes on.
+        keep_state: whether it leaves one for a longer recipe.
+        on_epoch: is told each entry of the curve.
 
     Raises:
         RecipeError, DataError, DeviceError, TaskError: what is asked for cannot be.
@@ -89,7 +99,7 @@ def train(
         values=values,
         loss=scored.get("loss", math.nan),
         curve=tuple(course.curve),
-        signal=_signal(course.curve, recipe.signal_epochs),
+        signal=signal_of(course.curve, recipe.signal_epochs),
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
         epochs_reused=reused,
@@ -249,12 +259,8 @@ class Course:
 
     def _estimate_statistics(self) -> None:
         """Estimate the norms' statistics from some training images, as they are, unmoved."""
-        count = min(IMAGES, len(self.indices))
-        # spread over all images, which lie class by class, then mixed: each batch has every class
-        spread = torch.linspace(0, len(self.indices) - 1, count).long()
-        mixed = spread[torch.randperm(count, generator=torch.Generator().manual_seed(0))]
-        rows = self.indices[mixed.to(self.indices.device)]
-        chunks = rows.tensor_split(max(1, round(count / self._score_batch)))
+        rows = rows_for_statistics(self.indices)
+        chunks = rows.tensor_split(max(1, round(len(rows) / self._score_batch)))
         norms = trained_norms(self.network)
         images = (self.batches.plain(chunk)[0] for chunk in chunks)
         estimate_statistics(self.network, norms, images, self._logits)
@@ -292,9 +298,3 @@ class Course:
             "sums": self.sums,
             "curve": [dict(point) for point in self.curve],
         }
-
-
-def _signal(curve: Sequence[Mapping[str, float]], epochs: int | None) -> float:
-    """Return minus the sum of the training losses of the last epochs; of all if None."""
-    last = curve if epochs is None else curve[-epochs:]
-    return -sum(point["train_loss"] for point in last)

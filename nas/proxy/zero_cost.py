@@ -150,6 +150,12 @@ def grad_norm(
     The gradients are those of the mean cross entropy of one batch, or of another ``loss``. Weights
     are the parameters with at least two dimensions; biases and normalisation are left out, as in
     the publication.
+
+    Args:
+        network: the untrained network.
+        images: (B, C, H, W).
+        labels: of the images.
+        loss: loss(outputs, labels) -> scalar.
     """
     twin = _twin(network, training=True)
     weights = [p for p in twin.parameters() if p.requires_grad and p.dim() > 1]

@@ -267,7 +267,7 @@ class RunView:
 
     def table(self) -> list[dict[str, Any]]:
         """Return every measurement as a flat record: one value per column, no nesting."""
-        return [tidy(m) for m in self.measurements]
+        return [m.flat() for m in self.measurements]
 
 
 def open_run(
@@ -285,23 +285,4 @@ def open_run(
     return RunView.open(read_run(path), objectives, budget)
 
 
-def tidy(m: Measurement) -> dict[str, Any]:
-    """Return a measurement as a flat record; choices are columns named as parameters are."""
-    return {
-        "number": m.number,
-        "id": m.architecture.id,
-        "rung": m.rung,
-        "seed": m.seed,
-        "attempt": m.attempt,
-        "status": m.status,
-        "reason": m.reason,
-        "signal": m.signal,
-        "seconds": m.seconds,
-        "cpu_seconds": m.cpu_seconds,
-        **m.values,
-        **m.costs,
-        **m.architecture.values,
-    }
-
-
-__all__ = ["RunView", "open_run", "tidy"]
+__all__ = ["RunView", "open_run"]

@@ -28,6 +28,7 @@ class Evolution(Sampler):
     """Pareto evolution over the best measured architectures.
 
     Args:
+        problem: space, objectives, budget and costs.
         population: parents kept; the first ``population // 2`` proposals are random.
         crossover: probability that a child has two parents.
         local: probability that a mutation stays within a module's family.

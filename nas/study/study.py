@@ -38,10 +38,9 @@ class Study:
 
     A task's number belongs to its architecture: retries (``attempt``), further ``seeds`` and
     promotions keep it, so that the sampler's stream at a number is the same however the work was
-    interleaved or interrupted. What runs is noted beside the ledger and comes first after an
-    interruption; then numbers that are missing. A failed evaluation is tried again until its
-    architecture has failed three times (an executor's own tries, ``extra["tries"]``, count); one
-    that diverged is a result and is not tried again.
+    interleaved or interrupted. After an interruption, what ran comes first, then missing numbers.
+    A failed evaluation is tried again until its architecture has failed three times (an executor's
+    own tries, ``extra["tries"]``, count); one that diverged is a result and is not tried again.
 
     Args:
         problem: space, objectives, budget and costs.

@@ -163,7 +163,14 @@ def logits_of(network: nn.Module, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def miou(network: nn.Module, images: Tensor, masks: Tensor, device: torch.device) -> float:
-    """Return the mean IoU over the classes, of all pixels taken together."""
+    """Return the mean IoU over the classes, of all pixels taken together.
+
+    Args:
+        network: the network.
+        images: uint8 (N, C, H, W).
+        masks: the class of each pixel (N, H, W).
+        device: where it runs.
+    """
     network.eval()
     classes = len(model.CLASSES)
     matrix = torch.zeros(classes, classes, dtype=torch.float64)

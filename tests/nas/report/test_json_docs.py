@@ -13,7 +13,7 @@ from plugnas.nas.cli import main
 from plugnas.nas.explain.report import explain_run
 from plugnas.nas.report.data import gather
 from plugnas.nas.report.front import to_json
-from plugnas.nas.run.view import RunView, tidy
+from plugnas.nas.run.view import RunView
 
 TEXT = (Path(nas.__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
 NAMED = set(re.findall(r"`([a-z_]+)`", TEXT))
@@ -55,7 +55,7 @@ def test_the_ledger_and_the_table(view):
     lines = [json.loads(line) for line in view.run.ledger.read_text().splitlines()]
     assert not missing(set(lines[0]), "`RUN/ledger")
     assert not missing(set(lines[1]), "`RUN/ledger")
-    flat = tidy(view.measurements[0])
+    flat = view.measurements[0].flat()
     assert set(flat) - NAMED <= set(view.measurements[0].architecture.values)
     assert not any(isinstance(value, dict | list | tuple) for value in flat.values())
 
