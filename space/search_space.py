@@ -192,6 +192,27 @@ class SearchSpace:
         """
         return self.architecture(adopted(values, self.parameters, has_network=self.has_network))
 
+    def members(self, values: Sequence[Mapping[str, Token]]) -> list[Architecture | None]:
+        """Return the members that have exactly these values, None where there is none.
+
+        Many are found at once; why one is missing, ``adopt`` and ``refusal`` tell.
+        """
+        rows = np.full((len(values), len(self.parameters)), -1, dtype=np.int16)
+        known = np.ones(len(values), dtype=bool)
+        for i, named in enumerate(values):
+            try:
+                for name, value in named.items():
+                    j = self._names[name]
+                    rows[i, j] = self._codes[j][value]
+            except (KeyError, TypeError):  # no such parameter or choice; a value that is none
+                known[i] = False
+        full = self._tree.awake(np.maximum(rows, 0))
+        known &= ((full >= 0) == (rows >= 0)).all(axis=1)
+        known &= (self._tree.canonical(rows) == rows).all(axis=1)
+        known &= self._tree.allowed(rows)
+        found = self.architectures(rows)
+        return [own if fine else None for own, fine in zip(found, known.tolist(), strict=True)]
+
     def codes(self, architectures: Sequence[Architecture]) -> Codes:
         """Return the code matrix, int16 (n, P): indices of choices, -1 where inactive."""
         rows = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +15,12 @@ import yaml
 from plugnas.modules import PlugnasError, did_you_mean
 
 T = TypeVar("T")
+
+LARGEST = 2**24
+"""Bytes of the largest YAML file that is read."""
+
+MOST_NODES = 10**6
+"""Values that a YAML file has at most, aliases counted as often as they are used."""
 
 
 class ConfigError(PlugnasError):
@@ -63,7 +71,7 @@ def read_yaml(path: Path) -> Any:
         ConfigError: the file is missing, unreadable or not YAML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
     except FileNotFoundError:
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")])
         raise ConfigError(f"{path}: no such file{near}") from None
@@ -74,11 +82,55 @@ def read_yaml(path: Path) -> Any:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return yaml.load(text, _OnceLoader)
+        return _parse(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {_in_a_sentence(error)}") from None
+    except ValueError as error:  # a date that is none, a number of thousands of digits
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not valid YAML: nested too deeply") from None
+
+
+def _text(path: Path) -> str:
+    """Return what a regular file of a job's size holds; a pipe is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigError(f"{path} is no regular file (a pipe or a device); name a YAML file")
+        if found.st_size > LARGEST:
+            raise ConfigError(
+                f"{path} has {found.st_size} bytes, and a YAML file of ours at most {LARGEST}"
+            )
+        return file.read().decode("utf-8")
+
+
+def _parse(text: str) -> Any:
+    """Return what YAML says; aliases that stand for more than a job could hold are refused."""
+    loader = _OnceLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _nodes(node, {}) > MOST_NODES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"with its aliases (`*name`) it has over {MOST_NODES} values"
+            )
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _nodes(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """Return how many values a node has once its aliases stand for what they name."""
+    if node not in known:
+        known[node] = MOST_NODES + 1  # where it is found within itself
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = [part for entry in inner for part in (entry if type(entry) is tuple else (entry,))]
+        known[node] = 1 + sum(_nodes(part, known) for part in parts)
+    return known[node]
 
 
 def _in_a_sentence(error: yaml.YAMLError) -> str:

@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from plugnas.nas.cli.messages import messages_shown
     from plugnas.nas.machine.output import lasting_output
 
-    with lasting_output(), messages_shown():
+    with lasting_output(plain=True), messages_shown():
         return _run(_parser().parse_args(argv))
 
 
@@ -109,6 +109,10 @@ def _run(args: argparse.Namespace) -> int:
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"nas: {told}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        told = f" ({error})" if str(error) else ""
+        print(f"nas: the memory of this machine is not enough for it{told}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("nas: interrupted", file=sys.stderr)

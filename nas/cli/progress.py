@@ -36,6 +36,7 @@ class Progress:
         self._shown = -1
         self._shown_at = float("-inf")
         self._measured = -1
+        self._again_at = float("-inf")
         self._texts: list[str] = []
 
     def __enter__(self) -> Progress:
@@ -76,19 +77,21 @@ class Progress:
         failures = sum(not m.ok for m in study.measurements)
         if failures:
             parts.append(f"{failures} failed")
-        parts += self._quality(study)
+        parts += self._quality(study, last=event.kind == "end")
         if event.kind == "end":
             parts.append(f"in {_clock(event.seconds)}")
         elif (left := self._left(event)) is not None:
             parts.append(f"{_clock(left)} left")
         return "  ".join(parts)
 
-    def _quality(self, study: Study) -> list[str]:
+    def _quality(self, study: Study, *, last: bool) -> list[str]:
         """Return the best of the main objective and the front; worked out when they are new.
 
         Both are of the last rung alone: values of different rungs never meet.
         """
-        if self._measured != len(study.measurements):
+        begun = time.monotonic()
+        due = last or begun >= self._again_at
+        if due and self._measured != len(study.measurements):
             self._measured = len(study.measurements)
             view = RunView.under_way(study)
             best, name = view.best, view.metric.name
@@ -102,6 +105,8 @@ class Progress:
                 ]
             elif study.top_rung and study.measurements:
                 self._texts = [f"none at rung {study.top_rung + 1} yet"]
+            # of very many measurements it takes a while, and must not hold the search up
+            self._again_at = time.monotonic() + 20 * (time.monotonic() - begun)
         return self._texts
 
     def _left(self, event: Event) -> float | None:

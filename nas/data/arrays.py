@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import PIL.Image
 
 from plugnas.nas.data.errors import DataError
-from plugnas.nas.data.memory import check_memory
+from plugnas.nas.data.npz import read_npz
 from plugnas.nas.data.source import PARTS, Listing, Opener
 from plugnas.nas.data.stack import MOST, Stack, channels_last
 
@@ -75,6 +76,7 @@ class NpzSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.stem
+        self._read: dict[str, np.ndarray] | None = None
 
     def identity(self) -> str:
         state = os.stat(self.path)
@@ -125,13 +127,10 @@ class NpzSource:
 
     def _arrays(self) -> dict[str, np.ndarray]:
         try:
-            with zipfile.ZipFile(self.path) as file:
-                unpacked = sum(member.file_size for member in file.infolist())
-            what = f"the arrays of {self.path}"
-            check_memory(unpacked, what, "store images as bytes (uint8), or as files in a folder")
-            with np.load(self.path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            if self._read is None:
+                self._read = read_npz(self.path)
+            return self._read
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(
                 f"{self.path} cannot be read as .npz: {error}; write it with "
                 "numpy.savez(path, images=..., labels=...), numbers only"

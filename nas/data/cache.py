@@ -37,6 +37,7 @@ from plugnas.nas.machine.lock import NO_LOCKS, locked
 
 _FORMAT = 1  # part of the key: raise it when the decoding changes
 _BATCH = 256
+_HELD = 2**26  # bytes of unpacked files that wait to be decoded
 
 
 def cache_folder(wanted: Path | str | None = None) -> Path:
@@ -264,8 +265,19 @@ def _each(source: Source, wanted: list[int], work: Any) -> Iterator[tuple[int, A
 
     openers = source.openers(wanted)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        while batch := list(islice(openers, _BATCH)):
+        while batch := _batch(openers):
             yield from pool.map(one, batch)
+
+
+def _batch(openers: Iterator[tuple[int, Opener]]) -> list[tuple[int, Opener]]:
+    """Return the next openers: a number of them, or fewer where they keep files in memory."""
+    batch, held = [], 0
+    for index, opener in islice(openers, _BATCH):
+        batch.append((index, opener))
+        held += getattr(opener, "size", 0)
+        if held > _HELD:
+            break
+    return batch
 
 
 def _check_left(

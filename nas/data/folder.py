@@ -10,15 +10,20 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import PIL.Image
 
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.layout import is_image, read_layout
+from plugnas.nas.data.memory import gigabytes
 from plugnas.nas.data.source import Listing, Opener
 
 ARCHIVES = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".zip")
+LARGEST = 2**28
+"""Bytes that the file of one image takes at most in an archive, unpacked."""
+
 BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -154,7 +159,7 @@ class ArchiveSource:
         index = {names[i]: i for i in wanted}
         for name, data in self._walk(index.__contains__):
             if data is not None:
-                yield index[name], bytes_opener(data)
+                yield index[name], Packed(data)
 
     def _walk(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes | None]]:
         """Yield (name, bytes where wanted) of each image member, in the archive's order."""
@@ -171,26 +176,51 @@ class ArchiveSource:
             ) from error
 
 
+def _inside(name: str, archive: Path) -> str:
+    """Return a member's name; refuse one that leads out of the archive."""
+    if name.startswith(("/", "\\")) or ".." in name.split("/") or name[1:3] in (":/", ":\\"):
+        raise DataError(
+            f"{archive} holds `{name}`, and an archive of images has paths below its own folder "
+            "alone; pack it anew from inside that folder"
+        )
+    return name
+
+
+def _too_large(name: str, size: int) -> DataError:
+    return DataError(
+        f"`{name}` in the archive takes {gigabytes(size)} unpacked, and a file of an image at most "
+        f"{gigabytes(LARGEST)}; leave it out, or unpack the archive into a folder"
+    )
+
+
 def tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with tarfile.open(path, "r|*") as archive:  # a stream: one pass, nothing is unpacked to disk
         for member in archive:
             if member.isfile():
-                yield member.name, lambda m=member: _tar_read(archive, m)  # type: ignore[misc]
+                yield _inside(member.name, path), lambda m=member: _tar_read(archive, m)  # type: ignore[misc]
         # tarfile takes a file cut within a header for a whole one; that ends in two blocks of 0.
         if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("its end is missing")
 
 
 def _tar_read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > LARGEST:
+        raise _too_large(member.name, member.size)
     handle = archive.extractfile(member)
     return b"" if handle is None else handle.read()
 
 
 def zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if not name.endswith("/"):
-                yield name, lambda n=name: archive.read(n)  # type: ignore[misc]
+        for member in archive.infolist():
+            if not member.is_dir():
+                yield _inside(member.filename, path), lambda m=member: _zip_read(archive, m)  # type: ignore[misc]
+
+
+def _zip_read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.file_size > LARGEST:
+        raise _too_large(member.filename, member.file_size)
+    return archive.read(member)
 
 
 def path_opener(path: Path) -> Opener:
@@ -198,5 +228,16 @@ def path_opener(path: Path) -> Opener:
     return lambda: PIL.Image.open(path)
 
 
-def bytes_opener(data: bytes) -> Opener:
-    return lambda: PIL.Image.open(io.BytesIO(data))
+@dataclass(frozen=True)
+class Packed:
+    """Opens the image of a file that is in memory."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """The bytes that it keeps in memory until it is opened."""
+        return len(self.data)
+
+    def __call__(self) -> PIL.Image.Image:
+        return PIL.Image.open(io.BytesIO(self.data))

@@ -12,7 +12,7 @@ from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.folder import (
     ARCHIVES,
     BROKEN,
-    bytes_opener,
+    Packed,
     path_opener,
     tar_members,
     walk,
@@ -107,7 +107,7 @@ class ArchiveStore:
         names = set(wanted)
         for name, read in self._members():
             if name in names:
-                yield name, bytes_opener(read())
+                yield name, Packed(read())
 
     def _list(self) -> tuple[list[str], dict[str, str]]:
         if self._listed is None:

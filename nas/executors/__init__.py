@@ -26,7 +26,7 @@ def create(kind: str, evaluator: Evaluator, **options: Any) -> Executor:
     if kind == "local":
         return LocalExecutor(evaluator, **options)
     if kind == "ray":
-        from plugnas.nas.executors.cluster import RayExecutor
+        from plugnas.nas.executors.ray_executor import RayExecutor
 
         return RayExecutor(evaluator, **options)
     raise ExecutorError(

@@ -19,6 +19,10 @@ class Executor(Protocol):
     def capacity(self) -> int:
         """How many tasks may be submitted and not yet returned."""
 
+    @property
+    def running(self) -> int:
+        """How many of those are being evaluated just now."""
+
     def submit(self, task: Task) -> None:
         """Take a task; returns at once."""
 

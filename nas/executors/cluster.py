@@ -1,154 +1,207 @@
-"""Evaluation on a cluster, through Ray Tune, which runs in a thread beside the driver's."""
+"""The cluster: joining it or starting one here, its nodes, their room, and whether its head lives.
+
+The only file with Ray itself in it.
+"""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import threading
-import traceback
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from plugnas.nas.executors import ray_executor
 from plugnas.nas.executors.base import ExecutorError
-from plugnas.nas.executors.bridge import Bridge
-from plugnas.nas.executors.callbacks import of_ray
-from plugnas.nas.executors.measure import Evaluator
-from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.executors.environment import worker_variables
 
-WRITING = 300.0
-"""Seconds that callbacks get at the end to write, or to send, what they were told."""
+try:
+    import ray.tune  # where Ray's callbacks are
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    import ray
+except ImportError as error:
+    raise ExecutorError(
+        f"The ray executor needs Ray Tune, which is not installed ({error}): "
+        f"pip install 'ray[tune]', or use the local executor."
+    ) from error
+
+LOOK = 1.0
+"""Seconds between two looks at the nodes of a cluster."""
+
+HEADLESS = 10.0
+"""Seconds without an answer of its head after which a cluster is lost."""
+
+LOCALHOST = "127.0.0.1"
 
 
-class RayExecutor:
-    """Runs tasks as Ray Tune trials on a cluster, in reused actors.
+@dataclass(frozen=True)
+class Node:
+    """A living node: how many evaluations it has room for in all, and how many more just now."""
 
-    ``address`` is that of a running cluster (``HOST:PORT`` or ``auto``); without one, Ray is
-    started on this machine with ``workers`` slots. An evaluation takes ``cpus`` and ``gpus``
-    (fractions allowed); as many run as the cluster, or ``workers``, allows. An evaluation that
-    kills its actor is tried again ``max_failures`` times before it comes back as failed; one that
-    was lost with its node is tried again until it is not.
-    ``evaluator`` goes into the object store once; one that has ``carrying_data()`` is asked for
-    its like with the data inside, so that the nodes need not see the files.
-    ``callbacks`` are those of ``nas.callbacks``: Ray's own, which write what they write in files
-    to ``run_dir/ray``; ``cost`` lets them see the costs.
-    """
+    name: str
+    address: str
+    room: int
+    free: int
+
+
+class Cluster:
+    """A connection to Ray, which is ended with ``leave`` if it was made here."""
 
     def __init__(
-        self,
-        evaluator: Evaluator,
-        *,
-        address: str | None = None,
-        workers: int | None = None,
-        cpus: float = 1,
-        gpus: float = 0,
-        max_failures: int = 2,
-        evaluation_timeout: float | None = None,
-        callbacks: Sequence[str | Mapping[str, Any]] = (),
-        run_dir: Path | None = None,
-        cost: Any | None = None,
+        self, address: str | None, *, workers: int | None, needs: Mapping[str, float]
     ) -> None:
-        self._bridge = Bridge(max_failures)
-        self._callbacks = tuple(callbacks)
-        self._cost = cost
-        self._evaluator = evaluator
-        self._timeout_s = evaluation_timeout
-        self._resources = {"cpu": cpus, "gpu": gpus}
-        self._workers = workers
-        self._folder = Path(tempfile.mkdtemp(prefix="plugnas-ray-"))
-        self._storage = run_dir / "ray" if run_dir is not None and callbacks else self._folder
-        of_ray(callbacks, self._storage)  # what is wrong is said at once
-        self._thread: threading.Thread | None = None
-        self._owned = ray_executor.connect(address, workers, cpus, gpus)
-        self._check_room()
-
-    def _check_room(self) -> None:
-        """Raise ExecutorError if an evaluation fits no node: it would wait for one for ever."""
-        needs = {"CPU": self._resources["cpu"], "GPU": self._resources["gpu"]}
-        nodes = [node["Resources"] for node in ray_executor.ray.nodes() if node["Alive"]]
-        if any(all(has.get(n, 0.0) >= need for n, need in needs.items()) for has in nodes):
-            return
-        self.close()
-        have = ", ".join(f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g}" for has in nodes)
-        raise ExecutorError(
-            f"An evaluation takes {needs['CPU']:g} CPUs and {needs['GPU']:g} GPUs of one node, but "
-            f"the nodes of the cluster have {have} GPUs. Start one that has them, or ask for less."
-        )
+        self._needs = {name: need for name, need in needs.items() if need > 0}
+        self._owned = _connect(address, workers, needs.get("CPU", 1.0))
+        self._head = _place_of(address) or _place_of(ray.get_runtime_context().gcs_address)
+        self._heard = self._looked = time.monotonic()
+        self._nodes = self._look()
 
     @property
-    def capacity(self) -> int:
-        """How many evaluations the cluster has room for now, at most ``workers``."""
-        have = ray_executor.ray.cluster_resources()
-        needs = {"CPU": self._resources["cpu"], "GPU": self._resources["gpu"]}
-        room = min((have.get(n, 0.0) / need for n, need in needs.items() if need > 0), default=1)
-        slots = max(1, int(room + 1e-9))
-        return slots if self._workers is None else min(slots, self._workers)
+    def nodes(self) -> list[Node]:
+        """The living nodes with room for an evaluation, as of a second ago at most.
 
-    def submit(self, task: Task) -> None:
-        """Take a task; Tune fetches it at its next step."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="ray-tune", daemon=True)
-            self._thread.start()
-        self._bridge.submit(task)
-
-    def wait(self, timeout: float) -> list[Measurement]:
-        """Return what has finished; wait at most ``timeout`` seconds for the first of it.
-
-        Raises ExecutorError when Tune or the evaluator's making has failed.
+        Raises:
+            ExecutorError: the cluster's head does not answer any more.
         """
-        bridge = self._bridge
-        with bridge.change:
-            bridge.driver_waits = True
-            bridge.change.notify_all()
-            bridge.change.wait_for(lambda: bridge.results or bridge.broken, timeout)
-            bridge.driver_waits = False
-            finished = list(bridge.results)
-            bridge.results.clear()
-        if not finished and bridge.broken is not None:
-            raise ExecutorError(f"Ray could not evaluate:\n{bridge.broken}")
-        return finished
+        now = time.monotonic()
+        if now - self._looked >= LOOK:
+            self._looked = now
+            if self._head_answers():
+                self._nodes, self._heard = self._look(), now
+            elif now - self._heard > HEADLESS:
+                raise ExecutorError(
+                    f"A cluster needs its head, but that at {':'.join(map(str, self._head or ()))} "
+                    f"has not answered for {HEADLESS:g} s. All that was recorded is safe: start "
+                    "the cluster again, then give the same command to go on."
+                )
+        return self._nodes
 
-    def close(self) -> None:
-        """Stop all work; Ray itself is stopped only if this executor started or joined it."""
-        bridge = self._bridge
-        with bridge.change:
-            bridge.closed = True
-            bridge.change.notify_all()
-        if self._thread is not None:
-            self._thread.join(0.5)
-            for pending in list(
-                bridge.trials.values()
-            ):  # Tune would let them finish, and wait more
-                if pending.actor is not None:
-                    ray_executor.ray.kill(pending.actor)
-            self._thread.join(WRITING if self._callbacks else 30.0)
-            self._thread = None
+    def told(self) -> str:
+        """Return what the nodes have, for who asked for more."""
+        have = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return ", ".join(f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g}" for has in have)
+
+    def actor(self, kind: type, node: str) -> Any:
+        """Start an actor on a node and return its handle; it takes what an evaluation needs."""
+        return ray.remote(kind).options(**self._on(node)).remote()
+
+    def run(self, function: Any, node: str, *given: Any) -> Any:
+        """Run a function on a node, beside whatever runs there, and return the promise of it."""
+        placed = {**self._on(node), "num_cpus": 0, "num_gpus": 0, "max_retries": 0}
+        return ray.remote(function).options(**placed).remote(*given)
+
+    def leave(self) -> None:
+        """End Ray, or the connection to it, where it was made here; a second call does nothing."""
         if self._owned:
-            ray_executor.ray.shutdown()
+            ray.shutdown()
             self._owned = False
-        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _run(self) -> None:
-        carrying = getattr(self._evaluator, "carrying_data", None)
+    def _on(self, node: str) -> dict[str, Any]:
+        here = NodeAffinitySchedulingStrategy(node, soft=False)
+        cpus, gpus = self._needs.get("CPU", 0), self._needs.get("GPU", 0)
+        return {"num_cpus": cpus, "num_gpus": gpus, "scheduling_strategy": here}
+
+    def _head_answers(self) -> bool:
+        if self._head is None:
+            return True
         try:
-            evaluator = self._evaluator if carrying is None else carrying()
-        except Exception:  # noqa: BLE001 - a thread's error would be lost
-            self._bridge.break_off(traceback.format_exc())
-            return
-        ray_executor.run_tune(
-            self._bridge,
-            evaluator,
-            resources=self._resources,
-            at_once=self.capacity,
-            evaluation_timeout=self._timeout_s,
-            callbacks=self._make_callbacks,
-            storage=self._storage,
+            socket.create_connection(self._head, timeout=LOOK).close()
+        except OSError:
+            return False
+        return True
+
+    def _look(self) -> list[Node]:
+        free = _free()
+        found = []
+        for node in ray.nodes():
+            name, has = node["NodeID"], node["Resources"]
+            room = self._room(has) if node["Alive"] else 0
+            if room:
+                found.append(
+                    Node(name, node["NodeManagerAddress"], room, self._room(free.get(name, has)))
+                )
+        return found
+
+    def _room(self, has: Mapping[str, float]) -> int:
+        """Return how many evaluations fit into resources; a share of a GPU is of one GPU."""
+        rooms = []
+        for name, need in self._needs.items():
+            have = has.get(name, 0.0)
+            if name == "GPU" and need < 1:
+                rooms.append(int(have) * int(1 / need + 1e-9) + int(have % 1 / need + 1e-9))
+            else:
+                rooms.append(int(have / need + 1e-9))
+        return min(rooms, default=1)
+
+
+def _free() -> dict[str, dict[str, float]]:
+    """Return node -> resources that nobody uses; empty where Ray does not tell (Ray Client)."""
+    from ray._private.state import available_resources_per_node
+
+    try:
+        return dict(available_resources_per_node())
+    except Exception:  # noqa: BLE001 - it is but a hint where to begin
+        return {}
+
+
+def _connect(address: str | None, workers: int | None, cpus: float) -> bool:
+    """Connect to Ray, or start it; return whether this process has to end it."""
+    if ray.is_initialized():
+        return False
+    options: dict[str, Any] = {"address": address}
+    if address is not None:
+        _require_listener(address)
+    else:
+        options = {
+            "address": "local",
+            "include_dashboard": False,
+            "_node_ip_address": LOCALHOST,  # or it would listen on all interfaces
+        }
+        if workers is not None:
+            options["num_cpus"] = max(1, round(workers * cpus + 0.499))
+    try:
+        ray.init(
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": worker_variables()},
+            **options,
         )
+    except Exception as error:
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+        raise _no_cluster(address, error) from error
+    return True
 
-    def _make_callbacks(self) -> list[Any]:
-        collector = ray_executor.Collector(self._bridge, self._timeout_s, self._cost)
-        return [collector, *of_ray(self._callbacks, self._storage)]
+
+def _require_listener(address: str) -> None:
+    """Refuse an address where nothing listens: Ray would try it for minutes."""
+    place = None if address in ("auto", "local") else address
+    if place is None:
+        return
+    try:
+        socket.create_connection(_place_of(address) or ("", 0), timeout=10.0).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(address, error) from error
 
 
-__all__ = ["RayExecutor"]
+def _place_of(address: str | None) -> tuple[str, int] | None:
+    """Return the host and port of an address; None where it has none."""
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+    return (host.strip("[]"), int(port)) if port.isdigit() else None
+
+
+def _no_cluster(address: str | None, error: Exception) -> ExecutorError:
+    text = " ".join(str(error).split())[:300].rstrip(".")
+    if address is None:
+        return ExecutorError(
+            f"Ray could not be started on this machine: {text}. Try again, or take `local`."
+        )
+    return ExecutorError(
+        f"The ray executor joins a running cluster, but {address} is none: {text}. "
+        f"Start one with `ray start --head`, or leave the address out."
+    )
+
+
+__all__ = ["Cluster", "Node", "ray"]

@@ -5,15 +5,10 @@ Ray's exceptions are told by their names, so that Ray itself is needed only wher
 
 from __future__ import annotations
 
-import os
-import pickle
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from plugnas.nas.ledger.measurement import OUT_OF_MEMORY
-
-NODE_DIED = "its node has died"
 
 
 @dataclass(frozen=True)
@@ -29,17 +24,16 @@ class Death:
     seconds: float = 0.0
 
 
-def death_of(
-    error: Any, node: str | None, seconds: float, evaluation_timeout: float | None
-) -> Death:
+def death_of(error: Any, node: str | None, seconds: float, limit: float | None) -> Death:
     """Return what became of an evaluation.
 
     ``error`` is an exception of Ray's or its text, ``node`` the id of the node that the evaluation
-    is known to have begun on, ``seconds`` how long ago that was.
+    is known to have begun on, ``seconds`` how long ago that was, ``limit`` what it was given.
     """
-    reason, raised = reason_of(error), is_a(error, "RayTaskError")
-    if evaluation_timeout is not None and seconds >= evaluation_timeout and not raised:
-        reason = f"hung: no result within {evaluation_timeout:g} s"
+    raised = is_a(error, "RayTaskError") or is_a(error, "OutOfMemoryError")
+    reason = reason_of(error)
+    if limit is not None and seconds >= limit and not raised:
+        reason = f"hung: no result within {limit:g} s"
     if is_a(error, "ActorUnavailableError"):
         node = None  # its node may be dead, and nobody know of it yet
     return Death(reason, node, raised and node is not None, seconds)
@@ -57,17 +51,14 @@ def reason_of(error: Any) -> str:
     return f"killed: {cause[:200]}"
 
 
-def error_of(trial: Any) -> Any:
-    """Return the error that ended a trial of Tune's, or its text where Tune keeps no more.
-
-    Tune's own ``get_error`` looks where the files are copied to later, or never.
-    """
-    try:
-        with open(trial.pickled_error_file, "rb") as file:
-            return pickle.load(file)
-    except Exception:  # noqa: BLE001 - no file, or an error of a class that cannot be rebuilt here
-        text = Path(trial.error_file or os.devnull)
-        return text.read_text() if text.exists() else ""
+def start_fault(error: Any) -> str:
+    """Return in a sentence's end why a worker could not be started, from Ray's error."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    missing = [line for line in lines if line.startswith("ModuleNotFoundError: No module named")]
+    if not missing:
+        return f"its worker died ({reason_of(error).partition(': ')[2]})"
+    name = missing[-1].split("'")[1].partition(".")[0]
+    return f"it has no `{name}`: install there what is installed here"
 
 
 def is_a(error: Any, name: str) -> bool:
@@ -75,13 +66,4 @@ def is_a(error: Any, name: str) -> bool:
     return any(kind.__name__ == name for kind in type(error).__mro__)
 
 
-def is_of_ray(error: BaseException | None) -> bool:
-    """Whether an error, or what it came of, says that something of the cluster was lost."""
-    while error is not None:
-        if is_a(error, "RayError"):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-__all__ = ["NODE_DIED", "Death", "death_of", "error_of", "is_a", "is_of_ray", "reason_of"]
+__all__ = ["Death", "death_of", "is_a", "reason_of", "start_fault"]

@@ -6,49 +6,32 @@ import contextlib
 import math
 import multiprocessing
 import os
-import signal
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
 from typing import Any
 
 from plugnas.nas.executors.base import ExecutorError
 from plugnas.nas.executors.environment import environment, worker_variables
+from plugnas.nas.executors.local_worker import (
+    VISIBLE,
+    LocalWorker,
+    cause_of_death,
+    visible_gpus,
+    without_interrupts,
+)
 from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.executors.memory import kills_for_memory
-from plugnas.nas.executors.patience import Patience, Pulse
+from plugnas.nas.executors.patience import Patience
 from plugnas.nas.executors.worker import BEGUN, BROKEN, READY, work
-from plugnas.nas.ledger.measurement import OUT_OF_MEMORY, Measurement, Task, failed, spoils_worker
+from plugnas.nas.ledger.measurement import Measurement, Task, failed, spoils_worker
+from plugnas.nas.machine.fingerprint import DATA, difference, fingerprint
 
 FALSE_STARTS = 3
 """Workers in a row that may die before they are ready; then the run ends, or where another worker
 is healthy, goes on with it and tries again after a while."""
 
 LONGEST_PAUSE = 60.0
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-
-@dataclass
-class _Worker:
-    """A worker process as its driver sees it: starting, idle (no task) or busy."""
-
-    process: SpawnProcess
-    connection: Connection
-    gpu: str | None = None
-    ready: bool = False
-    task: Task | None = None
-    since: float | None = None  # when the evaluation began; None while it waits for quiet
-    kills: int = 0
-    spoilt: bool = False
-    pulse: Pulse = field(default_factory=Pulse)
-
-    @property
-    def idle(self) -> bool:
-        return self.ready and self.task is None
 
 
 class LocalExecutor:
@@ -82,14 +65,20 @@ class LocalExecutor:
         self._evaluator = evaluator
         self._patience = Patience(evaluation_timeout)
         self._threads = threads
-        self._gpus = _visible(gpus) if gpus > 1 else []
+        self._gpus = visible_gpus(gpus) if gpus > 1 else []
         self._tasks: deque[Task] = deque()
-        self._workers: list[_Worker] = []
+        self._workers: list[LocalWorker] = []
         self._false_starts = 0
         self._start_after = 0.0  # by time.monotonic
         self._not_begun: Counter[tuple[str, int, int]] = Counter()
         self._context = multiprocessing.get_context("spawn")
         self._started = 0
+        self._expected = fingerprint()
+
+    @property
+    def running(self) -> int:
+        """How many evaluations workers are at."""
+        return sum(worker.task is not None for worker in self._workers)
 
     def submit(self, task: Task) -> None:
         """Take a task; an idle worker gets it at once."""
@@ -146,7 +135,7 @@ class LocalExecutor:
             self._workers.append(self._start())
             coming += 1
 
-    def _start(self) -> _Worker:
+    def _start(self) -> LocalWorker:
         ours, theirs = self._context.Pipe()
         self._started += 1
         process = self._context.Process(
@@ -160,10 +149,10 @@ class LocalExecutor:
         gpu = min(self._gpus, key=lambda name: taken[name], default=None)
         if gpu is not None:
             limits[VISIBLE] = gpu
-        with _without_interrupts(), environment(limits):
+        with without_interrupts(), environment(limits):
             process.start()
         theirs.close()
-        worker = _Worker(process, ours, gpu, kills=kills_for_memory())
+        worker = LocalWorker(process, ours, gpu, kills=kills_for_memory())
         try:
             ours.send(self._evaluator)
         except OSError:
@@ -190,7 +179,7 @@ class LocalExecutor:
                 reason = stuck
             elif dead:
                 worker.process.join(2.0)
-                reason = _cause(worker)
+                reason = cause_of_death(worker)
             elif worker.spoilt:
                 reason = "its memory or device is in doubt"
             else:
@@ -198,7 +187,7 @@ class LocalExecutor:
             self._remove(worker, reason, finished)
         return finished
 
-    def _receive(self, worker: _Worker, message: Any, finished: list[Measurement]) -> None:
+    def _receive(self, worker: LocalWorker, message: Any, finished: list[Measurement]) -> None:
         worker.pulse.hear()
         if isinstance(message, Measurement):
             self._patience.learn(message)
@@ -208,8 +197,7 @@ class LocalExecutor:
             return
         kind, text = message
         if kind == READY:
-            worker.ready = True
-            self._false_starts = 0
+            self._welcome(worker, text)
         elif kind == BEGUN:
             worker.since = time.monotonic()
         elif kind == BROKEN:
@@ -217,7 +205,20 @@ class LocalExecutor:
                 f"Workers must be able to make the evaluator, but this one could not:\n{text}"
             )
 
-    def _remove(self, worker: _Worker, reason: str, finished: list[Measurement]) -> None:
+    def _welcome(self, worker: LocalWorker, said: dict[str, str]) -> None:
+        """Take a worker in that is ready and has the same code and images as this process."""
+        if other := difference(self._expected, said):
+            raise ExecutorError(
+                f"A worker must measure as this process does, but one that was started now has "
+                f"{other}: something was changed since the search began. All that was recorded is "
+                "safe: give the same command to go on with what is there now."
+            )
+        if DATA in said:
+            self._expected.setdefault(DATA, said[DATA])
+        worker.ready = True
+        self._false_starts = 0
+
+    def _remove(self, worker: LocalWorker, reason: str, finished: list[Measurement]) -> None:
         self._workers.remove(worker)
         self._bury(worker)
         if worker.task is not None and worker.since is None and self._may_begin(worker.task):
@@ -244,13 +245,13 @@ class LocalExecutor:
         self._not_begun[task.key] += 1
         return self._not_begun[task.key] < FALSE_STARTS
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: LocalWorker) -> None:
         if worker.process.is_alive():
             worker.process.kill()
         worker.process.join()
         worker.connection.close()
 
-    def _stuck(self, worker: _Worker) -> str | None:
+    def _stuck(self, worker: LocalWorker) -> str | None:
         """Return why a living worker is to be replaced; None if it is not."""
         if worker.task is not None and time.monotonic() > _end(worker, self._patience):
             return self._patience.reason(worker.task.rung)
@@ -261,39 +262,10 @@ class LocalExecutor:
         return max(0.0, ends - time.monotonic()) + 0.001
 
 
-def _end(worker: _Worker, patience: Patience) -> float:
+def _end(worker: LocalWorker, patience: Patience) -> float:
     """Return when a worker's evaluation will have taken too long, by time.monotonic."""
     limit = None if worker.task is None else patience.limit(worker.task.rung)
     return math.inf if limit is None or worker.since is None else worker.since + limit
-
-
-def _visible(gpus: int) -> list[str]:
-    """Return the names of this process's GPUs, as the variable has them that hides the others."""
-    named = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
-    return named[:gpus] or [str(number) for number in range(gpus)]
-
-
-def _cause(worker: _Worker) -> str:
-    """Return why a worker process is dead, from its exit code."""
-    code = worker.process.exitcode
-    if code is None:
-        return "killed: worker closed its connection"
-    if code >= 0:
-        return f"killed: worker exited with code {code}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    if -code == signal.SIGKILL and worker.kills != kills_for_memory():
-        return f"{OUT_OF_MEMORY}: the system killed the worker ({name})"
-    return f"killed: worker ended by {name}"
-
-
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Start children that no Ctrl-C reaches: it is for the driver, which then ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 __all__ = ["LocalExecutor"]

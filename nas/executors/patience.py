@@ -20,6 +20,7 @@ STOPPED, SILENT = 15.0, 120.0
 """Seconds without one after which a worker is replaced that is stopped, or that merely sleeps."""
 
 _LOOK = 1.0
+_HALTED = ("T", "t")
 
 
 class Patience:
@@ -70,11 +71,16 @@ class Pulse:
         if self._silence < STOPPED:
             return None
         state = _state(pid)
-        if state in ("T", "t"):
+        if state in _HALTED:
             return f"stopped: its process was halted (SIGSTOP) for {STOPPED:g} s"
         if self._heard and state == "S" and self._silence >= SILENT:
             return f"hung: its process slept for {SILENT:g} s without a sign of life"
         return None
+
+
+def is_halted(pid: int | None) -> bool:
+    """Whether a process of this machine was stopped (SIGSTOP) and not yet let go on."""
+    return _state(pid) in _HALTED
 
 
 def _state(pid: int | None) -> str | None:
@@ -86,4 +92,4 @@ def _state(pid: int | None) -> str | None:
     return text.rpartition(")")[2].split()[0]
 
 
-__all__ = ["BEAT", "Patience", "Pulse"]
+__all__ = ["BEAT", "STOPPED", "Patience", "Pulse", "is_halted"]

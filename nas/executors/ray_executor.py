@@ -1,313 +1,266 @@
-"""What of the ray executor is Ray Tune's: actor, searcher, callback. The only file with Ray in it.
+"""Evaluation on a cluster: a pool of Ray actors, each replaced when it dies, hangs or is halted.
 
-Tune asks the searcher for configurations, and the searcher hands it the tasks that the driver
-submits: the study alone decides what runs, the ledger alone remembers it, and Tune's own state is
-not kept. Values reach the study as measurements and pass no Tune metric, so NaN is no trouble, and
-nothing that was cut short counts as complete. A trial that dies ends for Tune; whether its task is
-tried again, in a trial of its own, is for the bridge to say.
+Where a node returns, its room is filled again at the next look at the cluster.
 """
 
 from __future__ import annotations
 
-import faulthandler
-import logging
-import os
-import socket
-import sys
+import math
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from plugnas.nas.executors.base import ExecutorError
-from plugnas.nas.executors.bridge import Bridge, Parcel, PendingTask
-from plugnas.nas.executors.callbacks import scalars
-from plugnas.nas.executors.deaths import Death, death_of, error_of, is_of_ray, reason_of
-from plugnas.nas.executors.environment import environment, worker_variables
-from plugnas.nas.executors.measure import Evaluator, measure
-from plugnas.nas.ledger.measurement import Task, spoils_worker
+from plugnas.nas.executors.callbacks import of_ray
+from plugnas.nas.executors.cluster import LOOK, Cluster, Node
+from plugnas.nas.executors.deaths import Death, death_of, is_a, start_fault
+from plugnas.nas.executors.measure import Evaluator
+from plugnas.nas.executors.patience import Patience
+from plugnas.nas.executors.ray_worker import Worker, put, ready_of
+from plugnas.nas.executors.tries import Tries
+from plugnas.nas.executors.tune_callbacks import TuneCallbacks
+from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.machine.fingerprint import DATA, difference, fingerprint
+from plugnas.nas.machine.log import logger
 
-try:
-    import ray
-    from ray import tune
-    from ray.exceptions import OutOfMemoryError, RayError
-    from ray.tune.search import Searcher
-except ImportError as error:
-    raise ExecutorError(
-        f"The ray executor needs Ray Tune, which is not installed ({error}): "
-        f"pip install 'ray[tune]', or use the local executor."
-    ) from error
+FALSE_STARTS = 3
+"""Workers in a row that may die on a node before they are ready; then it is left alone a while."""
 
-THINKING = 5.0
-"""Seconds that Tune waits for the driver to choose its next task before it looks elsewhere."""
-
-FRUITLESS = 3
-"""Runs of Tune in a row that may break off without a measurement before the search ends."""
-
-_QUIET = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # files per trial that nobody asked for
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # the ledger is the record
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-}
+PAUSE = 60.0
+"""Seconds for which a node is left alone on which workers do not live."""
 
 
-class Evaluation(tune.Trainable):
-    """A Ray actor that evaluates task after task; the evaluator is made once in it."""
+class RayExecutor:
+    """Runs tasks on a cluster, in actors that are started as they are needed.
 
-    def setup(
-        self, config: dict[str, Any], evaluator: Any = None, evaluation_timeout: float | None = None
-    ) -> None:
-        self.task: Task = config["task"].task
-        self.evaluation_timeout = evaluation_timeout
-        self.broken: str | None = None
-        try:
-            self.evaluate = evaluator()
-        except Exception:  # noqa: BLE001 - whatever it is, the driver must hear of it
-            self.broken = traceback.format_exc()
-        torch: Any = sys.modules.get("torch")
-        if torch is not None:
-            torch.set_num_threads(1)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.task = new_config["task"].task
-        return True
-
-    def step(self) -> dict[str, Any]:
-        if self.broken is not None:
-            return {"broken": self.broken, "done": True}
-        worker = f"ray {os.uname().nodename} {os.getpid()}"
-        try:
-            measurement = measure(self.task, self.evaluate, worker=worker, on_begin=self._watch)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        if spoils_worker(measurement):
-            raise RuntimeError(measurement.reason)  # Tune replaces the actor
-        return {"measurement": measurement, "done": True, **scalars(measurement)}
-
-    def node(self) -> str:
-        """Return the id of the node that this actor is on."""
-        return str(ray.get_runtime_context().get_node_id())
-
-    def _watch(self) -> None:
-        """Let this process end when the evaluation hangs, even where it never yields the GIL."""
-        if self.evaluation_timeout is not None:
-            faulthandler.dump_traceback_later(self.evaluation_timeout, exit=True)
-
-
-class TaskSearcher(Searcher):
-    """Suggests what the study has asked for. Has no state of its own to save."""
-
-    def __init__(self, bridge: Bridge) -> None:
-        super().__init__()
-        self._bridge = bridge
-
-    def suggest(self, trial_id: str) -> Any:
-        bridge = self._bridge
-        with bridge.change:
-            bridge.change.wait_for(bridge.settled, timeout=THINKING)
-            if bridge.closed:
-                return Searcher.FINISHED
-        pending = bridge.take(trial_id, _nodes_alive)
-        return None if pending is None else Parcel(pending.task).described()
-
-    def on_trial_complete(
-        self,
-        trial_id: str,
-        result: dict[str, Any] | None = None,
-        error: bool = False,  # noqa: FBT001, FBT002 - Ray's signature
-    ) -> None:
-        """Nothing: measurements come through the callback, which also knows an error's text."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: the ledger is the record."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore."""
-
-
-class Collector(tune.Callback):
-    """Takes measurements out of Tune's results, and the causes of deaths out of its errors."""
-
-    def __init__(self, bridge: Bridge, evaluation_timeout: float | None, cost: Any | None) -> None:
-        self._bridge = bridge
-        self._timeout_s = evaluation_timeout
-        self._cost = cost
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        with self._bridge.change:
-            pending = self._bridge.trials[trial.trial_id]
-            pending.since = time.monotonic()
-            pending.actor = trial.temporary_state.ray_actor
-            pending.place = pending.actor.node.remote()
-            self._bridge.false_starts = 0
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        if "broken" in result:
-            self._bridge.break_off(result["broken"])
-            return
-        measurement = result.pop("measurement")
-        if self._cost is not None:
-            result.update(self._cost.cost(measurement.architecture))
-        self._bridge.finish(trial.trial_id, measurement)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        pending = self._bridge.trials.get(trial.trial_id)
-        if pending is not None:
-            node = _node_of(pending)
-            seconds = 0.0 if node is None else time.monotonic() - pending.since
-            death = death_of(error_of(trial), node, seconds, self._timeout_s)
-            self._bridge.fail(trial.trial_id, death)
-
-
-def _node_of(pending: PendingTask) -> str | None:
-    """Return the id of the node on which a task has begun; None if its actor did not say."""
-    try:
-        return None if pending.place is None else str(ray.get(pending.place, timeout=0))
-    except RayError:
-        return None
-
-
-def _nodes_alive() -> set[str]:
-    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-
-
-class StopWhenClosed(tune.Stopper):
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self._bridge.closed
-
-
-def _name(trial: Any) -> str:
-    task = trial.config["task"].task
-    return f"{task.number}-{task.rung}-{task.seed}-{task.attempt}"
-
-
-def connect(address: str | None, workers: int | None, cpus: float, gpus: float) -> bool:
-    """Connect to Ray, or start it; return whether this process has to end it."""
-    if ray.is_initialized():
-        return False
-    options: dict[str, Any] = {"address": address}
-    if address is not None:
-        _require_listener(address)
-    else:
-        options = {"address": "local", "include_dashboard": False}
-        if workers is not None:
-            options["num_cpus"] = max(1, round(workers * cpus + 0.499))
-    try:
-        ray.init(
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": worker_variables()},
-            **options,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _no_cluster(address, error) from error
-    return True
-
-
-def _require_listener(address: str) -> None:
-    """Refuse an address where nothing listens: Ray would try it for minutes."""
-    if address in ("auto", "local"):
-        return
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str | None, error: Exception) -> ExecutorError:
-    return ExecutorError(
-        f"The ray executor joins a running cluster, but {address} is none: {error}. "
-        f"Start one with `ray start --head`, or leave the address out."
-    )
-
-
-def run_tune(
-    bridge: Bridge,
-    evaluator: Evaluator,
-    *,
-    resources: Mapping[str, float],
-    at_once: int,
-    evaluation_timeout: float | None,
-    callbacks: Callable[[], list[tune.Callback]],
-    storage: Path,
-) -> None:
-    """Run Tune until the bridge is closed; the body of the executor's thread.
-
-    Tune breaks off where an actor is killed for memory by Ray, or its result is lost with its
-    node: then it is run again, and what it had under way is too.
+    ``address`` is that of a running cluster (``HOST:PORT`` or ``auto``); without one, Ray is
+    started on this machine with ``workers`` slots. An evaluation takes ``cpus`` and ``gpus``
+    (fractions allowed); as many run as the cluster, or ``workers``, allows. An evaluation that
+    kills its actor is tried again ``max_failures`` times before it comes back as failed; one that
+    was lost with its node is tried again until it is not. A node with other software or other data
+    than this machine is not used, and a warning in the log says so.
+    ``evaluator`` goes into the object store once; one that has ``carrying_data()`` is asked for
+    its like with the data inside, so that the nodes need not see the files.
+    ``callbacks`` are those of ``nas.callbacks``: Ray Tune's own, which write what they write in
+    files to ``run_dir/ray``; ``cost`` lets them see the costs.
     """
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    fruitless = 0
-    try:
-        trainable = tune.with_parameters(
-            Evaluation, evaluator=evaluator, evaluation_timeout=evaluation_timeout
-        )
-        trainable = tune.with_resources(trainable, dict(resources))
-        while not bridge.closed:
-            before = bridge.finished
-            try:
-                _fit(bridge, trainable, at_once, callbacks(), storage)
-            except Exception as error:
-                fruitless = fruitless + 1 if bridge.finished == before else 0
-                if not is_of_ray(error) or fruitless >= FRUITLESS:
-                    raise
-                _take_back(bridge)
-            else:
-                bridge.break_off("Ray Tune ended before the search did.")
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        *,
+        address: str | None = None,
+        workers: int | None = None,
+        cpus: float = 1,
+        gpus: float = 0,
+        max_failures: int = 2,
+        evaluation_timeout: float | None = None,
+        callbacks: Sequence[str | Mapping[str, Any]] = (),
+        run_dir: Path | None = None,
+        cost: Any | None = None,
+    ) -> None:
+        self._evaluator = evaluator
+        self._stored: Any = None  # the promise of the evaluator, once it is in the object store
+        self._most = math.inf if workers is None else workers
+        self._timeout_s = evaluation_timeout
+        self._patience = Patience(evaluation_timeout)
+        self._tries = Tries(max_failures)
+        self._workers: list[Worker] = []
+        self._expected = fingerprint()
+        self._refused: dict[str, tuple[float, str]] = {}  # node -> until when, and why
+        self._false_starts: Counter[str] = Counter()
+        self._warned = False
+        folder = (run_dir or Path()) / "ray"
+        self._callbacks = TuneCallbacks(of_ray(callbacks, folder), folder, cost)
+        self._cluster = Cluster(address, workers=workers, needs={"CPU": cpus, "GPU": gpus})
+        if not self._cluster.nodes:
+            have = self._cluster.told()
+            self.close()
+            raise ExecutorError(
+                f"An evaluation takes {cpus:g} CPUs and {gpus:g} GPUs of one node, but the nodes "
+                f"of the cluster have {have} GPUs. Start one that has them, or ask for less."
+            )
+
+    @property
+    def capacity(self) -> int:
+        """How many evaluations the cluster has room for now, at most ``workers``."""
+        return max(1, int(min(sum(node.room for node in self._usable()), self._most)))
+
+    @property
+    def running(self) -> int:
+        """How many evaluations are under way."""
+        return sum(worker.pending is not None for worker in self._workers)
+
+    def submit(self, task: Task) -> None:
+        """Take a task; an idle worker gets it at once."""
+        self._tries.add(task)
+        self._dispatch()
+
+    def wait(self, timeout: float) -> list[Measurement]:
+        """Return what has finished; wait at most ``timeout`` seconds for the first of it.
+
+        Raises:
+            ExecutorError: no node can evaluate, a callback has failed, or the head is lost.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            self._dispatch()
+            left = max(0.0, min(deadline - time.monotonic(), self._tries.until_due(), LOOK))
+            finished = self._collect(left)
+            if finished or time.monotonic() >= deadline:
+                self._dispatch()
+                return finished
+
+    def close(self) -> None:
+        """Stop all work; Ray itself is stopped only if this executor started or joined it."""
+        for worker in self._workers:
+            worker.kill()
+        self._workers.clear()
+        self._callbacks.end()
+        self._cluster.leave()
+
+    def _usable(self) -> list[Node]:
+        """Return the nodes that are not refused."""
+        now = time.monotonic()
+        return [n for n in self._cluster.nodes if self._refused.get(n.name, (0.0, ""))[0] <= now]
+
+    def _dispatch(self) -> None:
+        """Give waiting tasks to idle workers, and start workers where too few are coming."""
+        alive = {node.name for node in self._cluster.nodes}
+        for worker in [w for w in self._workers if w.idle and w.node not in alive]:
+            self._remove(worker)
+        for worker in [w for w in self._workers if w.idle]:
+            pending = self._tries.take(alive)
+            if pending is None:
                 return
-    except BaseException:  # noqa: BLE001 - a thread's error would be lost
-        bridge.break_off(traceback.format_exc())
+            self._callbacks.began(pending.task)
+            worker.give(pending, self._patience.limit(pending.task.rung))
+        missing = self._tries.due() - sum(w.starting for w in self._workers)
+        for _ in range(int(min(missing, self.capacity - len(self._workers)))):
+            node = self._place()
+            if node is None:
+                return
+            self._workers.append(Worker(self._cluster, node, self._evaluator_stored()))
 
+    def _place(self) -> str | None:
+        """Return the node where the next worker is to start: the one with most room."""
+        taken = Counter(worker.node for worker in self._workers)
+        starting = Counter(worker.node for worker in self._workers if worker.starting)
+        rooms = {
+            node.name: min(node.room - taken[node.name], node.free - starting[node.name])
+            for node in self._usable()
+        }
+        best = max(rooms, key=lambda name: rooms[name], default=None)
+        return None if best is None or rooms[best] < 1 else best
 
-def _fit(
-    bridge: Bridge, trainable: Any, at_once: int, callbacks: list[tune.Callback], storage: Path
-) -> None:
-    # as many actors may start at once as there is room for, not one after another
-    with environment({**_QUIET, "TUNE_MAX_PENDING_TRIALS_PG": str(at_once)}):
-        tune.Tuner(
-            trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=TaskSearcher(bridge),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_name_creator=_name,
-                trial_dirname_creator=_name,
-            ),
-            run_config=tune.RunConfig(
-                name=time.strftime("%Y-%m-%d_%H-%M-%S"),
-                storage_path=str(storage.resolve()),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=0),  # the bridge tries again
-                callbacks=callbacks,
-                stop=StopWhenClosed(bridge),
-                verbose=0,
-            ),
-        ).fit()
-
-
-def _take_back(bridge: Bridge) -> None:
-    """Let all that Tune had under way when it broke off be run again; who broke it, has died."""
-    for trial, pending in list(bridge.trials.items()):
-        death = None
-        if pending.actor is not None:
+    def _evaluator_stored(self) -> Any:
+        if self._stored is None:
+            carrying = getattr(self._evaluator, "carrying_data", None)
             try:
-                ray.get(pending.actor.node.remote(), timeout=5.0)
-            except OutOfMemoryError as error:
-                death = Death(reason_of(error), raised=True)
-            except RayError:  # ended with Tune
-                pass
-        bridge.fail(trial, death)
+                self._stored = put(self._evaluator if carrying is None else carrying())
+            except Exception as error:
+                raise ExecutorError(f"Ray could not evaluate:\n{traceback.format_exc()}") from error
+        return self._stored
+
+    def _collect(self, timeout: float) -> list[Measurement]:
+        """Hear from workers, at most ``timeout`` seconds, and replace those that are lost."""
+        finished: list[Measurement] = []
+        for worker, answer, error in ready_of(self._workers, timeout):
+            if error is not None:
+                self._lose(worker, error)
+            elif worker.starting:
+                self._welcome(worker, answer)
+            else:
+                self._patience.learn(answer)
+                worker.finish()
+                finished.append(answer)
+        for worker in self._workers:
+            worker.watch(self._overdue(worker))
+        finished += self._tries.given_up()
+        for measurement in finished:
+            self._callbacks.measured(measurement)
+        return finished
+
+    def _overdue(self, worker: Worker) -> str | None:
+        """Return that a worker's evaluation takes too long; None if it does not.
+
+        The time that a job asks for is kept by the worker itself, from when it has begun.
+        """
+        if worker.pending is None or self._timeout_s is not None:
+            return None
+        rung = worker.pending.task.rung
+        limit = self._patience.limit(rung)
+        late = limit is not None and worker.seconds > limit
+        return self._patience.reason(rung) if late else None
+
+    def _lose(self, worker: Worker, error: Exception) -> None:
+        """Replace a worker that has died."""
+        self._remove(worker)
+        alive = worker.node in {node.name for node in self._cluster.nodes}
+        if worker.pending is not None:
+            begun_on = worker.node if worker.has_begun() else None
+            death = death_of(error, begun_on, worker.seconds, worker.limit)
+            if worker.fault is not None:
+                death = Death(worker.fault, begun_on, seconds=worker.seconds)
+            self._tries.fail(worker.pending, death)
+        elif worker.starting and alive and not is_a(error, "ActorUnavailableError"):
+            self._false_starts[worker.node] += 1
+            fault = start_fault(error)
+            if "install" in fault:
+                self._refuse(worker.node, fault, math.inf)
+            elif self._false_starts[worker.node] >= FALSE_STARTS:
+                self._refuse(worker.node, fault, PAUSE)
+        worker.kill()
+
+    def _remove(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+
+    def _welcome(self, worker: Worker, greeting: Any) -> None:
+        """Take a worker in that is ready, or refuse its node."""
+        fault = greeting.broken
+        if fault is None and (other := difference(self._expected, greeting.fingerprint)):
+            fault = f"it has {other}, so that its figures could be others"
+        if fault is not None:
+            self._remove(worker)
+            worker.kill()
+            self._refuse(worker.node, fault, math.inf)
+            return
+        if DATA in greeting.fingerprint:
+            self._expected.setdefault(DATA, greeting.fingerprint[DATA])
+        worker.take_in(greeting.pid)
+        self._false_starts.pop(worker.node, None)
+        self._warn()
+
+    def _refuse(self, node: str, fault: str, seconds: float) -> None:
+        """Use a node no more; where no other is left, end the run."""
+        known = self._refused.get(node)
+        self._refused[node] = (time.monotonic() + seconds, fault)
+        self._false_starts.pop(node, None)
+        self._warned = self._warned and known is not None
+        if not self._usable():
+            raise ExecutorError(f"Ray could not evaluate: {self._told_refusals()}")
+        if any(worker.ready for worker in self._workers):
+            self._warn()
+
+    def _warn(self) -> None:
+        """Say which nodes are not used, once others work."""
+        if self._refused and not self._warned:
+            self._warned = True
+            logger.warning(self._told_refusals())
+
+    def _told_refusals(self) -> str:
+        addresses = {node.name: node.address for node in self._cluster.nodes}
+        faults: dict[str, list[str]] = {}
+        for node, (_, fault) in self._refused.items():
+            faults.setdefault(fault, []).append(addresses.get(node, node[:8]))
+        told = [
+            f"{'node' if len(nodes) == 1 else 'nodes'} {', '.join(nodes)}: {fault}"
+            for fault, nodes in faults.items()
+        ]
+        return f"a node must be like this machine, but {'; '.join(told)}"
 
 
-__all__ = ["Collector", "connect", "ray", "run_tune"]
+__all__ = ["RayExecutor"]

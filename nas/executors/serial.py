@@ -22,6 +22,11 @@ class SerialExecutor:
         self._evaluate: Evaluate | None = None
         self._tasks: deque[Task] = deque()
 
+    @property
+    def running(self) -> int:
+        """One, if any is submitted: it runs in the next ``wait``."""
+        return min(1, len(self._tasks))
+
     def submit(self, task: Task) -> None:
         """Take a task; it runs in the next ``wait``."""
         self._tasks.append(task)

@@ -16,6 +16,7 @@ from typing import Any
 from plugnas.nas.executors.measure import measure
 from plugnas.nas.executors.patience import BEAT
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.machine.fingerprint import fingerprint
 from plugnas.nas.machine.output import lasting_output
 
 READY = "ready"
@@ -63,7 +64,7 @@ def _work(connection: _Line, name: str, threads: int) -> None:
     except Exception:  # noqa: BLE001 - whatever it is, the driver must hear of it
         connection.send((BROKEN, traceback.format_exc()))
         return
-    connection.send((READY, None))
+    connection.send((READY, fingerprint(evaluate)))
     worker = f"{name} {os.uname().nodename} {os.getpid()}"
 
     def begun() -> None:

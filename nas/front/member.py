@@ -61,6 +61,17 @@ def members(measurements: Iterable[Measurement], rung: int) -> list[Member]:
 
 def _member(group: list[Measurement]) -> Member:
     first = group[0]
+    if len(group) == 1:  # nearly all: no mean to take
+        return Member(
+            architecture=first.architecture,
+            rung=first.rung,
+            values=first.values,
+            costs=first.costs,
+            spread=dict.fromkeys(first.values, math.nan),
+            n=1,
+            numbers=(first.number,),
+            images=int(first.extra.get("images") or 0) or None,
+        )
     values = {name: [m.values[name] for m in group if name in m.values] for name in first.values}
     return Member(
         architecture=first.architecture,

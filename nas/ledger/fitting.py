@@ -8,7 +8,7 @@ then what that session left out (the ledger's header names it) stays left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,9 @@ from plugnas.nas.ledger.measurement import Measurement
 if TYPE_CHECKING:
     from plugnas.nas.cost import CostModel
     from plugnas.space import Architecture, SearchSpace
+
+
+_AT_ONCE = 10_000  # records whose members are looked up together
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,9 @@ def fit(
     before = before or {}
     fitting: list[tuple[int, Measurement]] = []
     reasons: dict[int, str] = {}
-    for line, record in zip(contents.lines, contents.records, strict=True):
-        found = before.get(line) or _adopt(record, space)
+    members = _members(contents.records, space)
+    for line, record, member in zip(contents.lines, contents.records, members, strict=True):
+        found = before.get(line) or member or _adopt(record, space)
         if isinstance(found, str):
             reasons[line] = found
         else:
@@ -125,6 +129,13 @@ def recorded_space(contents: Contents) -> SearchSpace:
             for name, entry in told[-1].items()
         ]
     )
+
+
+def _members(records: Sequence[Record], space: SearchSpace) -> Iterator[Architecture | None]:
+    """Yield the members of the space that records name as they stand; None where one does not."""
+    for start in range(0, len(records), _AT_ONCE):
+        some = records[start : start + _AT_ONCE]
+        yield from space.members([record.architecture.values for record in some])  # type: ignore[misc]
 
 
 def _adopt(record: Record, space: SearchSpace) -> Architecture | str:

@@ -13,6 +13,7 @@ from plugnas.nas.ledger.fitting import Fitted, Misfit, fit
 from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, parse, read, seal
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.files import open_kept
+from plugnas.nas.machine.fingerprint import fingerprint
 from plugnas.nas.machine.versions import versions
 
 if TYPE_CHECKING:
@@ -180,7 +181,9 @@ def _header(
 
         header["counted_with"] = stamp()
     header.update(about)
+    own = fingerprint()
     header["versions"] = versions()
+    header["fingerprint"] = {name: own[name] for name in own.keys() - header["versions"].keys()}
     header["host"] = os.uname().nodename
     header["pid"] = os.getpid()
     header["time"] = round(time.time(), 3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -37,7 +37,7 @@ class Spoken(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A measurement as recorded (``Measurement.to_dict``), with the ``time`` it was written."""
 
     number: Number
@@ -69,13 +69,20 @@ class Record(msgspec.Struct, frozen=True):
         """
         values: dict[str, Any] = self.values
         if self.status == "ok":
-            values = {name: value for name, value in values.items() if value is not None}
+            values = _known(values)
         return Measurement(
             self.number, architecture, self.rung, self.seed, self.status, values,
-            {name: value for name, value in self.costs.items() if value is not None},
+            _known(self.costs),
             self.signal, self.curve, self.seconds or 0.0, self.cpu_seconds or 0.0, self.reason,
             self.worker, self.attempt, self.extra,
         )  # fmt: skip
+
+
+def _known(values: dict[str, float | None]) -> dict[str, float]:
+    """Return values without those that are None; themselves where none is."""
+    if None not in values.values():
+        return values  # type: ignore[return-value]
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -157,21 +164,20 @@ def read(path: str | Path) -> Contents:
         data = read_bytes(path)
     except OSError as error:
         raise LedgerError(f"A ledger must be readable, but {path}: {error.strerror}.") from error
-    chunks = data.split(b"\n")
-    last = len(chunks) if chunks[-1] else len(chunks) - 1
     headers: list[dict[str, Any]] = []
     records: list[Record] = []
     lines: list[int] = []
     length, sealed = 0, False  # whether the line before had a checksum
-    for number, chunk in enumerate(chunks[:last], start=1):
+    before = b""
+    for number, (chunk, whole, more) in enumerate(_lines(data), start=1):
         try:
             entry, has = parse(chunk, sealed=sealed)
         except _ChecksumError as error:
-            if number < last or len(chunks) > last:  # a cut line has no newline
+            if whole:  # a cut line has no newline
                 raise _damaged(path, number, chunk, error) from None
             entry = None
         except ValueError as error:
-            if number < last:
+            if more:
                 raise _damaged(path, number, chunk, error) from None
             entry = None
         if entry is None:
@@ -180,8 +186,8 @@ def read(path: str | Path) -> Contents:
         length += len(chunk) + 1
         if has and not sealed and not isinstance(entry, dict):  # sessions begin with a header
             lost = _ChecksumError("it has no checksum, which the line after it has")
-            raise _damaged(path, number - 1, chunks[number - 2], lost)
-        sealed = has
+            raise _damaged(path, number - 1, before, lost)
+        sealed, before = has, chunk
         if isinstance(entry, dict):
             _check_version(path, entry)
             headers.append(entry)
@@ -194,6 +200,17 @@ def read(path: str | Path) -> Contents:
                 f"the first line from a copy, or choose another run directory."
             )
     return Contents(tuple(headers), tuple(records), tuple(lines), None, length)
+
+
+def _lines(data: bytes) -> Iterator[tuple[bytes, bool, bool]]:
+    """Yield each line, whether it ends with a newline, and whether more follow."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        whole = end >= 0
+        chunk = data[start:end] if whole else data[start:]
+        start = end + 1 if whole else len(data)
+        yield chunk, whole, start < len(data)
 
 
 class _ChecksumError(ValueError):

@@ -8,17 +8,25 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
+_COMMANDS = [*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_WRITTEN_OUT = {code: ascii(chr(code))[1:-1] for code in _COMMANDS if chr(code) not in "\n\r\t"}
+"""What a terminal obeys: control characters, and those that turn the direction of text."""
+
 
 class LastingStream:
-    """A text stream that outlives its reader (``| head``): what comes after is dropped."""
+    """A text stream that outlives its reader (``| head``): what comes after is dropped.
 
-    def __init__(self, stream: TextIO) -> None:
+    With ``plain``, signs that command a terminal (in the name of a file, say) are written out.
+    """
+
+    def __init__(self, stream: TextIO, *, plain: bool = False) -> None:
         self._stream = stream
+        self._signs = _WRITTEN_OUT if plain else {}
 
     def write(self, text: str) -> int:
         """Write text, or drop it where nobody reads any more."""
         try:
-            return self._stream.write(text)
+            return self._stream.write(text.translate(self._signs))
         except BrokenPipeError:
             self._drop()
             return len(text)
@@ -46,10 +54,13 @@ class LastingStream:
 
 
 @contextlib.contextmanager
-def lasting_output() -> Iterator[None]:
-    """Let standard output and standard error outlive their readers while this is entered."""
+def lasting_output(*, plain: bool = False) -> Iterator[None]:
+    """Let standard output and standard error outlive their readers while this is entered.
+
+    With ``plain``, signs that command a terminal are written out.
+    """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (LastingStream(stream) for stream in before)
+    sys.stdout, sys.stderr = (LastingStream(stream, plain=plain) for stream in before)
     try:
         yield
     finally:

@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from plugnas.nas import confirm
 from plugnas.nas.explain.report import explain_run
 from plugnas.nas.front import pick as picks
@@ -31,6 +33,9 @@ from plugnas.space.options import Choice
 NUMBER = "evaluation"
 """Stands in for a cost where none is known: the number of the task, from 1."""
 
+MOST = 1500
+"""Networks on the page; of more, those that are dominated and not confirmed are drawn at random."""
+
 SHOWN = ("flops", "params", "latency_ms", "memory", "macs", "elementwise")
 
 
@@ -43,6 +48,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     names = names_of(view.directory)
     parts, latency = _Parts(view, names), latency_note(view.run)
     on = {m.id for m in view.front}
+    shown = _shown(members, view, confirmation)
     history_of: dict[str, list[Measurement]] = defaultdict(list)
     for measurement in view.measurements:
         history_of[measurement.architecture.id].append(measurement)
@@ -54,7 +60,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "front": m.id in on,
             "parts": parts.of(m),
         }
-        for m in members
+        for m in shown
     ]
     _add_confirmation(networks, confirmation, metric)
     return _plain(
@@ -71,6 +77,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "cost": cost,
             "networks": networks,
             "controls": [_control(name, m, metric) for name, m in controls(view)],
+            "evaluated": len(members),
             "noise": {"light": sorted(light_steps(view)), "text": noise_text(view)},
             "examples": examples,
             "knee": picks.knee(view.front, view.objectives).id if view.front else None,
@@ -87,6 +94,19 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "latency": None if latency is None else dataclasses.asdict(latency),
         }
     )
+
+
+def _shown(
+    members: list[Member], view: RunView, confirmation: confirm.Confirmation | None
+) -> list[Member]:
+    """Return the members that the page shows: all, or of very many the front and a sample."""
+    if len(members) <= MOST:
+        return members
+    kept = {m.id for m in view.front} | set({} if confirmation is None else confirmation.by_id)
+    rest = [m for m in members if m.id not in kept]
+    drawn = np.random.default_rng(0).choice(len(rest), max(0, MOST - len(kept)), replace=False)
+    kept |= {rest[i].id for i in drawn}
+    return [m for m in members if m.id in kept]
 
 
 def abscissa(view: RunView) -> str:

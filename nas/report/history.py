@@ -88,18 +88,37 @@ def _repeats(measurements: Sequence[Measurement], points: Array) -> bool:
 
 def _trace_of_means(measurements: Sequence[Measurement], points: Array, box: Box) -> Trace:
     """Return the trace where architectures have several measurements at the rung."""
-    known: dict[str, list[Array]] = {}
+    told: dict[str, list[Array]] = {}
+    means: dict[str, Array] = {}
+    front: set[str] = set()  # those whose means nothing dominates: the others change nothing
     found, spent = Trace([0], [0.0], [0.0]), 0.0
     for i, (m, point) in enumerate(zip(measurements, points, strict=True), start=1):
         spent += m.seconds
         if np.isfinite(point).all():
-            known.setdefault(m.architecture.id, []).append(point)
-            value = box.fraction(np.array([np.mean(each, axis=0) for each in known.values()]))
+            own = m.architecture.id
+            told.setdefault(own, []).append(point)
+            means[own] = np.mean(told[own], axis=0)
+            value = found.hypervolume[-1]
+            if own in front or not _covered(means[own], [means[k] for k in front], box):
+                names = list(means)
+                mask = pareto.non_dominated(
+                    np.array(list(means.values())), list(box.objectives.values())
+                )
+                front = {name for name, on in zip(names, mask, strict=True) if on}
+                value = box.fraction(np.array([means[name] for name in front]))
             if value != found.hypervolume[-1] or i == len(points):
                 found.evaluations.append(i)
                 found.seconds.append(round(spent, 3))
                 found.hypervolume.append(value)
     return found
+
+
+def _covered(point: Array, others: Sequence[Array], box: Box) -> bool:
+    """Whether one of the other points equals or betters a point in every objective."""
+    if not others:
+        return False
+    values = pareto.losses(np.array([point, *others]), list(box.objectives.values()))
+    return bool((values[1:] <= values[0]).all(axis=1).any())
 
 
 def shuffled(measurements: Sequence[Measurement], box: Box, rung: int, seed: int = 0) -> Trace:

@@ -23,7 +23,7 @@ def page(view: RunView, control: RunView | None = None) -> str:
     style = "\n" + _text("page.css")
     script = "\n".join(['\n"use strict";', *(_text(name) for name in SCRIPTS)])
     parts = {
-        "TITLE": html.escape(f"{data['run']}: front of {len(data['networks'])} networks"),
+        "TITLE": html.escape(f"{data['run']}: front of {data['evaluated']} networks"),
         "STYLE": style,
         "STYLE_HASH": _hash(style),
         "DATA": embedded(data),

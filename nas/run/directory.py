@@ -21,7 +21,7 @@ from plugnas.nas.machine.versions import versions
 from plugnas.space import SearchSpace
 from plugnas.space.host import HostTrace
 from plugnas.space.sizes import Head
-from plugnas.space.typed import convert
+from plugnas.space.typed import ConfigError, convert, read_yaml
 
 LEDGER = "ledger.jsonl"
 
@@ -176,11 +176,11 @@ class RunDirectory(RunFiles):
                 f"has begun there{hint}"
             )
         try:
-            data = yaml.safe_load(read_text(file))
+            data = read_yaml(file)
             facts = data.pop("run", None)
             if "timeout_s" in data:  # its name until version 0.2
                 data["evaluation_timeout"] = data.pop("timeout_s")
-        except (OSError, yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
+        except (ConfigError, AttributeError, TypeError):
             raise RunError(
                 f"{file} is damaged or cannot be read; restore it, or search into another --run-dir"
             ) from None

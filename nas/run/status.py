@@ -54,7 +54,7 @@ def status(run_dir: str | Path) -> Status:
         sessions=len(contents.headers),
         seconds=seconds,
         rate=60 * len(contents.records) / seconds if seconds > 0 else 0.0,
-        since_last=None if last is None else time.time() - last,
+        since_last=None if last is None else max(0.0, time.time() - last),  # clocks jump
         objectives=view.objectives,
         misfits=len(view.misfits),
         left_out=view.left_out,

@@ -88,14 +88,22 @@ def culprits(
     A choice of a slot is taken together over all places of the network. Nothing is named while
     everything fails, for then no choice is to blame more than another.
     """
-    good = {m.architecture.id for m in measurements if m.ok}
+    good = {m.architecture.id: m.architecture for m in measurements if m.ok}
     if not good:
         return ()
     owners: dict[tuple[str, object], set[str]] = defaultdict(set)
     for measurement in measurements:
-        for name, value in measurement.architecture.values.items():
-            owners[(_place(name, slots.get(name)), value)].add(measurement.architecture.id)
-    guilty = [(where, n) for where, n in owners.items() if len(n) > 1 and not n & good]
+        architecture = measurement.architecture
+        if not measurement.ok and architecture.id not in good:
+            for name, value in architecture.values.items():
+                owners[(_place(name, slots.get(name)), value)].add(architecture.id)
+    owners = {where: ids for where, ids in owners.items() if len(ids) > 1}
+    for architecture in good.values():
+        if not owners:
+            break
+        for name, value in architecture.values.items():
+            owners.pop((_place(name, slots.get(name)), value), None)
+    guilty = list(owners.items())
     guilty.sort(key=lambda item: -len(item[1]))
     return tuple(
         f"{place} {value} (failed in {len(ids)} of {len(ids)})" for (place, value), ids in guilty

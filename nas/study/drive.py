@@ -22,8 +22,8 @@ TICK = 0.5
 class Event:
     """What a listener hears: ``kind`` is begin, measured, tick or end.
 
-    ``measurement`` comes with ``measured``; ``running`` is the number of evaluations under way;
-    ``seconds`` counts from the start of this session, and ``timeout`` is its limit, if any.
+    ``measurement`` comes with ``measured``; ``running`` is the number of evaluations that workers
+    are at; ``seconds`` counts from the start of this session, and ``timeout`` is its limit, if any.
     """
 
     kind: str
@@ -92,11 +92,13 @@ class _Session:
         return time.monotonic() - self.started
 
     @property
-    def running(self) -> int:
+    def under_way(self) -> int:
         return len(self.study.running)
 
     def notify(self, kind: str, measurement: Measurement | None = None) -> None:
-        event = Event(kind, self.study, self.running, self.seconds, measurement, self.timeout)
+        event = Event(
+            kind, self.study, self.executor.running, self.seconds, measurement, self.timeout
+        )
         for listener in self.on_event:
             listener(event)
 
@@ -105,12 +107,12 @@ class _Session:
         self.notify("begin")
         while True:
             late = self.timeout is not None and self.seconds >= self.timeout
-            while not late and self.running < self.executor.capacity:
+            while not late and self.under_way < self.executor.capacity:
                 task = self.study.ask()
                 if task is None:
                     break
                 self.executor.submit(task)
-            if self.running == 0:
+            if self.under_way == 0:
                 return self._ending()
             self.notify("tick")  # with what runs now, not what is left of the last lot
             for measurement in self.executor.wait(TICK):

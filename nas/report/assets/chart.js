@@ -12,6 +12,10 @@ function show(target, value) { target.innerHTML = markup(value); }
 
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 
+// Of any number of values: Math.min(...values) fails beyond some ten thousand.
+const lowestOf = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
+const highestOf = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
+
 function short(value, digits = 3) {
   if (!finite(value)) return "–";
   for (const [limit, suffix] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
@@ -63,7 +67,7 @@ function logTicks(low, high) {
 
 function costScale(values, from, to) {
   const positive = values.filter((v) => v > 0);
-  const low = Math.min(...positive), high = Math.max(...positive);
+  const low = lowestOf(positive), high = highestOf(positive);
   if (positive.length === values.length && high > 5 * low) {
     const room = (high / low) ** 0.04;
     const ticks = logTicks(low / room, high * room);
@@ -71,8 +75,8 @@ function costScale(values, from, to) {
     return scale(low / room, high * room, from, to, Math.log10,
       few ? ticks.filter((v) => /^1/.test(v.toExponential())) : ticks);
   }
-  const room = 0.05 * (Math.max(...values) - Math.min(...values) || Math.abs(high) || 1);
-  return scale(Math.min(...values) - room, Math.max(...values) + room, from, to);
+  const room = 0.05 * (highestOf(values) - lowestOf(values) || Math.abs(high) || 1);
+  return scale(lowestOf(values) - room, highestOf(values) + room, from, to);
 }
 
 const LEVELS = [0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999];
@@ -82,9 +86,9 @@ function errorFloor(values) {
   if (!METRIC.percent || METRIC.direction !== "max") return null;
   const errors = values.filter(finite).map((a) => 1 - a), positive = errors.filter((e) => e > 1e-9);
   if (!positive.length) return null;
-  const least = Math.min(...errors), smallest = Math.min(...positive);
-  if (least > 0.1 || Math.max(...positive) < 5 * smallest) return null;
-  return least <= 1e-9 ? smallest / 2 : smallest / 4;
+  const lowest = lowestOf(errors), smallest = lowestOf(positive);
+  if (lowest > 0.1 || highestOf(positive) < 5 * smallest) return null;
+  return lowest <= 1e-9 ? smallest / 2 : smallest / 4;
 }
 
 function metricScale(values, from, to, floor) {
@@ -141,8 +145,8 @@ function lines(id, height, label, series, xName, yName, options = {}) {
   const all = series.flatMap((s) => s.dots), xs = all.map((d) => d[0]);
   const ys = [...all.map((d) => d[1]), ...series.flatMap((s) => (s.band ?? []).flatMap((b) => [b[1], b[2]]))];
   if (!all.length) { show(target, ""); return; }
-  const x = scale(options.left ?? Math.min(...xs), Math.max(...xs), box.left, box.width - box.right);
-  const top = Math.max(...ys), low = options.zero ? 0 : Math.min(...ys), room = 0.05 * (top - low || 1);
+  const x = scale(options.left ?? lowestOf(xs), highestOf(xs), box.left, box.width - box.right);
+  const top = highestOf(ys), low = options.zero ? 0 : lowestOf(ys), room = 0.05 * (top - low || 1);
   const y = scale(low - (options.zero ? 0 : room), top + room, box.height - box.bottom, box.top);
   const body = [frame(box, x, y, xName, yName, short, options.yText ?? ((v) => short(v)))];
   for (const s of series) {

@@ -49,7 +49,7 @@ function drawFront() {
     const dot = [x.at(n.costs[state.cost]), yAt(n.metric)];
     return i ? [[dot[0], yAt(steps[i - 1].metric)], dot] : [dot];
   });
-  if (corner.length) corner.push([x.at(finite(limit) ? limit : Math.max(...costs)), corner[corner.length - 1][1]]);
+  if (corner.length) corner.push([x.at(finite(limit) ? limit : highestOf(costs)), corner[corner.length - 1][1]]);
   body.push(html`<path d="${path(corner)}" fill="none" stroke="var(--blue)" stroke-width="1.8"/>`);
   body.push(...shown.filter((n) => n.front && finite(n.interval[0])).map((n) => bar(n, x, yAt)));
   const order = [...shown].sort((a, b) => a.front - b.front);
@@ -108,7 +108,12 @@ function frontLegend() {
   show($("front-legend"), items.map(([i, t]) => html`<span>${i}${t}</span>`));
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${DATA.noise.text ? `${DATA.noise.text}. ` : ""}${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best possible. ` : ""}Point at a network for its modules; choose it for its drawing.`);
+  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${DATA.noise.text ? `${DATA.noise.text}. ` : ""}${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best possible. ` : ""}${sampled()}Point at a network for its modules; choose it for its drawing.`);
+}
+
+function sampled() {
+  if (DATA.networks.length === DATA.evaluated) return "";
+  return `Of ${DATA.evaluated} networks this page shows ${DATA.networks.length}: all of the front, all that were confirmed, and of the others some drawn at random. `;
 }
 
 function frontTable() {

@@ -12,7 +12,7 @@ function start() {
   $("title").textContent = DATA.run;
   $("error-axis-name").textContent = METRIC.name;
   const limits = Object.entries(DATA.budget).map(([n, v]) => `${n} ≤ ${short(v)}`).join(", ");
-  $("summary").textContent = `${on} network${on === 1 ? "" : "s"} on the front of ${DATA.networks.length} evaluated at the highest rung${limits ? `, within ${limits}` : ""}. ${DATA.facts.device ? `Device ${DATA.facts.device}.` : ""}`;
+  $("summary").textContent = `${on} network${on === 1 ? "" : "s"} on the front of ${DATA.evaluated} evaluated at the highest rung${limits ? `, within ${limits}` : ""}. ${DATA.facts.device ? `Device ${DATA.facts.device}.` : ""}`;
   show($("cost"), DATA.costs.map((c) => html`<option value="${c}" ${c === state.cost ? "selected" : ""}>${NAMES[c] ?? c}</option>`));
   $("cost").addEventListener("change", (event) => { state.cost = event.target.value; drawFront(); frontLegend(); frontTable(); });
   const helps = errorFloor(DATA.networks.map((n) => n.metric)) !== null;

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plugnas.nas.executors import ExecutorError, LocalExecutor, local, patience
-from plugnas.nas.executors.local import _cause, _Worker
+from plugnas.nas.executors import ExecutorError, LocalExecutor, local, local_worker, patience
+from plugnas.nas.executors.local_worker import LocalWorker, cause_of_death
 from plugnas.nas.executors.patience import Patience, Pulse
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.study.drive import drive
@@ -132,14 +132,15 @@ def test_a_kill_is_memory_s_doing_only_where_the_system_has_killed_since(
 ) -> None:
     """Defect: a worker killed before its first task was always said to be out of memory."""
     monkeypatch.setattr(local, "kills_for_memory", lambda: 7)
+    monkeypatch.setattr(local_worker, "kills_for_memory", lambda: 7)
     executor = LocalExecutor(Table(), workers=1)
     worker = executor._start()
-    assert isinstance(worker, _Worker)
+    assert isinstance(worker, LocalWorker)
     worker.process.kill()
     worker.process.join()
-    assert _cause(worker) == "killed: worker ended by SIGKILL"
-    monkeypatch.setattr(local, "kills_for_memory", lambda: 8)
-    assert _cause(worker) == "out of memory: the system killed the worker (SIGKILL)"
+    assert cause_of_death(worker) == "killed: worker ended by SIGKILL"
+    monkeypatch.setattr(local_worker, "kills_for_memory", lambda: 8)
+    assert cause_of_death(worker) == "out of memory: the system killed the worker (SIGKILL)"
 
 
 def test_the_pulse_of_a_real_process() -> None:

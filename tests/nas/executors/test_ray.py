@@ -1,12 +1,15 @@
-"""Ray Tune as executor: the same tasks, on nodes that die, with Tune's pitfalls dealt with."""
+"""Evaluation on a cluster: the same tasks, on nodes that die, return, or have other code."""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +29,14 @@ from tests.nas.executors.test_executors import ids
 from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, study
 
 ray = pytest.importorskip("ray")
-_require_listener = pytest.importorskip("plugnas.nas.executors.ray_executor")._require_listener
-cluster_executor = pytest.importorskip("plugnas.nas.executors.cluster")
+_require_listener = pytest.importorskip("plugnas.nas.executors.cluster")._require_listener
+ray_executor = pytest.importorskip("plugnas.nas.executors.ray_executor")
+ray_worker = pytest.importorskip("plugnas.nas.executors.ray_worker")
 
 # Ray 2.60 leaves sockets, files and processes to the garbage collector and warns about its own
 # future; none of it is ours to mend.
 pytestmark = [
+    pytest.mark.ray,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
@@ -52,8 +57,7 @@ def cluster() -> Iterator[Any]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": alert})
     for _ in range(2):
         cluster.add_node(num_cpus=2)
-    environment = {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
-    ray.init(address=cluster.address, log_to_driver=False, runtime_env={"env_vars": environment})
+    ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
@@ -115,6 +119,7 @@ class OnNode(Table):
     def evaluate(self, task: Task) -> dict[str, Any]:
         node = ray.get_runtime_context().get_node_id()
         if self.hold is not None and self.hold.exists():
+            self.hold.with_name("process").write_text(str(os.getpid()))
             self.hold.with_name("begun").write_text(node)
             time.sleep(600)
         return {**Table.evaluate(self, task), "extra": {"node": node}}
@@ -178,32 +183,39 @@ def test_what_kills_or_hangs_is_failed_and_the_search_goes_on(cluster: Any) -> N
     assert sorted(m.number for m in run.measurements) == list(range(6))  # no retries on top
 
 
-def test_tune_that_breaks_off_is_run_again(
+def test_both_workers_work_from_the_start_and_progress_tells_it(
+    cluster: Any, tmp_path: Path
+) -> None:
+    heard: list[tuple[int, int]] = []
+    log = tmp_path / "log"
+    run = study(trials=10)
+
+    def listen(event: Event) -> None:
+        heard.append((event.study.finished, event.running))
+
+    run_on(Table(seconds=0.3, log=log), run, listen, workers=2)
+    processes = Counter(line.split()[1] for line in log.read_text().splitlines())
+    assert sorted(processes.values())[0] >= 3  # of two, each
+    assert len(processes) == 2
+    assert heard[0] == (0, 0)
+    assert max(running for _, running in heard) == 2
+
+
+def test_halted_worker_is_replaced(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where Ray kills an actor for its node's memory: that error is too much for Tune."""
-    from ray.air.execution._internal.actor_manager import RayActorManager
-
-    calls: list[Any] = []
-    good = RayActorManager._actor_task_resolved
-
-    def resolved(self: Any, tracked_actor_task: Any, result: Any) -> None:
-        calls.append(result)
-        if len(calls) == 9:
-            error = ray.exceptions.OutOfMemoryError("running low on memory")
-            self._actor_task_failed(tracked_actor_task, error)
-        good(self, tracked_actor_task, result)
-
-    monkeypatch.setattr(RayActorManager, "_actor_task_resolved", resolved)
-    log = tmp_path / "log"
-    run = study(trials=12)
-    run_on(Table(seconds=0.1, log=log), run, workers=2, max_failures=0)
-    whole = study(trials=12)
-    drive(whole, SerialExecutor(Table()))
-    assert len(calls) > 9
-    assert found(run.measurements) == found(whole.measurements)
-    assert len(run.measurements) == 12
-    assert len(log.read_text().splitlines()) <= 12 + 2  # only what was under way is run again
+    monkeypatch.setattr(ray_worker, "LONG", 0.2)
+    monkeypatch.setattr(ray_worker, "STOPPED", 0.6)
+    hold, begun = tmp_path / "hold", tmp_path / "begun"
+    hold.touch()
+    run = study(trials=1)
+    executor = executors.create("ray", OnNode(hold=hold), workers=1, max_failures=0)
+    executor.submit(run.ask())  # type: ignore[arg-type]
+    beginning(begun, executor)
+    os.kill(int((tmp_path / "process").read_text()), signal.SIGSTOP)
+    measurement = result(executor)
+    executor.close()
+    assert measurement.reason == "stopped: its process was halted (SIGSTOP) for 0.6 s"
 
 
 def test_callback_that_raises_ends_the_run(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +223,8 @@ def test_callback_that_raises_ends_the_run(cluster: Any, monkeypatch: pytest.Mon
         def on_trial_result(self, *args: Any, **info: Any) -> None:
             raise OSError("no such server")
 
-    monkeypatch.setattr(cluster_executor, "of_ray", lambda *given: [Broken()])
-    with pytest.raises(ExecutorError, match="no such server"):
+    monkeypatch.setattr(ray_executor, "of_ray", lambda *given: [Broken()])
+    with pytest.raises(ExecutorError, match="Broken failed: no such server"):
         run_on(Table(), study(trials=3), workers=1)
 
 
@@ -235,17 +247,73 @@ def test_factory_that_fails_ends_the_run(cluster: Any) -> None:
         run_on(broken_factory, study(trials=3), workers=1)
 
 
+def add_node(cluster: Any, folder: Path, customize: str) -> Any:
+    """Add a node whose processes run a piece of Python before all else."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(customize)
+    return cluster.add_node(num_cpus=2, env_vars={"PYTHONPATH": f"{folder}:{ROOT}"})
+
+
+LACKS = """
+import sys
+
+class Lacks:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "plugnas":
+            raise ModuleNotFoundError("No module named 'plugnas'", name="plugnas")
+
+sys.meta_path.insert(0, Lacks())
+"""
+
+OTHER = """
+import importlib.metadata as metadata
+version = metadata.version
+metadata.version = lambda name: "0.0.7" if name == "plugnas" else version(name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("customize", "cause"),
+    [
+        (LACKS, "it has no `plugnas`: install there what is installed here"),
+        (OTHER, "it has another plugnas (0.0.7 for "),
+    ],
+)
+def test_node_with_other_code_is_not_used(
+    cluster: Any, tmp_path: Path, customize: str, cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = add_node(cluster, tmp_path / "node", customize)
+    run = study(trials=18)
+    run_on(OnNode(seconds=0.2), run)
+    cluster.remove_node(node)
+    (told,) = [r.getMessage() for r in caplog.records if r.name == "plugnas"]
+    assert cause in told
+    assert len(found(run.measurements)) == 18  # none failed
+    assert node.node_id not in {m.extra["node"] for m in run.measurements}
+
+
+def test_where_every_node_has_other_code_the_run_ends(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {**ray_executor.fingerprint(), "sources": "0"}
+    monkeypatch.setattr(ray_executor, "fingerprint", lambda: own)
+    run = study(trials=3)
+    with pytest.raises(ExecutorError, match="it has other sources of plugnas, so that its figur"):
+        run_on(Table(), run, workers=1)
+    assert not run.measurements
+
+
 def test_tensorboard_gets_every_measurement(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, Any]] = []
-    named = cluster_executor.of_ray
+    named = ray_executor.of_ray
 
     class Notes(ray.tune.Callback):  # type: ignore[misc,name-defined]
         def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
             seen.append(dict(result))
 
-    monkeypatch.setattr(cluster_executor, "of_ray", lambda *given: [*named(*given), Notes()])
+    monkeypatch.setattr(ray_executor, "of_ray", lambda *given: [*named(*given), Notes()])
     executor = executors.create(
         "ray", Table(), workers=1, callbacks=["tensorboard"], cost=CountCost(), run_dir=tmp_path
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from plugnas.nas.executors import bridge as bridges
-from plugnas.nas.executors.bridge import FALSE_STARTS, PATIENCE, Bridge
-from plugnas.nas.executors.deaths import Death, death_of, is_of_ray, reason_of
+from plugnas.nas.executors import tries
+from plugnas.nas.executors.deaths import Death, death_of, reason_of, start_fault
+from plugnas.nas.executors.tries import PATIENCE, Tries
 from plugnas.nas.ledger.measurement import Task
 from tests.nas.runs import study
 
@@ -23,13 +23,9 @@ class ActorDiedError(Exception):
     """Named as Ray's own."""
 
 
-class RayError(Exception):
-    """Named as Ray's own."""
-
-
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridges, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(tries, "FIRST_PAUSE", 0.0)
 
 
 def task() -> Task:
@@ -38,15 +34,14 @@ def task() -> Task:
     return asked
 
 
-def die(bridge: Bridge, *deaths: Death, alive: tuple[str, ...] = ("home",)) -> int:
+def die(queue: Tries, *deaths: Death, alive: tuple[str, ...] = ("home",)) -> int:
     """Let the first pending die again and again; return how often it was begun."""
     for begun, death in enumerate(deaths):
-        pending = bridge.take("trial", lambda: alive)
+        pending = queue.take(alive)
         if pending is None:
             return begun
-        pending.actor = object()
-        bridge.fail("trial", death)
-    return len(deaths) + (bridge.take("trial", lambda: alive) is not None)
+        queue.fail(pending, death)
+    return len(deaths) + (queue.take(alive) is not None)
 
 
 OWN = Death("killed: by itself", node="home", seconds=3.0)
@@ -55,67 +50,60 @@ NOT_BEGUN = Death("killed: before it began")
 
 
 def test_own_deaths_use_up_the_tries() -> None:
-    bridge = Bridge(max_failures=2)
-    bridge.submit(task())
-    assert die(bridge, *[OWN] * 9) == 3
-    (measurement,) = bridge.results
+    queue = Tries(max_failures=2)
+    queue.add(task())
+    assert die(queue, *[OWN] * 9) == 3
+    (measurement,) = queue.given_up()
     assert (measurement.reason, measurement.extra["tries"]) == ("killed: by itself", 3)
     assert measurement.seconds == 3.0
+    assert queue.given_up() == []
 
 
 def test_lost_nodes_and_false_starts_do_not() -> None:
-    bridge = Bridge(max_failures=0)
-    bridge.submit(task())
-    assert die(bridge, *[LOST, NOT_BEGUN] * 3) == 7
-    assert not bridge.results
+    queue = Tries(max_failures=0)
+    queue.add(task())
+    assert die(queue, *[LOST, NOT_BEGUN] * 3) == 7
+    assert not queue.given_up()
 
 
 def test_a_death_is_judged_by_what_is_known_when_it_matters() -> None:
     """The actor was reported dead first, its node a moment later."""
-    bridge = Bridge(max_failures=0)
-    bridge.submit(task())
-    pending = bridge.take("trial", tuple)
+    queue = Tries(max_failures=0)
+    queue.add(task())
+    pending = queue.take(())
     assert pending is not None
-    bridge.fail("trial", OWN)
-    assert bridge.take("again", lambda: ("another",)) is pending
-    bridge.fail("again", OWN)
-    assert bridge.take("at last", lambda: ("home",)) is None
-    assert len(bridge.results) == 1
+    queue.fail(pending, OWN)
+    assert queue.take(("another",)) is pending
+    queue.fail(pending, OWN)
+    assert queue.take(("home",)) is None
+    assert len(queue.given_up()) == 1
 
 
 def test_what_raised_counts_whatever_became_of_its_node() -> None:
-    bridge = Bridge(max_failures=1)
-    bridge.submit(task())
-    assert die(bridge, *[Death("out of memory: no room", "away", raised=True)] * 9) == 2
+    queue = Tries(max_failures=1)
+    queue.add(task())
+    assert die(queue, *[Death("out of memory: no room", "away", raised=True)] * 9) == 2
 
 
 def test_a_task_that_is_always_lost_is_given_up() -> None:
-    bridge = Bridge(max_failures=2)
-    bridge.submit(task())
-    assert die(bridge, *[LOST] * 99) == PATIENCE
-    assert bridge.results[0].extra["tries"] == 1
-
-
-def test_actors_that_never_get_ready_end_the_run() -> None:
-    bridge = Bridge(max_failures=0)
-    for _ in range(FALSE_STARTS):
-        assert bridge.broken is None
-        bridge.submit(task())
-        bridge.take("trial", tuple)
-        bridge.fail("trial", NOT_BEGUN)
-    assert "10 in a row did not (the last: killed: before it began)" in (bridge.broken or "")
+    queue = Tries(max_failures=2)
+    queue.add(task())
+    assert die(queue, *[LOST] * 99) == PATIENCE
+    assert queue.given_up()[0].extra["tries"] == 1
 
 
 def test_a_pause_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridges, "FIRST_PAUSE", 600.0)
-    bridge = Bridge(max_failures=2)
-    bridge.submit(task())
-    bridge.submit(task())
-    bridge.take("trial", tuple)
-    bridge.fail("trial", LOST)
-    assert bridge.take("next", tuple) is not None
-    assert bridge.take("none", tuple) is None
-    assert not bridge.settled()
+    monkeypatch.setattr(tries, "FIRST_PAUSE", 600.0)
+    queue = Tries(max_failures=2)
+    queue.add(task())
+    queue.add(task())
+    first = queue.take(())
+    assert first is not None
+    queue.fail(first, LOST)
+    assert queue.due() == 1
+    assert queue.take(()) is not None
+    assert queue.take(()) is None
+    assert 0 < queue.until_due() <= 30.0
 
 
 DIED = """The actor died unexpectedly before finishing this task.
@@ -148,8 +136,7 @@ def test_deaths() -> None:
     assert not death_of(RayTaskError("in the making of the actor"), None, 0.0, None).raised
 
 
-def test_errors_that_come_of_a_lost_object() -> None:
-    outer = RuntimeError("Caught unexpected exception")
-    outer.__cause__ = RayError("lost")
-    assert is_of_ray(outer)
-    assert not is_of_ray(RuntimeError("a callback's"))
+def test_workers_that_cannot_start() -> None:
+    error = "Traceback\n  ...\nModuleNotFoundError: No module named 'my_blocks.conv'\n"
+    assert start_fault(error) == "it has no `my_blocks`: install there what is installed here"
+    assert start_fault(ActorDiedError(DIED)).startswith("its worker died (The actor is dead beca")

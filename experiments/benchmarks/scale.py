@@ -1,0 +1,205 @@
+"""Runs and image sets of a size that few have: what they take in seconds and memory.
+
+    python -P experiments/benchmarks/scale.py ledger [--records 100000] [--folder DIR]
+    python -P experiments/benchmarks/scale.py images [--images 100000] [--folder DIR]
+    python -P experiments/benchmarks/scale.py arrays [--images 200000] [--folder DIR]
+
+``ledger`` searches the digits for one architecture, adds measurements of random architectures of
+the same space, with their true costs, and times ``nas status``, ``nas front`` and a resumed search
+that finds all its trials done. ``images`` writes that many small PNG files in class folders and
+times the search of one trial, first without and then with the cache; ``arrays`` does so with an
+``.npz`` file. Each command is a process of its own; its seconds, processor seconds and peak of
+resident memory are those of the process and its children, by getrusage. What is read of a memory
+map (the images) counts as resident too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from plugnas.nas.cost import NetworkCost
+from plugnas.nas.cost.table import CostTable
+from plugnas.nas.ledger.lines import seal
+from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.run.directory import RunDirectory
+
+ROOT = Path(__file__).parents[2]
+
+JOB = """
+data: {data}
+space:
+  stem: {{width: [4, 8, 16]}}
+  stages:
+    - {{width: [4, 8, 16, 24], depth: [1, 2]}}
+    - {{width: [8, 16, 32, 48], depth: [1, 2], stride: 2}}
+  slots:
+    operator: [conv, depthwise_separable, {{mbconv: {{expansion: [3, 6]}}}}, ghost, mixconv]
+    attention: [none, se, eca, cbam, coord_attention, simam]
+    activation: {{choices: [relu, silu, hardswish], scope: network}}
+  pooling: [gap, gem]
+proxy: {{rungs: [{{epochs: 1, images: 64}}]}}
+objectives: {{accuracy: max, flops: min}}
+sampler: random
+trials: {trials}
+executor: serial
+"""
+
+
+def main() -> None:
+    """Make what is asked for and print what it takes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("ledger", "images", "arrays"))
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--images", type=int)
+    parser.add_argument("--folder", type=Path, help="where it is made; a temporary one if left out")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["PLUGNAS_CACHE"] = str(folder / "cache")
+        os.environ["PYTHONPATH"] = str(ROOT)
+        if args.what == "ledger":
+            _ledger(folder, args.records)
+        elif args.what == "images":
+            _images(folder, args.images or 100_000)
+        else:
+            _arrays(folder, args.images or 200_000)
+
+
+def _ledger(folder: Path, records: int) -> None:
+    job, run = _job(folder, "digits", 1), folder / "run"
+    if not run.exists():
+        _told("search of one trial", "search", str(job), "--run-dir", str(run))
+        _add(run, records)
+    print(f"ledger: {(run / 'ledger.jsonl').stat().st_size / 1e6:.0f} MB, {records} measurements")
+    _told("status", "status", str(run))
+    _told("front", "front", str(run))
+    print(f"report.html: {(run / 'report.html').stat().st_size / 1e6:.2f} MB")
+    more = ["--run-dir", str(run), "--trials", str(records)]
+    _told("resume", "search", str(job), *more)
+
+
+def _add(run: Path, records: int) -> None:
+    """Append measurements of random architectures; better ones cost more, with noise."""
+    directory = RunDirectory.read(run)
+    space, rng = directory.space(), np.random.default_rng(0)
+    found: dict[str, object] = {}
+    while len(found) < records - 1:
+        architecture = space.sample(rng)
+        found[architecture.id] = architecture
+    drawn = list(found.values())
+    costs = NetworkCost(space, CostTable.load(directory.costs)).costs_of(drawn)
+    noise = rng.normal(0, 0.05, len(drawn))
+    flops = np.log10(costs["flops"])
+    accuracy = np.clip(0.3 + 0.1 * (flops - flops.min()) + noise, 0, 1)
+    with directory.ledger.open("ab") as ledger:
+        for i, architecture in enumerate(drawn):
+            measurement = Measurement(
+                number=i + 1, architecture=architecture, rung=0, seed=0, status="ok",
+                values={"accuracy": float(accuracy[i])},
+                costs={name: float(column[i]) for name, column in costs.items()},
+                curve=({"epoch": 1, "loss": 2.0, "accuracy": float(accuracy[i])},),
+                seconds=1.0, cpu_seconds=1.0, worker="local-1 host 1", extra={"images": 360},
+            )  # fmt: skip
+            ledger.write(seal({**measurement.to_dict(), "time": round(time.time(), 3)}))
+
+
+def _images(folder: Path, count: int) -> None:
+    images = folder / "images"
+    if not images.exists():
+        _write_images(images, count)
+    _search_twice(folder, str(images), count)
+
+
+def _write_images(images: Path, count: int, classes: int = 10, side: int = 16) -> None:
+    rng = np.random.default_rng(0)
+    for label in range(classes):
+        (images / f"class{label}").mkdir(parents=True)
+    for i in range(count):
+        label = i % classes
+        pixels = (25 * label + rng.integers(0, 8, (side, side, 3))).astype(np.uint8)
+        (images / f"class{label}" / f"{i:06d}.png").write_bytes(_png(pixels))
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """Return an RGB image as a PNG file."""
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
+    file = io.BytesIO()
+    file.write(b"\x89PNG\r\n\x1a\n")
+    for kind, data in chunks:
+        file.write(struct.pack(">I", len(data)) + kind + data)
+        file.write(struct.pack(">I", zlib.crc32(kind + data)))
+    return file.getvalue()
+
+
+def _arrays(folder: Path, count: int, classes: int = 10, side: int = 32) -> None:
+    file = folder / "images.npz"
+    if not file.exists():
+        rng = np.random.default_rng(0)
+        labels = np.arange(count, dtype=np.int64) % classes
+        images = np.empty((count, side, side, 3), dtype=np.uint8)
+        for start in range(0, count, 10_000):
+            part = images[start : start + 10_000]
+            part[:] = 25 * labels[start : start + 10_000, None, None, None]
+            part += rng.integers(0, 8, part.shape, dtype=np.uint8)
+        np.savez(file, images=images, labels=labels)
+    _search_twice(folder, str(file), count)
+
+
+def _search_twice(folder: Path, data: str, count: int) -> None:
+    job = _job(folder, data, 1)
+    for name in ("first", "second"):
+        _told(f"{count} images, one trial, {name} time", "search", str(job), "--run-dir",
+              str(folder / f"run-{name}"))  # fmt: skip
+    cache = sum(p.stat().st_size for p in (folder / "cache").rglob("*") if p.is_file())
+    print(f"cache: {cache / 1e6:.0f} MB")
+
+
+def _job(folder: Path, data: str, trials: int) -> Path:
+    path = folder / "job.yaml"
+    path.write_text(JOB.format(data=data, trials=trials))
+    return path
+
+
+def _told(what: str, *words: str) -> None:
+    """Run a command of nas and print what it took."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    code = (
+        "import resource, sys\n"
+        "from plugnas.nas.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "own, young = (resource.getrusage(w) for w in (0, -1))\n"
+        "print('peak', max(own.ru_maxrss, young.ru_maxrss), file=sys.stderr)\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    wall = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    lines = done.stderr.splitlines()
+    peaks = [int(line.split()[1]) for line in lines if line.startswith("peak ")]
+    if done.returncode or not peaks:
+        print(done.stdout[-500:], done.stderr[-2000:])
+    peak = max(peaks, default=0) / 1024
+    print(f"{what}: {wall:.1f} s, {cpu:.1f} processor s, {peak:.0f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
