@@ -98,7 +98,13 @@ def run_job(
         heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)
         for line in announcement(prepared):
             logger.info(line)
-        header = about(problem, trials=job.trials, rungs=rungs, sampler=job.sampler_config.name)
+        header = about(
+            problem,
+            trials=job.trials,
+            rungs=rungs,
+            sampler=job.sampler_config.name,
+            data=prepared.dataset.fingerprint,
+        )
         with Ledger.open(run.ledger, space, cost=cost, about=header) as ledger:
             found, outcome = run_plan(
                 plan,

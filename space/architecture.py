@@ -37,6 +37,13 @@ class Architecture:
         self._values, self._id, self._space, self._row = None, None, space, row
         return self
 
+    @classmethod
+    def _of(cls, space: SearchSpace, row: bytes, values: dict[str, Token]) -> Architecture:
+        """Wrap a row of a code matrix and its values, which stay the caller's as well."""
+        self = cls._from_row(space, row)
+        self._values = values
+        return self
+
     @property
     def values(self) -> dict[str, Token]:
         """Active parameters and their values, in the space's order (a copy)."""

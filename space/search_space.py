@@ -192,26 +192,36 @@ class SearchSpace:
         """
         return self.architecture(adopted(values, self.parameters, has_network=self.has_network))
 
-    def members(self, values: Sequence[Mapping[str, Token]]) -> list[Architecture | None]:
+    def members(self, values: Sequence[dict[str, Token]]) -> list[Architecture | None]:
         """Return the members that have exactly these values, None where there is none.
 
-        Many are found at once; why one is missing, ``adopt`` and ``refusal`` tell.
+        Many are found at once, and each keeps the mapping that it was given, in which a choice is
+        put for a value that equals it, so that a hundred thousand take little memory. Why one is
+        missing, ``adopt`` and ``refusal`` tell.
         """
         rows = np.full((len(values), len(self.parameters)), -1, dtype=np.int16)
         known = np.ones(len(values), dtype=bool)
         for i, named in enumerate(values):
+            row = [-1] * len(self.parameters)
+            last, ordered = -1, True
             try:
                 for name, value in named.items():
                     j = self._names[name]
-                    rows[i, j] = self._codes[j][value]
+                    code = row[j] = self._codes[j][value]
+                    named[name] = self.parameters[j].choices[code]
+                    ordered = ordered and j > last
+                    last = j
+                rows[i], known[i] = row, ordered
             except (KeyError, TypeError):  # no such parameter or choice; a value that is none
                 known[i] = False
         full = self._tree.awake(np.maximum(rows, 0))
         known &= ((full >= 0) == (rows >= 0)).all(axis=1)
         known &= (self._tree.canonical(rows) == rows).all(axis=1)
         known &= self._tree.allowed(rows)
-        found = self.architectures(rows)
-        return [own if fine else None for own, fine in zip(found, known.tolist(), strict=True)]
+        found: list[Architecture | None] = []
+        for named, row, fine in zip(values, rows, known.tolist(), strict=True):
+            found.append(Architecture._of(self, row.tobytes(), named) if fine else None)
+        return found
 
     def codes(self, architectures: Sequence[Architecture]) -> Codes:
         """Return the code matrix, int16 (n, P): indices of choices, -1 where inactive."""

@@ -17,10 +17,9 @@ from plugnas.nas.executors.base import ExecutorError
 from plugnas.nas.executors.environment import worker_variables
 
 try:
+    import ray
     import ray.tune  # where Ray's callbacks are
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    import ray
 except ImportError as error:
     raise ExecutorError(
         f"The ray executor needs Ray Tune, which is not installed ({error}): "

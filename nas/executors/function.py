@@ -69,7 +69,7 @@ class OwnTraining:
         objectives: names that the function must return.
         rungs: epochs of each rung, the cheapest first; ``first`` is the number of its first.
         device: torch's text. imports: files and packages that register modules.
-        data: the job's images, None where it has none.
+        data: the job's images, None where it has none; ``dataset`` are they, once loaded.
         final: whether these are trainings of a confirmation, whose weights go to ``folder`` as
             ``<architecture id>/seed<k>.safetensors``.
         head: what a skeleton ends in, as the task says.
@@ -88,11 +88,16 @@ class OwnTraining:
     folder: str | None = None
     first: int = 0
     head: Head = "pooled"
+    dataset: Dataset | None = None
 
     def last_rung(self) -> OwnTraining:
         """Return the same with its highest rung alone."""
         first = self.first + len(self.rungs) - 1
         return replace(self, rungs=self.rungs[-1:], first=first)
+
+    def carrying_data(self) -> OwnTraining:
+        """Return the same with its images inside, for machines that do not see their files."""
+        return self if self.data is None else replace(self, dataset=load(self.data))
 
     def __call__(self) -> Callable[[Task], dict[str, Any]]:
         """Import what is needed and return ``evaluate(task)``."""
@@ -105,8 +110,11 @@ class OwnTraining:
             build = SearchSpace.from_config(
                 self.space, self.input_shape, self.outputs, head=self.head
             ).build
-        dataset = None if self.data is None else load(self.data)
-        return _Evaluate(self, function, build, resolve_device(self.device), dataset)
+        dataset = self.dataset
+        if dataset is None and self.data is not None:
+            dataset = load(self.data)
+        own = replace(self, dataset=None)
+        return _Evaluate(own, function, build, resolve_device(self.device), dataset)
 
 
 @dataclass(frozen=True)

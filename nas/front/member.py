@@ -6,6 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -67,10 +69,11 @@ def _member(group: list[Measurement]) -> Member:
             rung=first.rung,
             values=first.values,
             costs=first.costs,
-            spread=dict.fromkeys(first.values, math.nan),
+            spread=_unknown(tuple(first.values)),
             n=1,
             numbers=(first.number,),
             images=int(first.extra.get("images") or 0) or None,
+            intervals=intervals_of(group),
         )
     values = {name: [m.values[name] for m in group if name in m.values] for name in first.values}
     return Member(
@@ -101,6 +104,12 @@ def intervals_of(group: Sequence[Measurement]) -> dict[str, tuple[float, float]]
             low, high = np.mean(np.array(pairs, dtype=float), axis=0)
             found[str(name)] = (float(low), float(high))
     return found
+
+
+@cache
+def _unknown(names: tuple[str, ...]) -> Mapping[str, float]:
+    """Return that nothing is known of the spread of values; one mapping for all of these names."""
+    return MappingProxyType(dict.fromkeys(names, math.nan))
 
 
 def table(found: Sequence[Member], objectives: Mapping[str, str]) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from plugnas.modules.errors import PlugnasError
 from plugnas.nas.ledger.lines import Contents, LedgerError, Record, read
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.machine.collection import no_collection
 
 if TYPE_CHECKING:
     from plugnas.nas.cost import CostModel
@@ -69,6 +70,7 @@ def read_fitting(path: Path, space: SearchSpace, counts: Path | None = None) -> 
     return fit(contents, space, cost, {} if cost is not None else _left_out_before(contents))
 
 
+@no_collection()
 def fit(
     contents: Contents,
     space: SearchSpace,

@@ -18,6 +18,7 @@ import msgspec
 
 from plugnas.modules.errors import PlugnasError
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.machine.collection import no_collection
 from plugnas.nas.machine.reading import Moment, NotNegative, Number, Seed, decode, read_bytes
 from plugnas.space import Architecture
 
@@ -157,6 +158,7 @@ def seal(record: Mapping[str, Any]) -> bytes:
     return body + _MARK + f'{zlib.crc32(body):08x}"}}\n'.encode()
 
 
+@no_collection()
 def read(path: str | Path) -> Contents:
     """Read a ledger, also one that is being written. Raises LedgerError naming a damaged line."""
     path = Path(path)

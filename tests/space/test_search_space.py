@@ -224,3 +224,20 @@ def test_older_values_are_adopted_where_they_build_the_same():
     other = {**adopted.values, "stage1.block1.attention.se.reduction": 4}
     with pytest.raises(SpaceError, match="no parameter"):
         old.adopt(other)
+
+
+def test_members_are_what_adopt_finds_of_values_that_stand_as_they_are():
+    space = SearchSpace({"depth": [1, 2], "kind": ["a", "b"]})
+    values = [
+        {"depth": 2, "kind": "b"},
+        {"kind": "b", "depth": 2},  # another order
+        {"depth": 3, "kind": "b"},
+        {"depth": [1], "kind": "a"},
+        {"depth": 1},
+        {"depth": 1, "kind": "a", "more": 1},
+        {},
+    ]
+    found = space.members(values)
+    assert [None if m is None else m.values for m in found] == [values[0], *[None] * 6]
+    assert found[0] == space.adopt(values[0])
+    assert space.codes([found[0]]).tolist() == space.codes([space.adopt(values[0])]).tolist()

@@ -7,12 +7,18 @@ import math
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.confirm import confirm
+from plugnas.nas.data import DataSpec
+from plugnas.nas.executors import function
+from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.job.config import load, parse
 from plugnas.nas.job_run import run_job
+from plugnas.nas.machine.fingerprint import fingerprint
 from plugnas.nas.run.view import open_run
+from tests.nas.runs import study
 
 EXAMPLES = Path(__file__).parents[3] / "experiments" / "examples"
 SPACE = {"stages": [{"width": [4, 5, 6, 8]}], "slots": {"attention": ["none", "se"]}}
@@ -192,3 +198,24 @@ def test_a_function_may_print_fork_load_by_processes_and_return_more(folder):
     assert all("had enough" in str(m.reason) for m in view.failures)
     front = {m.architecture["stage1.width"] for m in view.front}
     assert front == {4, 5, 6}  # more precision, less recall
+
+
+def nothing_built(architecture):
+    return nn.Identity()
+
+
+def test_images_come_along_where_their_files_do_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLUGNAS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "train.py").write_text(
+        "def images(network, context):\n    return {'accuracy': len(context.dataset.images)}\n"
+    )
+    own = OwnTraining(
+        function=f"{tmp_path / 'train.py'}:images", space=nothing_built, input_shape=(1, 8, 8),
+        outputs=10, objectives=("accuracy",), rungs=(1,), device="cpu",
+        data=DataSpec(source="digits"),
+    )  # fmt: skip
+    carrying = own.carrying_data()
+    monkeypatch.setattr(function, "load", None)
+    evaluate = carrying()
+    assert evaluate(study(trials=1).ask())["values"] == {"accuracy": 1797.0}
+    assert fingerprint(evaluate)["data"] == carrying.dataset.fingerprint

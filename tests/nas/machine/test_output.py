@@ -61,3 +61,19 @@ def test_a_search_whose_output_is_lost_goes_to_its_end(
     run = tmp_path / "run"
     assert main(["search", str(tmp_path / "job.yaml"), "--run-dir", str(run)]) == 0
     assert len(read(run / "ledger.jsonl").records) == 3
+
+
+def test_signs_that_command_a_terminal_are_written_out() -> None:
+    stream = io.StringIO()
+    told = LastingStream(stream, plain=True)
+    told.write("a\x1b]0;title\x07b\x9bc\u202ed é 日本\r\n\tend")
+    assert stream.getvalue() == "a\\x1b]0;title\\x07b\\x9bc\\u202ed é 日本\r\n\tend"
+
+
+def test_escape_sequences_in_the_name_of_a_job_stay_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", str(tmp_path / "\x1b[2J.yaml")]) == 2
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert "\\x1b[2J.yaml: no such file" in told

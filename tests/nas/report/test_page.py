@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from plugnas.nas.report import data as report_data
 from plugnas.nas.report import page
 from plugnas.nas.report.data import gather
 from plugnas.nas.report.front import write
@@ -152,3 +153,16 @@ def test_in_a_browser(text, view, tmp_path, width):
     assert "torch 2.15" in found["record"]
     assert "device" in found["record"]
     assert "Not confirmed yet" in found["confirmation"]
+
+
+def test_of_very_many_networks_the_front_and_a_sample_are_shown(view, monkeypatch):
+    monkeypatch.setattr(report_data, "MOST", 20)
+    data = gather(view)
+    shown = {n["id"] for n in data["networks"]}
+    assert data["evaluated"] == len(view.members) > 20
+    assert len(shown) == 20
+    assert {m.id for m in view.front} <= shown
+    assert {n["id"] for n in gather(view)["networks"]} == shown  # the same every time
+    text = page(view)
+    assert f"front of {len(view.members)} networks" in text
+    assert "all of the front, all that were confirmed, and of the others some" in text
