@@ -33,28 +33,32 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source: str
     """A folder, an archive, a .csv or .npz file, `digits`, or the name of a set of torchvision."""
     root: str | None = None
-    """Where the files of a torchvision set lie."""
+    """Folder in which the files of a torchvision set lie; needed by those alone."""
     size: int | tuple[int, int] | None = None
-    """Side, or [height, width], to which images are scaled and centre-cropped."""
+    """Side, or [height, width], to which images are scaled and centre-cropped; as they are if left
+    out, which they must then agree in.
+    """
     colour: Literal["auto", "grey", "rgb"] = "auto"
     """`grey` or `rgb`; `auto`: as the images are."""
     limit: int | None = None
-    """Images read of each part at most, by class in proportion."""
+    """Images read of each part at most, by class in proportion; all if left out."""
     validation: float = 0.2
-    """Share of the training images that the search ranks by."""
+    """Share of the images that the search ranks by, where the source gives no such part."""
     test: float = 0.2
-    """Share of the images that only `nas confirm` sees."""
+    """Share of the images that only `nas confirm` sees, where the source gives no such part."""
     seed: int = 0
-    """Seed of the division."""
+    """Seed of the division into parts; another one divides otherwise."""
     mirror: bool | None = None
-    """Whether a mirrored image keeps its class."""
+    """Whether a mirrored image keeps its class, so that training mirrors; left out, only sets of
+    photographs of torchvision are mirrored.
+    """
     download: bool = False
     """Whether torchvision may download the set."""
     options: dict[str, Any] = {}
-    """Further arguments of a torchvision set."""
+    """Further arguments of a torchvision set, and of a CSV file the names of its columns."""
     groups: str | None = None
     """Column of a CSV file: images that share a value there, of one patient or video, stay in one
-    part.
+    part; images are divided one by one if left out.
     """
     masks: str | None = None
     """For segmentation: name of the folder of masks beside the images; `auto`: one of the usual

@@ -68,9 +68,9 @@ class ConfirmConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training the front again with the long recipe at the end of the search."""
 
     seeds: int = 3
-    """Trainings of each network."""
+    """Trainings of each network, under seeds that the search did not use."""
     epochs: int | None = None
-    """Epochs of the long recipe; by default 30."""
+    """Epochs of the long recipe; 30 if left out, more where images are few."""
     control: bool = True
     """Whether as many random networks are trained beside the front."""
 
@@ -101,7 +101,9 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task's first metric, and FLOPs.
     """
     budget: dict[str, Quantity] = {}
-    """Hard upper limits of costs; numbers such as 2e6, 500k, 2M, and for a host `host + 5%`."""
+    """Hard upper limits of costs: params, macs, flops, elementwise, memory (bytes), latency_ms; as
+    2e6, 500k, 2M, and for a host `host + 5%`. Without any, every cost is allowed.
+    """
     aim: Literal["front", "limits"] = "front"
     """What the predictor seeks: the front, or the best within each of `limits`."""
     named_limits: dict[str, list[Quantity]] = msgspec.field(name="limits", default_factory=dict)

@@ -45,9 +45,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     resolution: int | None = None
     """Height in pixels to which images are averaged down; theirs if left out."""
     batch_size: int = 64
-    """Images in a step."""
+    """Images in a step of the optimiser; small ones make more steps of the same images."""
     learning_rate: float = 0.1
-    """Largest learning rate."""
+    """Largest learning rate, which the schedule rises to and falls from."""
     momentum: float = 0.9
     """Nesterov's momentum of SGD."""
     weight_decay: float = 5e-4
@@ -61,7 +61,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     label_smoothing: float = 0.0
     """Share of the label spread over all classes."""
     clip: float | None = None
-    """Bound of the gradient norm."""
+    """Bound of the gradient norm; none if left out."""
     shift: int | None = None
     """Largest random shift in pixels; an eighth of the side if left out."""
     mirror: bool | None = None
@@ -75,9 +75,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     signal_epochs: int | None = None
     """Last epochs whose training losses are summed to rank within a rung; all if left out."""
     zero_cost: str | None = None
-    """A score of the untrained network in place of a training."""
+    """`synflow`, `naswot` and the like: the rung scores untrained networks; trains if left out."""
     freeze: Literal["host"] | None = None
-    """`host`: only what is plugged in (and a replaced classifier) learns; images are not moved."""
+    """`host`: only what is plugged in (and a replaced classifier) learns, images are not moved;
+    everything learns if left out.
+    """
     host_learning_rate: float | None = None
     """Largest learning rate of the host's own weights; that of all if left out."""
     plugs_first: int = 0
