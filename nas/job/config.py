@@ -101,9 +101,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task's first metric, and FLOPs.
     """
     budget: dict[str, Quantity] = {}
-    """Hard upper limits of costs: params, macs, flops, elementwise, memory (bytes), latency_ms; as
-    2e6, 500k, 2M, and for a host `host + 5%`. Without any, every cost is allowed.
-    """
+    """Hard upper limits of params, macs, flops, elementwise, memory (bytes), latency_ms: 2M, 500k,
+    or of a host `host + 5%`; none if left out."""
     aim: Literal["front", "limits"] = "front"
     """What the predictor seeks: the front, or the best within each of `limits`."""
     named_limits: dict[str, list[Quantity]] = msgspec.field(name="limits", default_factory=dict)
