@@ -2,8 +2,8 @@
 
 A cache entry is a folder with ``images.npy`` (uint8, N x H x W x C), ``labels.npy``, ``parts.npy``,
 ``sums.npy`` (per image and channel: sum and sum of squares), of images with masks what
-``mask_cache`` writes, and ``about.json``. It is written beside its place and renamed, so that no
-process ever sees half of one.
+``mask_cache`` writes, of images with several labels ``marks.npy`` (N, labels), and ``about.json``.
+It is written beside its place and renamed, so that no process ever sees half of one.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.mask_cache import MaskFile
 from plugnas.nas.data.memory import check_room
 from plugnas.nas.data.pixels import is_grey, to_bytes, upright_size
+from plugnas.nas.data.several import check_marks
 from plugnas.nas.data.source import PARTS, Listing, MaskedSource, Opener, Source
 from plugnas.nas.data.spec import DataSpec
 from plugnas.nas.data.split import stratified
@@ -121,7 +122,11 @@ def _write(source: Source, spec: DataSpec, entry: Path) -> None:
             "notes": listing.notes,
         }
         labels, parts = (np.asarray(column)[kept] for column in (listing.labels, listing.parts))
-        if masks is None:
+        if listing.marks:
+            marks = np.asarray(listing.marks, dtype=np.uint8)[labels]
+            check_marks(marks, parts, classes, source.name)
+            np.save(work / "marks.npy", marks)
+        elif masks is None:
             _check_left(labels, parts, classes, broken, source.name)
         elif not (parts == 0).any():
             why = f"{len(broken)} images are left out, such as {next(iter(broken.values()))}"

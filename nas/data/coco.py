@@ -156,11 +156,11 @@ def _box(
             raise DataError(f"{which} has {key} {mark.get(key)!r}, which the file does not list")
     box = mark.get("bbox")
     numbers = isinstance(box, list) and all(isinstance(v, int | float) for v in box)
-    if not numbers or len(box) != 4 or not (box[2] > 0 and box[3] > 0):  # type: ignore[arg-type]
+    if box is None or not numbers or len(box) != 4 or not (box[2] > 0 and box[3] > 0):
         raise DataError(
             f"{which} has the bbox {box!r}; it is [x, y, width, height] with an area above 0"
         )
-    x, y, width, height = map(float, box)  # type: ignore[arg-type]
+    x, y, width, height = map(float, box)
     return x, y, width, height
 
 

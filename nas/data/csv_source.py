@@ -13,6 +13,7 @@ from plugnas.modules import did_you_mean
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.folder import path_opener
 from plugnas.nas.data.layout import PART_NAMES
+from plugnas.nas.data.several import check_columns, combined, mark_of
 from plugnas.nas.data.source import PARTS, Listing, Opener
 
 _COLUMNS = ("file", "label", "split", "group")
@@ -24,7 +25,8 @@ class CsvSource:
 
     Files are relative to the CSV's folder. ``columns`` says which of its columns stand for these
     names where it has others, such as ``{"file": "image_id"}``; columns that are none of them are
-    left alone. Labels are text; whole numbers are sorted as numbers.
+    left alone. Labels are text; whole numbers are sorted as numbers. ``labels`` among them is a
+    list of columns that hold 0 or 1 where an image may have several labels.
     """
 
     mirror = False  # nothing says that a mirrored image keeps its class
@@ -32,18 +34,21 @@ class CsvSource:
     def __init__(self, path: Path, columns: dict[str, Any] | None = None) -> None:
         self.path = path
         self.name = path.stem
-        self.columns = {name: name for name in _COLUMNS} | dict(columns or {})
-        self.named = set(columns or {})  # must be there
+        given = dict(columns or {})
+        self.several: Any = given.pop("labels", None)
+        self.columns = {name: name for name in _COLUMNS} | given
+        self.named = set(given)  # must be there
         for name in self.named:
             if name not in _COLUMNS:
                 raise DataError(
-                    f"data.options of a CSV file names its columns ({', '.join(_COLUMNS)}), not "
+                    f"data.options of a CSV file names its columns ({', '.join(_COLUMNS)}; or "
+                    f"`labels`, a list of columns of 0 and 1), not "
                     f"`{name}`{did_you_mean(name, _COLUMNS)}"
                 )
 
     def identity(self) -> str:
         digest = hashlib.sha256(self.path.read_bytes())
-        digest.update(repr(sorted(self.columns.items())).encode())
+        digest.update(repr([sorted(self.columns.items()), self.several]).encode())
         digest.update(str(self.path.resolve()).encode())
         for name in self.listing().names:
             state = os.stat(self.path.parent / name)
@@ -55,16 +60,25 @@ class CsvSource:
         rows, has = self._rows()
         names = [row["file"] for row in rows]
         self._check_files(names)
+        parts = [self._part(row["split"], row["line"]) if has["split"] else 0 for row in rows]
+        groups = [row["group"] for row in rows] if has["group"] else ()
+        if self.several is not None:
+            kinds, places = combined([self._marks(row) for row in rows])
+            return Listing(names, places, parts, tuple(self.several), groups=groups, marks=kinds)
         words = _whole([row["label"] for row in rows], self.path)
         classes = sorted(set(words), key=lambda w: (0, int(w), "") if _is_int(w) else (1, 0, w))
         index = {word: i for i, word in enumerate(classes)}
         return Listing(
             names=names,
             labels=[index[word] for word in words],
-            parts=[self._part(row["split"], row["line"]) if has["split"] else 0 for row in rows],
+            parts=parts,
             classes=tuple(classes),
-            groups=[row["group"] for row in rows] if has["group"] else (),
+            groups=groups,
         )
+
+    def _marks(self, row: dict[str, str]) -> tuple[int, ...]:
+        where = f"{self.path}, line {row['line']}"
+        return tuple(mark_of(row[f"labels.{c}"], c, where) for c in self.several)
 
     def openers(self, wanted: Sequence[int]) -> Iterator[tuple[int, Opener]]:
         names = self.listing().names
@@ -93,7 +107,10 @@ class CsvSource:
 
     def _has(self, header: list[str]) -> dict[str, bool]:
         has = {name: column in header for name, column in self.columns.items()}
-        for name in {"file", "label", *self.named}:
+        if self.several is not None:
+            check_columns(self.several, header, str(self.path))
+            has["label"] = False
+        for name in {"file", *([] if self.several is not None else ["label"]), *self.named}:
             if not has[name]:
                 raise DataError(
                     f"{self.path} has no column `{self.columns[name]}`"
@@ -110,6 +127,8 @@ class CsvSource:
                 found[name] = (row[self.columns[name]] or "").strip()
                 if not found[name]:
                     raise DataError(f"{self.path}, line {line}: the column `{name}` is empty")
+        for column in self.several or ():
+            found[f"labels.{column}"] = row[column] or ""
         return found
 
     def _check_files(self, names: list[str]) -> None:

@@ -13,12 +13,13 @@ class Dataset:
     """Labelled images of one shape and their division into three parts.
 
     ``images`` is uint8 (N, H, W, C), mapped from a file that all processes share; ``labels`` is
-    int64 (N,), or of images with masks uint8 (N, H, W), mapped too, in which 255 is the label of
-    what counts nowhere; ``pixels`` then counts them, int64 (N, classes + 1), the last what counts
-    nowhere. ``train``, ``validation`` and ``test`` are int64 indices into them. ``mean`` and
-    ``std`` are per channel, of the training images scaled to 0..1. ``mirror`` says whether a
-    mirrored image keeps its class. ``skipped`` are (image, reason) of those that could not be
-    read; ``notes`` are sentences that the user should see. ``fingerprint`` changes with any of it.
+    int64 (N,). Where an image may have several they are uint8 (N, classes), 0 and 1; of images with
+    masks uint8 (N, H, W), mapped too, in which 255 is the label of what counts nowhere; ``pixels``
+    then counts them, int64 (N, classes + 1), the last what counts nowhere. ``train``,
+    ``validation`` and ``test`` are int64 indices into them. ``mean`` and ``std`` are per channel,
+    of the training images scaled to 0..1. ``mirror`` says whether a mirrored image keeps its class.
+    ``skipped`` are (image, reason) of those that could not be read; ``notes`` are sentences that
+    the user should see. ``fingerprint`` changes with any of it.
     """
 
     name: str
@@ -43,9 +44,11 @@ class Dataset:
 
     @property
     def strata(self) -> Tensor:
-        """By what a subset keeps its proportions, int64 (N,): the classes; of masks nothing."""
+        """By what a subset keeps its proportions, int64 (N,): classes, sets of labels, or one."""
         if self.labels.ndim == 1:
             return self.labels
+        if self.labels.ndim == 2:
+            return torch.unique(self.labels, dim=0, return_inverse=True)[1]
         return torch.zeros(len(self.labels), dtype=torch.int64, device=self.labels.device)
 
     @property
@@ -71,6 +74,7 @@ class Dataset:
         """Return one line on what there is."""
         channels, height, width = self.input_shape
         masks = " in masks" if self.masked else ""
+        masks = ", several for an image" if self.labels.ndim == 2 else masks
         return (
             f"{self.name}: {len(self.classes)} classes{masks}, {height}x{width}x{channels}, "
             f"{len(self.train)} train, {len(self.validation)} validation, {len(self.test)} test"

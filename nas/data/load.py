@@ -137,6 +137,10 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
     if (entry / "masks.npy").exists():
         answers = torch.from_numpy(np.load(entry / "masks.npy", mmap_mode="c"))
         pixels = np.load(entry / "pixels.npy")
+    marks = None
+    if (entry / "marks.npy").exists():
+        marks = np.load(entry / "marks.npy")
+        answers = torch.from_numpy(marks)
     return Dataset(
         name=about["name"],
         images=images,
@@ -147,7 +151,7 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
         std=std,
         mirror=about["mirror"] if spec.mirror is None else spec.mirror,
         skipped=tuple((name, reason) for name, reason in about["skipped"]),
-        notes=(*_notes(about, labels, divided, pixels), *([] if twins is None else [twins])),
+        notes=(*_notes(about, labels, divided, pixels, marks), *([] if twins is None else [twins])),
         fingerprint=digest.hexdigest()[:16],
         pixels=None if pixels is None else torch.from_numpy(pixels),
     )
@@ -168,6 +172,7 @@ def _notes(
     labels: np.ndarray,
     divided: Mapping[str, np.ndarray],
     pixels: np.ndarray | None,
+    marks: np.ndarray | None,
 ) -> tuple[str, ...]:
     notes = list(about["notes"])
     skipped, classes = about["skipped"], about["classes"]
@@ -182,7 +187,11 @@ def _notes(
     for part in ("validation", "test"):
         if not len(divided[part]):
             continue
-        counts = np.bincount(labels[divided[part]], minlength=len(classes))
+        own = divided[part]
+        if marks is None:
+            counts = np.bincount(labels[own], minlength=len(classes))
+        else:
+            counts = marks[own].sum(0)
         absent = [classes[i] for i in np.flatnonzero(counts == 0)]
         if absent:
             shown = ", ".join(f"`{name}`" for name in absent[:3])

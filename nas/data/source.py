@@ -22,7 +22,8 @@ class Listing:
 
     ``labels[i]`` is the class (an index into ``classes``) and ``parts[i]`` the part (an index
     into ``PARTS``) of image ``names[i]``. ``notes`` are sentences the user should see. ``groups``
-    are names, one for each image or none at all: what shares one must stay in one part.
+    are names, one for each image or none at all: what shares one must stay in one part. Where an
+    image may have several labels, ``labels`` are places in ``marks``, rows of 0 and 1 by class.
     """
 
     names: Sequence[str]
@@ -31,6 +32,7 @@ class Listing:
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     groups: Sequence[str] = ()
+    marks: Sequence[tuple[int, ...]] = ()
 
 
 Opener = Callable[[], PIL.Image.Image | Stack]

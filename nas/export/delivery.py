@@ -199,8 +199,12 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
         work.libraries = model_py.write(
             subject, path, deploy=options.deploy, preprocessing=options.preprocessing
         )
-        train_py.write(subject, path)
-        files += [model_py.FILE, train_py.FILE, train_py.READER]
+        files.append(model_py.FILE)
+        if subject.several:
+            skipped[train_py.FILE] = "it learns one class for each image, not several labels"
+        else:
+            train_py.write(subject, path)
+            files += [train_py.FILE, train_py.READER]
         if subject.host is not None and subject.host.file is not None:
             files.append(str(subject.host.file_name))
         for kind in options.elsewhere:

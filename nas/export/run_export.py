@@ -126,7 +126,8 @@ def _subject(
         provenance=provenance,
         costs=dict(member.costs),
         held_out=_images(dataset, held_out[:_HELD_OUT], size),
-        labels=None if dataset.masked else _labels(dataset, held_out[:_HELD_OUT]),
+        labels=_labels(dataset, held_out[:_HELD_OUT]) if dataset.labels.ndim == 1 else None,
+        several=dataset.labels.ndim == 2,
     )
 
 

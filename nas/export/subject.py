@@ -49,7 +49,8 @@ class Subject:
     ``input_shape`` is (C, H, W) of the images it was trained on; ``images`` are real ones, uint8
     (N, H, W, C), by which the artefacts are checked; ``calibration`` training images by which int8
     ranges are found. ``costs`` are exact ones of the deploy form. ``host`` is what the modules are
-    plugged into, None for a skeleton. ``dense`` says that every pixel is given a class.
+    plugged into, None for a skeleton. ``dense`` says that every pixel is given a class,
+    ``several`` that an image may have several labels.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Subject:
     held_out: Tensor | None = None
     host: Hosted | None = None
     dense: bool = False
+    several: bool = False
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -78,6 +80,11 @@ class Subject:
         """What the network is, in words."""
         if self.dense:
             return f"a network that gives each pixel one of {len(self.classes)} classes"
+        if self.several:
+            return (
+                f"a network that says which of {len(self.classes)} labels an image has (those "
+                "whose outputs are above 0)"
+            )
         return f"an image classifier in {len(self.classes)} classes"
 
     @property

@@ -45,7 +45,7 @@ class Batches:
     def labels_of(self, indices: Tensor) -> Tensor:
         """Return the labels of some images; masks at the recipe's resolution, nearest label."""
         labels = self._labels[indices.to(self._labels.device)]
-        if labels.ndim == 1 or tuple(labels.shape[1:3]) == self.size:
+        if labels.ndim <= 2 or tuple(labels.shape[1:3]) == self.size:
             return labels
         rows, columns = (
             ((torch.arange(new, device=labels.device) + 0.5) * old / new).long()
@@ -60,7 +60,7 @@ class Batches:
         """
         pixels = moved(self._take(indices), self.shift, moves)
         labels = self.labels_of(indices).to(self._device)
-        if labels.ndim > 1:
+        if labels.ndim > 2:
             known = (IGNORED - labels)[..., None]  # 0, what moves in, is what counts nowhere
             labels = IGNORED - moved(known, self.shift, moves, labels=True)[..., 0].to(labels.dtype)
         return self._finish(pixels), labels

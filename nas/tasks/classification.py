@@ -45,7 +45,8 @@ class Classification(Task):
         if dataset.labels.ndim != 1 or dataset.labels.is_floating_point():
             raise TaskError(
                 f"{dataset.name} does not give one class for each image, which the task "
-                "`classification` needs"
+                "`classification` needs; several labels for an image are `task: multilabel`, and "
+                "columns of which exactly one is 1 are better one column `label` with its name"
             )
         found = copy.copy(self)
         counts = np.bincount(

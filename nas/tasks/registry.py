@@ -19,6 +19,7 @@ GROUP = "plugnas.tasks"
 DEFAULT = "classification"
 _OWN = {
     "classification": ("plugnas.nas.tasks.classification", "Classification"),
+    "multilabel": ("plugnas.nas.tasks.multilabel", "Multilabel"),
     "segmentation": ("plugnas.nas.tasks.segmentation", "Segmentation"),
 }
 
