@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +14,16 @@ from plugnas.nas.data.errors import DataError
 _MARKS = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1, "0.0": 0, "1.0": 1}
 
 
-def check_columns(columns: object, header: Sequence[str], where: str) -> None:
+def check_columns(columns: Any, header: Sequence[str], where: str) -> None:
     """Refuse label columns that there are not, fewer than two, or one twice."""
     named = isinstance(columns, list | tuple) and all(isinstance(c, str) for c in columns)
-    if not named or len(columns) < 2 or len(set(columns)) < len(columns):  # type: ignore[arg-type]
+    if not named or len(columns) < 2 or len(set(columns)) < len(columns):
         raise DataError(
             f"data.options.labels of {where} is a list of two or more columns, such as "
             f"[scratch, dent], but got {columns!r}"
             f"{'; did you mean `label`, one column of classes?' * isinstance(columns, str)}"
         )
-    for column in columns:  # type: ignore[attr-defined]
+    for column in columns:
         if column not in header:
             raise DataError(
                 f"{where} has no column `{column}`{did_you_mean(column, header)} (it has: "
