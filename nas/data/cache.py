@@ -24,11 +24,11 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from plugnas.nas.data.enough import check_left, check_marks
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.mask_cache import MaskFile
 from plugnas.nas.data.memory import check_room
 from plugnas.nas.data.pixels import is_grey, to_bytes, upright_size
-from plugnas.nas.data.several import check_marks
 from plugnas.nas.data.source import PARTS, Listing, MaskedSource, Opener, Source
 from plugnas.nas.data.spec import DataSpec
 from plugnas.nas.data.split import stratified
@@ -127,7 +127,7 @@ def _write(source: Source, spec: DataSpec, entry: Path) -> None:
             check_marks(marks, parts, classes, source.name)
             np.save(work / "marks.npy", marks)
         elif masks is None:
-            _check_left(labels, parts, classes, broken, source.name)
+            check_left(labels, parts, classes, broken, source.name)
         elif not (parts == 0).any():
             why = f"{len(broken)} images are left out, such as {next(iter(broken.values()))}"
             raise DataError(f"{source.name} has no image to train on: {why}")
@@ -283,23 +283,3 @@ def _batch(openers: Iterator[tuple[int, Opener]]) -> list[tuple[int, Opener]]:
         if held > _HELD:
             break
     return batch
-
-
-def _check_left(
-    labels: np.ndarray,
-    parts: np.ndarray,
-    classes: tuple[str, ...],
-    broken: dict[int, str],
-    name: str,
-) -> None:
-    """Refuse classes that have nothing left to train on."""
-    trained = np.bincount(labels[parts == 0], minlength=len(classes))
-    bare = [classes[i] for i in np.flatnonzero(trained == 0)]
-    if len(classes) < 2:
-        raise DataError(f"{name} holds one class, and a classification needs two")
-    if bare:
-        why = f"; {len(broken)} images are broken" if broken else ""
-        raise DataError(
-            f"`{bare[0]}`{f' and {len(bare) - 1} more classes' if bare[1:] else ''} of {name} "
-            f"has no image to train on{why}; repair or add some, raise `data.limit`, or remove it"
-        )

@@ -1,12 +1,9 @@
-"""Several labels for each image: which rows of 0 and 1 there are, and what must be among them."""
+"""Several labels for each image: columns of 0 and 1 in a CSV file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from plugnas.modules import did_you_mean
 from plugnas.nas.data.errors import DataError
@@ -48,24 +45,4 @@ def combined(rows: Sequence[tuple[int, ...]]) -> tuple[list[tuple[int, ...]], li
     return kinds, [place[row] for row in rows]
 
 
-def check_marks(
-    marks: NDArray[np.integer], parts: NDArray[np.integer], classes: Sequence[str], name: str
-) -> None:
-    """Refuse labels that no training image has, or that all have.
-
-    Args:
-        marks: 0 and 1, (N, classes). parts: the part of each image; 0 is for training.
-        classes: the names of the labels. name: of the set.
-    """
-    own = marks[parts == 0]
-    shares = own.mean(0) if len(own) else np.zeros(len(classes))
-    for label, share in zip(classes, shares, strict=True):
-        if share in (0, 1):
-            how = "no training image" if share == 0 else "every training image"
-            raise DataError(
-                f"{how} of {name} has the label `{label}`, so that it cannot be learned; leave it "
-                "out of `labels`, or add images"
-            )
-
-
-__all__ = ["check_columns", "check_marks", "combined", "mark_of"]
+__all__ = ["check_columns", "combined", "mark_of"]
