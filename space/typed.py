@@ -145,6 +145,9 @@ def _at(mark: yaml.Mark | None) -> str:
     return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
 
 
+_BOUNDS = {">=": "at least", ">": "above", "<=": "at most", "<": "below"}
+
+
 def convert(data: Any, kind: type[T], where: str = "") -> T:
     """Turn plain data into ``kind``.
 
@@ -154,7 +157,7 @@ def convert(data: Any, kind: type[T], where: str = "") -> T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        told = _odd_key(data, "") or _explain(str(error), kind)
+        told = _odd_key(data, "") or _explain(str(error), kind, data)
         raise ConfigError(f"{where}: {told}".removeprefix(": ")) from None
 
 
@@ -174,7 +177,7 @@ def _odd_key(data: Any, place: str) -> str | None:
     return next((told for item in inner if (told := _odd_key(*item)) is not None), None)
 
 
-def _explain(text: str, kind: Any) -> str:
+def _explain(text: str, kind: Any, data: Any) -> str:
     message, _, path = text.partition(" - at `")
     place = path.rstrip("`").removeprefix("$").lstrip(".") or "top level"
     unknown = re.search(r"unknown field `(.+)`", message)
@@ -194,9 +197,23 @@ def _explain(text: str, kind: Any) -> str:
     if wrong:
         known = sorted(_literals(kind, place))
         return f"{place}: `{wrong[1]}` is none of {', '.join(known)}{did_you_mean(wrong[1], known)}"
+    outside = re.fullmatch(r"Expected `(?:int|float)` (>=|>|<=|<) (.+)", message)
+    if outside:
+        limit = outside[2].removesuffix(".0")
+        return f"{place} must be {_BOUNDS[outside[1]]} {limit}{_given(data, place)}"
     for jargon, word in (("object", "mapping"), ("array", "list"), ("str", "text")):
         message = re.sub(rf"\b{jargon}\b", word, message)
     return f"{place}: {message[0].lower()}{message[1:]}"
+
+
+def _given(data: Any, place: str) -> str:
+    """Return what the data say at a path, in words; nothing where the path leads nowhere."""
+    for step in re.findall(r"[^.\[\]]+", place):
+        try:
+            data = data[int(step) if isinstance(data, list) else step]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return ""
+    return f", but got {data}"
 
 
 def _fields(kind: Any, place: str) -> set[str]:

@@ -14,6 +14,7 @@ from plugnas.nas.cost.quantity import Quantity, host_share, quantity
 from plugnas.nas.executors import callbacks
 from plugnas.nas.job.aim import check_aim, levels_of
 from plugnas.nas.latency.config import LatencyConfig
+from plugnas.nas.machine.reading import NotNegative, Number, Positive, Seed, Some
 from plugnas.nas.proxy.recipe import Recipe
 from plugnas.space.config import SpaceConfig
 from plugnas.space.typed import ConfigError, convert, read_yaml
@@ -56,20 +57,20 @@ class ExecutorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`serial`: in this process; `local`: worker processes here; `ray`: a Ray cluster."""
     address: str | None = None
     """HOST:PORT of a Ray cluster; without one Ray is started on this machine."""
-    cpus: float = 1
+    cpus: NotNegative = 1
     """Processors that one evaluation takes on a cluster."""
-    gpus: float = 0
+    gpus: NotNegative = 0
     """GPUs, or a share of one, that one evaluation takes on a cluster."""
-    max_failures: int = 2  # three strikes, as without a cluster
+    max_failures: Number = 2  # three strikes, as without a cluster
     """How often a task whose worker died is tried again on a cluster."""
 
 
 class ConfirmConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training the front again with the long recipe at the end of the search."""
 
-    seeds: int = 3
+    seeds: Some = 3
     """Trainings of each network, under seeds that the search did not use."""
-    epochs: int | None = None
+    epochs: Some | None = None
     """Epochs of the long recipe; 30 if left out, more where images are few."""
     control: bool = True
     """Whether as many random networks are trained beside the front."""
@@ -109,23 +110,23 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """With `aim: limits`: cost -> the limits, such as `{flops: [2M, 5M, 20M]}`."""
     sampler: str | SamplerConfig = "predictor"
     """What proposes architectures: a name, or a mapping with `name` and `options`."""
-    trials: int = 100
+    trials: Some = 100
     """Architectures to evaluate in all."""
-    timeout: float | None = None
+    timeout: Positive | None = None
     """Seconds after which nothing new is begun."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of every random choice of the search."""
     proxy: ProxyConfig = ProxyConfig()
     """The cheap training that stands in for the real one."""
-    seeds: int = 1
+    seeds: Some = 1
     """Trainings of each architecture at each rung."""
     executor: str | ExecutorConfig = "local"
     """Where evaluations run: a name, or a mapping."""
-    workers: int | Literal["auto"] = "auto"
+    workers: Some | Literal["auto"] = "auto"
     """Evaluations at a time; `auto`: as many as there are processors."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:1`."""
-    evaluation_timeout: float | None = None
+    evaluation_timeout: Positive | None = None
     """Seconds after which one evaluation is ended and counts as failed; without it 20 times the
     median of its rung, but 600 at least."""
     latency: LatencyConfig | None = None
@@ -231,13 +232,13 @@ def _check(job: Job) -> None:
             raise ConfigError(f"budget.{name}: relative to the host can be {counted}")
         if job.space.host is None:
             raise ConfigError(f"budget.{name} is relative to a host, but `space` names none")
-    for name, value in (("trials", job.trials), ("seeds", job.seeds)):
-        if value < 1:
-            raise ConfigError(f"{name} must be at least 1, but got {value}")
-    if isinstance(job.workers, int) and job.workers < 1:
-        raise ConfigError(f"workers must be at least 1 or `auto`, but got {job.workers}")
+    executor = job.executor_config
+    if executor.address and executor.name != "ray":
+        raise ConfigError(
+            f"executor.address is that of a Ray cluster, but the executor is `{executor.name}`; "
+            "take `ray`, or leave the address out"
+        )
     _check_images(job)
-    _check_ranges(job)
     callbacks.parse(job.callbacks)
 
 
@@ -263,33 +264,6 @@ def _check_images(job: Job) -> None:
     if any(size is not None and size < 1 for size in sizes):
         raise ConfigError(
             f"input and classes must be at least 1, but got {job.input} and {job.classes}"
-        )
-
-
-def _check_ranges(job: Job) -> None:
-    """Refuse numbers of the right type that are out of range."""
-    executor, latency, confirm = job.executor_config, job.latency, job.confirm
-    positive: dict[str, float | None] = {
-        "timeout": job.timeout,
-        "evaluation_timeout": job.evaluation_timeout,
-    }
-    if latency is not None:
-        positive |= {f"latency.{n}": getattr(latency, n) for n in ("batch", "threads", "rounds")}
-    if confirm is not None:
-        positive |= {"confirm.seeds": confirm.seeds, "confirm.epochs": confirm.epochs}
-    for name, value in positive.items():
-        if value is not None and not value > 0:
-            raise ConfigError(f"{name} must be above 0, but got {value}")
-    least = {"seed": job.seed} | {
-        f"executor.{n}": getattr(executor, n) for n in ("cpus", "gpus", "max_failures")
-    }
-    for name, value in least.items():
-        if not value >= 0:
-            raise ConfigError(f"{name} must be at least 0, but got {value}")
-    if executor.address and executor.name != "ray":
-        raise ConfigError(
-            f"executor.address is that of a Ray cluster, but the executor is `{executor.name}`; "
-            "take `ray`, or leave the address out"
         )
 
 

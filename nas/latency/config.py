@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from plugnas.nas.machine.reading import Some
+
 
 class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How latency is taken where it is an objective or a budget.
@@ -20,9 +22,9 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What runs the networks: eager `torch`, or `onnxruntime` on the exported ONNX (on the CPU, in float32)."""  # noqa: E501
     table: str | None = None
     """A file made by `nas latency --table`; without one, pieces are measured before the search."""
-    batch: int = 1
+    batch: Some = 1
     """Images in a forward pass."""
-    threads: int = 1
+    threads: Some = 1
     """Threads on a CPU."""
-    rounds: int = 30
+    rounds: Some = 30
     """Rounds in which everything is timed once, in random order."""

@@ -21,6 +21,8 @@ Number = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 """An amount, such as FLOPs or bytes."""
 Seed = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Some = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+"""A number of something of which there is at least one."""
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
@@ -75,6 +77,7 @@ __all__ = [
     "Number",
     "Positive",
     "Seed",
+    "Some",
     "decode",
     "read_bytes",
     "read_json",
