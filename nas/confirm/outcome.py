@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from plugnas.nas.confirm.luck import Luck, luck_of
 from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
-from plugnas.nas.front.member import intervals_of
+from plugnas.nas.front.member import class_iou_of, intervals_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement, plain
 from plugnas.space import Architecture
@@ -32,7 +32,8 @@ class Confirmed:
     are over the ``n`` seeds. ``proxy`` is what the search saw, ``proxy_again`` the same short
     training under a seed that the search did not use (NaN where there is none); both on validation
     images. ``numbers`` are the tasks in RUN/confirm/confirm.jsonl; ``images`` is how many
-    were scored, ``told`` the interval from them where the trainings told one.
+    were scored, ``told`` the interval from them where the trainings told one, ``class_iou`` the
+    mean IoU of each class of a segmentation.
     """
 
     architecture: Architecture
@@ -47,6 +48,7 @@ class Confirmed:
     numbers: tuple[int, ...]
     images: int | None = None
     told: tuple[float, float] | None = None
+    class_iou: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -116,6 +118,7 @@ def _row(m: Confirmed, metric: str) -> dict[str, Any]:
         "test_values": list(m.values),
         f"proxy_{metric}": m.proxy,
         f"proxy_{metric}_again": m.proxy_again,
+        **({"class_iou": dict(m.class_iou)} if m.class_iou else {}),
         **m.costs,
         "numbers": list(m.numbers),
         "architecture": m.architecture.values,
@@ -200,6 +203,7 @@ def _confirmed(
         costs=dict(group[0].costs),
         numbers=tuple(m.number for m in group),
         told=intervals_of(group).get(metric),
+        class_iou=class_iou_of(group),
     )
 
 

@@ -112,6 +112,16 @@ def _unknown(names: tuple[str, ...]) -> Mapping[str, float]:
     return MappingProxyType(dict.fromkeys(names, math.nan))
 
 
+def class_iou_of(group: Sequence[Measurement]) -> dict[str, float | None]:
+    """Return the mean IoU of each class over measurements that tell it, None where none has one."""
+    told = [m.extra["class_iou"] for m in group if "class_iou" in m.extra]
+    means: dict[str, float | None] = {}
+    for name in told[0] if told else ():
+        known = [float(value) for own in told if (value := own.get(name)) is not None]
+        means[str(name)] = float(np.mean(known)) if known else None
+    return means
+
+
 def table(found: Sequence[Member], objectives: Mapping[str, str]) -> np.ndarray:
     """Return the objectives of members, float64 (n, m)."""
     return np.array([[member[name] for name in objectives] for member in found]).reshape(

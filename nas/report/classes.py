@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from plugnas.nas.data import IGNORED
+from plugnas.nas.front.member import class_iou_of
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.examples import read_examples
 from plugnas.nas.run.view import RunView
@@ -54,20 +55,12 @@ def answers_of(measurements: Sequence[Measurement], rung: int, *, shown: bool) -
     top = [m for m in measurements if m.ok and m.rung == rung and "class_iou" in m.extra]
     if not top:
         return {}
-    found: dict[str, Any] = {"class_iou": _means([m.extra["class_iou"] for m in top])}
+    found: dict[str, Any] = {"class_iou": class_iou_of(top)}
     texts = top[0].extra.get("answers", [])
     if shown and texts:
         palette = colours(len(found["class_iou"]))
         found["answers"] = [_coloured(read(str(text)), palette) for text in texts]
     return found
-
-
-def _means(told: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
-    means: dict[str, float | None] = {}
-    for name in told[0]:
-        known = [float(v) for own in told if (v := own.get(name)) is not None]
-        means[name] = float(np.mean(known)) if known else None
-    return means
 
 
 def _picture(image: NDArray[np.uint8]) -> PIL.Image.Image:

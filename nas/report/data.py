@@ -209,6 +209,8 @@ def _add_confirmation(
         if (own := confirmed.get(network["id"])) is not None:
             reach = list(tested_bounds(own, metric))
             network["test"] = {"metric": own.mean, "std": own.std, "n": own.n, "interval": reach}
+            if own.class_iou:
+                network["test"]["class_iou"] = dict(own.class_iou)
 
 
 def _confirmation(found: confirm.Confirmation) -> dict[str, Any]:

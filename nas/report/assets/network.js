@@ -60,12 +60,13 @@ function classes(n) {
   $("classes").hidden = !n.class_iou;
   if (!n.class_iou) return;
   const shown = DATA.examples, named = Object.entries(n.class_iou), mark = html`<i class="swatch"></i>`;
-  const share = (v) => (finite(v) ? `${(100 * v).toFixed(1)} %` : "no pixel");
-  show($("class-table"), html`<thead><tr><th>class</th><th class="n">IoU</th><th></th></tr></thead><tbody>${named.map(([name, v]) => html`<tr><td>${mark}${name}</td><td class="n">${share(v)}</td><td><div class="bar"><i data-share="${(100 * (v ?? 0)).toFixed(1)}"></i></div></td></tr>`)}</tbody>`);
+  const share = (v) => (finite(v) ? `${(100 * v).toFixed(1)} %` : "no pixel"), tested = n.test?.class_iou;
+  show($("class-table"), html`<thead><tr><th>class</th><th class="n">IoU</th><th></th>${tested ? html`<th class="n">confirmed</th>` : ""}</tr></thead><tbody>${named.map(([name, v]) => html`<tr><td>${mark}${name}</td><td class="n">${share(v)}</td><td><div class="bar"><i data-share="${(100 * (v ?? 0)).toFixed(1)}"></i></div></td>${tested ? html`<td class="n">${share(tested[name])}</td>` : ""}</tr>`)}</tbody>`);
   for (const bar of $("class-table").querySelectorAll("[data-share]")) bar.style.width = `${bar.dataset.share}%`;
-  const laid = (image, mask, text) => html`<figure><div class="overlay"><img src="${image}" alt="">${mask ? html`<img class="labels" src="${mask}" alt="${text}">` : ""}</div><figcaption>${text}</figcaption></figure>`;
+  const laid = (image, mask, text) => html`<figure><div class="overlay"><img data-picture="${image}" alt="">${mask ? html`<img class="labels" data-picture="${mask}" alt="${text}">` : ""}</div><figcaption>${text}</figcaption></figure>`;
   show($("class-examples"), shown && n.answers ? shown.images.map((image, i) => html`<div class="triple">${laid(image, null, "validation image")}${laid(image, shown.truth[i], "its mask")}${laid(image, n.answers[i], "answered")}</div>`) : "");
-  $("class-note").textContent = shown && !n.answers ? "Answers are kept here for networks of the front." : "Of all validation pixels taken together, the mean over seeds; answers are those of the training that the search scored.";
+  for (const img of $("class-examples").querySelectorAll("[data-picture]")) img.src = img.dataset.picture;
+  $("class-note").textContent = shown && !n.answers ? "Answers are kept here for networks of the front." : `Of all validation pixels taken together, the mean over seeds${tested ? " (confirmed: of the test images, after long trainings)" : ""}; answers are those of the training that the search scored.`;
   [...$("class-table").querySelectorAll(".swatch")].forEach((s, i) => { s.style.background = shown?.classes[i]?.colour ?? "none"; });
 }
 

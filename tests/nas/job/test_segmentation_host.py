@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from plugnas.nas import confirm
 from plugnas.nas.export.delivery import Options
 from plugnas.nas.export.run_export import export_members
 from plugnas.nas.job.config import parse
 from plugnas.nas.job_run import run_job
 from plugnas.nas.proxy import learning
 from plugnas.nas.proxy.features import Features
+from plugnas.nas.report.data import gather
 
 EXAMPLES = Path(__file__).parents[3] / "experiments" / "examples"
 UNET = """
@@ -88,6 +90,10 @@ def test_a_u_net_is_searched_from_its_weights_and_exported(folder, tmp_path, mon
     assert (Features, (2, 20, 25)) in kinds  # computed once up to the plug, masks as small
     assert kinds[-1][1] == (2, 30, 37)  # the confirmation trains all, at full size
     member = view.front[-1]
+    (tested,) = [m for m in confirm.read(view).members if m.id == member.id]
+    assert tested.told[0] <= tested.mean <= tested.told[1]
+    (shown,) = [n for n in gather(view)["networks"] if n["id"] == member.id]
+    assert shown["test"]["class_iou"] == pytest.approx(tested.class_iou)
     formats = Options(formats=("pt2", "source"), measure=False)
     (delivery,) = export_members(view, [member], tmp_path / "out", formats)
     assert {"model.pt2", "model.py", "train.py", "unet.py"} <= set(delivery.files)
