@@ -8,7 +8,10 @@ class Markup { constructor(text) { this.text = text; } }
 const escaped = (value) => String(value).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const markup = (value) => (value instanceof Markup ? value.text : Array.isArray(value) ? value.map(markup).join("") : escaped(value));
 const html = (texts, ...values) => new Markup(texts.map((text, i) => (i ? markup(values[i - 1]) : "") + text).join(""));
-function show(target, value) { target.innerHTML = markup(value); }
+function show(target, value) {
+  target.innerHTML = markup(value);
+  for (const img of target.querySelectorAll("[data-picture]")) img.src = img.dataset.picture;
+}
 
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 

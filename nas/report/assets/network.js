@@ -11,7 +11,7 @@ function facts(n) {
   const gates = Object.entries(n.gates ?? {});
   if (gates.length) rows.push(["gates after training", gates.map(([plug, [mean, most]]) => `${plug}: mean |g| ${mean.toFixed(3)}, largest ${most.toFixed(3)}`).join("; ")]);
   if (DATA.confirmable) rows.push(["export", `nas export ${DATA.path} --pick ${n.id}`]);
-  show($("network-facts"), html`<dl class="facts">${rows.map(([a, b]) => html`<dt>${a}</dt><dd>${a === "export" ? html`<code>${b}</code>` : b}</dd>`)}</dl>${n.looks ? html`<h3>Where its plugs change the maps</h3><p class="note">Some validation images, and for each plug the mean over channels of |g (m(x) − x)|, how much it changes the map at each place: bright is the most in that picture, black is nothing.</p><img class="looks" src="${n.looks}" alt="maps of where each plug of ${n.id} changes what the host computes">` : ""}`);
+  show($("network-facts"), html`<dl class="facts">${rows.map(([a, b]) => html`<dt>${a}</dt><dd>${a === "export" ? html`<code>${b}</code>` : b}</dd>`)}</dl>${n.looks ? html`<h3>Where its plugs change the maps</h3><p class="note">Some validation images, and for each plug the mean over channels of |g (m(x) − x)|, how much it changes the map at each place: bright is the most in that picture, black is nothing.</p><img class="looks" data-picture="${n.looks}" alt="maps of where each plug of ${n.id} changes what the host computes">` : ""}`);
 }
 
 function slot(name, text) {
@@ -65,7 +65,6 @@ function classes(n) {
   for (const bar of $("class-table").querySelectorAll("[data-share]")) bar.style.width = `${bar.dataset.share}%`;
   const laid = (image, mask, text) => html`<figure><div class="overlay"><img data-picture="${image}" alt="">${mask ? html`<img class="labels" data-picture="${mask}" alt="${text}">` : ""}</div><figcaption>${text}</figcaption></figure>`;
   show($("class-examples"), shown && n.answers ? shown.images.map((image, i) => html`<div class="triple">${laid(image, null, "validation image")}${laid(image, shown.truth[i], "its mask")}${laid(image, n.answers[i], "answered")}</div>`) : "");
-  for (const img of $("class-examples").querySelectorAll("[data-picture]")) img.src = img.dataset.picture;
   $("class-note").textContent = shown && !n.answers ? "Answers are kept here for networks of the front." : `Of all validation pixels taken together, the mean over seeds${tested ? " (confirmed: of the test images, after long trainings)" : ""}; answers are those of the training that the search scored.`;
   [...$("class-table").querySelectorAll(".swatch")].forEach((s, i) => { s.style.background = shown?.classes[i]?.colour ?? "none"; });
 }
