@@ -29,6 +29,32 @@ class _File:
     imports: Mapping[str, str]  # local name -> import statement or dotted name in one of our rooms
 
 
+@dataclass(frozen=True)
+class _Use:
+    """A name in a text, or an attribute of a name, with its line and its columns in bytes."""
+
+    name: str
+    attribute: str | None
+    line: int
+    first: int
+    last: int
+
+
+@cache
+def _uses(text: str) -> tuple[_Use, ...]:
+    """Return the names that a text uses; most texts are those of a file, and asked for again."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            at, attribute, name = node.value, node.attr, node.value.id
+        elif isinstance(node, ast.Name):
+            at, attribute, name = node, None, node.id
+        else:
+            continue
+        found.append(_Use(name, attribute, at.lineno, at.col_offset, node.end_col_offset or 0))
+    return tuple(found)
+
+
 @dataclass
 class Collector:
     """Collects definitions; ``bodies`` are their texts in the order in which they may be run.
@@ -80,17 +106,17 @@ class Collector:
 
     def _renamed(self, text: str, file: _File, name: str, own: str) -> str:
         """Collect what a text needs, and call it there by the names it has in the collection."""
-        tree = ast.parse(text)
         changes: list[tuple[int, int, int, str]] = []  # line, first and last column, new text
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                place = file.imports.get(node.value.id, "")
-                if _is_ours(place) and _is_module(place):
-                    new = self.need(f"{place}.{node.attr}")
-                    start = node.value
-                    changes.append((start.lineno, start.col_offset, node.end_col_offset or 0, new))
-            elif isinstance(node, ast.Name) and (new := self._resolve(node.id, file)) != node.id:
-                changes.append((node.lineno, node.col_offset, node.end_col_offset or 0, new))
+        for used in _uses(text):
+            if used.attribute is None:
+                new = self._resolve(used.name, file)
+            else:
+                place = file.imports.get(used.name, "")
+                if not (_is_ours(place) and _is_module(place)):
+                    continue
+                new = self.need(f"{place}.{used.attribute}")
+            if new != used.name:
+                changes.append((used.line, used.first, used.last, new))
         lines = [line.encode() for line in text.splitlines()]
         for line, first, last, new in sorted(changes, reverse=True):
             was = lines[line - 1]
@@ -196,10 +222,24 @@ def check_names(text: str) -> None:
     Raises:
         ExportError: with the names.
     """
-    tree = ast.parse(text)
     known = set(dir(builtins)) | {"__file__", "__name__"}
     used: set[str] = set()
-    for node in ast.walk(tree):
+    lines = text.splitlines()
+    for node in ast.parse(text).body:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        own_used, own_known = _names("\n".join(lines[first - 1 : node.end_lineno]))
+        used |= own_used
+        known |= own_known
+    if used - known:
+        raise ExportError(f"model.py would use unknown names: {', '.join(sorted(used - known))}")
+
+
+@cache
+def _names(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names that a definition uses and those that it binds, parameters included."""
+    used: set[str] = set()
+    known: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Name):
             (used if isinstance(node.ctx, ast.Load) else known).add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -210,5 +250,4 @@ def check_names(text: str) -> None:
             known.add((node.asname or node.name).split(".")[0])
         elif isinstance(node, ast.ExceptHandler) and node.name:
             known.add(node.name)
-    if used - known:
-        raise ExportError(f"model.py would use unknown names: {', '.join(sorted(used - known))}")
+    return frozenset(used), frozenset(known)
