@@ -76,12 +76,12 @@ def _option(group: Group) -> Option:
 
 def _nearest(group: Group, size: int) -> int:
     """Return the setting of the placebo whose parameters are the nearest to a number."""
-    values = modules.get(PLACEBO).choices["hidden"]
+    values = [h for h in modules.get(PLACEBO).choices["hidden"] if isinstance(h, int)]
 
-    def away(hidden: object) -> int:
-        return abs(_parameters(group, Choice(PLACEBO, (("hidden", hidden),))) - size)  # type: ignore[arg-type]
+    def away(hidden: int) -> int:
+        return abs(_parameters(group, Choice(PLACEBO, (("hidden", hidden),))) - size)
 
-    return int(min(values, key=away))  # type: ignore[call-overload, no-any-return]
+    return min(values, key=away)
 
 
 def _parameters(group: Group, choice: Choice) -> int:

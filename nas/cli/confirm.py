@@ -4,7 +4,8 @@
   nas confirm runs/digits --seeds 5 --workers 8  what was confirmed before is kept
   nas confirm runs/digits --show                 what was confirmed so far; trains nothing
 
-As a control the same number of random architectures within budget is treated alike. Weights are
+As a control the same number of random architectures within budget is treated alike; of a host the
+host unchanged, and each member with placebos of equal parameters in its plugs' place. Weights are
 kept in RUN/confirm/<id>/seed<k>.safetensors, where `nas export` finds them.
 """
 

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plugnas.nas.confirm.hosted import HOST, PLACEBO
 from plugnas.nas.confirm.luck import Luck, luck_of
 from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
 from plugnas.nas.front.member import class_iou_of, intervals_of
 from plugnas.nas.front.metric import Metric
+from plugnas.nas.ledger.lines import Contents
+from plugnas.nas.ledger.lines import read as read_lines
 from plugnas.nas.ledger.measurement import Measurement, plain
 from plugnas.space import Architecture
+from plugnas.space.placebo import with_placebo
 
 if TYPE_CHECKING:
     from plugnas.nas.run.view import RunView
@@ -28,7 +32,8 @@ FRONT, CONTROL = "front", "control"
 class Confirmed:
     """One architecture's long trainings: values of the main objective, on the test set.
 
-    ``kind`` is ``front`` or ``control`` (a random architecture within budget); ``mean`` and ``std``
+    ``kind`` is ``front``, ``control`` (a random architecture within budget) or, of a host, ``host``
+    (unchanged) and ``placebo``; ``mean`` and ``std``
     are over the ``n`` seeds. ``proxy`` is what the search saw, ``proxy_again`` the same short
     training under a seed that the search did not use (NaN where there is none); both on validation
     images. ``numbers`` are the tasks in RUN/confirm/confirm.jsonl; ``images`` is how many
@@ -137,24 +142,29 @@ def read(view: RunView) -> Confirmation | None:
         LedgerError: one of its two ledgers is damaged.
     """
     long, again = paths(view.run.path)
-    trained, measured_again = view.read(long), view.read(again)
-    metric = view.metric.name
+    contents = read_lines(long) if long.exists() else Contents()
     about: dict[str, Any] = {}
-    control: set[str] = set()
-    for header in trained.contents.headers:
-        about.update(header.get("confirm", {}))
-        control |= set(header.get("confirm", {}).get("control", ()))
+    kinds: dict[str, str] = {}
+    for told in (header.get("confirm", {}) for header in contents.headers):
+        about.update(told)
+        kinds |= dict.fromkeys(told.get("control", ()), CONTROL)
+        kinds |= dict.fromkeys(told.get(PLACEBO, {}).values(), PLACEBO)
+    if about.get(HOST) is not None:
+        kinds[about[HOST]] = HOST
+    space = with_placebo(view.space, about.get("placebo_at", ()))
+    trained, measured_again = view.read(long, space), view.read(again, space)
+    metric = view.metric.name
     groups = _by_architecture(trained.measurements, metric)
     fresh = {
         name: float(np.mean([m.values[metric] for m in group]))
         for name, group in _by_architecture(measured_again.measurements, metric).items()
     }
     seen = {m.id: m[metric] for m in view.members}
-    members = [_confirmed(group, metric, control, seen, fresh) for group in groups.values()]
+    members = [_confirmed(group, metric, kinds, seen, fresh) for group in groups.values()]
     if not members:
         return None
     members = [replace(m, images=about.get("test_images") or None) for m in members]
-    members.sort(key=lambda m: (m.kind == CONTROL, m.costs.get(view.cost, 0.0)))
+    members.sort(key=lambda m: (m.kind in (CONTROL, PLACEBO), m.costs.get(view.cost, 0.0)))
     failed = sum(not m.ok for m in trained.measurements)
     found = summarise(members, failed, about, view.objectives, view.metric)
     told = {(m.architecture.id, m.seed) for m in trained.measurements}
@@ -168,7 +178,9 @@ def read(view: RunView) -> Confirmation | None:
 
 
 def _planned(about: Mapping[str, Any]) -> list[str]:
-    return [*about.get("front", ()), *about.get("control", ())]
+    host = [] if about.get(HOST) is None else [str(about[HOST])]
+    placebos = [str(name) for name in about.get(PLACEBO, {}).values()]
+    return [*about.get("front", ()), *about.get("control", ()), *host, *placebos]
 
 
 def _by_architecture(
@@ -184,7 +196,7 @@ def _by_architecture(
 def _confirmed(
     group: Sequence[Measurement],
     metric: str,
-    control: set[str],
+    kinds: Mapping[str, str],
     seen: Mapping[str, float],
     fresh: Mapping[str, float],
 ) -> Confirmed:
@@ -193,7 +205,7 @@ def _confirmed(
     name = group[0].architecture.id
     return Confirmed(
         architecture=group[0].architecture,
-        kind=CONTROL if name in control else FRONT,
+        kind=kinds.get(name, FRONT),
         mean=float(np.mean(values)),
         std=float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
         n=len(values),

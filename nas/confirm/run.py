@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from plugnas.modules import PlugnasError
+from plugnas.nas.confirm.hosted import controls_of
 from plugnas.nas.confirm.outcome import Confirmation, paths, read
 from plugnas.nas.confirm.recipe import long_recipe, recipe_before
 from plugnas.nas.confirm.training import LEARN_FROM, SCORE_ON, LongTraining
+from plugnas.nas.cost import NetworkCost
 from plugnas.nas.executors.callbacks import listeners
 from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.executors.measure import Evaluator
@@ -43,6 +45,9 @@ def confirm(
 ) -> Confirmation | None:
     """Train the front's members and as many random architectures long, and score them.
 
+    In a host the controls are the host unchanged and, for each member of the front, a placebo of
+    equal parameters in place of each of its plugs.
+
     They learn from train and validation images and are scored on the test images. Each is also
     given the proxy's training again, under a seed that the search did not use. What was confirmed
     before is kept, a stopped confirmation goes on. ``seeds`` and ``epochs`` are by default the
@@ -70,7 +75,13 @@ def confirm(
     recipe = long_recipe(view, prepared.dataset, epochs)
     _check(view, prepared, recipe)
     front = [m.architecture for m in view.front]
-    other = random_control(view, prepared, len(front)) if _has_control(job) else []
+    of_host = prepared.space.host is not None
+    controlled = _has_control(job)
+    beside = controls_of(prepared.space, front) if controlled and of_host else None
+    random = random_control(view, prepared, len(front)) if controlled and not of_host else []
+    other = random if beside is None else beside.architectures
+    space = prepared.space if beside is None else beside.space
+    cost = prepared.cost if beside is None else NetworkCost(space, prepared.cost.table)
     proxy = evaluator(prepared)
     long, again = paths(run.path)
     about = {
@@ -80,22 +91,24 @@ def confirm(
         "test_images": len(prepared.dataset.test),
         "seeds": list(range(job.seeds, job.seeds + wanted)),
         "front": [a.id for a in front],
-        "control": [a.id for a in other],
+        "control": [a.id for a in random],
+        **({} if beside is None else beside.about()),
     }
-    everyone, objectives = [*front, *other], {metric.name: metric.direction}
+    everyone = list(dict.fromkeys([*front, *other]))
+    objectives = {metric.name: metric.direction}
     unused = range(job.seeds, job.seeds + wanted)
     if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
         logger.info(
-            "the proxy again, seed %d: %d of the front, %d random",
-            unused[0], len(front), len(other),
+            "the proxy again, seed %d: %d of the front, %d %s",
+            unused[0], len(front), len(other), "random" if beside is None else "host and placebos",
         )  # fmt: skip
         short, folder = proxy.last_rung(), again.with_suffix("")
         outcome = measure_all(
             everyone,
             unused[:1],
             again,
-            prepared.space,
-            prepared.cost,
+            space,
+            cost,
             lambda: executor(prepared, short, job.evaluation_timeout, folder),
             objectives=objectives,
             about={"again": about},
@@ -110,8 +123,8 @@ def confirm(
         everyone,
         unused,
         long,
-        prepared.space,
-        prepared.cost,
+        space,
+        cost,
         lambda: executor(prepared, training, None, long.parent),
         objectives=objectives,
         about={"confirm": about},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from plugnas.nas.confirm.hosted import HOST, PLACEBO, sentences
 from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
 from plugnas.nas.confirm.statistics import Estimate
 from plugnas.nas.cost.quantity import short
@@ -19,7 +20,7 @@ def to_text(found: Confirmation) -> str:
     epochs = (found.about.get("recipe") or {}).get("epochs")
     costs = _costs(found)
     lines = [
-        f"{len(found.of(FRONT))} of the front and {len(found.of(CONTROL))} random architectures, "
+        f"{len(found.of(FRONT))} of the front and {_beside(found)}, "
         f"trained {epochs} epoch{'s' * (epochs != 1)} on train + validation images, scored on "
         f"{images} test images",
         "",
@@ -34,6 +35,14 @@ def to_text(found: Confirmation) -> str:
     if found.left_out is not None:
         lines.append(f"  {found.left_out}")
     return "\n".join([*lines, "", *verdicts(found)])
+
+
+def _beside(found: Confirmation) -> str:
+    """Return in words what the front is held against."""
+    if HOST not in found.about:
+        return f"{len(found.of(CONTROL))} random architectures"
+    placebos = len(found.of(PLACEBO))
+    return f"the host unchanged with {placebos} placebo{'s' * (placebos != 1)}"
 
 
 def _costs(found: Confirmation) -> list[str]:
@@ -63,6 +72,7 @@ def verdicts(found: Confirmation) -> list[str]:
     """Return, in sentences, what the confirmations tell together."""
     metric = found.metric
     lines = [
+        *sentences(found.members, found.about, metric),
         f"Kendall's tau, proxy measured afresh against test: {_interval(found.tau)}",
         f"Kendall's tau on the front alone, proxy as searched against test: "
         f"{_interval(found.tau_front)}",

@@ -88,12 +88,12 @@ def sentences(cells: Sequence[Effect], which: Sequence[Effect], metric: Metric) 
     )
     paying = [e for e in order if e.verdict == PAYS]
     if not paying:
-        best, module = order[0], min(which, key=lambda e: -metric.sign * e.effect)
+        best, of_all = order[0], min(which, key=lambda e: -metric.sign * e.effect)
         return [
             f"Nowhere is it shown that a plug pays; the most promising is `{best.choice}` "
             f"{site_text(best.slot)} ({_change(best, metric)}).",
-            f"No module is shown to pay; the best on average over its sites is `{module.choice}` "
-            f"({_change(module, metric)}).",
+            f"No module is shown to pay; the best on average over its sites is `{of_all.choice}` "
+            f"({_change(of_all, metric)}).",
         ]
     best_at = {e.slot: e for e in reversed(paying)}  # the best of each site comes last, and stays
     places = [

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from plugnas.nas import tasks
 from plugnas.nas.data import Dataset
-from plugnas.nas.export import directory
+from plugnas.nas.export import directory, looks
 from plugnas.nas.export.delivery import Delivery, Options, deliver_all, formats_of
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.hosted import hosted
@@ -68,7 +68,11 @@ def export_members(
         host = hosted(space, member.architecture)
         dense = tasks.create(view.job_run.job.task, view.job_run.base).head == "dense"
         subjects.append((replace(subject, host=host, dense=dense), target))
-    return deliver_all(subjects, options)
+    deliveries = deliver_all(subjects, options)
+    for subject, _ in subjects:
+        if (picture := looks.write(subject, view.run.looks(subject.id))) is not None:
+            logger.info("%s: where its plugs look: %s (the page shows it)", subject.id, picture)
+    return deliveries
 
 
 def _keys(view: RunView, member: Member) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import math
 import time
@@ -62,6 +63,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
         }
         for m in shown
     ]
+    _add_looks(networks, view)
     _add_confirmation(networks, confirmation, metric)
     return _plain(
         {
@@ -186,6 +188,15 @@ def _network(
         "seconds": sum(x.seconds for x in told),
         "test": None,
     }
+
+
+def _add_looks(networks: list[dict[str, Any]], view: RunView) -> None:
+    """Put the pictures of where plugs look, which an export made, into the page."""
+    for network in networks:
+        file = view.run.looks(network["id"])
+        if view.space.host is not None and file.exists():
+            picture = base64.b64encode(file.read_bytes()).decode()
+            network["looks"] = f"data:image/png;base64,{picture}"
 
 
 def _control(name: str, m: Member, metric: Metric) -> dict[str, Any]:

@@ -88,6 +88,10 @@ class RunFiles:
         """The record of the host's sites, by which a run is read without the host's code."""
         return self.path / "host.json"
 
+    def looks(self, architecture: str) -> Path:
+        """The picture of where the plugs of an exported network look, by its id."""
+        return self.path / "looks" / f"{architecture}.png"
+
 
 @dataclass(frozen=True)
 class RunDirectory(RunFiles):

@@ -6,13 +6,17 @@ import importlib.util
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from plugnas.nas.cli import main
-from plugnas.nas.export import ExportError, Options, deliver, load
+from plugnas.nas.export import ExportError, Options, deliver, load, looks
 from plugnas.nas.export.hosted import hosted
+from plugnas.nas.report.data import gather
+from plugnas.nas.run.view import open_run
 from plugnas.space import SearchSpace
 from tests.nas.export import subjects
 
@@ -109,8 +113,21 @@ def test_every_kind_of_plug_is_exported_checked_and_can_be_trained_on(folder, st
     assert "model.trained()" in (to / "train.py").read_text()
 
 
+def test_the_picture_of_where_plugs_look(folder):
+    subject = subject_of(folder, SITES, PLUGS)
+    with torch.no_grad():
+        subject.network.plugs["conv2-attention"].gate.fill_(0.5)
+    file = looks.write(subject, folder / "looks" / "a.png")
+    with Image.open(file) as picture:
+        pixels = np.asarray(picture)
+    assert pixels.shape == (30 + 4 * 116, 2 * 116, 3)  # the image and one plug, four rows
+    maps = pixels[30:, 116:228].reshape(4, 116, 112, 3)[:, :112]
+    assert (maps.max((1, 2, 3)) > 240).all() and (maps.min((1, 2, 3)) < 128).all()
+
+
 def test_the_host_itself_can_be_exported(folder):
     found = subject_of(folder, SITES, {})
+    assert looks.write(found, folder / "a.png") is None
     deliver(found, folder / "out", Options(("source",), measure=False))
     assert "this is the host itself" in (folder / "out/README.md").read_text()
     assert set(found.network.state_dict()) == set(
@@ -172,6 +189,17 @@ def test_a_run_s_pick_and_a_host_that_has_changed(folder, monkeypatch, capsys):
     command = ["export", str(run), "--pick", "best", "--to", str(to), "--format", "source"]
     assert main(command) == 0
     assert imported(to).load()(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    view = open_run(run)
+    for m in view.members:  # the host unchanged, and one with a plug
+        looked = view.run.looks(m.id)
+        if m.architecture["after.conv2.attention"] == "none":
+            looked.unlink(missing_ok=True)
+        else:
+            looks.write(subject_of(folder, SITES, PLUGS), looked)
+    shown = {n["id"]: n.get("looks", "") for n in gather(view)["networks"]}
+    unchanged = view.controls[0].id
+    assert shown.pop(unchanged) == "" and shown
+    assert all(text.startswith("data:image/png;base64,") for text in shown.values())
     (folder / "job.yaml").unlink()
     job_file = run / "job.yaml"
     job_file.write_text(job_file.read_text().replace("arguments: {}", "arguments: {width: 16}"))

@@ -1,7 +1,8 @@
 """Every module of the zoo in other people's networks: with the gate at 0 no output changes a bit.
 
 In the quick walk each key stands once in each host, many keys in one network; the slow walk puts
-each key at all of a host's legal sites.
+each key at one legal site of every map size that the host has, for that is all that a module knows
+of a site.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Walked:
     """A host with its trace, its input and what it makes of it."""
 
     def __init__(self, name, networks):
+        self.name = name
         torch.manual_seed(0)
         if name == "resnet20":
             model = networks.ResNet20(5)
@@ -116,10 +118,16 @@ def test_every_key_changes_nothing(walked):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("entry", "slot"), AFTER, ids=lambda v: getattr(v, "key", str(v)))
-def test_every_key_changes_nothing_at_every_legal_site(entry, slot, walked):
-    placements = list(walked.legal(entry, slot))
-    assert not placements or walked.same(placements)
+@pytest.mark.parametrize("part", range(16))
+def test_every_key_changes_nothing_at_every_size_of_map(part, walked):
+    chunk = [p for entry, slot in AFTER[part::16] for p in one_of_each_size(walked, entry, slot)]
+    wrong = [] if walked.same(chunk) else [p.text for p in chunk if not walked.same([p])]
+    assert wrong == []
+
+
+def one_of_each_size(walked, entry, slot):
+    sizes = {walked.trace.by_path[p.path].map_out: p for p in walked.legal(entry, slot)}
+    return list(sizes.values())
 
 
 def test_every_activation_changes_nothing(walked):
@@ -152,9 +160,10 @@ def test_operators_that_adopt_change_nothing(walked):
                 adopting += 1
                 after = host.outputs(host.plugged([placement]))
                 for a, b in zip(after, host.before, strict=True):
-                    # the anchors of a detector are in float32
+                    # the boxes of a detector come from anchors in float32
+                    near = 1e-5 if "fcos" in walked.name else 1e-12 * max(1, float(b.abs().max()))
                     torch.testing.assert_close(
-                        a, b, atol=1e-5, rtol=1e-5, msg=lambda m, p=placement: f"{p.text}: {m}"
+                        a, b, atol=near, rtol=near, msg=lambda m, p=placement: f"{p.text}: {m}"
                     )
                 break
     assert adopting >= 5 or not any(s.conv.groups == 1 and s.conv.padding != (0, 0) for s in convs)

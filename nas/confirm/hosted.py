@@ -1,0 +1,88 @@
+"""What the front of a host is confirmed beside: the host unchanged, and placebos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from plugnas.nas.confirm.statistics import mean_of
+from plugnas.nas.front.metric import Metric
+from plugnas.space import Architecture, SearchSpace
+from plugnas.space.placebo import groups_with_placebo, twin, with_placebo
+
+if TYPE_CHECKING:
+    from plugnas.nas.confirm.outcome import Confirmed
+
+HOST, PLACEBO = "host", "placebo"
+
+
+@dataclass(frozen=True)
+class HostControls:
+    """The controls of a host's front; ``space`` is the run's, with placebos at the sites ``names``.
+
+    ``host`` is the host unchanged, None where some site always plugs; ``placebos`` maps the id of
+    a member of the front to the same network with placebos of equal parameters in its plugs' place.
+    """
+
+    names: Sequence[str]
+    space: SearchSpace
+    host: Architecture | None
+    placebos: Mapping[str, Architecture]
+
+    @property
+    def architectures(self) -> list[Architecture]:
+        """All controls, each once."""
+        host = [] if self.host is None else [self.host]
+        return list(dict.fromkeys([*host, *self.placebos.values()]))
+
+    def about(self) -> dict[str, Any]:
+        """Return what the header of a confirmation's ledger keeps of them."""
+        return {
+            HOST: None if self.host is None else self.host.id,
+            PLACEBO: {member: a.id for member, a in self.placebos.items()},
+            "placebo_at": list(self.names),
+        }
+
+
+def controls_of(space: SearchSpace, front: Sequence[Architecture]) -> HostControls:
+    """Return the controls of a front in the space of a host."""
+    names = [g.name for g in groups_with_placebo(space)]
+    judged = with_placebo(space, names)
+    values = None if space.host is None else space.host.unchanged()
+    twins = {a.id: twin(judged, judged.architecture(a.values)) for a in front}
+    return HostControls(
+        names,
+        judged,
+        None if values is None else judged.architecture(values),
+        {name: a for name, a in twins.items() if a is not None},
+    )
+
+
+def sentences(members: Sequence[Confirmed], about: Mapping[str, Any], metric: Metric) -> list[str]:
+    """Return what each confirmed member of the front gains over host and placebo, seed by seed."""
+    by_id = {m.id: m for m in members}
+    host = by_id.get(str(about.get(HOST)))
+    told = []
+    for m in members:
+        if m.kind != "front":
+            continue
+        placebo = by_id.get(about.get(PLACEBO, {}).get(m.id, ""))
+        gains = [
+            f"{_gain(m, other, metric)} over {name}"
+            for name, other in (("the host unchanged", host), ("its placebo", placebo))
+            if other is not None
+        ]
+        if gains:
+            told.append(f"{m.id[:6]}: {', '.join(gains)} (95 % intervals over the same seeds).")
+    return told
+
+
+def _gain(m: Confirmed, other: Confirmed, metric: Metric) -> str:
+    found = mean_of([a - b for a, b in zip(m.values, other.values, strict=False)])
+    low, high = metric.change_text(found.low), metric.change_text(found.high)
+    interval = f" [{low}, {high}]" if found.n > 1 else ""
+    return f"{metric.change_text(found.value)}{metric.unit}{interval}"
+
+
+__all__ = ["HOST", "PLACEBO", "HostControls", "controls_of", "sentences"]
