@@ -143,7 +143,7 @@ def build_replacement(
     if start == "identity" and site.conv is not None and site.conv.plain:
         conv: Any = conv_from(site.conv) if old is None else old
         for adopted in (conv, _without_bias(conv)):
-            module: Any = build_module(placement, site)
+            module: Any = build_module(placement, site).to(dtype=conv.weight.dtype)
             try:
                 module.adopt(adopted)
             except (AdoptError, AttributeError):  # an operator that begins with weights of its own
