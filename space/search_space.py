@@ -219,8 +219,8 @@ class SearchSpace:
         known &= (self._tree.canonical(rows) == rows).all(axis=1)
         known &= self._tree.allowed(rows)
         found: list[Architecture | None] = []
-        for named, row, fine in zip(values, rows, known.tolist(), strict=True):
-            found.append(Architecture._of(self, row.tobytes(), named) if fine else None)
+        for named, codes, fine in zip(values, rows, known.tolist(), strict=True):
+            found.append(Architecture._of(self, codes.tobytes(), named) if fine else None)
         return found
 
     def codes(self, architectures: Sequence[Architecture]) -> Codes:

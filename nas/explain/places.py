@@ -103,10 +103,10 @@ def sentences(cells: Sequence[Effect], which: Sequence[Effect], metric: Metric) 
     ]
     means = {e.choice: e for e in which}
     modules = []
-    for module in dict.fromkeys(e.choice for e in paying):
-        tried, own = (sum(e.choice == module for e in some) for some in (order, paying))
-        mean = _change(means[module], metric)
-        modules.append(f"`{module}` (at {own} of {tried} sites; on average over them {mean})")
+    for name in dict.fromkeys(e.choice for e in paying):
+        tried, own = (sum(e.choice == name for e in some) for some in (order, paying))
+        mean = _change(means[name], metric)
+        modules.append(f"`{name}` (at {own} of {tried} sites; on average over them {mean})")
     return [f"It pays {_listed(places)}.", f"The modules that pay: {_listed(modules)}."]
 
 
