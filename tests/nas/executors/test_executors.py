@@ -83,12 +83,14 @@ def test_what_always_kills_its_worker_is_given_up_and_the_search_goes_on() -> No
 def test_worker_killed_from_outside(undisturbed: set[tuple[object, ...]], tmp_path: Path) -> None:
     log = tmp_path / "log"
     run = study(trials=24)
+    over = threading.Event()
 
     def kill_a_worker_twice() -> None:
         begun = 0
         for more in (3, 6):
             while not log.exists() or len(log.read_text().splitlines()) < begun + more:
-                time.sleep(0.01)
+                if over.wait(0.01):  # this thread came late, and no more lines come
+                    return
             lines = log.read_text().splitlines()
             begun = len(lines)
             with contextlib.suppress(ProcessLookupError):  # where this thread came late
@@ -97,6 +99,7 @@ def test_worker_killed_from_outside(undisturbed: set[tuple[object, ...]], tmp_pa
     killer = threading.Thread(target=kill_a_worker_twice)
     killer.start()
     finished(run, Table(seconds=0.1, log=log))
+    over.set()
     killer.join()
     assert found(run.measurements) == undisturbed
 
