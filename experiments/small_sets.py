@@ -181,7 +181,7 @@ def table(record: dict[str, Any]) -> str:
         "accuracy before | accuracy after | long | chance before, after |",
         "|:--|--:|--:|--:|:--|:--|--:|--:|--:|--:|",
     ]
-    groups = dict.fromkeys((row[0], row[1]) for row in record["rows"])
+    groups = dict.fromkeys((row[0], row[1]) for row in record["rows"] if row[3] == LONG)
     lines += [_line(name, images, record["rows"]) for name, images in groups]
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.executors.measure import measure
-from plugnas.nas.job.config import Job
+from plugnas.nas.job.config import COSTS, Job
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.job.rungs import long_rung
 from plugnas.nas.job.workers import evaluator, executor, worker_count
@@ -26,7 +26,7 @@ from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.proxy import Proxy, Recipe
 from plugnas.nas.proxy.rehearsal import Pace, Rehearsal
 from plugnas.nas.samplers import Problem
-from plugnas.nas.study.rungs import ETA
+from plugnas.nas.study.expected import expected_trainings
 from plugnas.space import Architecture
 
 FRONT = 8
@@ -124,9 +124,10 @@ def forecast(prepared: Prepared) -> Forecast:
     for m in told:
         if not m.ok:
             raise ForecastError(f"the rehearsal of {m.architecture.id} failed: {m.reason}")
+    counts = _counts(job)
     images, scored = len(prepared.dataset.train), len(prepared.dataset.validation)
     rungs = tuple(
-        _timed(told, pair, share, r, recipe, (images, scored), _count(job, r))
+        _timed(told, pair, share, r, recipe, (images, scored), counts[r])
         for r, recipe in enumerate(recipes)
     )
     seeds = 3 if job.confirm is None else job.confirm.seeds
@@ -161,9 +162,10 @@ def glance(prepared: Prepared) -> Forecast | None:
     told = [measure(Task(0, large, rung), evaluate) for rung in range(len(recipes))]
     if not all(m.ok for m in told):
         return None  # the search will say what fails, and go on with what does not
+    counts = _counts(job)
     images = (len(prepared.dataset.train), len(prepared.dataset.validation))
     rungs = tuple(
-        _timed(told, (large, large), 0.0, r, recipe, images, _count(job, r))
+        _timed(told, (large, large), 0.0, r, recipe, images, counts[r])
         for r, recipe in enumerate(recipes)
     )
     slow = max(1.0, float(np.median([m.values["slow"] for m in told])))
@@ -171,9 +173,12 @@ def glance(prepared: Prepared) -> Forecast | None:
     return Forecast(rungs, rungs[-1], job.trials, worker_count(job), 0.0, memory, slow)
 
 
-def _count(job: Job, rung: int) -> int:
-    """Return how many trainings a search makes at a rung: one of three goes on to the next."""
-    return job.seeds * (job.trials // ETA**rung)
+def _counts(job: Job) -> list[int]:
+    """Return how many trainings a search makes at each rung; a host unchanged is at every one."""
+    traded = any(name in COSTS for name in job.objectives)
+    found = expected_trainings(job.trials, len(job.proxy.rungs), traded=traded)
+    control = 0 if job.space.host is None else 1
+    return [job.trials * job.seeds, *(round(job.seeds * (n + control)) for n in found[1:])]
 
 
 def _two(

