@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from plugnas.nas.proxy.mixing import Mixed
 from plugnas.nas.tasks import Task
 from plugnas.nas.tasks.outputs import answer_of, others_of
 
@@ -44,7 +45,7 @@ def _taking(taken: list[Tensor]) -> Any:
 
 
 def loss_of(
-    task: Task, outputs: Any, taken: list[Tensor], labels: Tensor, smoothing: float
+    task: Task, outputs: Any, taken: list[Tensor], labels: Tensor | Mixed, smoothing: float
 ) -> Tensor:
     """Return the loss of a batch, its auxiliary outputs by their weight; ``taken`` is emptied.
 
@@ -55,18 +56,30 @@ def loss_of(
         task: has the loss and the weight.
         outputs: what the network returned, in float32.
         taken: auxiliary maps (B, K, h, w) that were watched.
-        labels: of the batch.
+        labels: of the batch; of mixed images the loss is that of both labels, by their shares.
         smoothing: the recipe's label smoothing.
     """
     answer = answer_of(outputs)
-    loss = task.loss(answer, labels, smoothing)
+    loss = _loss(task, answer, labels, smoothing)
     if task.auxiliary:
         for map_ in (*others_of(outputs), *taken):
             if map_.shape[1] >= answer.shape[1]:
                 beside = map_[:, : answer.shape[1]].to(answer.dtype)
-                loss = loss + task.auxiliary * task.loss(beside, labels, smoothing)
+                loss = loss + task.auxiliary * _loss(task, beside, labels, smoothing)
     taken.clear()
     return loss
 
 
-__all__ = ["DECLARED", "loss_of", "watching"]
+def _loss(task: Task, outputs: Tensor, labels: Tensor | Mixed, smoothing: float) -> Tensor:
+    if not isinstance(labels, Mixed):
+        return task.loss(outputs, labels, smoothing)
+    own, other = (task.loss(outputs, y, smoothing) for y in (labels.own, labels.other))
+    return labels.share * own + (1 - labels.share) * other
+
+
+def own_labels(labels: Tensor | Mixed) -> Tensor:
+    """Return the labels of a batch's own images."""
+    return labels.own if isinstance(labels, Mixed) else labels
+
+
+__all__ = ["DECLARED", "loss_of", "own_labels", "watching"]

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from plugnas.nas.data import IGNORED, Dataset
 from plugnas.nas.data.split import stratified
+from plugnas.nas.proxy.mixing import Mixed, draw_boxes, draw_shares, erase, mix
 from plugnas.nas.proxy.moves import Moves, moved
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 
@@ -32,6 +33,10 @@ class Batches:
         self.shift = max(1, min(self.size) // 8) if recipe.shift is None else recipe.shift
         self.mirror = dataset.mirror if recipe.mirror is None else recipe.mirror
         self.zoom = recipe.zoom
+        self.mixup, self.erasing = recipe.mixup, recipe.erasing
+        if dataset.masked and (recipe.mixup or recipe.erasing):
+            name = "mixup" if recipe.mixup else "erasing"
+            raise RecipeError(f"`{name}` is for images with labels, and {dataset.name} has masks")
         self._device = device
         self._scale = (1 / (255 * dataset.std)).to(device)
         self._offset = (-dataset.mean / dataset.std).to(device)
@@ -67,10 +72,11 @@ class Batches:
 
     def epoch(
         self, indices: Tensor, batch_size: int, generator: torch.Generator, skip: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Iterator[tuple[Tensor, Tensor | Mixed]]:
         """Yield the shuffled, moved batches of one epoch, without the first ``skip`` of them.
 
-        Every image comes once; batches differ in size by at most one.
+        Every image comes once; batches differ in size by at most one. With mixup the labels are
+        those of both images.
 
         Args:
             indices: the images.
@@ -82,9 +88,13 @@ class Batches:
         moves = Moves.draw(len(order), self.shift, generator, mirror=self.mirror, zoom=self.zoom)
         moves = moves.to(self._device)
         count = steps_per_epoch(len(order), batch_size)
+        boxes = draw_boxes(self.erasing, len(order), generator) if self.erasing else None
+        shares = draw_shares(self.mixup, count, generator) if self.mixup else None
         for i in range(skip, count):
             rows = slice(len(order) * i // count, len(order) * (i + 1) // count)
-            yield self.moved(order[rows], moves[rows])
+            x, y = self.moved(order[rows], moves[rows])
+            x = x if boxes is None else erase(x, boxes[rows])
+            yield (x, y) if shares is None else mix(x, y, shares[i])
 
     def _take(self, indices: Tensor) -> Tensor:
         """Return pixels (B, H, W, C) at the recipe's resolution, bytes or their averages."""

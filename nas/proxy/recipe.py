@@ -68,6 +68,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Whether images are mirrored at random; as the data says if left out."""
     zoom: float = 0.0
     """Largest random zoom: 0.5 shows images at 1/1.5 to 1.5 times their size; not with `freeze`."""
+    mixup: float = 0.0
+    """Mixup: images are mixed in pairs by shares from Beta(mixup, mixup), such as 0.2; 0: none."""
+    erasing: float = 0.0
+    """Probability with which a rectangle of an image is erased."""
     validation_images: int | None = None
     """Validation images that are scored; all if left out."""
     validate_every_epoch: bool = False
@@ -117,6 +121,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "weight_decay": self.weight_decay,
             "warmup": self.warmup,
             "zoom": self.zoom,
+            "mixup": self.mixup,
+            "erasing": self.erasing,
             "shift": self.shift,
             "host_learning_rate": self.host_learning_rate,
             "plugs_first": self.plugs_first,
@@ -124,6 +130,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         for name, value in at_least_zero.items():
             if value is not None and not value >= 0:
                 raise RecipeError(f"`{name}` must be at least 0, got {value}")
+
+        if self.erasing > 1:
+            raise RecipeError(f"`erasing` is a probability, at most 1, got {self.erasing}")
+        named = [name for name in ("mixup", "erasing") if getattr(self, name)]
+        if named and (self.freeze is not None or self.zero_cost is not None):
+            without = "freeze" if self.freeze is not None else "zero_cost"
+            raise RecipeError(f"`{named[0]}` changes images at random, which `{without}` does not")
 
     def learning_rate_at(self, step: int, steps_per_epoch: int) -> float:
         """Return the learning rate of a step counted from 0."""
@@ -165,6 +178,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Return a digest of all that decides the steps before the rate falls."""
         later = ("epochs", "cooldown", "validation_images", "validate_every_epoch", "signal_epochs")
         known: dict[str, Any] = {k: v for k, v in msgspec.structs.asdict(self).items()}
-        told = {k: v for k, v in known.items() if k not in later and (k != "zoom" or v)}
+        newer = ("zoom", "mixup", "erasing")  # absent from the digests of older runs
+        told = {k: v for k, v in known.items() if k not in later and (k not in newer or v)}
         text = json.dumps(told, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]

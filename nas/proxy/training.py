@@ -22,7 +22,7 @@ from plugnas.nas.machine.device import (
     seeded,
 )
 from plugnas.nas.machine.threads import threads
-from plugnas.nas.proxy.auxiliary import loss_of, watching
+from plugnas.nas.proxy.auxiliary import loss_of, own_labels, watching
 from plugnas.nas.proxy.batches import EXAMPLES, some, spread, steps_per_epoch
 from plugnas.nas.proxy.learning import optimiser_of, source_of, training_mode
 from plugnas.nas.proxy.norms import estimate_statistics, rows_for_statistics, trained_norms
@@ -204,7 +204,7 @@ class Course:
         if not bool(torch.isfinite(self.sums[0])):
             self._diverged()
 
-    def learn(self, x: Tensor, y: Tensor) -> Tensor:
+    def learn(self, x: Tensor, y: Any) -> Tensor:
         """Make one optimiser step and return the loss."""
         rate = self.recipe.learning_rate_at(self.step, self.per_epoch)
         outputs = self._outputs(x)
@@ -219,7 +219,9 @@ class Course:
         self.step += 1
         loss = loss.detach()
         with torch.no_grad():
-            hits = self.task.hits(logits, y) if self.task.told else torch.zeros_like(loss)
+            hits = (
+                self.task.hits(logits, own_labels(y)) if self.task.told else torch.zeros_like(loss)
+            )
             self.sums += torch.stack([loss.double() * len(y), hits.double()])
         return loss
 
@@ -228,10 +230,8 @@ class Course:
         if self.number is torch.float32:
             return self.forward(x)
         with torch.autocast(self.device.type, self.number):
-            found = self.forward(x)
-        return (
-            {k: v.float() for k, v in found.items()} if isinstance(found, dict) else found.float()
-        )
+            y = self.forward(x)
+        return {k: v.float() for k, v in y.items()} if isinstance(y, dict) else y.float()
 
     def _logits(self, x: Tensor) -> Tensor:
         return answer_of(self._outputs(x))
