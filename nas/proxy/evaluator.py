@@ -26,6 +26,7 @@ from plugnas.nas.machine.device import (
     seeded,
 )
 from plugnas.nas.machine.threads import threads
+from plugnas.nas.proxy.auxiliary import own_labels
 from plugnas.nas.proxy.batches import Batches
 from plugnas.nas.proxy.defaults import default_rungs
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
@@ -176,8 +177,9 @@ class _Evaluate(Training):
             batches = Batches(self.dataset, recipe, device)
             generator = torch.Generator().manual_seed(task.seed)
             indices = self.dataset.train
-            batch = next(batches.epoch(indices, recipe.batch_size, generator))
-            score = zero_cost(str(recipe.zero_cost), network, *batch, self.purpose.loss)
+            x, y = next(batches.epoch(indices, recipe.batch_size, generator))
+            labels = own_labels(y)  # a rung without a training mixes no images
+            score = zero_cost(str(recipe.zero_cost), network, x, labels, self.purpose.loss)
         return {
             "values": {str(recipe.zero_cost): score},
             "signal": score,
