@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -64,3 +64,18 @@ def test_steps_within_the_noise_are_light_and_never_the_knee():
     assert picks.knee(tiny, OBJECTIVES).id == "100000"
     known = [member(m["accuracy"], m["flops"], images=None) for m in tiny]
     assert picks.knee(known, OBJECTIVES).id == "110000"
+
+
+def test_an_interval_that_the_evaluation_told_takes_the_place_of_the_binomial_one():
+    miou = Metric("miou", "max", percent=True)
+    told = Member(
+        Named("a"), 0, {"miou": 0.5}, {}, {"miou": math.nan}, 1, (0,), 100,
+        intervals={"miou": (0.46, 0.53)},
+    )  # fmt: skip
+    assert interval(told, miou) == pytest.approx((0.46, 0.53))
+    of_seeds = replace(told, spread={"miou": 0.01}, n=3)
+    error = 4.303 * 0.01 / math.sqrt(3)
+    low, high = interval(of_seeds, miou)
+    assert low == pytest.approx(0.5 - math.hypot(0.04, error))
+    assert high == pytest.approx(0.5 + math.hypot(0.03, error))
+    assert interval(replace(told, intervals={}), miou) is None  # miou counts no images
