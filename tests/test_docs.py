@@ -58,3 +58,10 @@ def test_every_page_of_the_site_exists():
 def test_the_generator_writes_what_the_commands_print(tmp_path, monkeypatch):
     names = runpy.run_path(str(ROOT / "docs" / "reference.py"))
     assert set(names["PAGES"]) == {"job.md", "zoo.md"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/how_it_works.md"])
+def test_the_layout_names_every_folder_of_nas(page):
+    folders = {path.parent.name for path in (ROOT / "nas").glob("*/__init__.py")}
+    text = (ROOT / page).read_text()
+    assert [name for name in sorted(folders) if f"{name}/" not in text] == []
