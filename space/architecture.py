@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from plugnas.space.parameter import Token
 
 if TYPE_CHECKING:
     from plugnas.space.search_space import SearchSpace
+
+
+_IS_ID = re.compile("[0-9a-f]{12}").fullmatch
 
 
 class Architecture:
@@ -38,10 +42,14 @@ class Architecture:
         return self
 
     @classmethod
-    def _of(cls, space: SearchSpace, row: bytes, values: dict[str, Token]) -> Architecture:
-        """Wrap a row of a code matrix and its values, which stay the caller's as well."""
+    def _of(
+        cls, space: SearchSpace, row: bytes, values: dict[str, Token], own_id: str
+    ) -> Architecture:
+        """Wrap a row of a code matrix, its values, which stay the caller's as well, and its id."""
         self = cls._from_row(space, row)
         self._values = values
+        if _IS_ID(own_id):
+            self._id = own_id
         return self
 
     @property

@@ -192,11 +192,14 @@ class SearchSpace:
         """
         return self.architecture(adopted(values, self.parameters, has_network=self.has_network))
 
-    def members(self, values: Sequence[dict[str, Token]]) -> list[Architecture | None]:
+    def members(
+        self, values: Sequence[dict[str, Token]], ids: Sequence[str]
+    ) -> list[Architecture | None]:
         """Return the members that have exactly these values, None where there is none.
 
         Many are found at once, and each keeps the mapping that it was given, in which a choice is
-        put for a value that equals it, so that a hundred thousand take little memory. Why one is
+        put for a value that equals it, so that a hundred thousand take little memory. ``ids`` are
+        those that were written down with the values; one that is none is worked out. Why one is
         missing, ``adopt`` and ``refusal`` tell.
         """
         rows = np.full((len(values), len(self.parameters)), -1, dtype=np.int16)
@@ -219,8 +222,8 @@ class SearchSpace:
         known &= (self._tree.canonical(rows) == rows).all(axis=1)
         known &= self._tree.allowed(rows)
         found: list[Architecture | None] = []
-        for named, codes, fine in zip(values, rows, known.tolist(), strict=True):
-            found.append(Architecture._of(self, codes.tobytes(), named) if fine else None)
+        for named, own, codes, fine in zip(values, ids, rows, known.tolist(), strict=True):
+            found.append(Architecture._of(self, codes.tobytes(), named, own) if fine else None)
         return found
 
     def codes(self, architectures: Sequence[Architecture]) -> Codes:

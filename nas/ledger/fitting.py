@@ -57,15 +57,25 @@ class Fitted:
         )
 
 
-def read_fitting(path: Path, space: SearchSpace, counts: Path | None = None) -> Fitted:
+def read_fitting(
+    path: Path,
+    space: SearchSpace,
+    counts: Path | None = None,
+    contents: Contents | None = None,
+) -> Fitted:
     """Read a ledger, also one that is being written; an empty one where there is no file.
 
-    ``counts`` is a file of part costs kept from before, so that a recount is quick.
+    Args:
+        path: the ledger's file.
+        space: what the records must fit.
+        counts: a file of part costs kept from before, so that a recount is quick.
+        contents: the file's contents where they were read already.
 
     Raises:
         LedgerError: the file cannot be read, or a line of it is damaged.
     """
-    contents = read(path) if path.exists() else Contents()
+    if contents is None:
+        contents = read(path) if path.exists() else Contents()
     cost = _counter(contents, space, counts)
     return fit(contents, space, cost, {} if cost is not None else _left_out_before(contents))
 
@@ -136,8 +146,8 @@ def recorded_space(contents: Contents) -> SearchSpace:
 def _members(records: Sequence[Record], space: SearchSpace) -> Iterator[Architecture | None]:
     """Yield the members of the space that records name as they stand; None where one does not."""
     for start in range(0, len(records), _AT_ONCE):
-        some = records[start : start + _AT_ONCE]
-        yield from space.members([record.architecture.values for record in some])  # type: ignore[misc]
+        some = [record.architecture for record in records[start : start + _AT_ONCE]]
+        yield from space.members([a.values for a in some], [a.id for a in some])  # type: ignore[misc]
 
 
 def _adopt(record: Record, space: SearchSpace) -> Architecture | str:

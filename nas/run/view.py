@@ -74,7 +74,8 @@ class RunView:
             PlugnasError: a damaged ledger.
         """
         contents = read(run.ledger) if run.ledger.exists() else Contents()
-        return cls._read(run, recorded_space(contents) if is_settled(contents) else run.space())
+        space = recorded_space(contents) if is_settled(contents) else run.space()
+        return cls._read(run, space, contents=contents)
 
     @classmethod
     def _read(
@@ -83,8 +84,9 @@ class RunView:
         space: SearchSpace,
         objectives: Mapping[str, str] | None = None,
         budget: Mapping[str, float] | None = None,
+        contents: Contents | None = None,
     ) -> RunView:
-        found = read_fitting(run.ledger, space, run.costs)
+        found = read_fitting(run.ledger, space, run.costs, contents)
         return cls(
             space,
             found.measurements,

@@ -237,7 +237,7 @@ def test_members_are_what_adopt_finds_of_values_that_stand_as_they_are():
         {"depth": 1, "kind": "a", "more": 1},
         {},
     ]
-    found = space.members(values)
+    found = space.members(values, [""] * len(values))
     assert [None if m is None else m.values for m in found] == [values[0], *[None] * 6]
     assert found[0] == space.adopt(values[0])
     assert space.codes([found[0]]).tolist() == space.codes([space.adopt(values[0])]).tolist()
