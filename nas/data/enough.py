@@ -17,7 +17,15 @@ def check_left(
     broken: dict[int, str],
     name: str,
 ) -> None:
-    """Refuse classes that have nothing left to train on."""
+    """Refuse classes that have nothing left to train on.
+
+    Args:
+        labels: the class of each image (N,).
+        parts: the part of each (N,).
+        classes: their names.
+        broken: what is wrong with each broken image.
+        name: of the source.
+    """
     trained = np.bincount(labels[parts == 0], minlength=len(classes))
     bare = [classes[i] for i in np.flatnonzero(trained == 0)]
     if len(classes) < 2:

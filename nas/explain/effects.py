@@ -77,6 +77,12 @@ def explain(
 ) -> Explanation:
     """Estimate the effects of all choices from all good measurements of a run.
 
+    Procedure: each slot has a reference choice; an architecture is the share of its blocks that
+    make each other choice. The mixed model y = rung + costs + sum of share x effect + rest of
+    ``explain.model`` is fitted by restricted maximum likelihood (Patterson and Thompson, 1971), on
+    the values and, of a share, on their log odds; the likelier scale is taken. An effect is given
+    with its 95 % interval, where a choice stands in the whole slot and costs are equal.
+
     Args:
         space: what was searched.
         measurements: of any rung.

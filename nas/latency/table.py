@@ -29,6 +29,9 @@ VERSION = 2  # 1 held whole parts
 class LatencyTable:
     """Latencies of pieces, each measured among the others and without the clocks' own time.
 
+    T(network) = overhead + sum of T(piece), as in the look-up tables of Cai, Zhu and Han
+    (ProxylessNAS, 2019).
+
     A part takes the sum of its pieces, a network the sum of its parts and ``overhead_ms``. Weights
     and code are as cold as in a network that runs among others, inputs as warm as what the piece
     before has just written, and every piece holds the call of its module, the module around an

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plugnas.nas.machine.log import logger
 from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
 from plugnas.space import Architecture
 
@@ -23,8 +23,6 @@ SWEEP = 500_000
 
 _ROUNDS, _CROWD = 60, 192
 _CHUNK, _PATIENCE = 64, 10.0  # architectures at a time; seconds between two words on it
-
-log = logging.getLogger("plugnas")
 
 
 class CandidatePool:
@@ -67,7 +65,7 @@ class CandidatePool:
             now, done = time.monotonic(), min(place + _CHUNK, len(codes))
             if now - said > _PATIENCE and done < len(codes):
                 left = (now - start) / done * (len(codes) - done)
-                log.warning(
+                logger.warning(
                     "costs of %d of %d architectures are known after %.0f s; the search begins in "
                     "about %.0f s (a faster cost function, or a cost model with costs_of, helps)",
                     *(done, len(codes), now - start, left),

@@ -26,6 +26,12 @@ def expected_trainings(
     Promotion does not wait for the others of a rung: who is among the first third of those known
     by then goes on, and may be overtaken later. So more than a third do, above all in a short
     search, and where a value is ``traded`` for a cost. Found by drawing architectures at random.
+
+    Args:
+        trials: architectures in all.
+        rungs: how many there are.
+        traded: whether a value is weighed against a cost.
+        seed: draws the architectures.
     """
     if rungs == 1:
         return [float(trials)]

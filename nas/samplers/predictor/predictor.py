@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plugnas.nas.ledger.measurement import Measurement, Task
+from plugnas.nas.machine.log import logger
 from plugnas.nas.samplers.base import Sampler
 from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.evolution import Evolution
@@ -27,18 +27,27 @@ _ROUNDS, _FEW = 4, 32
 _LEAST = 4  # measurements that the model wants before it speaks
 
 
-log = logging.getLogger("plugnas")
-
-
 class Predictor(Sampler):
     """Expected hypervolume improvement under a Gaussian process over the choices.
 
-    What counts as better is the problem's: the front, or the best within ``levels``.
+    Procedure: the first ``designs`` proposals are spread over the known costs. Before each later
+    one, a process is fitted to every measured objective, on a warped scale, and the unseen
+    architecture within budget with the largest acquisition is proposed; all are scored where the
+    space is small, else those that a search by mutation from the front reaches.
 
-    The first ``designs`` proposals are spread over the known costs. After that every unseen
-    architecture within budget is scored where the space is small, else those that a search by
-    mutation from the front reaches. Architectures that were asked for and not told yet count as
-    measured with their expected value.
+    Model: y(a) = f(a) + noise, with cov(f(a), f(b)) = s exp(-sum_g w_g d_g(a, b)), where d_g counts
+    in what the group g of choices differs; s, w and the noise have the largest marginal likelihood
+    (Rasmussen and Williams, 2006, chapter 5).
+
+    Acquisition: E[HV(F + y(a)) - HV(F)], the expected hypervolume improvement over the front F as
+    believed (Emmerich, Giannakoglou and Naujoks, 2006); known costs enter as they are. With limits
+    it is the improvement of the best within each of ``levels``. Architectures that were asked for
+    and not told yet count as measured with their expected value (the "Kriging believer" of
+    Ginsbourger, Le Riche and Carraro, 2010).
+
+    Args:
+        problem: what is searched: space, objectives, budget and costs.
+        designs: proposals before the model's first; by default as many as suit the space.
 
     Raises:
         ProblemError: nothing meets the budget, or ``designs`` is below 1.
@@ -117,7 +126,7 @@ class Predictor(Sampler):
                 reason = str(error)
         self._remarks[number] = f"evolution, for the model failed: {reason}"
         if len(self._remarks) == 1:
-            log.warning("proposal %d is evolution's, for the model failed: %s", number, reason)
+            logger.warning("proposal %d is evolution's, for the model failed: %s", number, reason)
         evolved = Evolution(self.problem)
         for measurement in self._told:
             evolved.tell(measurement)
