@@ -7,6 +7,7 @@ There a plugin stands in the bottlenecks of whole stages, `after_conv1`, `after_
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -70,8 +71,8 @@ def _class_of(choice: Choice, source: str) -> str | None:
 
 def _note(lost: Sequence[str], moved: Sequence[str]) -> str:
     parts = [
-        "mmdetection plugs into every bottleneck of a stage and knows no gate, so that the plugs "
-        "do not begin as the identity"
+        "a plugin of mmdetection stands in every bottleneck of a stage and has no gate, so that "
+        "it does not begin as the identity"
     ]
     if moved:
         parts.append(f"moved to the nearest position: {', '.join(moved)}")
@@ -82,12 +83,9 @@ def _note(lost: Sequence[str], moved: Sequence[str]) -> str:
 
 def _text(stages: dict[tuple[Choice, str], set[int]], title: str, note: str) -> str:
     keys = list(dict.fromkeys(choice.key for choice, _ in stages))
-    lines = [
-        '"""The nearest plugins of mmdetection\'s ResNet (depth 50 or more) to',
-        f"{title}.",
-        "",
-    ]
-    lines += [f"{note[0].upper()}{note[1:]}.", "", "In the configuration:"]
+    head = f"The nearest plugins of mmdetection's ResNet (depth 50 or more) to {title}."
+    lines = [*textwrap.wrap(f'"""{head}', 100), ""]
+    lines += [*textwrap.wrap(f"{note[0].upper()}{note[1:]}.", 100), "", "In the configuration:"]
     lines += ["", '    custom_imports = dict(imports=["mmdet_plugins"])']
     lines += ["    model = dict(backbone=dict(plugins=[...]))  # the list below", '"""', ""]
     if keys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 GREEN, PURPLE, INK = "#009E73", "#CC79A7", "#1B1F24"  # Okabe and Ito's, as in the picture
@@ -15,14 +15,17 @@ def scatter(axes: Any, points: Sequence[Any], marker: str, **style: Any) -> None
         axes.scatter([p.cost for p in points], [p.value for p in points], marker=marker, **style)
 
 
-def draw_controls(axes: Any, named: Sequence[tuple[str, Any]]) -> None:
-    """Draw the host unchanged and placebos, each with its name beside it."""
+def draw_controls(axes: Any, named: Sequence[tuple[str, Any]], labelled: Container[str]) -> None:
+    """Draw the host unchanged and placebos; names beside those whose ids have no label yet."""
     for name, (marker, colour) in _CONTROLS.items():
         own = [p for n, p in named if n == name]
         scatter(axes, own, marker, s=110, c=colour, edgecolors=INK, linewidths=1.2, zorder=7,
                 label=name)  # fmt: skip
-        for p in own[:1]:
-            axes.annotate(name, (p.cost, p.value), xytext=(8, -13), textcoords="offset points",
+        for p in [p for p in own if p.id not in labelled][:1]:
+            pixel = axes.transData.transform((p.cost, p.value))
+            late = axes.transAxes.inverted().transform(pixel)[0] > 0.5
+            axes.annotate(name, (p.cost, p.value), xytext=(-8 if late else 8, -13),
+                          textcoords="offset points", ha="right" if late else "left",
                           fontsize=9, color=INK, zorder=8)  # fmt: skip
 
 

@@ -188,7 +188,7 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
                  zorder=6, label="knee")  # fmt: skip
     most = 1.0 if picture.metric.percent else math.inf  # no bar reaches above 100 %
     draw_confirmed(axes, _confirmed_rows(picture), most)
-    draw_controls(axes, picture.controls)
+    draw_controls(axes, picture.controls, on)
     if picture.limit is not None:
         left, right = axes.get_xlim()
         unit = " ms" if picture.cost == "latency_ms" else ""
@@ -227,9 +227,10 @@ def _labels(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> None:
     """Write value and id beside the knee, the ends, and whatever else leaves room."""
     first = [picture.knee, *picture.front[-1:], *picture.front[:1]]
     order = {p.id: p for p in (*first, *picture.front) if p is not None}
+    named = {p.id: name for name, p in picture.controls}
     texts = [
         axes.annotate(
-            f"{picture.metric.text(p.value)}\n{p.id[:6]}", (p.cost, p.value),
+            f"{picture.metric.text(p.value)}\n{named.get(p.id, p.id[:6])}", (p.cost, p.value),
             xycoords="figure pixels", fontsize=8.5, linespacing=1.1, color=INK, zorder=8,
             va="bottom", annotation_clip=False,
         )
