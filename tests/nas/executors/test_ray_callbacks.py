@@ -16,7 +16,8 @@ from tests.nas.runs import CountCost, Table, study
 
 ray = pytest.importorskip("ray")
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # three libraries' own, none of it ours to mend
+# three libraries' own warnings, none of it ours to mend
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
 
 ROOT = str(Path(__file__).parents[3])
 

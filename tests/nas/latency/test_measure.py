@@ -236,6 +236,7 @@ def test_a_cuda_device_that_is_not_there(space):
         )
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a cuda device")
 def test_cuda(space):
     chosen = [space.sample(np.random.default_rng(seed)) for seed in range(3)]

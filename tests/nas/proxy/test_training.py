@@ -200,6 +200,7 @@ def test_precision_is_decided_or_refused():
         resolve_precision("float16", cpu)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_gpu_learns_the_same_each_time(digits, network):
     recipe = Recipe(epochs=8, batch_size=32)
