@@ -56,6 +56,9 @@ ONLY = {
     "onnx": {"nas/graph/onnx_graph.py"},
     "onnxruntime": {"nas/export/standalone/check.py", "nas/latency/onnx_timers.py"},
     "timm": set(),
+    "filelock": {"nas/machine/lock.py"},
+    "rich": {"nas/cli/progress.py", "nas/machine/table.py"},
+    "shtab": {"nas/cli/completion.py"},
 }
 
 
@@ -153,7 +156,7 @@ def test_help_imports_nothing_heavy():
         "from plugnas.nas.cli import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = ('torch', 'optuna', 'ray', 'matplotlib', 'sklearn')\n"
+        "heavy = ('torch', 'optuna', 'ray', 'matplotlib', 'sklearn', 'rich', 'shtab')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
