@@ -20,6 +20,7 @@ from plugnas.nas.front.metric import Metric
 from plugnas.nas.job.prepared import cost_model
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.classes import answers_of, examples_of
+from plugnas.nas.report.confusion import confusion_of
 from plugnas.nas.report.control import history
 from plugnas.nas.report.controls import controls
 from plugnas.nas.report.front import modules_of, value_note, value_of
@@ -58,6 +59,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
         {
             **_network(m, metric, cost, history_of[m.id], names),
             **answers_of(history_of[m.id], m.rung, shown=m.id in on),
+            **confusion_of(history_of[m.id], m.rung),
             "front": m.id in on,
             "parts": parts.of(m),
         }
@@ -82,6 +84,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "evaluated": len(members),
             "noise": {"light": sorted(light_steps(view)), "text": noise_text(view)},
             "examples": examples,
+            "class_names": view.job_run.facts.classes if view.of_job else [],
             "knee": picks.knee(view.front, view.objectives).id if view.front else None,
             "hypervolume": view.hypervolume if view.front else None,
             "parts": parts.table,

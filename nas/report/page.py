@@ -11,7 +11,15 @@ from importlib import resources
 from plugnas.nas.report.data import gather
 from plugnas.nas.run.view import RunView
 
-SCRIPTS = ("chart.js", "front.js", "network.js", "evidence.js", "record.js", "main.js")
+SCRIPTS = (
+    "chart.js",
+    "front.js",
+    "network.js",
+    "confusion.js",
+    "evidence.js",
+    "record.js",
+    "main.js",
+)
 
 
 def page(view: RunView, control: RunView | None = None) -> str:

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from plugnas.nas.data import Dataset
 from plugnas.nas.tasks.base import Task, TaskError
-from plugnas.nas.tasks.counts import balanced_accuracy, confusion, macro_f1, weights_of
+from plugnas.nas.tasks.counts import balanced_accuracy, confused, confusion, macro_f1, weights_of
 
 _CLASSES = 12  # more classes than this are summed up
 _LARGE = 0.5  # a class of so large a share is told
-_SHOWN = 32  # a confusion matrix of more classes is not kept
+_KEPT = 32  # of more classes the most frequent errors are kept, not the confusion matrix
+_PAIRS = 15
 
 
 class Classification(Task):
@@ -84,9 +85,14 @@ class Classification(Task):
         }
 
     def details(self, tally: Tensor) -> dict[str, Any]:
-        """Return the confusion matrix: rows are true classes, columns answers."""
-        matrix = _matrix(tally)
-        return {"confusion": matrix.long().tolist()} if len(matrix) <= _SHOWN else {}
+        """Return ``confusion``, the matrix: rows are true classes, columns answers.
+
+        Of more than 32 classes ``confused``: the most frequent errors, as `counts.confused`.
+        """
+        matrix = _matrix(tally).long()
+        if len(matrix) <= _KEPT:
+            return {"confusion": matrix.tolist()}
+        return {"confused": confused(matrix.cpu().numpy(), _PAIRS)}
 
     def hits(self, outputs: Tensor, labels: Tensor) -> Tensor:
         return (outputs.argmax(1) == labels).sum()

@@ -22,6 +22,21 @@ def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
     return torch.bincount(places, minlength=classes**2).double().view(classes, classes)
 
 
+def confused(matrix: np.ndarray, most: int) -> list[list[int]]:
+    """Return the ``most`` frequent errors of a matrix (true class, answer) of counts.
+
+    Each is [true class, answer, images, images of the true class]. Of equal counts those of the
+    smaller true class come first, which are the larger share of it.
+    """
+    errors = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
+    totals = matrix.sum(1)
+    true, answer = np.nonzero(errors)
+    counts = errors[true, answer]
+    order = np.lexsort((answer, true, totals[true], -counts))[:most]
+    columns = (true, answer, counts, totals[true])
+    return [[int(column[i]) for column in columns] for i in order]
+
+
 def balanced_accuracy(matrix: Tensor) -> float:
     """Return the mean recall over the classes that there are."""
     there = matrix.sum(1) > 0
@@ -61,4 +76,4 @@ def weights_of(
     return torch.tensor(list(map(float, asked)), dtype=torch.float32)
 
 
-__all__ = ["balanced_accuracy", "confusion", "macro_f1", "weights_of"]
+__all__ = ["balanced_accuracy", "confused", "confusion", "macro_f1", "weights_of"]

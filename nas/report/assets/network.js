@@ -88,7 +88,7 @@ function choose(id, scroll = false) {
   const n = byId.get(id);
   if (!n) return;
   $("choose").value = id;
-  facts(n); drawing(n); classes(n); curves(n); drawFront(); frontTable();
+  facts(n); drawing(n); classes(n); confusion(n); curves(n); drawFront(); frontTable();
   if (scroll) $("network").scrollIntoView();
 }
 

@@ -62,7 +62,9 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> RunView:
     run = make_run(tmp_path_factory.mktemp("run") / "<img src=x onerror=alert(1)>", trials=30)
     seen = RunView.open(run)
     hostile = [
-        replace(m, reason=EVIL, status="failed", worker=EVIL) if m.number % 5 == 3 else m
+        replace(m, reason=EVIL, status="failed", worker=EVIL)
+        if m.number % 5 == 3
+        else replace(m, extra={"confusion": [[3, 1], [0, 2]]})
         for m in seen.measurements
     ]
     return replace(seen, measurements=tuple(hostile))
@@ -149,6 +151,7 @@ def test_no_text_of_the_data_becomes_an_element(
     shown = json.loads(done.stdout)
     assert len(shown) > 10
     assert any("&#60;img" in text for text in shown)
+    assert any("data-heat" in text and "<th>&#34;" in text for text in shown)  # names of classes
     for text in shown:
         for tag, attributes in Tags(text).found:
             assert tag in KNOWN

@@ -60,6 +60,17 @@ def test_the_confusion_matrix_has_true_classes_as_rows():
     assert task.details(tally) == {"confusion": [[1, 1, 0], [0, 1, 0], [0, 0, 1]]}
 
 
+def test_of_many_classes_the_most_frequent_errors_are_kept():
+    """Defect: of more than 32 classes a measurement told no error at all."""
+    task, labels = Classification(), torch.arange(40).repeat(3)
+    answers = labels.clone()
+    answers[[3, 43, 83, 7, 47, 9]] = torch.tensor([5, 5, 5, 1, 1, 0])
+    labels = torch.cat([labels, torch.tensor([9])])  # of 9 there are four images
+    answers = torch.cat([answers, torch.tensor([9])])
+    tally = task.tally(F.one_hot(answers, 40).float(), labels)
+    assert task.details(tally) == {"confused": [[3, 5, 3, 3], [7, 1, 2, 3], [9, 0, 1, 4]]}
+
+
 @pytest.mark.parametrize("asked", ["balanced", [1.0, 2.0, 0.5, 1, 1, 1, 1, 1, 1, 3]])
 def test_class_weights_weigh_the_loss(digits, asked):
     task = Classification(class_weights=asked).prepared(digits)
