@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def confusion_of(measurements: Sequence[Measurement], rung: int) -> dict[str, An
     return {}
 
 
-def _is_matrix(value: Any) -> bool:
+def _is_matrix(value: Any) -> TypeGuard[list[list[int]]]:
     """Whether a value, which a foreign ledger may hold, is a square matrix of counts."""
     return (
         isinstance(value, list)
