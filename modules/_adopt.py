@@ -29,7 +29,7 @@ def can_adopt(entry: Entry, setting: Setting, conv: nn.Conv2d) -> str | None:
     Raises:
         UnknownModuleError: the setting names no choice of the module, or a value outside it.
     """
-    if not callable(getattr(entry.cls, "adopt", None)):
+    if not entry.takes_weights:
         return f"`{entry.key}` cannot start from a convolution: its weights are lost"
     if type(conv) is not nn.Conv2d or "weight" not in conv._parameters:
         return _no_plain_convolution(conv)

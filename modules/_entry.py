@@ -88,6 +88,11 @@ class Entry:
         """Whether the module has a ``fuse()`` of its own."""
         return callable(getattr(self.cls, "fuse", None))
 
+    @property
+    def takes_weights(self) -> bool:
+        """Whether the module has an ``adopt(conv)``: it can start from a convolution's weights."""
+        return callable(getattr(self.cls, "adopt", None))
+
     def settings(self) -> Iterator[dict[str, Value]]:
         """Yield every combination of the module's choices that makes a network of its own.
 

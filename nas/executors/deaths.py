@@ -27,8 +27,11 @@ class Death:
 def death_of(error: Any, node: str | None, seconds: float, limit: float | None) -> Death:
     """Return what became of an evaluation.
 
-    ``error`` is an exception of Ray's or its text, ``node`` the id of the node that the evaluation
-    is known to have begun on, ``seconds`` how long ago that was, ``limit`` what it was given.
+    Args:
+        error: an exception of Ray's, or its text.
+        node: id of the node that the evaluation is known to have begun on; None if it has not.
+        seconds: how long ago it began.
+        limit: the seconds that it was given; None: any.
     """
     raised = is_a(error, "RayTaskError") or is_a(error, "OutOfMemoryError")
     reason = reason_of(error)

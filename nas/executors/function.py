@@ -16,7 +16,7 @@ from torch import nn
 from plugnas import modules
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.data import Dataset, DataSpec, load
-from plugnas.nas.executors.measure import Training
+from plugnas.nas.executors.measure import ReadsImages, Training
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import resolve_device, seeded
 from plugnas.nas.machine.files import write_whole
@@ -59,7 +59,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class OwnTraining:
+class OwnTraining(ReadsImages):
     """The evaluator factory of a job with ``evaluate``: picklable; called once per worker.
 
     Args:

@@ -37,10 +37,20 @@ LONGEST_PAUSE = 60.0
 class LocalExecutor:
     """Runs tasks in up to ``workers`` processes, started as they are needed.
 
-    ``evaluator`` is called once in each worker. A worker that is killed, runs out of memory or
-    gives no result within ``evaluation_timeout`` seconds is replaced; its task comes back as
-    failed with the reason. Each worker has ``threads`` threads and ends when this process does.
-    With several ``gpus``, each worker sees one of them, and all have as many workers.
+    A worker that is killed, runs out of memory or gives no result in time is replaced; its task
+    comes back as failed with the reason. Each worker ends when this process does. With several
+    GPUs, each worker sees one of them, and all have as many workers.
+
+    Args:
+        evaluator: factory without arguments, picklable; called once in each worker.
+        workers: the most processes at once, at least 1.
+        evaluation_timeout: seconds above 0 after which an evaluation counts as hung; None learns
+            it from those that are done.
+        threads: CPU threads of a worker, at least 1.
+        gpus: GPUs that the workers are shared out on; 0 and 1 leave every worker what it sees.
+
+    Raises:
+        ExecutorError: a number that is not positive.
     """
 
     def __init__(

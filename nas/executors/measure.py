@@ -29,6 +29,14 @@ class Training(ABC):
         """Return what ``measure`` takes of a task."""
 
 
+class ReadsImages(ABC):
+    """An evaluator whose workers read images from files, which other machines may not see."""
+
+    @abstractmethod
+    def carrying_data(self) -> Evaluator:
+        """Return the same with its images inside, for machines that do not see their files."""
+
+
 def measure(
     task: Task,
     evaluate: Evaluate,
@@ -113,4 +121,4 @@ def _reason(error: Exception) -> str:
     return f"raised: {text}{place}"
 
 
-__all__ = ["Evaluate", "Evaluator", "Training", "measure"]
+__all__ = ["Evaluate", "Evaluator", "ReadsImages", "Training", "measure"]

@@ -17,7 +17,7 @@ from plugnas.nas.executors.base import ExecutorError
 from plugnas.nas.executors.callbacks import of_ray
 from plugnas.nas.executors.cluster import LOOK, Cluster, Node
 from plugnas.nas.executors.deaths import Death, death_of, is_a, start_fault
-from plugnas.nas.executors.measure import Evaluator
+from plugnas.nas.executors.measure import Evaluator, ReadsImages
 from plugnas.nas.executors.patience import Patience
 from plugnas.nas.executors.ray_worker import Worker, put, ready_of
 from plugnas.nas.executors.tries import Tries
@@ -42,10 +42,24 @@ class RayExecutor:
     kills its actor is tried again ``max_failures`` times before it comes back as failed; one that
     was lost with its node is tried again until it is not. A node with other software or other data
     than this machine is not used, and a warning in the log says so.
-    ``evaluator`` goes into the object store once; one that has ``carrying_data()`` is asked for
-    its like with the data inside, so that the nodes need not see the files.
-    ``callbacks`` are those of ``nas.callbacks``: Ray Tune's own, which write what they write in
-    files to ``run_dir/ray``; ``cost`` lets them see the costs.
+    The evaluator goes into the object store once; one that ``ReadsImages`` is asked for its like
+    with the data inside, so that the nodes need not see the files.
+
+    Args:
+        evaluator: factory without arguments, picklable; called once in each actor.
+        address: of a running cluster, ``HOST:PORT`` or ``auto``; None starts Ray on this machine.
+        workers: the most evaluations at once; None: as many as the cluster has room for.
+        cpus: CPUs of one evaluation, fractions allowed.
+        gpus: GPUs of one evaluation, fractions allowed.
+        max_failures: how often an evaluation that kills its actor is tried again, 0 or more.
+        evaluation_timeout: seconds after which an evaluation counts as hung; None learns it from
+            those that are done.
+        callbacks: Ray Tune's own, as a job names them, which write files to ``run_dir/ray``.
+        run_dir: the run's folder; None: the current one.
+        cost: the space's cost, so that callbacks see costs; None: they see values alone.
+
+    Raises:
+        ExecutorError: Ray cannot be started or joined, or no node has what an evaluation takes.
     """
 
     def __init__(
@@ -158,9 +172,9 @@ class RayExecutor:
 
     def _evaluator_stored(self) -> Any:
         if self._stored is None:
-            carrying = getattr(self._evaluator, "carrying_data", None)
+            own = self._evaluator
             try:
-                self._stored = put(self._evaluator if carrying is None else carrying())
+                self._stored = put(own.carrying_data() if isinstance(own, ReadsImages) else own)
             except Exception as error:
                 raise ExecutorError(f"Ray could not evaluate:\n{traceback.format_exc()}") from error
         return self._stored

@@ -16,7 +16,7 @@ from torch import nn
 from plugnas import modules
 from plugnas.nas import tasks
 from plugnas.nas.data import Dataset, DataSpec, load, parse
-from plugnas.nas.executors.measure import Training
+from plugnas.nas.executors.measure import ReadsImages, Training
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import (
     give_memory_back,
@@ -40,7 +40,7 @@ Build = Callable[[Architecture], nn.Module]
 
 
 @dataclass(frozen=True)
-class Proxy:
+class Proxy(ReadsImages):
     """The evaluator factory of a job: picklable; called once per worker.
 
     ``space`` is the job's ``space:`` section, or a picklable function that builds the network of

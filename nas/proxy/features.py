@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx
 
 from plugnas.nas.data import DataError
 from plugnas.nas.data.cache import cache_folder
@@ -61,7 +61,7 @@ class Features:
 
 
 def features_of(
-    before: nn.Module,
+    before: fx.GraphModule,
     batches: Batches,
     indices: Tensor,
     about: str,
@@ -94,7 +94,9 @@ def features_of(
     return Features(kept, labels, place, x.device)
 
 
-def _computed(before: nn.Module, batches: Batches, rows: Tensor, compute: Any) -> tuple[Any, ...]:
+def _computed(
+    before: fx.GraphModule, batches: Batches, rows: Tensor, compute: Any
+) -> tuple[Any, ...]:
     found: list[Tensor] = []
     with torch.inference_mode(), compute(before):
         for number, part in enumerate(rows.split(_BATCH)):
@@ -106,9 +108,9 @@ def _computed(before: nn.Module, batches: Batches, rows: Tensor, compute: Any) -
     return tuple(t.clone() for t in found)
 
 
-def _paths(before: nn.Module, rows: Tensor, about: str, count: int) -> list[Path]:
+def _paths(before: fx.GraphModule, rows: Tensor, about: str, count: int) -> list[Path]:
     digest = hashlib.blake2b(about.encode(), digest_size=12)
-    digest.update(getattr(before, "code", "").encode())
+    digest.update(before.code.encode())
     digest.update(rows.numpy().tobytes())
     for name, tensor in before.state_dict().items():
         digest.update(name.encode())

@@ -75,7 +75,7 @@ def _keepers_of(conv: Conv, entering: Map, leaving: tuple[Map, ...]) -> tuple[st
     site = HostSite("", "", (entering,), leaving, (), ("operator",), {}, conv)
     found = []
     for entry in modules.entries("operator"):
-        if callable(getattr(entry.cls, "adopt", None)):
+        if entry.takes_weights:
             for setting in ({}, *entry.settings()):
                 placed = Placement(
                     "replace", "", "operator", Choice(entry.key, (*setting.items(),))

@@ -26,7 +26,7 @@ class Task(ABC):
     batches.
     """
 
-    metrics: ClassVar[Mapping[str, str]]
+    metrics: ClassVar[Mapping[str, str]] = {}  # a task must name at least one
     head: ClassVar[Literal["pooled", "dense"]] = "pooled"
     labels: ClassVar[Literal["class", "mask"]] = "class"
     """What is known of each image: one label, or a mask with a label for each pixel."""

@@ -101,7 +101,7 @@ def kind(name: str, base: Path | str | None = None) -> Any:
 
 
 def _check_metrics(name: str, kind: type[Task]) -> None:
-    found = getattr(kind, "metrics", None)
+    found: Any = kind.metrics
     if not isinstance(found, Mapping) or not found or not set(found.values()) <= {"max", "min"}:
         raise TaskError(
             f"task: {name}.metrics must map at least one name to max or min, such as "

@@ -15,7 +15,7 @@ from plugnas.modules.operator.do_conv import DOConv
 from tests.modules.generic import generic, rand
 
 OPERATORS = [entry for entry in modules.entries() if entry.slot in ("operator", "transform")]
-ADOPTERS = [entry for entry in OPERATORS if callable(getattr(entry.cls, "adopt", None))]
+ADOPTERS = [entry for entry in OPERATORS if entry.takes_weights]
 
 
 def conv(cin: int, cout: int, kernel: int | tuple[int, int], **more: Any) -> nn.Conv2d:

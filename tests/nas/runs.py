@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from plugnas.nas.executors.measure import ReadsImages
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers import Problem, Sampler, SpaceExhausted
@@ -153,7 +154,7 @@ def open_gate(gate: Path, lines: int) -> None:
 
 
 @dataclass(frozen=True)
-class Carried(Table):
+class Carried(Table, ReadsImages):
     """An evaluator factory with data; ``pickles`` gets a line whenever the data is pickled."""
 
     data: bytes = b""

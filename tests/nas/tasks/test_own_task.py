@@ -45,6 +45,10 @@ class Brightness(Task):
 
 class NoMetric(Task):
     metrics = {"mae": "less"}
+
+
+class Nothing(Task):
+    pass
 '''
 
 
@@ -87,6 +91,7 @@ def test_objectives_must_be_the_tasks(folder):
         ("own.py:Brightnes", "did you mean `Brightness`"),
         ("own.py:F", "a class derived from"),
         ("own.py:NoMetric", "must map at least one name to max or min"),
+        ("own.py:Nothing", "must map at least one name to max or min"),
         ("other.py:Brightness", "other.py"),
     ],
 )
