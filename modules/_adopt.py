@@ -265,6 +265,12 @@ def load_levels(levels: Iterable[nn.Module], conv: nn.Conv2d) -> None:
 def check_depthwise(conv: nn.Conv2d, channels: int, stride: int, *, bias: bool = False) -> None:
     """Check that a convolution filters each channel on its own; see ``check_plain``.
 
+    Args:
+        conv: the convolution.
+        channels: the operator's channels, in and out.
+        stride: the operator's stride.
+        bias: whether the operator can hold one.
+
     Raises:
         AdoptError: the operator's contract is not kept, or filters see several channels.
     """
@@ -279,7 +285,14 @@ def check_depthwise(conv: nn.Conv2d, channels: int, stride: int, *, bias: bool =
 def pointwise_matrix(
     conv: nn.Conv2d, in_channels: int, out_channels: int, stride: int, *, bias: bool = False
 ) -> Tensor:
-    """Return the matrix (Cout, Cin) of a 1 x 1 convolution; the arguments are ``check_plain``'s.
+    """Return the matrix (Cout, Cin) of a 1 x 1 convolution; see ``check_plain``.
+
+    Args:
+        conv: the convolution.
+        in_channels: the operator's input channels.
+        out_channels: the operator's output channels.
+        stride: the operator's stride.
+        bias: whether the operator can hold one.
 
     Raises:
         AdoptError: the operator's contract is not kept, or the kernel is not 1 x 1.

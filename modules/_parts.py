@@ -46,6 +46,15 @@ class ConvBN(nn.Sequential):
 
     (B, Cin, H, W) -> (B, Cout, ceil(H / stride), ceil(W / stride)) for odd kernels; folded by
     ``modules.fuse``.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        kernel_size: taps a side, or (rows, columns); odd.
+        stride: at least 1, or one for each axis.
+        dilation: d, pixels from one tap to the next.
+        groups: groups of the convolution; they must divide both widths.
+        activation: what stands behind the norm; a ReLU is made to work in place.
     """
 
     def __init__(
@@ -78,7 +87,17 @@ def conv2d(
     groups: int = 1,
     bias: bool = False,
 ) -> nn.Conv2d:
-    """Convolution with zero padding d (k - 1) / 2 per side: the size becomes ceil(H / stride)."""
+    """Convolution with zero padding d (k - 1) / 2 per side: the size becomes ceil(H / stride).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        kernel_size: k, taps a side, or (rows, columns); odd.
+        stride: at least 1, or one for each axis.
+        dilation: d, pixels from one tap to the next.
+        groups: groups of channels; they must divide both widths.
+        bias: whether each output channel has one.
+    """
     kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
     padding = (dilation * (kernel[0] - 1) // 2, dilation * (kernel[1] - 1) // 2)
     strided_point = kernel == (1, 1) and stride not in (1, (1, 1))
@@ -146,7 +165,11 @@ def drop_path(x: Tensor, rate: float, *, training: bool) -> Tensor:
 def window_taps(x: Tensor, kernel_size: int, *, stride: int = 1, dilation: int = 1) -> list[Tensor]:
     """The maps that the k x k places of a sliding window read, row by row, as views.
 
-    x (..., H, W) is padded already; each map is (..., rows, columns) as a convolution gives them.
+    Args:
+        x: (..., H, W), padded already; each map is (..., rows, columns), as of a convolution.
+        kernel_size: k, places a side.
+        stride: s, pixels from one window to the next.
+        dilation: pixels from one place of a window to the next.
     """
     rows, columns = ((n - dilation * (kernel_size - 1) - 1) // stride for n in x.shape[-2:])
     places = [dilation * i for i in range(kernel_size)]

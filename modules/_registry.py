@@ -91,7 +91,7 @@ def register(
 
     Args:
         key: snake_case name under which spaces and ledgers know the module, for ever.
-        slot: the slot whose contract the class keeps; ``also`` names further ones.
+        slot: the slot whose contract the class keeps. also: further ones, by name.
         family: kin that share strength in a search (``channel``, ``dynamic``, ...).
         name: the mechanism's name in words.
         year: year of publication. paper: ``arXiv:NNNN.NNNNN``, a venue, or None.

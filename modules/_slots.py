@@ -92,7 +92,15 @@ class Slot:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> tuple[Tensor, ...]:
-        """Return random inputs of ``batch`` samples that keep the contract."""
+        """Return random inputs of ``batch`` samples that keep the contract.
+
+        Args:
+            site: the place: channels, height, width.
+            batch: B, samples.
+            generator: where the numbers come from; torch's own if None.
+            device: where the inputs are; torch's default if None.
+            dtype: of the inputs; torch's default if None.
+        """
         shape = (batch, site.channels, site.height, site.width)
         return (torch.randn(shape, generator=generator, device=device, dtype=dtype),)
 

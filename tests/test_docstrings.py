@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 OF_OTHERS = {"on_trial_result", "sample_independent"}  # methods that Ray and Optuna document
+OF_THE_SLOT = {"forward"}  # what goes in and out stands in the docstring of a module's class
 
 
 def public(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, str]]:
@@ -21,7 +23,7 @@ def public(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, str]]:
             if isinstance(item, ast.FunctionDef):
                 if item.name == "__init__":
                     yield item, (ast.get_docstring(node) or "") + (ast.get_docstring(item) or "")
-                elif not item.name.startswith("_") and item.name not in OF_OTHERS:
+                elif not item.name.startswith("_") and item.name not in OF_OTHERS | OF_THE_SLOT:
                     yield item, ast.get_docstring(item) or ""
 
 
@@ -33,7 +35,7 @@ def parameters(function: ast.FunctionDef) -> list[str]:
 
 def test_four_and_more_parameters_have_a_line_each():
     wrong, seen = [], 0
-    for room in ("space", "nas"):
+    for room in ("modules", "space", "nas"):
         for path in sorted((ROOT / room).rglob("*.py")):
             for function, text in public(ast.parse(path.read_text())):
                 names = parameters(function)
@@ -41,7 +43,7 @@ def test_four_and_more_parameters_have_a_line_each():
                     continue
                 seen += 1
                 _, _, told = text.partition("Args:\n")
-                if missing := [name for name in names if name not in told]:
+                if missing := [n for n in names if not re.search(rf"\b{n}\b[\w ,`]*:", told)]:
                     wrong.append(f"{path.relative_to(ROOT)}, {function.name}: {missing}")
     assert not wrong
-    assert seen > 80
+    assert seen > 210

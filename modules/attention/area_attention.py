@@ -57,6 +57,12 @@ class AreaAttention(nn.Module):
     Departs from circulating code: where ``areas`` does not divide H W the last run is shorter
     (there an error). The depthwise kernel is the paper's 7, where the authors' repository has 5;
     ultralytics has 7.
+
+    Args:
+        channels: C, channels of the map.
+        areas: equal runs into which the pixels are cut; attention stays inside one.
+        head_channels: channels of a head, a wish: there are about C // head_channels heads.
+        kernel_size: taps a side of the depthwise convolution of v, odd.
     """
 
     def __init__(

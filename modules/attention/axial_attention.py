@@ -45,6 +45,13 @@ class AxialAttention(nn.Module):
     Departs from the paper: the unmasked layer, not the autoregressive model with its shifts.
     Departs from circulating code: ``heads`` is a limit, of which the largest divisor of the width
     is taken, unless ``head_channels`` sets the width of a head.
+
+    Args:
+        channels: C, channels of the map.
+        heads: attention heads; without ``head_channels`` a limit, of which the largest divisor of C
+            is taken.
+        head_channels: d, channels of a head; C / heads if None.
+        sum_axes: adds both axes' results; else one axis works on the other's.
     """
 
     def __init__(

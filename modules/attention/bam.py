@@ -38,6 +38,12 @@ class BAM(nn.Module):
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): any H and W, dilation
     padded by itself, and training at batch 1. As in the authors' code the last layer of either
     branch has no batch norm.
+
+    Args:
+        channels: C, channels of the map.
+        reduction: both branches narrow to C // reduction channels, at least 1.
+        dilation: pixels between the taps of the two 3x3 convolutions.
+        mode: ``sum`` or ``product``: how the two branches are joined.
     """
 
     def __init__(

@@ -44,6 +44,13 @@ class BottleneckAttention(nn.Module):
     where the map is of another size; ``heads`` is a limit, of which the largest divisor of the
     width is taken. Departs from timm: any map; the positions' part is scaled too, as in the
     authors' code (timm: ``scale_pos_embed``).
+
+    Args:
+        channels: C, channels of the map.
+        heads: attention heads, a limit: the largest divisor of C is taken.
+        position: ``relative`` or ``absolute``: what the two tables are indexed by.
+        size: side in pixels of the map that the tables are made for; for others they are
+            interpolated.
     """
 
     def __init__(

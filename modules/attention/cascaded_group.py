@@ -42,6 +42,13 @@ class CascadedGroupAttention(nn.Module):
     ``window`` are padded with zeros and cropped, and what was padded is no key, where in timm and
     in the authors' code it is. The last norm starts at 1 (there at 0, for a block with a
     residual).
+
+    Args:
+        channels: C, channels of the map.
+        heads: h, attention heads, a limit: the largest divisor of C is taken.
+        window: side of a window in pixels.
+        key_channels: channels of q and of k in each head.
+        kernel_sizes: k_i, taps a side of each head's depthwise convolution of q, odd; at least one.
     """
 
     def __init__(

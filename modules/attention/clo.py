@@ -92,6 +92,16 @@ class CloAttention(nn.Module):
     pooled cells may be smaller, so that any map works; ``heads`` is a limit, of which the largest
     divisor of the width is taken. Where that is too few for one head of each kind, there are
     ``heads`` of max(1, C // heads) channels, and the last layer brings the width back to C.
+
+    Args:
+        channels: C, channels of the map.
+        kernel_sizes: taps a side of the local heads' depthwise convolutions, odd; at least one
+            local head for each.
+        window: side in pixels of the cells that are averaged for the global heads.
+        local_fraction: share of the heads that are local, from 0 to 1; at least one head stays
+            global.
+        heads: attention heads, a limit: the largest divisor of C is taken, unless it is too small,
+            see above.
     """
 
     def __init__(

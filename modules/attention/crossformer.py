@@ -93,6 +93,12 @@ class ShortLongDistanceAttention(nn.Module):
     the group is that side; the MLP's width is the paper's C / 4, at least 4, and its last layer
     has no bias, which the softmax would cancel; ``heads`` is a limit, of which the largest divisor
     of the width is taken.
+
+    Args:
+        channels: C, channels of the map.
+        window: G, tokens a side of a group.
+        mode: ``short``: neighbours form a group; ``long``: tokens spread over the map.
+        heads: attention heads, a limit: the largest divisor of C is taken.
     """
 
     def __init__(

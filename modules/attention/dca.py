@@ -21,6 +21,12 @@ class ConnectedSE(nn.Module):
     map, layer norm and ReLU where P differs, are joined: m + t (``direct``), or
     relu(LayerNorm(a m + b t)) with learned a and b (``weighted``). The join goes through
     sigmoid(W2 relu(W1 .)). Without ``previous_channels`` there is no predecessor, and this is SE.
+
+    Args:
+        channels: C, channels of the map.
+        reduction: the hidden layer has C // reduction channels, at least 1.
+        mode: ``direct`` or ``weighted``: how means and previous gates are joined.
+        previous_channels: P, gates of the one before; None: there is none.
     """
 
     def __init__(
@@ -88,6 +94,12 @@ class DCA(nn.Module):
     one place only, so the chain stands inside it (without one it would be SE). From circulating
     code: t is the gates, as in the paper, not gates times means; the first link has no unused
     weights; the mix has no bias, which its layer norm would cancel.
+
+    Args:
+        channels: C, channels of the map.
+        reduction: each link's hidden layer has C // reduction channels, at least 1.
+        mode: ``direct`` or ``weighted``, see ``ConnectedSE``.
+        depth: squeeze-and-excitations in the chain, at least 1.
     """
 
     def __init__(

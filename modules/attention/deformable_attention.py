@@ -50,6 +50,15 @@ class DeformableAttention(nn.Module):
     their cells, where there the grid of points is stretched past the border by half a cell over
     H - 1, and divides by 0 on one row. The bound by tanh is the first paper's; the second clips
     points to the map.
+
+    Args:
+        channels: C, channels of the map.
+        heads: attention heads, a limit: the largest divisor of C is taken.
+        stride: r, pixels from one point of the grid to the next: 1, 2, 4 or 8.
+        groups: groups of channels with points of their own, a limit: the largest divisor of the
+            heads is taken.
+        offset_range: s, twice the distance in cells that a point can be moved.
+        table_size: T, offsets to each side that the table of b holds for a whole map.
     """
 
     def __init__(

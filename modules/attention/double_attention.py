@@ -39,6 +39,12 @@ class DoubleAttention(nn.Module):
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): the softmaxes run over
     the pixels and over the maps (there, without an axis, over the batch); the paper's residual is
     the default; B has no bias, which its softmax would cancel.
+
+    Args:
+        channels: C, channels of the map.
+        expansion: m / C, the width of a descriptor; m is at least 1.
+        map_expansion: n / C, how many descriptors there are; n is at least 2.
+        residual: adds the input and has a batch norm before.
     """
 
     def __init__(

@@ -58,6 +58,12 @@ class FCA(nn.Module):
 
     Departs from circulating code: where n does not divide C, the largest divisor of C below n
     stands for n; P below 7 is refused, as all frequencies would collapse to the mean.
+
+    Args:
+        channels: C, channels of the map.
+        frequencies: ``top<n>`` or ``low<n>`` with n of 1, 2, 4, 8, 16.
+        reduction: the hidden layer has C // reduction channels, at least 1.
+        dct_size: P, side in pixels of the pooled map, at least 7.
     """
 
     def __init__(

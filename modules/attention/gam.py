@@ -48,6 +48,12 @@ class GlobalAttentionMechanism(nn.Module):
 
     Departs from circulating code: the hidden width never falls to 0, no bias before a norm, and
     the grouped variant is there.
+
+    Args:
+        channels: C, channels of the map.
+        reduction: both gates narrow to C // reduction channels, at least 1.
+        kernel_size: taps a side of the two convolutions, odd.
+        grouped: whether they have groups and a shuffle between.
     """
 
     def __init__(

@@ -43,6 +43,12 @@ class GlobalContext(nn.Module):
 
     Departs from circulating code: the hidden width is at least 4, because a layer norm of one
     value is constant; the attention map has no bias, which its softmax would cancel.
+
+    Args:
+        channels: C, channels of the map.
+        reduction: the hidden layer has C // reduction channels, at least 4.
+        pooling: ``attention`` or ``average``: how the context is gathered.
+        mode: ``add``, ``multiply`` or ``both``: how the context is given back.
     """
 
     def __init__(

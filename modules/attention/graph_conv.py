@@ -44,6 +44,13 @@ class GraphConv(nn.Module):
 
     Departs from the paper: residual and batch norm, so that the layer plugs into any network; the
     row sums are found from H and W in the forward pass.
+
+    Args:
+        channels: C, channels of the map.
+        mode: ``grid4`` or ``grid8`` neighbours, or ``learned``.
+        depth: layers, at least 1.
+        reduction: theta and phi have d = C // reduction channels, at least 1; for ``learned``
+            alone.
     """
 
     def __init__(

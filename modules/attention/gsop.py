@@ -42,6 +42,12 @@ class GSoP(nn.Module):
     Departs from the authors' code: d never exceeds C; gates are resized bilinearly (there by an
     adaptive average); x is not rectified before, which is the host's. The pooling of the same paper
     that ends a network (iSQRT-COV) is another slot's.
+
+    Args:
+        channels: C, channels of the map.
+        mode: ``channel``, ``position`` or ``both``: what is gated.
+        hidden_channels: d, channels of the covariance, a limit; at most C.
+        positions: m, rows and columns of the pooled map; for ``position`` and ``both``.
     """
 
     def __init__(

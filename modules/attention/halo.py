@@ -54,6 +54,14 @@ class HaloAttention(nn.Module):
     Departs from circulating code: sides that are no multiples of b are padded and cropped; what
     lies outside the map is masked (there the mask is inverted), or takes part as zeros with
     ``mask_padding=False``, as in the paper; the tables have no rows for offsets that never occur.
+
+    Args:
+        channels: C, channels of the map.
+        window: b, side of a block in pixels.
+        halo: h, pixels around a block that it sees too.
+        heads: attention heads, any number.
+        head_channels: d, channels of a head.
+        mask_padding: whether pixels outside the map are masked; else they take part as zeros.
     """
 
     def __init__(

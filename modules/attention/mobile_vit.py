@@ -99,6 +99,13 @@ class MobileViT(nn.Module):
     D is the multiple of ``heads`` nearest to ``ratio`` C (the paper's C of 96, 128, 160 have D of
     144, 192, 240). Sides that are no multiples of p are resized up before the patches and back
     after them, as in the authors' code.
+
+    Args:
+        channels: C, channels of the map.
+        depth: transformer layers.
+        patch: p, side of a patch in pixels.
+        heads: attention heads; D is a multiple of them.
+        ratio: D / C, the width inside, before it is rounded.
     """
 
     def __init__(
@@ -147,6 +154,12 @@ class MobileViTv2(nn.Module):
     Departs from the authors' code and timm's: sides that are no multiples of p are resized up just
     before the patches and back after them (there the whole block works at the larger size, which
     it also returns).
+
+    Args:
+        channels: C, channels of the map.
+        depth: layers.
+        patch: p, side of a patch in pixels.
+        ratio: C / D: the width inside is C // ratio, at least 1.
     """
 
     def __init__(self, channels: int, *, depth: int = 2, patch: int = 2, ratio: int = 2) -> None:

@@ -42,6 +42,12 @@ class NonLocal(nn.Module):
     Departs from circulating code: the dot product is contracted over j first, the concatenation
     adds two maps, so neither needs more than its result; biases that a softmax or the batch norm
     cancels do not exist (those of phi and g in the two gaussian modes, of W before the norm).
+
+    Args:
+        channels: C, channels of the map.
+        mode: ``gaussian``, ``embedded_gaussian``, ``dot_product`` or ``concatenation``: f.
+        subsample: whether the positions j are pooled by 2x2 maxima.
+        norm: whether a batch norm follows W.
     """
 
     def __init__(

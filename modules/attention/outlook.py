@@ -37,6 +37,12 @@ class OutlookAttention(nn.Module):
     conv (bias). Values are a 1x1 conv of x without bias, zero outside the map. There are C // d
     heads, d = ``head_channels``, or the next smaller number that divides C.
     (B, C, H, W) -> the same; any size, whatever the stride.
+
+    Args:
+        channels: C, channels of the map.
+        stride: pixels from one place of the grid to the next, at least 1.
+        head_channels: d, channels of a head, a wish: there are about C // d heads.
+        kernel_size: k, side of a window in pixels, odd.
     """
 
     def __init__(

@@ -75,6 +75,12 @@ class PyramidSqueezeAttention(nn.Module):
     in the order of their kernels (the authors' code puts the widest first, which renames channels);
     S and the groups fall to divisors of the width; where S has none, widths are rounded up, zeros
     stand in for channels that are not there and what is too much is cut.
+
+    Args:
+        channels: C, channels of the map.
+        reduction: a squeeze narrows its branch to C / S // reduction channels, at least 1.
+        branches: S, kernel sizes, a limit: it falls to what the width allows.
+        form: ``paper`` or ``circulating``, see above.
     """
 
     def __init__(

@@ -64,6 +64,12 @@ class SRU(nn.Module):
     Departs from circulating code: gamma starts at 1 and is divided by the sum of absolute values,
     which cannot vanish by signs; the norm is torch's; an odd C is rolled by C // 2; where the
     groups do not divide C, the largest divisor below stands for them.
+
+    Args:
+        channels: C, channels of the map.
+        groups: groups of the norm, a limit: the largest divisor of C is taken.
+        threshold: t, from 0 to 1.
+        form: ``paper`` or ``hard``: how values are separated.
     """
 
     def __init__(
@@ -111,6 +117,15 @@ class CRU(nn.Module):
 
     Departs from circulating code: the pair is the default, as in the paper; widths never fall to 0,
     and where the groups do not divide the widths, the largest divisor below stands for them.
+
+    Args:
+        channels: C, channels of the map, at least 2.
+        alpha: share of the channels that go the rich way, between 0 and 1.
+        reduction: each part is squeezed to 1 / reduction of its channels, at least 1.
+        groups: groups of the rich convolution, a limit: the largest number that divides its widths
+            is taken.
+        kernel_size: k, taps a side of the rich convolution, odd.
+        form: ``paper`` or ``joint``: one softmax per channel, or one over all.
     """
 
     def __init__(
@@ -172,6 +187,16 @@ class SCConv(nn.Module):
     (B, C, H, W) -> the same, without a residual.
 
     Departs from circulating code as its parts do.
+
+    Args:
+        channels: C, channels of the map, at least 2.
+        alpha: share of the channels that go the rich way, between 0 and 1.
+        reduction: each part is squeezed to 1 / reduction of its channels, at least 1.
+        groups: groups of the rich convolution, a limit: the largest number that divides its widths
+            is taken.
+        kernel_size: k, taps a side of the rich convolution, odd.
+        norm_groups: groups of SRU's norm, a limit: the largest divisor of C is taken.
+        threshold: SRU's t, from 0 to 1.
     """
 
     def __init__(

@@ -64,6 +64,13 @@ class SqueezeEnhancedAxialAttention(nn.Module):
 
     Departs from circulating code: the depthwise width follows from q, k and v, so that every
     expansion works; plain batch norm in place of a framework's builder.
+
+    Args:
+        channels: C, channels of the map.
+        head_channels: d, channels of q and of k in a head.
+        heads: attention heads, any number.
+        expansion: channels of v over those of q.
+        table: entries of each table of positions.
     """
 
     def __init__(

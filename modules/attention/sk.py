@@ -41,6 +41,14 @@ class SelectiveKernel(nn.Module):
 
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): z has the paper's norm
     and ReLU, A no bias; ``groups`` is a limit, of which the largest divisor of the width is taken.
+
+    Args:
+        channels: C, channels of the map.
+        kernel_sizes: k_i, taps a side of each branch, odd.
+        reduction: z has C // reduction values, but at least ``minimum``.
+        groups: groups of every branch, a limit: the largest divisor of C is taken.
+        dilated: whether kernels above 3 are dilated 3x3 ones.
+        minimum: the least width of z.
     """
 
     def __init__(

@@ -38,6 +38,12 @@ class SS2D(nn.Module):
     not gated and has 1 and 1. The recurrence runs in float32 or better, as a tree: 8 steps are
     joined to one until one is left, log8(H W) times in all, where the authors' code is a CUDA
     kernel that walks along the pixels. An exported graph is for one height and width.
+
+    Args:
+        channels: C, channels of the map.
+        states: numbers that the memory of a channel holds.
+        gated: whether the result is multiplied by silu(z).
+        expansion: D / C, the width inside.
     """
 
     def __init__(

@@ -53,6 +53,12 @@ class SuperTokenAttention(nn.Module):
     Departs from circulating code: cells outside the map take no share of the softmax, padded
     pixels none of the means; a cell is never larger than the map; ``heads`` is a limit, of which
     the largest divisor of the width is taken.
+
+    Args:
+        channels: C, channels of the map.
+        cell: side in pixels of a super token's first cell.
+        iterations: rounds of association, at least 1.
+        heads: attention heads, a limit: the largest divisor of C is taken.
     """
 
     def __init__(

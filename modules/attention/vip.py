@@ -61,6 +61,13 @@ class PermuteMLP(nn.Module):
     for the branch over rows the map is brought to L = ``segments`` rows (area means) and back
     (bilinear), and the same for columns; at H = W = L nothing is resampled. n is the largest common
     divisor of L and the width. No dropout by default, also in the weights' MLP.
+
+    Args:
+        channels: C, channels of the map.
+        segments: L, rows and columns that the map is brought to, and segments of the channels.
+        weighted: whether the three branches are weighed by a softmax; else all count 1.
+        bias: whether the branches' linear maps have biases.
+        dropout: probability with which a value of the result is dropped in training.
     """
 
     def __init__(

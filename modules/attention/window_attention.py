@@ -42,6 +42,12 @@ class WindowAttention(nn.Module):
     Departs from the authors' code and timm's: where sides are no multiples of w, padded pixels are
     masked (there they take part as the biases of k and v); a window is never larger than the map,
     along each axis by itself.
+
+    Args:
+        channels: C, channels of the map.
+        window: w, side of a window in pixels.
+        shifted: whether the grid of windows is moved by w // 2.
+        head_channels: d, channels of a head, a wish: there are about C // d heads.
     """
 
     def __init__(

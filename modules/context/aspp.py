@@ -39,6 +39,13 @@ class ASPP(nn.Module):
 
     Departs from circulating code: any number of dilations, widths tied to C instead of 256, and the
     pooled branch trains at batch 1 (batch norm then uses its running statistics).
+
+    Args:
+        channels: C, channels of the map.
+        dilations: pixels between the taps of each 3x3 branch.
+        reduction: a branch has C // reduction channels, at least 1.
+        separable: whether the 3x3 branches are depthwise and then pointwise.
+        dropout: probability with which a value of the result is dropped in training.
     """
 
     def __init__(

@@ -40,6 +40,12 @@ class OCR(nn.Module):
     K is a setting, and whoever trains may teach the first K' <= K regions the K' classes by such a
     loss on ``region_logits`` (the task ``segmentation`` does). Its last map has no bias, as the
     softmax over positions cancels it.
+
+    Args:
+        channels: C, channels of the map.
+        regions: K, soft regions.
+        reduction: d = C // reduction, at least 1.
+        dropout: probability with which a channel of the result is dropped in training.
     """
 
     auxiliary = "region_logits"  # the submodule whose output may be taught the classes

@@ -42,6 +42,12 @@ class RFB(nn.Module):
     or the shortcut. (B, C, H, W) -> the same.
 
     Departs from circulating code: widths never fall to 0; torch's momentum of the batch norm.
+
+    Args:
+        channels: C, channels of the map.
+        scale: by which the joined branches are multiplied before they are added.
+        dilation: d, pixels between taps; without effect in ``rfb_s``.
+        form: ``rfb`` or ``rfb_s``, see above.
     """
 
     def __init__(

@@ -32,6 +32,12 @@ class BiSeNetFusion(nn.Module):
 
     Departs from circulating code: the widths of both inputs are known at construction, and a
     coarser y is resized inside.
+
+    Args:
+        channels: C, channels of x and of the result.
+        kernel_size: taps a side of the first convolution, odd.
+        reduction: the hidden layer has C // reduction channels, at least 1.
+        y_channels: Cy, channels of the other map; C if None.
     """
 
     def __init__(

@@ -23,6 +23,12 @@ class ConcatFusion(nn.Module):
     out = W [x, y, ...] + b, or relu(BN(W [x, y, ...])) with norm_activation, of ``inputs`` maps.
     x (B, C, H, W), the others (B, Cy, h, w) -> (B, C, H, W); they are resampled to the size of x,
     Cy is y_channels (C if None).
+
+    Args:
+        channels: C, channels of x and of the result.
+        norm_activation: batch norm and ReLU behind the projection, in place of a bias.
+        inputs: maps that are stacked, at least 2.
+        y_channels: Cy, channels of every map but x; C if None.
     """
 
     def __init__(

@@ -39,6 +39,14 @@ class FPTGrounding(PyramidAttention):
     mixture are the default. Departs from the paper: all coarse positions take part instead of a
     square around the matching one, and x is added where the pyramid would concatenate it. The
     inner width is rounded up to a multiple of ``mixtures``.
+
+    Args:
+        channels: C, channels of x and of the result.
+        mode: ``mos_euclidean``, ``embedded`` or ``dot``: how A is computed.
+        reduction: q, k and v have C // reduction channels, rounded up to a multiple of the
+            mixtures.
+        mixtures: P, parts of the channels; for ``mos_euclidean`` alone.
+        y_channels: Cy, channels of the other map; C if None.
     """
 
     def __init__(

@@ -38,6 +38,12 @@ class FPTRendering(nn.Module):
     Departs from both: the result, by nature of the size of y, is resampled to that of x; the
     stride is H // h, and what is still too large is resampled; the two widths may differ. The
     paper's pointwise projection before V is part of V, since two linear maps are one.
+
+    Args:
+        channels: C, channels of x and of the result.
+        form: ``paper`` or ``circulating``, see above.
+        gate: ``identity``, ``relu`` or ``sigmoid``.
+        y_channels: Cy, channels of the other map; C if None.
     """
 
     def __init__(

@@ -18,6 +18,13 @@ class PyramidAttention(nn.Module):
     q of x, k and v of y are biased 1x1 convolutions to ``inner`` channels, rounded up to a multiple
     of ``mixtures``; A v, with A = q k^T / M (``dot``) or a mixture of softmaxes of q k^T, passes a
     1x1 convolution and a batch norm that starts at 0.
+
+    Args:
+        channels: C, channels of x and of the result.
+        deep: channels of y.
+        inner: channels of q, k and v, before they are rounded up.
+        mode: ``dot``; anything else is a mixture of softmaxes.
+        mixtures: softmaxes in the mixture, at least 1.
     """
 
     def __init__(self, channels: int, deep: int, inner: int, *, mode: str, mixtures: int) -> None:

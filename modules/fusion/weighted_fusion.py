@@ -35,6 +35,12 @@ class WeightedFusion(nn.Module):
 
     Departs from circulating code, whose weights are sigmoids that do not sum to 1: the paper's
     three formulas decide. BiFPN's convolution after the sum is the host's.
+
+    Args:
+        channels: C, the same for all maps; the module needs no more of it.
+        mode: ``fast``, ``softmax`` or ``sum``: how a_i follows from w.
+        inputs: maps that are added, at least 2.
+        eps: keeps the sum of weights in ``fast`` above 0.
     """
 
     def __init__(

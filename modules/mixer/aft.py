@@ -51,6 +51,15 @@ class AFT(nn.Module):
     ``grid`` x ``grid`` positions, resampled to the map, so any size will do; the largest k, and the
     largest w of a row, are subtracted before exp; N^2 C numbers are never formed; the output map is
     there, as in the paper; the keys have no bias, which the fraction would cancel.
+
+    Args:
+        channels: C, features of a token.
+        mode: ``full``, ``simple``, ``local`` or ``conv``: what w is.
+        kernel_size: k, taps a side, odd; for ``conv``.
+        window: tokens in reading order up to which w counts; for ``local``.
+        heads: kernels, a limit: the largest divisor of C is taken; for ``conv``.
+        rank: length of the vectors of a position; for ``full`` and ``local``.
+        grid: rows and columns of the grid of vectors; for ``full`` and ``local``.
     """
 
     def __init__(

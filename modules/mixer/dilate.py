@@ -40,6 +40,12 @@ class DilateAttention(nn.Module):
     Departs from circulating code: the caller's tensor is not written to; where heads or channels do
     not divide, each dilation gets at least one head (heads // dilations), and a head is as wide as
     is needed to hold C in all.
+
+    Args:
+        channels: C, features of a token.
+        heads: attention heads in all; each dilation gets heads // dilations, at least 1.
+        kernel_size: k, side of the neighbourhood, odd.
+        dilations: pixels from one neighbour to the next, one number for each share of the heads.
     """
 
     def __init__(

@@ -45,6 +45,14 @@ class EMSA(nn.Module):
 
     Departs from circulating code: H and W come with the call; keys and the mix of the heads have no
     bias, which the softmax would cancel.
+
+    Args:
+        channels: C, features of a token.
+        heads: attention heads, any number.
+        head_channels: d, features of a head; C // heads, at least 1, if None.
+        spatial_reduction: s, by which keys and values are coarser; 1: not at all.
+        mix_heads: whether the heads exchange their logits.
+        dropout: probability with which a share of the attention is dropped in training.
     """
 
     def __init__(

@@ -72,6 +72,13 @@ class SelfAttention(nn.Module):
 
     Departs from circulating code: Wk has no bias, as it adds one number to all logits of a row and
     the softmax cancels it; torch's initialisation in place of a deviation of 0.001.
+
+    Args:
+        channels: C, features of a token.
+        heads: attention heads, any number.
+        head_channels: d, features of q and of k in a head; 0: C // heads, at least 1.
+        value_channels: features of v in a head; those of q if None.
+        dropout: probability with which a share of the attention is dropped in training.
     """
 
     def __init__(

@@ -50,6 +50,12 @@ class UFOAttention(nn.Module):
 
     Departs from circulating code: gamma starts at 1 instead of a random sign and size; the length
     is kept from 0.
+
+    Args:
+        channels: C, features of a token.
+        heads: attention heads, any number.
+        head_channels: d, features of a head; 0: C // heads, at least 1.
+        form: ``paper`` or ``last_axis``: over which axis n(k^T v) is taken.
     """
 
     def __init__(

@@ -24,6 +24,12 @@ def patch_conv(
     """Layers of a convolution over s x s patches that do not overlap; a 1x1 one for stride 1.
 
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)): sides that s does not divide are padded.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, side of a patch in pixels.
+        bias: whether the convolution has one.
     """
     conv = nn.Conv2d(in_channels, out_channels, stride, stride, bias=bias)
     return [conv] if stride == 1 else [PadToMultiple(stride), conv]

@@ -25,8 +25,11 @@ def deformed_taps(
 ) -> tuple[Tensor, Tensor]:
     """Rows and columns (B, k^2, H', W') of the taps of a k x k kernel, moved by offsets.
 
-    Offsets are (B, k^2, 2, H', W') in pixels, (row, column), taps row by row; ``spacing`` is the
-    distance of neighbouring taps before they move.
+    Args:
+        offsets: (B, k^2, 2, H', W') in pixels, (row, column), taps row by row.
+        kernel_size: k, taps a side.
+        stride: s, pixels of the input from one output to the next.
+        spacing: pixels from one tap to the next before they move.
     """
     offsets = coordinates(offsets)
     line = torch.arange(kernel_size, dtype=offsets.dtype, device=offsets.device)
@@ -40,7 +43,14 @@ def deformed_taps(
 def sample(x: Tensor, rows: Tensor, columns: Tensor, *, padding: str = "zeros") -> Tensor:
     """Read x bilinearly at pixel coordinates; outside the map: ``zeros``, or its ``border``.
 
-    x (B, C, H, W), rows and columns (B, K, H', W') -> (B, C, K, H', W').
+    Args:
+        x: the map (B, C, H, W).
+        rows: row of each point in pixels, (B, K, H', W').
+        columns: column of each point in pixels, (B, K, H', W').
+        padding: ``zeros`` or ``border``: what lies outside the map.
+
+    Returns:
+        (B, C, K, H', W').
     """
     height, width = x.shape[-2:]
     grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)

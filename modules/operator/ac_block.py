@@ -37,6 +37,15 @@ class AsymmetricConvolutionBlock(nn.Module):
 
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): thin kernels follow
     kernel_size, dilation is right, and there is no ReLU at the end.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side, odd.
+        dilation: d, pixels from one tap to the next.
+        groups: groups of all three convolutions, a limit: the largest number that divides both
+            widths is taken.
     """
 
     def __init__(

@@ -37,6 +37,14 @@ class ACmix(nn.Module):
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): any size (borders
     repeat where a map is too small to reflect, ceil(H / s) rows), heads fall to a divisor of Cout.
     What is constant over the window cancels in the softmax: e_p is not computed and e has no bias.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        window: side in pixels of the neighbourhood that is attended to, odd.
+        heads: attention heads, a limit: the largest divisor of Cout is taken.
+        kernel_size: k, taps a side of the convolution, odd.
     """
 
     def __init__(

@@ -39,6 +39,12 @@ class ADown(nn.Module):
 
     Departs from the authors' code: odd sides get their last row or column twice, so that the output
     is ceil(H / s) and not floor; of an odd width the second half takes the larger part.
+
+    Args:
+        in_channels: Cin, channels of the input, at least 2.
+        out_channels: Cout, channels of the output, at least 2.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, places a side of A and of the maximum, odd.
     """
 
     def __init__(

@@ -37,6 +37,12 @@ class AlterableKernelConvolution(nn.Module):
 
     Departs from the authors' code, which moves a tap from outside to the border and there counts
     the pixel twice; and whose norm, activation and smaller rate for o are the host's.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        taps: N, at least 1.
     """
 
     rows: Tensor

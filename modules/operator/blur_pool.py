@@ -66,6 +66,13 @@ class AntiAliased(nn.Module):
 
     Departs from the authors' code, whose filter has 4 taps by default and moves the map by half a
     pixel: the paper's odd ones.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        form: ``conv`` or ``max``: what is computed at full resolution.
+        filter_size: m, taps a side of the blur, odd.
     """
 
     def __init__(

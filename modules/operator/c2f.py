@@ -69,6 +69,13 @@ class C2f(nn.Module):
     Where there is a stride, a 3x3 convolution Cin -> Cout takes it first, as in those networks.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). Batch norm has torch's constants, where
     Ultralytics sets eps 1e-3; YOLOv7 joins in the opposite order, a permutation of Q's channels.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        form: ``c2f``, ``c3k2`` or ``elan``: what a block is.
+        depth: n, blocks in a row, at least 1.
     """
 
     def __init__(

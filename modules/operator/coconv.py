@@ -36,6 +36,13 @@ class CoConv(nn.Module):
 
     Departs from circulating code, which loses channels where Cout does not divide: the remainder
     goes to dilation 1. A level whose share rounds to 0 is left out.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        levels: n, dilations, from 1 to 5.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

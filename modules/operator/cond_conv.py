@@ -31,6 +31,17 @@ class CondConv(nn.Module):
 
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): strides are right,
     every expert starts as an ordinary kernel, and the routing has a bias.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        experts: E, kernels that are summed.
+        kernel_size: k, taps a side, odd.
+        groups: groups of the convolution, a limit: the largest number that divides both widths is
+            taken.
+        bias: whether every expert has a bias.
+        dropout: probability with which a mean is dropped before the routing, in training.
     """
 
     def __init__(

@@ -32,6 +32,12 @@ class Convolution(nn.Module):
     y[o, p] = sum over i, u of W[o, i, u] x[i, s p + u], zero padding (k - 1) / 2, no bias.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). The deploy form is the bare nn.Conv2d,
     into which a batch norm behind it can be folded.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(
@@ -78,6 +84,13 @@ class PointwiseConvolution(nn.Module):
     border are cut, not padded) is read instead of one pixel in s x s. ``groups`` falls to the
     largest number up to it that divides both widths.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        groups: groups of channels, a limit: the largest number that divides both widths is taken.
+        pool: whether cells of s x s pixels are averaged; else one pixel of each is read.
     """
 
     def __init__(
@@ -146,6 +159,14 @@ class GroupedConvolution(nn.Module):
     FLOPs. ``shuffle`` interleaves the groups behind it, so that the next layer mixes them. G falls
     to the largest number up to ``groups`` that divides both widths.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        groups: G, a limit: the largest number that divides both widths is taken.
+        kernel_size: k, taps a side, odd.
+        shuffle: whether the groups are interleaved behind.
     """
 
     def __init__(
@@ -206,6 +227,15 @@ class DilatedConvolution(nn.Module):
     y[o, p] = sum over i, u of W[o, i, u] x[i, s p + d u], zero padding d (k - 1) / 2. Where d
     reaches the size of the map only the centre tap still sees it.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        dilation: d, pixels from one tap to the next.
+        kernel_size: k, taps a side, odd.
+        groups: groups of the convolution, a limit: the largest number that divides both widths is
+            taken.
     """
 
     def __init__(

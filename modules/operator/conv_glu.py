@@ -35,6 +35,15 @@ class ConvGLU(nn.Module):
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). Departs from the papers, which keep the
     size: D takes the stride, and what it does not filter is averaged over s x s. ``expansion``: 8
     and 4 in TransNeXt, 4 in MambaOut.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        form: ``conv_glu`` or ``gated_cnn``.
+        expansion: of an MLP that costs as much: h = 2/3 expansion Cin.
+        drop_path: for ``gated_cnn``: probability with which a sample's branch is left out in
+            training.
     """
 
     def __init__(

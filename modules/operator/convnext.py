@@ -51,6 +51,16 @@ class ConvNeXt(nn.Module):
     before: LayerNorm and an s x s convolution of stride s with bias, on a map padded to a
     multiple of s. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). Departs from timm, which
     strides the depthwise filter and pools the shortcut.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side of the depthwise filter, odd.
+        expansion: e, hidden channels over C.
+        grn: v2's response norm in place of gamma.
+        layer_scale: start of gamma; without effect with ``grn``.
+        drop_path: probability with which a sample's branch is left out in training, below 1.
     """
 
     def __init__(

@@ -40,6 +40,17 @@ class DCNv3(nn.Module):
     Departs from the official operator: strides (the depthwise layer takes the stride), Cout other
     than Cin (project changes the width), points row by row with offsets (row, column), groups that
     fall to a divisor of the width.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        groups: groups of channels with points of their own, a limit: the largest divisor of Cin is
+            taken.
+        kernel_size: k: there are k^2 points; odd.
+        center_scale: whether the middle pixel is mixed in.
+        offset_scale: z, by which the points' distances are multiplied.
+        dilation: d, pixels from one point to the next before they move.
     """
 
     def __init__(

@@ -47,6 +47,16 @@ class DeformableConvolution(nn.Module):
     Departs from circulating code: taps are centred for every kernel size, offsets start at 0, and
     border pixels are not counted twice. Written with ``grid_sample`` and a matrix product, so that
     every format and the FLOP counter can read it; equal to torchvision's operator.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        modulation: whether taps are weighted too (v2).
+        kernel_size: k, taps a side, odd.
+        offset_groups: groups of channels with offsets of their own, a limit: the largest divisor of
+            Cin is taken.
+        dilation: d, pixels from one tap to the next before they move.
     """
 
     def __init__(

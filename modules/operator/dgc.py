@@ -43,6 +43,15 @@ class DynamicGroupConvolution(nn.Module):
     ``gate_loss(x)`` is the lasso term of the paper, sum over heads of mean(s), weighted 1e-5 there.
     Departs from circulating code: returns the map alone, ties prune exactly m channels, heads fall
     to a divisor of Cout, at least one channel is kept.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        heads: H, a limit: the largest divisor of Cout is taken.
+        keep_ratio: share of the input channels that a head keeps, from 0 to 1.
+        reduction: r: the gates' hidden layer has C // r channels, at least 1.
+        kernel_size: k, taps a side, odd.
     """
 
     progress: float = 1.0

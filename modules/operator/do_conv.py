@@ -34,6 +34,15 @@ class DOConv(nn.Module):
 
     Departs from circulating code: with groups, each filter is composed with the rows of D of the
     channels it reads.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side, odd.
+        expansion: S / k^2, columns of the trained factor over taps.
+        groups: groups of the convolution, a limit: the largest number that divides both widths is
+            taken.
     """
 
     identity: Tensor

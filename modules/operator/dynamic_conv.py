@@ -18,6 +18,16 @@ class MixedKernels(nn.Module):
 
     ``taps`` (B, k^2), where given, scales the k^2 places of each sample's kernel. Run as a single
     convolution with B x groups groups over the batch folded into the channels.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        kernel_size: k, taps a side, odd.
+        stride: s, at least 1, along both axes.
+        experts: E, kernels that are mixed.
+        groups: groups of the convolution, a limit: the largest number that divides both widths is
+            taken.
+        bias: whether every kernel has a bias, mixed in the same way.
     """
 
     def __init__(
@@ -111,6 +121,18 @@ class DynamicConvolution(nn.Module):
     epochs, and a training loop may. Departs from circulating code
     (xmu-xiaoma666/External-Attention-pytorch): strides and groups are right, linear layers have
     biases, expert biases start at 0.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        experts: E, kernels that are mixed.
+        reduction: the weights' hidden layer has Cin // reduction values, at least 1.
+        kernel_size: k, taps a side, odd.
+        groups: groups of the convolution, a limit: the largest number that divides both widths is
+            taken.
+        bias: whether every kernel has a bias, mixed in the same way.
+        temperature: tau above 0, by which the logits are divided.
     """
 
     def __init__(

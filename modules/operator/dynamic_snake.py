@@ -96,6 +96,14 @@ class DynamicSnake(nn.Module):
     Departs from circulating code, where the paper decides: every sample reads its own features,
     the outermost taps accumulate (and learn) too, and both borders are zero. Only offsets that act
     are computed. Norm and activation at the end are the host's.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: K, taps of a line, odd.
+        axis: ``horizontal``, ``vertical`` or ``both``.
+        extend_scope: z, pixels that one step can bend.
     """
 
     def __init__(

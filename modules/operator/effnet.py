@@ -27,6 +27,12 @@ class EffNetBlock(nn.Module):
 
     Departs from the paper: stride 1 (neither pool nor stride), odd sizes (the pool cuts its last
     cell, the last column is padded with zeros), and the A at the end is the host's.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        expansion: m / Cin, the width inside.
     """
 
     def __init__(

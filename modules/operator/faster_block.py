@@ -38,6 +38,14 @@ class FasterBlock(nn.Module):
     s x s convolution of stride s and batch norm, on a map padded to a multiple of s.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). ReLU is that of the paper's larger
     networks; its two smallest have GELU.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        reduction: r: the first C // r channels are convolved, at least 1.
+        expansion: e, hidden channels over C.
+        drop_path: probability with which a sample's branch is left out in training, below 1.
     """
 
     def __init__(

@@ -100,6 +100,13 @@ class FastFourierConvolution(nn.Module):
     Departs from the authors' code: odd sides are padded with zeros to be quartered, widths that 4
     does not divide are taken, norm and activation behind y are the host's. With one input channel
     all of it is local.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        ratio: share of the channels that are global, between 0 and 1.
+        local: whether quarters of the map have a spectrum of their own (L).
     """
 
     def __init__(

@@ -39,6 +39,15 @@ class Ghost(nn.Module):
 
     Departs from the paper: with r = 1, or where p alone fills the output, there is no cheap branch
     instead of an error.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        reduction: r: m = ceil(Cout / r) channels are convolved, the others are cheap.
+        kernel_size: k, taps a side of the first convolution, odd.
+        cheap_kernel_size: d, taps a side of the depthwise filter, odd.
+        relu: whether both parts are rectified.
     """
 
     def __init__(

@@ -38,6 +38,14 @@ class GhostV2(nn.Module):
     are repeated (nearest) up to the size of ghost(x). (B, Cin, H, W) -> (B, Cout, ceil(H / s),
     ceil(W / s)). An odd last row or column is not pooled, as in the authors' code; a side of one
     pixel is kept.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        reduction: of the ghost module: Cout / reduction channels are convolved.
+        kernel_size: k, taps a side of the ghost module's and of the gates' first convolution, odd.
+        attention_kernel_size: t, taps of the gates' filters along an axis, odd.
     """
 
     def __init__(

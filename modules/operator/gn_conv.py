@@ -30,6 +30,14 @@ class RecursiveGatedConvolution(nn.Module):
     of what stride 1 computes.
 
     The paper's form with a global filter in the place of f is left out.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        order: n, products, at least 1.
+        kernel_size: k, taps a side of the depthwise filter, odd.
+        damping: a, above 0, by which every product is divided.
     """
 
     def __init__(

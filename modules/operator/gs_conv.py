@@ -29,6 +29,13 @@ class GSConv(nn.Module):
 
     Departs from the authors' code, which needs an even Cout. Mish is the authors'; ports to later
     YOLO versions have SiLU.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side of the first convolution, odd.
+        cheap_kernel_size: d, taps a side of the depthwise filter, odd.
     """
 
     def __init__(

@@ -35,6 +35,13 @@ class HetConvolution(nn.Module):
     Departs from circulating code: the paper's shifted pattern, without a second centre tap. The
     deploy form keeps both convolutions (one dense kernel would be up to three times dearer) and
     masks once; for P = 1 it is the convolution.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        parts: P, a limit: the largest number that divides both widths is taken.
+        kernel_size: k, taps a side, odd.
     """
 
     mask: Tensor

@@ -32,6 +32,14 @@ class HGBlock(nn.Module):
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     The networks choose m stage by stage, between 3/16 and 3/8 of Cout; ``width_ratio`` is 1/4.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        depth: n, convolutions in a row, at least 1.
+        light: whether they are pointwise and then depthwise 5x5.
+        width_ratio: m / Cout; m is at least 1.
     """
 
     def __init__(

@@ -33,6 +33,13 @@ class Inception(nn.Module):
 
     Departs from the paper: batch norm as in BN-Inception. The norm and rectifier of the branches'
     ends are the host's, which act on each channel alone.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side of the larger convolution, odd.
+        reduction: by which the pointwise reductions are narrower than in module 3a.
     """
 
     def __init__(

@@ -69,6 +69,15 @@ class InceptionNeXt(nn.Module):
     Where Cin differs from Cout or there is a stride, the paper's layer between stages stands
     before: batch norm and an s x s convolution of stride s with bias, on a map padded to a multiple
     of s. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). The deploy form has gamma in W2.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps of the two bands, odd.
+        expansion: e, hidden channels over C; 0: the filter alone.
+        layer_scale: start of gamma.
+        drop_path: probability with which a sample's branch is left out in training, below 1.
     """
 
     def __init__(

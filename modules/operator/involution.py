@@ -47,6 +47,14 @@ class Involution(nn.Module):
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): odd sizes with stride
     2 (the pool rounds up, as the windows do), no bias in front of the norm; channels per group fall
     to a divisor of the width.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side of the kernels that are made, odd.
+        group_channels: channels that share a kernel, a limit: the largest divisor of C is taken.
+        reduction: r: the hidden layer has C // r channels, at least 1.
     """
 
     def __init__(

@@ -38,6 +38,18 @@ class InvertedResidualMobileBlock(nn.Module):
     = position x windows + window), not neighbours. Departs from circulating code: padded pixels
     are masked in the softmax; heads fall to widths that divide C.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        expansion: e, the width inside over C.
+        kernel_size: k, taps a side of the depthwise convolution, odd.
+        window: side of a window in pixels.
+        head_channels: d, channels of q in a head, a limit: the largest divisor of C is taken.
+        attention: whether there is attention; else h = v.
+        se_reduction: SE's hidden width is eC // se_reduction; 0: no SE.
+        drop_path: probability with which a sample's branch is left out in training, below 1.
     """
 
     def __init__(

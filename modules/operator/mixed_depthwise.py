@@ -64,6 +64,14 @@ class MixedDepthwise(nn.Module):
 
     Departs from circulating code, whose branches are dense: the paper's are depthwise. With fewer
     channels than kernels only the first kernels are used.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_sizes: k_i, taps a side of each group's kernel, odd.
+        partition: ``equal`` or ``exponential``: how the channels are shared out.
+        dilation: d, pixels from one tap to the next.
     """
 
     def __init__(

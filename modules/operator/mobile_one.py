@@ -35,6 +35,13 @@ class MobileOne(nn.Module):
 
     Departs from the authors' code: the ReLU behind y is the host's. 4 branches are those of the
     smallest network, MobileOne-S0; the others have 1.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        branches: convolutions of one shape that are summed, at least 1.
+        separable: whether D is depthwise and P follows; else one dense O_3.
     """
 
     def __init__(

@@ -30,6 +30,12 @@ class OctaveExchange(nn.Module):
     high (B, C_H, H, W) and low (B, C_L, ceil(H/2), ceil(W/2)) -> the same with their new widths and
     ceil of size / stride. A low width of 0 leaves that map out (None): first and last layers of an
     octave network.
+
+    Args:
+        in_widths: (C_H, C_L) of what enters.
+        out_widths: (C_H, C_L) of what leaves.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(
@@ -101,6 +107,13 @@ class OctaveConv(nn.Module):
 
     Departs from circulating code: odd sizes (border cells of the averages are smaller, and
     doubled maps are cropped); a single channel has no low part.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        alpha: share of the channels at half resolution, between 0 and 1.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

@@ -45,6 +45,17 @@ class OmniDimensionalConvolution(nn.Module):
     ``temperature`` divides every logit and is a plain attribute: the authors lower it from 30 to 1
     in the first epochs, and a training loop may. The norm of h stands in the authors' code and not
     in the paper's formula.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        experts: E, kernels that are mixed.
+        reduction: h has Cin // reduction values, at least 16.
+        kernel_size: k, taps a side, odd.
+        groups: groups of the convolution, a limit: the largest number that divides both widths is
+            taken.
+        temperature: by which every logit is divided, above 0.
     """
 
     def __init__(

@@ -36,6 +36,13 @@ class PartialConvolution(nn.Module):
     Departs from the paper, which keeps size and width: with a stride s the convolution takes it
     and the untouched channels are averaged over s x s; a 1x1 convolution follows where Cout differs
     from Cin.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        reduction: r: the first C // r channels are convolved, at least 1.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

@@ -82,6 +82,13 @@ class PolyKernelInception(nn.Module):
 
     The paper multiplies the result by its context anchor attention, which is the key ``caa``. The
     authors' code has one more 1x1 convolution behind that product; the paper's formula has none.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_sizes: k_m, taps a side, odd; the first is that of l.
+        expansion: h / Cout, the width inside.
     """
 
     def __init__(

@@ -38,6 +38,14 @@ class PolyScaleConvolution(nn.Module):
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the paper: widths that P does not divide are padded with zero channels and cut.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        parts: P, even and at least 2.
+        dilation: d, pixels from one tap to the next where i = o.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

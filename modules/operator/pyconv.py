@@ -47,6 +47,13 @@ class PyramidalConvolution(nn.Module):
 
     Departs from circulating code: the padding follows the dilation; groups fall to a divisor of
     both widths, levels to at most Cout.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        levels: kernels, from 1 to 4; at most Cout.
+        dilation: d, pixels from one tap to the next.
     """
 
     def __init__(

@@ -44,6 +44,13 @@ class RepLargeKernel(nn.Module):
     (B, Cout, ceil(H / s), ceil(W / s)); a 1x1 convolution follows where Cout differs from Cin. The
     deploy form is one depthwise nn.Conv2d with bias.
 
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: K, taps a side of the large kernel, odd.
+        dilated: whether the small kernels are UniRepLKNet's dilated ones.
+
     Raises:
         RefusedError: the kernel is even or below 5, or ``dilated`` and not of UniRepLKNet's table
             (5, 7, ..., 17).

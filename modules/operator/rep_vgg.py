@@ -30,6 +30,13 @@ class RepVGG(Branches):
 
     Departs from the authors' code: the ReLU behind the sum is the host's, so that a norm behind the
     deploy form still folds; groups fall to the largest number that divides both widths.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        groups: groups of both convolutions, a limit: the largest number that divides both widths is
+            taken.
     """
 
     def __init__(

@@ -33,6 +33,13 @@ class Res2Net(nn.Module):
 
     Departs from circulating code, which puts the untouched part last: the paper's order. The
     untouched part takes what C // scale leaves over; there are at most C parts.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        scale: s, parts of the channels, a limit; at most Cout.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

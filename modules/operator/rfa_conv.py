@@ -29,6 +29,12 @@ class ReceptiveFieldAttentionConvolution(nn.Module):
     of stride k on the unfolded map. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     The authors' code ends with a norm and ReLU; these are the host's.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

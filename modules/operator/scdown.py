@@ -23,6 +23,12 @@ class SCDown(nn.Module):
 
     y = BN(depthwise k x k(silu(BN(W x)), stride s)), W: Cin -> Cout pointwise; no activation at the
     end. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

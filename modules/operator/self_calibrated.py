@@ -35,6 +35,13 @@ class SelfCalibratedConv(nn.Module):
 
     Departs from circulating code: upsampling is bilinear, as in the paper; r is at most the size
     of the map. Where there is but one channel, in or out, all of it is calibrated.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        pool_size: r, side in pixels of the cells that are averaged; at most the map.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

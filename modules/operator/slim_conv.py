@@ -36,6 +36,15 @@ class SlimConvolution(nn.Module):
 
     Departs from the paper: an odd width is cut into halves that share the middle channel, widths
     and groups that do not divide are lifted, as is C < r.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        groups: groups of the 3x3 convolutions, a limit: the largest divisor of their width is
+            taken.
+        reduction: r: the gates' hidden layer has C // r values, at least 1.
+        dilation: d, pixels between the taps of the 3x3 convolutions.
     """
 
     def __init__(

@@ -27,6 +27,13 @@ class SpatiallySeparable(nn.Module):
     y = B (A x), A: Cin -> Cout of k x 1 with stride (s, 1), B: Cout -> Cout of 1 x k with stride
     (1, s), or B relu(BN(A x)) with activation_between. Without it the pair is one k x k
     convolution of limited rank. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps along each axis, odd.
+        activation_between: whether batch norm and ReLU stand between the two.
     """
 
     def __init__(

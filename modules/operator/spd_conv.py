@@ -38,6 +38,12 @@ class SPDConv(nn.Module):
 
     The authors' code orders the channels of u by place first, ours by channel first: a permutation
     of the kernel's channels.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, side of a cell in pixels, at least 1.
+        kernel_size: k, taps a side, odd.
     """
 
     def __init__(

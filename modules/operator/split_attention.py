@@ -36,6 +36,16 @@ class SplitAttention(nn.Module):
 
     Departs from circulating code: the padding follows the dilation and both norms are there. K
     falls to a divisor of Cout; the convolution takes as many of its K R groups as divide Cin.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        radix: R, sets of features, at least 1.
+        groups: K, a limit: the largest divisor of Cout is taken.
+        kernel_size: k, taps a side, odd.
+        reduction: by which the hidden layer is narrower than R Cin.
+        dilation: d, pixels from one tap to the next.
     """
 
     def __init__(

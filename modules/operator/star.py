@@ -27,6 +27,14 @@ class Star(nn.Module):
     1x1 convolutions Cin -> e Cin; y = depthwise k x k(u), + x where s = 1 and Cin = Cout, with
     stochastic depth ``drop_path`` on the branch. Every convolution but those before a norm has a
     bias. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        expansion: e, the width inside over Cin.
+        kernel_size: k, taps a side of both depthwise filters, odd.
+        drop_path: probability with which a sample's branch is left out in training, below 1.
     """
 
     def __init__(

@@ -30,6 +30,13 @@ class TransposedConvolution(nn.Module):
     to output 2 p + t - (k - 2) / 2; k is a multiple of the stride, against checkerboards. The map
     in the middle is four times as large: keep m small.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side of the transposed convolution, even.
+        reduction: m = Cout // reduction, at least 1.
     """
 
     def __init__(

@@ -34,6 +34,15 @@ class UniversalInvertedBottleneck(nn.Module):
 
     The middle filter takes the stride, the first one where there is no other. Departs from the
     paper: where there is neither, the map is averaged over s x s; eC is not rounded to 8.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        start_kernel_size: a, taps a side of the first filter, odd; 0: none.
+        middle_kernel_size: b, taps a side of the middle filter, odd; 0: none.
+        expansion: e, the width inside over C.
+        drop_path: probability with which a sample's branch is left out in training, below 1.
     """
 
     def __init__(

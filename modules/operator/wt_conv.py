@@ -17,6 +17,10 @@ from plugnas.modules._registry import register
 def haar(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> list[Tensor]:
     """One step of the orthonormal Haar transform of cells (a b / c d), which is its own inverse.
 
+    Args:
+        a: upper left value of each cell, and b: upper right, c: lower left, d: lower right; of one
+            shape.
+
     Returns mean, horizontal, vertical and diagonal detail, each times 2: (a + b + c + d) / 2,
     (a - b + c - d) / 2, (a + b - c - d) / 2, (a - b - c + d) / 2.
     """
@@ -63,6 +67,13 @@ class WaveletConvolution(nn.Module):
     keeps every s-th pixel of y. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)); a 1x1
     convolution follows where Cout differs from Cin, which the authors rule out. The deploy form has
     a and b_i in the kernels. Departs from the authors' code: no bias in DW.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: s, at least 1, along both axes.
+        kernel_size: k, taps a side, odd.
+        levels: of the Haar transform, at least 1.
     """
 
     def __init__(

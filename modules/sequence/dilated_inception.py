@@ -16,6 +16,12 @@ class DilatedInception(nn.Module):
     t - (k - 1) d, ..., t - d, t, and zeros before the first step. Cout is shared out evenly, the
     remainder to the first kernel; a kernel whose share is 0 is left out.
     (B, Cin, T) -> (B, Cout, T).
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        kernel_sizes: k of each convolution, in steps.
+        dilation: d, steps from one tap to the next.
     """
 
     def __init__(

@@ -21,6 +21,13 @@ def pyramid_mask(
     last of which takes all remaining children. A node sees those of its scale at most
     inner_size // 2 away, its children and its parent. Nodes that begin at or beyond step ``real``
     (padding) see themselves alone, and nobody sees them.
+
+    Args:
+        length: steps of the finest scale, n_0.
+        windows: w_l, children of a node at each coarser scale.
+        inner_size: nodes of its own scale that a node sees, itself among them; odd.
+        real: the first step that is padding.
+        like: a tensor on the device where the mask is wanted.
     """
     scales, positions, parents, exists = [], [], [], []
     count, offset, stride = length, 0, 1
@@ -74,6 +81,13 @@ class PyramidAttentionModule(nn.Module):
 
     nodes (B, M, C) of a pyramid over ``steps`` steps, as ``CoarserScales`` gives them -> (B, M, C);
     a node sees those that ``pyramid_mask`` allows. Softmax of q k^T / sqrt(d), all maps with bias.
+
+    Args:
+        channels: C, features of a node.
+        windows: w_l, children of a node at each coarser scale.
+        inner_size: nodes of its own scale that a node sees, itself among them; odd.
+        heads: attention heads, any number.
+        head_channels: d, features of a head; None: C // heads, at least 1.
     """
 
     def __init__(
@@ -144,6 +158,14 @@ class PyramidalAttention(nn.Module):
     and the finest steps see the whole past and one step of the future: the paper's neighbourhood
     decides. A T below the product of the windows is padded, and what consists of padding is
     masked. Heads have max(1, C // heads) channels by default. No feed-forward part.
+
+    Args:
+        channels: C, features of a step.
+        windows: w_l, children of a node at each coarser scale.
+        inner_size: nodes of its own scale that a node sees, itself among them; odd.
+        heads: attention heads, any number.
+        head_channels: d, features of a head; None: C // heads, at least 1.
+        depth: attentions one after the other; None: as many as windows.
     """
 
     def __init__(

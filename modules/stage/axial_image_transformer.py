@@ -75,6 +75,15 @@ class AxialImageTransformer(nn.Module):
     Departs from circulating code: ordinary autograd (same values, no saved memory); eps stands
     inside the root of the norm, so that a constant map has a gradient; heads that do not divide C
     have max(1, C // heads) channels each. The paper's causal masks are not part of it.
+
+    Args:
+        channels: C, channels of the map.
+        depth: layers, at least 1.
+        heads: attention heads, any number.
+        head_channels: channels of a head; None: C // heads, at least 1.
+        expansion: the width inside a feed-forward over C.
+        reversible: whether there are two streams; else residuals.
+        positions: (h, w), rows and columns of the tables of positions; None: no tables.
     """
 
     def __init__(

@@ -77,6 +77,12 @@ class HighResolutionModule(nn.Module):
 
     Departs from circulating code: maps are enlarged to the size of their target, so that any size
     goes; the caller's list stays as it is.
+
+    Args:
+        widths: C_i, channels of each branch, the finest first.
+        depth: residual blocks of a branch.
+        block: ``basic`` or ``bottleneck``: the kind of residual block.
+        multi_scale: whether all branches leave; else the finest alone.
     """
 
     def __init__(
@@ -121,6 +127,12 @@ class HighResolutionStage(nn.Module):
     Branch 0 is the map; each further one comes from that before by a 3x3 convolution of stride 2
     and twice the width, batch norm and ReLU. One ``HighResolutionModule`` follows, of which the
     finest output leaves. (B, C, H, W) -> the same.
+
+    Args:
+        channels: C, channels of the map.
+        branches: resolutions, at least 1; each further one halves the map.
+        depth: residual blocks of a branch.
+        block: ``basic`` or ``bottleneck``: the kind of residual block.
     """
 
     def __init__(

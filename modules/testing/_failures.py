@@ -17,7 +17,17 @@ def ensure(condition: object, law: str) -> None:
 
 
 def ensure_close(a: Tensor, b: Tensor, law: str, tolerance: float = 1e-5) -> None:
-    """Equal up to rounding, which in a deep module scales with its largest value."""
+    """Equal up to rounding, which in a deep module scales with its largest value.
+
+    Args:
+        a: what was computed.
+        b: what it should be.
+        law: what is broken where the two differ.
+        tolerance: the share of the largest value (1 at least) by which they may differ.
+
+    Raises:
+        ConformanceError: shapes or values differ.
+    """
     ensure(a.shape == b.shape, f"{law}: shapes {tuple(a.shape)} and {tuple(b.shape)}")
     if b.numel():
         scale = max(1.0, float(b.abs().max()))

@@ -29,6 +29,14 @@ class FusedConvBN(nn.Module):
     returns. (B, Cin, H, W) -> (B, Cout, ceil(H / stride), ceil(W / stride)).
 
     Departs from circulating code: dilation, groups, dtype and device survive the folding.
+
+    Args:
+        in_channels: Cin, channels of the input.
+        out_channels: Cout, channels of the output.
+        stride: pixels from one output to the next, at least 1.
+        kernel_size: k, taps a side, odd.
+        dilation: d, pixels from one tap to the next.
+        groups: groups of the convolution; they must divide both widths.
     """
 
     def __init__(

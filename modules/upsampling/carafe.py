@@ -39,6 +39,12 @@ class Carafe(nn.Module):
     each of the s^2 pixels that x[i, j] becomes: w; y[c, s i + a, s j + b] = sum_n w[n, a, b, i, j]
     x[c, (i, j) + n], zeros beyond the border. m is ``compressed_channels``. (B, C, H, W) ->
     (B, C, s H, s W). At the start w is nearly uniform.
+
+    Args:
+        channels: C, channels of the map.
+        scale: s, by which both sides grow.
+        kernel_size: k, side in pixels of the neighbourhood, odd.
+        compressed_channels: m, channels from which the weights are made.
     """
 
     def __init__(

@@ -51,6 +51,14 @@ class DySample(nn.Module):
     before the pixel shuffle to (s H, s W) (``lp``) or of the shuffled x (``pl``); q starts at 0 and
     o near 0, so that the start is nearly bilinear upsampling. (B, C, H, W) -> (B, C, s H, s W).
 
+    Args:
+        channels: C, channels of the map.
+        scale: s, by which both sides grow.
+        style: ``lp`` or ``pl``: offsets before or after the pixel shuffle.
+        dynamic_scope: whether the reach of the points is read from the content.
+        groups: groups of channels with points of their own, a limit: the largest divisor of C is
+            taken.
+
     Raises:
         RefusedError: style pl where C is no multiple of s^2.
     """
