@@ -62,9 +62,9 @@ def cache_folder(wanted: Path | str | None = None) -> Path:
 
 def prepared(source: Source, spec: DataSpec, folder: Path) -> Path:
     """Return the cache entry of a source, decoding it if there is none; other processes wait."""
-    key = json.dumps(
-        [_FORMAT, source.identity(), spec.shape, spec.colour, spec.limit, spec.limit and spec.seed]
-    )
+    asked = [spec.shape, spec.colour, spec.limit, spec.limit and spec.seed]
+    asked += [] if spec.mode == "crop" else [spec.mode]  # entries of older versions stay
+    key = json.dumps([_FORMAT, source.identity(), *asked])
     entry = folder / f"{source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     if (entry / "about.json").exists():
         return entry
@@ -106,10 +106,10 @@ def _write(source: Source, spec: DataSpec, entry: Path) -> None:
     try:
         masks, classes = None, listing.classes
         if isinstance(source, MaskedSource):
-            masks = MaskFile(work, shape)
+            masks = MaskFile(work, shape, spec.mode)
             broken |= masks.read(source, readable, sizes)
             readable, classes = [i for i in readable if i not in broken], masks.classes
-        kept = _decode(source, readable, (*shape, channels), work, broken)
+        kept = _decode(source, readable, (*shape, channels), spec.mode, work, broken)
         if masks is not None:
             masks.keep(kept)
         about = {
@@ -184,7 +184,7 @@ def _probe(
         raise DataError(
             f"the images of {source.name} have {len(found)} sizes, from {low[0]}x{low[1]} to "
             f"{high[0]}x{high[1]}, and a network takes one; set `data.size`, for example "
-            f"`size: {max(8, min(32, *low))}`"
+            f"`size: {max(8, min(32, *low))}`; `data.resize` can also pad or stretch them"
         )
     shape = spec.shape or found[0]
     return sizes, shape, _channels(kinds, spec, source.name), broken
@@ -214,17 +214,18 @@ def _channels(kinds: set[int], spec: DataSpec, name: str) -> int:
 
 
 def _bytes_of(
-    image: PIL.Image.Image | Stack, size: tuple[int, int], channels: int
+    image: PIL.Image.Image | Stack, size: tuple[int, int], channels: int, mode: str
 ) -> NDArray[np.uint8]:
     if isinstance(image, Stack):
-        return image.to_bytes(size)
-    return to_bytes(image, size, grey=channels == 1)
+        return image.to_bytes(size, mode)
+    return to_bytes(image, size, grey=channels == 1, mode=mode)
 
 
 def _decode(
     source: Source,
     wanted: list[int],
     shape: tuple[int, int, int],
+    mode: str,
     work: Path,
     broken: dict[int, str],
 ) -> list[int]:
@@ -236,7 +237,7 @@ def _decode(
     places = {index: place for place, index in enumerate(wanted)}
     sums = np.zeros((len(wanted), channels, 2))
     done = np.zeros(len(wanted), dtype=bool)
-    for index, result in _each(source, wanted, lambda i: _bytes_of(i, size, channels)):
+    for index, result in _each(source, wanted, lambda i: _bytes_of(i, size, channels, mode)):
         if isinstance(result, str):
             broken[index] = result
             continue

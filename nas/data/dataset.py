@@ -17,7 +17,8 @@ class Dataset:
     masks uint8 (N, H, W), mapped too, in which 255 is the label of what counts nowhere; ``pixels``
     then counts them, int64 (N, classes + 1), the last what counts nowhere. ``train``,
     ``validation`` and ``test`` are int64 indices into them. ``mean`` and ``std`` are per channel,
-    of the training images scaled to 0..1. ``mirror`` says whether a mirrored image keeps its class.
+    of the training images scaled to 0..1. ``mirror`` says whether a mirrored image keeps its class,
+    ``resize`` how images of another size became this one (`pixels.resized`).
     ``skipped`` are (image, reason) of those that could not be read; ``notes`` are sentences that
     the user should see. ``fingerprint`` changes with any of it.
     """
@@ -36,6 +37,7 @@ class Dataset:
     notes: tuple[str, ...]
     fingerprint: str
     pixels: Tensor | None = None
+    resize: str = "crop"
 
     @property
     def masked(self) -> bool:

@@ -149,6 +149,7 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
         **{part: torch.from_numpy(indices) for part, indices in divided.items()},
         mean=mean,
         std=std,
+        resize=spec.mode,
         mirror=about["mirror"] if spec.mirror is None else spec.mirror,
         skipped=tuple((name, reason) for name, reason in about["skipped"]),
         notes=(*_notes(about, labels, divided, pixels, marks), *([] if twins is None else [twins])),

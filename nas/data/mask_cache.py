@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.masks import IGNORED, MaskError, fitted
+from plugnas.nas.data.pixels import place_in
 from plugnas.nas.data.source import MaskedSource, MaskReader
 
 Shape = tuple[int, int]
@@ -26,8 +27,8 @@ VOID = "nothing in its mask counts"
 class MaskFile:
     """Masks on their way into a cache entry: read at their own sizes, fitted, numbered by class."""
 
-    def __init__(self, work: Path, shape: Shape) -> None:
-        self.path, self.shape = work / "masks.npy", shape
+    def __init__(self, work: Path, shape: Shape, mode: str) -> None:
+        self.path, self.shape, self.mode = work / "masks.npy", shape, mode
         self.classes: tuple[str, ...] = ()
         self._rows: dict[int, int] = {}
         self._pixels = np.zeros((0, 0), dtype=np.int64)
@@ -60,8 +61,10 @@ class MaskFile:
                 size = "x".join(map(str, found.shape))
                 other.append(f"{names[index]}: {size} for {height}x{width}")
             else:
-                masks[place[index]] = fitted(found, self.shape)
-                counts[place[index]] = np.bincount(masks[place[index]].ravel(), minlength=_LABELS)
+                labels = fitted(found, self.shape, self.mode)
+                masks[place[index]] = labels
+                own = labels[self._inside(sizes[index])]
+                counts[place[index]] = np.bincount(own.ravel(), minlength=_LABELS)
         if other:
             raise DataError(
                 f"{len(other)} masks of {source.name} have another size than their image "
@@ -70,13 +73,21 @@ class MaskFile:
             )
         listed = [names[index] for index in wanted]
         table, self.classes = source.meaning().table(counts, listed, source.name)
-        for row in range(len(wanted)):
-            masks[row] = table[masks[row]]
+        for row, index in enumerate(wanted):  # what was added around an image counts nowhere
+            inside, whole = self._inside(sizes[index]), np.full(self.shape, IGNORED, np.uint8)
+            whole[inside] = table[masks[row][inside]]
+            masks[row] = whole
         masks.flush()
         self._pixels = _by_class(counts, table, len(self.classes))
+        self._pixels[:, -1] += self.shape[0] * self.shape[1] - counts.sum(1)
         self._rows = place
         void = [i for i in wanted if i not in broken and not self._pixels[place[i], :-1].any()]
         return broken | dict.fromkeys(void, VOID)
+
+    def _inside(self, size: Shape) -> tuple[slice, slice]:
+        """Return where a mask of one size lies in the common shape."""
+        top, left, rows, columns = place_in(size, self.shape, self.mode)
+        return slice(top, top + rows), slice(left, left + columns)
 
     def keep(self, kept: Sequence[int]) -> None:
         """Keep the masks of these images, in this order, and write the counts of their pixels."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
 
 from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.pixels import resized
 from plugnas.nas.data.stack import Stack
 
 IGNORED = 255
@@ -178,14 +178,10 @@ def _numbers(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
     return whole.astype(np.uint8)
 
 
-def fitted(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return labels scaled and cropped as an image of their size is, each the nearest one."""
-    if labels.shape == shape:
-        return labels
-    height, width = shape
-    image = PIL.Image.fromarray(labels)
-    nearest = PIL.Image.Resampling.NEAREST
-    return np.asarray(PIL.ImageOps.fit(image, (width, height), nearest), dtype=np.uint8)
+def fitted(labels: NDArray[np.uint8], shape: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+    """Return labels at another size as an image of their size is, each the nearest one."""
+    image = resized(PIL.Image.fromarray(labels), shape, mode, nearest=True)
+    return np.asarray(image, dtype=np.uint8)
 
 
 def notes_of(

@@ -26,14 +26,69 @@ def upright_size(image: PIL.Image.Image) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def to_bytes(image: PIL.Image.Image, shape: tuple[int, int], *, grey: bool) -> np.ndarray:
+def place_in(size: tuple[int, int], shape: tuple[int, int], mode: str) -> tuple[int, int, int, int]:
+    """Return where an image of one size comes to lie in another: top, left, height, width.
+
+    All of it for ``crop`` and ``stretch``; for ``pad`` as much of it as the scaled image takes.
+    """
+    height, width = shape
+    if mode != "pad":
+        return 0, 0, height, width
+    scale = min(height / size[0], width / size[1])
+    rows, columns = (max(1, round(side * scale)) for side in size)
+    return (height - rows) // 2, (width - columns) // 2, rows, columns
+
+
+def resized(
+    image: PIL.Image.Image,
+    shape: tuple[int, int],
+    mode: str,
+    *,
+    seen: tuple[int, int] | None = None,
+    nearest: bool = False,
+    fill: int = 0,
+) -> PIL.Image.Image:
+    """Return an image at another size.
+
+    ``crop`` scales it until it covers ``shape`` and crops it around the centre; ``pad`` scales it
+    until it just fits, in the middle of ``fill``; ``stretch`` scales height and width each on their
+    own.
+
+    Args:
+        image: 8 bits per channel.
+        shape: (height, width) of the result.
+        mode: ``crop``, ``pad`` or ``stretch``.
+        seen: (height, width) of the whole image, where this is a smaller copy of it.
+        nearest: takes the nearest pixel, as labels need; the other way is bilinear, antialiased.
+        fill: value of what ``pad`` adds, black for an image.
+    """
+    height, width = shape
+    if image.size == (width, height):
+        return image
+    way = PIL.Image.Resampling.NEAREST if nearest else PIL.Image.Resampling.BILINEAR
+    if mode == "crop":
+        return PIL.ImageOps.fit(image, (width, height), way)
+    own = (image.height, image.width) if seen is None else seen
+    top, left, rows, columns = place_in(own, shape, mode)
+    inner = image.resize((columns, rows), way)
+    if inner.size == (width, height):
+        return inner
+    whole = PIL.Image.new(image.mode, (width, height), (fill,) * len(image.getbands()))
+    whole.paste(inner, (left, top))
+    return whole
+
+
+def to_bytes(
+    image: PIL.Image.Image, shape: tuple[int, int], *, grey: bool, mode: str = "crop"
+) -> np.ndarray:
     """Return an image as uint8 (H, W, C), C = 1 if ``grey`` else 3.
 
     Transparent images are laid over white; 16-bit grey keeps its upper byte; a photo is turned
-    as its EXIF data says. Another size is scaled (antialiased) to cover ``shape`` and cropped
-    around the centre. Raises what PIL raises for a broken file, ValueError for float pixels.
+    as its EXIF data says. Another size is made ``shape`` as ``mode`` says (`resized`). Raises what
+    PIL raises for a broken file, ValueError for float pixels.
     """
     height, width = shape
+    seen = upright_size(image)
     if image.format == "JPEG":  # decode at a fraction of a large photo's size: several times faster
         image.draft(None, (2 * width, 2 * height))
     image.load()
@@ -44,8 +99,7 @@ def to_bytes(image: PIL.Image.Image, shape: tuple[int, int], *, grey: bool) -> n
         white = PIL.Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = PIL.Image.alpha_composite(white, layer)
     image = image.convert("L" if grey else "RGB")
-    if image.size != (width, height):
-        image = PIL.ImageOps.fit(image, (width, height), PIL.Image.Resampling.BILINEAR)
+    image = resized(image, shape, mode, seen=seen)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[:, :, None] if grey else pixels
 

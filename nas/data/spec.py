@@ -12,6 +12,21 @@ from plugnas.nas.data.errors import DataError
 from plugnas.space.typed import convert
 
 
+class Resize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How images of any size become one size.
+
+    ``crop`` keeps the aspect: an image is scaled until it covers the size, and cropped around the
+    centre. ``pad`` keeps the aspect and all of the image: it is scaled until it just fits, and lies
+    in the middle of black, which counts nowhere in masks. ``stretch`` keeps all of the image and
+    changes its aspect. Images are scaled bilinearly with antialiasing, masks to the nearest label.
+    """
+
+    size: int | tuple[int, int]
+    """Side, or [height, width], in pixels."""
+    mode: Literal["crop", "pad", "stretch"] = "crop"
+    """`crop` loses what is outside the centre, `pad` adds black, `stretch` changes the aspect."""
+
+
 class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ``data:`` section of a job.
 
@@ -22,10 +37,11 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``options``; of a CSV file ``options`` say which of its columns are ours, and ``groups`` names
     the column of the group: images of one patient or video stay in one part. ``size`` is the
     side, or (height, width), to which every image is scaled and centre-cropped; None keeps the
-    images as they are, if they agree. ``limit`` reads at most that many images of each given
-    part, by class in proportion. ``validation`` and ``test`` are the shares held out of the
-    training images where no folder of that name is given. ``mirror`` allows training images to be
-    mirrored; None: only where the set is known to bear it (photographs of torchvision's sets),
+    images as they are, if they agree; ``resize`` says it with how. ``limit`` reads at most that
+    many images of each given part, by class in proportion. ``validation`` and ``test`` are the
+    shares held out of the training images where no folder of that name is given. ``mirror`` allows
+    training images to be mirrored; None: only where the set is known to bear it (photographs of
+    torchvision's sets),
     never for folders and arrays. ``masks``, ``palette`` and ``ignore`` are about images with masks
     (segmentation); these lie in a folder, an archive or an ``.npz`` file.
     """
@@ -36,7 +52,11 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Folder in which the files of a torchvision set lie; needed by those alone."""
     size: int | tuple[int, int] | None = None
     """Side, or [height, width], to which images are scaled and centre-cropped; as they are if left
-    out, which they must then agree in.
+    out, which they must then agree in. Short for `resize: {size: ..., mode: crop}`.
+    """
+    resize: Resize | None = None
+    """Size, and how images of another one become it: `{size: 224, mode: crop | pad | stretch}`;
+    as `size` says if left out.
     """
     colour: Literal["auto", "grey", "rgb"] = "auto"
     """`grey` or `rgb`; `auto`: as the images are."""
@@ -73,9 +93,14 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         """Refuse values that no data could satisfy."""
+        if self.size is not None and self.resize is not None:
+            raise DataValueError(
+                f"`size` and `resize` both say a size, {self.size} and {self.resize.size}; leave "
+                "`size` out"
+            )
         sides = self.shape or (1, 1)
         if min(sides) < 1:
-            raise DataValueError(f"`size` is at least 1 pixel, got {self.size}")
+            raise DataValueError(f"`size` is at least 1 pixel, got {min(sides)}")
         if self.limit is not None and self.limit < 2:
             raise DataValueError(f"`limit` is at least 2 images, got {self.limit}")
         if not 0 < self.validation < 1:
@@ -103,7 +128,13 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def shape(self) -> tuple[int, int] | None:
         """(height, width) asked for, or None."""
-        return (self.size, self.size) if isinstance(self.size, int) else self.size
+        size = self.size if self.resize is None else self.resize.size
+        return (size, size) if isinstance(size, int) else size
+
+    @property
+    def mode(self) -> str:
+        """How images of another size become the size asked for."""
+        return "crop" if self.resize is None else self.resize.mode
 
     def at(self, base: Path | str | None = None) -> DataSpec:
         """Return this spec with its paths absolute, relative ones taken from ``base``."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
+
+from plugnas.nas.data.pixels import resized
 
 MOST = 16
 """Channels above which a side of an array is taken for pixels."""
@@ -25,17 +26,12 @@ class Stack:
     def __exit__(self, *exception: object) -> None:
         """Nothing was opened."""
 
-    def to_bytes(self, shape: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return uint8 (H, W, C), each channel scaled and cropped as an image is."""
-        height, width = shape
+    def to_bytes(self, shape: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+        """Return uint8 (H, W, C), each channel made another size as an image is."""
         if self.pixels.shape[:2] == shape:
             return self.pixels
         planes = [
-            PIL.ImageOps.fit(
-                PIL.Image.fromarray(np.ascontiguousarray(plane)),
-                (width, height),
-                PIL.Image.Resampling.BILINEAR,
-            )
+            resized(PIL.Image.fromarray(np.ascontiguousarray(plane)), shape, mode)
             for plane in np.moveaxis(self.pixels, 2, 0)
         ]
         return np.stack([np.asarray(plane, dtype=np.uint8) for plane in planes], axis=2)

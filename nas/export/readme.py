@@ -12,6 +12,7 @@ from pathlib import Path
 
 from plugnas.nas.cost.quantity import short
 from plugnas.nas.export import elsewhere, quantize, train_py
+from plugnas.nas.export.geometry import geometry
 from plugnas.nas.export.hosted import Hosted
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.front.metric import metric
@@ -107,20 +108,7 @@ def _input(subject: Subject, about: About) -> str:
         free = f"The batch may be of any size; height and width any multiple of {about.step}"
         free += f", though it was trained at {height}x{width}." if about.step else "."
     names = ", ".join(f"{i}: {_plain(name)}" for i, name in enumerate(subject.classes))
-    return f"## Input and output\n\n{takes}\n\n{free}{_geometry(subject)}\n\n**Classes:** {names}"
-
-
-def _geometry(subject: Subject) -> str:
-    """Return how a picture becomes an input; arrays of other channels are taken as they are."""
-    channels, height, width = subject.input_shape
-    if channels not in (1, 3):
-        return ""
-    return (
-        "\n\n**From a picture to an input:** turned as its EXIF data says; transparent parts over "
-        f"white; of 16-bit grey the upper byte; converted to {'grey' if channels == 1 else 'RGB'}; "
-        f"another size is scaled (bilinear, antialiased) until it covers {height}x{width} (height "
-        "x width) and is cropped around the centre. `pixels.py` beside `train.py` does this."
-    )
+    return f"## Input and output\n\n{takes}\n\n{free}{geometry(subject)}\n\n**Classes:** {names}"
 
 
 def _plain(name: str) -> str:

@@ -26,6 +26,7 @@ _CONSTANTS = {
     "SHIFT": "shift",
     "MIRROR": "mirror",
     "ZOOM": "zoom",
+    "RESIZE": "resize",
 }
 
 LAYOUTS = {

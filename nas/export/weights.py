@@ -228,6 +228,7 @@ def _plain(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     data["height"], data["width"] = rows, columns
     data["shift"] = max(1, rows // 8) if recipe.shift is None else recipe.shift
     data["mirror"] = dataset.mirror if recipe.mirror is None else recipe.mirror
+    data["resize"] = dataset.resize
     return data
 
 

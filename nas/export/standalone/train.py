@@ -30,6 +30,7 @@ WEIGHT_DECAY = 5e-4
 LABEL_SMOOTHING = 0.0
 HEIGHT = model.INPUT_SHAPE[1]  # pixels of the images to train on
 WIDTH = model.INPUT_SHAPE[2]
+RESIZE = "crop"  # how images of another size become this one: crop, pad or stretch
 SHIFT = 1  # largest random shift in pixels
 MIRROR = False  # whether a mirrored image keeps its class
 SEED = 0
@@ -46,9 +47,10 @@ log = logging.getLogger("train")
 
 
 def read_image(path: Path) -> Tensor:
-    """Return an image as uint8 (C, H, W) at the recipe's size, cropped around the centre."""
+    """Return an image as uint8 (C, H, W) at the recipe's size."""
     with Image.open(path) as file:
-        pixels = to_bytes(file, (HEIGHT, WIDTH), grey=model.INPUT_SHAPE[0] == 1)
+        grey = model.INPUT_SHAPE[0] == 1
+        pixels = to_bytes(file, (HEIGHT, WIDTH), grey=grey, mode=RESIZE)
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import model
 import numpy as np
 import torch
-from PIL import Image, ImageOps
-from pixels import to_bytes
+from PIL import Image
+from pixels import resized, to_bytes
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,6 +33,7 @@ WEIGHT_DECAY = 5e-4
 LABEL_SMOOTHING = 0.0
 HEIGHT = model.INPUT_SHAPE[1]  # pixels of the images to train on
 WIDTH = model.INPUT_SHAPE[2]
+RESIZE = "crop"  # how images of another size become this one: crop, pad or stretch
 SHIFT = 1  # largest random shift in pixels
 MIRROR = False  # whether a mirrored image is one of its kind
 ZOOM = 0.0  # largest random zoom
@@ -57,18 +58,18 @@ def numbers() -> dict[int, int]:
 def read_pair(image: Path, mask: Path) -> tuple[Tensor, Tensor]:
     """Return an image as uint8 (C, H, W) and its labels, uint8 (H, W), at the recipe's size."""
     with Image.open(image) as file:
-        pixels = to_bytes(file, (HEIGHT, WIDTH), grey=model.INPUT_SHAPE[0] == 1)
+        grey = model.INPUT_SHAPE[0] == 1
+        pixels = to_bytes(file, (HEIGHT, WIDTH), grey=grey, mode=RESIZE)
     with Image.open(mask) as file:
         if file.mode not in ("1", "L", "P"):
             raise SystemExit(f"{mask} holds colours ({file.mode}); a mask holds a number per pixel")
-        values = Image.fromarray(np.asarray(file).astype(np.uint8))
-    if values.size != (WIDTH, HEIGHT):
-        values = ImageOps.fit(values, (WIDTH, HEIGHT), Image.Resampling.NEAREST)
+        values = np.asarray(file).astype(np.uint8)
     table = np.full(256, IGNORED, np.uint8)
     for value, label in numbers().items():
         table[value] = label
-    labels = torch.from_numpy(table[np.asarray(values)])
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1), labels
+    found = Image.fromarray(table[values])
+    labels = np.array(resized(found, (HEIGHT, WIDTH), RESIZE, nearest=True, fill=IGNORED))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1), torch.from_numpy(labels)
 
 
 def files_of(folder: Path) -> dict[str, Path]:

@@ -131,6 +131,29 @@ def test_another_size_scales_and_crops_the_mask_as_its_image(tmp_path):
     assert torch.equal(found.images[..., 0] > 127, found.labels == 1)
 
 
+@pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+def test_masks_of_mixed_sizes_follow_their_images(tmp_path, mode):
+    for number, (height, width) in enumerate([(18, 12), (12, 18), (8, 24), (24, 8), (6, 6)]):
+        labels = np.zeros((height, width), np.uint8)
+        labels[height // 2 :, : width // 2] = 1
+        name = f"{number}.png"
+        write(PIL.Image.fromarray(100 + 100 * labels), tmp_path / "images" / name)
+        write(PIL.Image.fromarray(labels), tmp_path / "masks" / name)
+    found = _load(tmp_path, resize={"size": [12, 12], "mode": mode}, ignore=None)
+    images, masks = found.images[..., 0], found.labels
+    assert masks.shape == (5, 12, 12) and found.resize == mode
+    assert torch.equal(images > 150, masks == 1)
+    assert torch.equal(images == 0, masks == 255)  # black, which counts nowhere
+    outside = (masks == 255).flatten(1).sum(1).tolist()
+    assert outside == ([4 * 12, 4 * 12, 8 * 12, 8 * 12, 0] if mode == "pad" else [0] * 5)
+    assert found.classes == ("0", "1")
+    assert torch.equal(found.pixels.sum(1), torch.full((5,), 144))
+    assert found.pixels[:, -1].tolist() == outside
+    if mode == "pad":
+        assert (masks[2, :4] == 255).all() and (masks[2, 8:] == 255).all()
+        assert (masks[2, 6:8, :6] == 1).all() and (masks[2, 4:6] == 0).all()
+
+
 def test_laws_of_masks_are_told_with_the_file(tmp_path):
     root = pairs(tmp_path / "set", [("images", "masks")])
     write(PIL.Image.new("L", (8, 5)), root / "masks" / "002.png")

@@ -61,6 +61,21 @@ def test_every_kind_of_image_is_read_as_in_the_search(train, tmp_path):
     assert torch.equal(images, ours.images.permute(0, 3, 1, 2))
 
 
+@pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+def test_images_of_any_size_are_read_as_in_the_search(train, tmp_path, monkeypatch, mode):
+    rng = np.random.default_rng(1)
+    for number, size in enumerate([(30, 5), (7, 40), (130, 97), (8, 6), (3, 2)]):
+        image = PIL.Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+        for folder, suffix in (("cat", "png"), ("dog", "jpg")):
+            (tmp_path / "images" / folder).mkdir(parents=True, exist_ok=True)
+            image.save(tmp_path / "images" / folder / f"{number}.{suffix}")
+    spec = {"source": str(tmp_path / "images"), "resize": {"size": SIZE, "mode": mode}}
+    ours = data.load(spec, cache=tmp_path / "cache")
+    monkeypatch.setattr(train, "RESIZE", ours.resize)
+    images, _ = train.read_folder(tmp_path / "images", every_class=True)
+    assert torch.equal(images, ours.images.permute(0, 3, 1, 2))
+
+
 def test_a_missing_class_is_refused_and_other_folders_are_told(train, tmp_path, caplog):
     image = PIL.Image.new("RGB", SIZE[::-1])
     for place in ("training/cat", "training/dog", "Valid/cat", "training/cow"):
