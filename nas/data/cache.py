@@ -62,7 +62,7 @@ def cache_folder(wanted: Path | str | None = None) -> Path:
 
 def prepared(source: Source, spec: DataSpec, folder: Path) -> Path:
     """Return the cache entry of a source, decoding it if there is none; other processes wait."""
-    asked = [spec.shape, spec.colour, spec.limit, spec.limit and spec.seed]
+    asked: list[Any] = [spec.shape, spec.colour, spec.limit, spec.limit and spec.seed]
     asked += [] if spec.mode == "crop" else [spec.mode]  # entries of older versions stay
     key = json.dumps([_FORMAT, source.identity(), *asked])
     entry = folder / f"{source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"

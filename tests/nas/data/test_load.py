@@ -213,7 +213,14 @@ def test_a_limit_reads_less(tmp_path):
 
 
 def test_public_names():
-    assert set(data_room.__all__) == {"DataError", "DataSpec", "Dataset", "load", "parse"}
+    assert set(data_room.__all__) == {
+        "IGNORED",
+        "DataError",
+        "DataSpec",
+        "Dataset",
+        "load",
+        "parse",
+    }
 
 
 def test_digits_are_the_embedded_ones_beside_a_folder_of_that_name(tmp_path):

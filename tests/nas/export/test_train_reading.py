@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,9 @@ import torch
 
 from plugnas.nas import data, export
 from plugnas.nas.data import pixels
+from plugnas.nas.export import train_py
+from plugnas.nas.export.geometry import geometry
+from tests.nas.export import subjects
 
 SIZE = (6, 8)
 
@@ -21,11 +25,16 @@ SIZE = (6, 8)
 @pytest.fixture
 def train(monkeypatch):
     """Return the script for a network of two classes, with what lies beside it in an export."""
+    return script("train.py", monkeypatch)
+
+
+def script(name, monkeypatch):
+    """Return a script of an export of a network that tells cats from dogs."""
     model = ModuleType("model")
     vars(model).update(INPUT_SHAPE=(3, *SIZE), CLASSES=("cat", "dog"), MEAN=(0,), STD=(1,))
     monkeypatch.setitem(sys.modules, "model", model)
     monkeypatch.setitem(sys.modules, "pixels", pixels)
-    path = Path(export.__file__).parent / "standalone" / "train.py"
+    path = Path(export.__file__).parent / "standalone" / name
     spec = importlib.util.spec_from_file_location("exported_train", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -74,6 +83,37 @@ def test_images_of_any_size_are_read_as_in_the_search(train, tmp_path, monkeypat
     monkeypatch.setattr(train, "RESIZE", ours.resize)
     images, _ = train.read_folder(tmp_path / "images", every_class=True)
     assert torch.equal(images, ours.images.permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+def test_masks_of_any_size_are_read_as_in_the_search(tmp_path, monkeypatch, mode):
+    rng, places = np.random.default_rng(2), ("images", "masks")
+    for number, size in enumerate([(30, 5), (7, 40), (131, 97), (8, 6)]):
+        for place in places:
+            shape = (*size, 3) if place == "images" else size
+            values = rng.integers(0, 256 if place == "images" else 3, shape, dtype=np.uint8)
+            (tmp_path / place).mkdir(exist_ok=True)
+            PIL.Image.fromarray(values).save(tmp_path / place / f"{number}.png")
+    resize = {"size": SIZE, "mode": mode}
+    spec = {"source": str(tmp_path), "masks": "auto", "resize": resize, "ignore": 2}
+    ours = data.load(spec, cache=tmp_path / "cache")
+    masks = script("train_masks.py", monkeypatch)
+    monkeypatch.setattr(masks, "RESIZE", ours.resize)
+    read = [masks.read_pair(*(tmp_path / p / f"{i}.png" for p in places)) for i in range(4)]
+    assert torch.equal(torch.stack([image for image, _ in read]), ours.images.permute(0, 3, 1, 2))
+    assert torch.equal(torch.stack([labels for _, labels in read]), ours.labels)
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("crop", "cropped around the centre"), ("pad", "middle of black"), ("stretch", "its aspect")],
+)
+def test_the_recipe_s_way_is_written_into_script_and_readme(tmp_path, mode, words):
+    found = subjects.subject()
+    found = replace(found, provenance=replace(found.provenance, recipe={"resize": mode}))
+    train_py.write(found, tmp_path)
+    assert f'\nRESIZE = "{mode}"' in (tmp_path / "train.py").read_text().replace("'", '"')
+    assert words in geometry(found)
 
 
 def test_a_missing_class_is_refused_and_other_folders_are_told(train, tmp_path, caplog):
