@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from plugnas.modules import PlugnasError
-from plugnas.nas.cost.budget import BudgetError
 from plugnas.nas.job.config import parse
 from plugnas.nas.job_run import run_job
 from plugnas.nas.ledger.lock import LockError, RunLock
@@ -118,19 +117,18 @@ def test_another_job_does_not_go_on_with_a_run(folder, changes, law):
 
 
 @pytest.mark.parametrize(
-    ("changes", "kind", "law"),
+    ("changes", "law"),
     [
-        ({"budget": {"params": 10}}, BudgetError, "params"),
+        ({"budget": {"params": 10}}, "no architecture found meets the budget params <= 10"),
         (
             {"sampler": {"name": "evolution", "options": {"population": 0}}},
-            PlugnasError,
             "population",
         ),
-        ({"device": "cuda:99"}, PlugnasError, "^job.yaml: "),
+        ({"device": "cuda:99"}, "^job.yaml: "),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_written(folder, changes, kind, law):
-    with pytest.raises(kind, match=law):
+def test_what_is_wrong_is_said_before_anything_is_written(folder, changes, law):
+    with pytest.raises(PlugnasError, match=law):
         search(folder, **changes)
     assert not (folder / "run").exists() and calls(folder) == []
 
