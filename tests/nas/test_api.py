@@ -117,7 +117,7 @@ def test_inf_never_enters_the_front():
         ({"objectives": {"flops": "min"}}, "known cost"),
         ({"objectives": {"watts": "min", "flops": "min"}}, "watts"),
         ({"budget": {"flop": 1.0}}, "did you mean `flops`"),
-        ({"budget": {"flops": 10.0}}, "cheapest has flops = 1e"),
+        ({"budget": {"flops": 10.0}}, "cheapest has flops = 1M"),
         ({"sampler": "predictro"}, "did you mean `predictor`"),
         ({"trials": 0}, "at least one trial"),
         ({"cost": lambda a: 3}, "mapping"),
