@@ -103,8 +103,8 @@ def register(
         only_with: choice -> (another choice, the values of that one under which the first has any
             effect); a search then knows that the rest are one network.
         batch_dependent: why an output depends on the other samples in eval mode, if it does.
-        origin: where the authors publish code against which numbers were checked, and its licence
-            as an SPDX tag: ``"github.com/owner/repo, Apache-2.0"``.
+        origin: where the authors publish code, and its licence as an SPDX tag (NOASSERTION where
+            none is stated): ``"github.com/owner/repo, Apache-2.0"``.
         same: which settings are one network at a site (a clamped width, a rounded number of
             groups). Either what each such choice comes to, ``{"reduction": lambda site, setting:
             max(8, site.channels // setting["reduction"])}``, or ``(site, setting) -> setting``:

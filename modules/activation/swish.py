@@ -28,8 +28,9 @@ class Swish(nn.Module):
     y = x sigmoid(beta x), elementwise; beta = 1 is SiLU, learnable_beta makes it one scalar that
     is trained from 1.
 
-    Departs from circulating code: the input is never overwritten, and there is no hand-written
-    backward, so that second derivatives exist.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/Activations.py): the input is never overwritten, and there is no
+    hand-written backward, so that second derivatives exist.
     """
 
     def __init__(self, *, learnable_beta: bool = False) -> None:

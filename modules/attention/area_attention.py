@@ -54,9 +54,9 @@ class AreaAttention(nn.Module):
     (B, C, H, W) -> the same. Heads have about ``head_channels`` channels (C // ``head_channels``
     heads, or the largest divisor of C below).
 
-    Departs from circulating code: where ``areas`` does not divide H W the last run is shorter
-    (there an error). The depthwise kernel is the paper's 7, where the authors' repository has 5;
-    ultralytics has 7.
+    Departs from the authors' code (ultralytics/nn/modules/block.py): where ``areas`` does not
+    divide H W the last run is shorter (there an error). The depthwise kernel is the paper's 7,
+    where the authors' repository has 5; ultralytics has 7.
 
     Args:
         channels: C, channels of the map.

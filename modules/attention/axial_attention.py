@@ -34,6 +34,7 @@ class _AlongAxis(nn.Module):
     paper="arXiv:1912.12180",
     choices={"heads": (2, 4, 8), "sum_axes": (True, False)},
     aliases=("AxialDeepLab",),
+    origin="github.com/google-research/google-research, Apache-2.0",
 )
 class AxialAttention(nn.Module):
     """Attends along each pixel's column and along its row, which costs (H + W) per pixel.
@@ -43,8 +44,9 @@ class AxialAttention(nn.Module):
     else y = along W(along H(x)). (B, C, H, W) -> the same; no mask, position, norm or residual.
 
     Departs from the paper: the unmasked layer, not the autoregressive model with its shifts.
-    Departs from circulating code: ``heads`` is a limit, of which the largest divisor of the width
-    is taken, unless ``head_channels`` sets the width of a head.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/Axial_attention.py): ``heads`` is a limit, of which the largest divisor of the
+    width is taken, unless ``head_channels`` sets the width of a head.
 
     Args:
         channels: C, channels of the map.

@@ -35,9 +35,9 @@ class BAM(nn.Module):
     y = x (1 + sigmoid(Mc + Ms)), the paper's; ``mode="product"`` takes Mc * Ms, as the authors'
     code does. (B, C, H, W) -> the same.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): any H and W, dilation
-    padded by itself, and training at batch 1. As in the authors' code the last layer of either
-    branch has no batch norm.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/BAM.py): any H and W, dilation padded by itself, and training at batch 1. As in
+    the authors' code the last layer of either branch has no batch norm.
 
     Args:
         channels: C, channels of the map.

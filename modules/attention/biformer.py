@@ -54,9 +54,9 @@ class BiLevelRoutingAttention(nn.Module):
     those; plus a depthwise conv of v; then a 1x1 conv. (B, C, H, W) -> the same. The map is cut
     into at most ``regions`` x ``regions`` equal parts.
 
-    Departs from circulating code: scale by the width of a head (the paper's); any map, padded and
-    cropped, where padding counts neither in the means nor as keys; no more regions than hold
-    pixels, ``top_k`` and ``heads`` falling to what is there.
+    Departs from the authors' code (ops/bra_legacy.py): scale by the width of a head (the paper's);
+    any map, padded and cropped, where padding counts neither in the means nor as keys; no more
+    regions than hold pixels, ``top_k`` and ``heads`` falling to what is there.
 
     Args:
         channels: C, channels of the map.

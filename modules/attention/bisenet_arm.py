@@ -28,8 +28,9 @@ class BiSeNetARM(nn.Module):
     y = x * sigmoid(BN(1x1 convolution of the mean of x)). (B, C, H, W) -> the same.
     ``pre_conv``: a 3x3 convolution with batch norm and ReLU comes first and is what is gated.
 
-    Departs from circulating code: the batch norm is used, as in the paper, and trains at batch 1
-    (with its running statistics).
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/BiSeNet/bisemodel.py): the batch norm is used, as in the paper, and trains at
+    batch 1 (with its running statistics).
     """
 
     def __init__(self, channels: int, *, pre_conv: bool = False) -> None:

@@ -29,7 +29,8 @@ class ContextAnchorAttention(nn.Module):
 
     As in the paper and in the authors' network nothing but the sigmoid is nonlinear. Their class
     has a batch norm and a SiLU after each 1x1 convolution by default, which their network turns
-    off and circulating copies leave on (no gate is then below 0.43).
+    off and a copy (z1069614715/objectdetection_script, cv-attention/CAA.py) leaves on (no gate is
+    then below 0.43).
     """
 
     def __init__(self, channels: int, *, kernel_size: int = 11) -> None:

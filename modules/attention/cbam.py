@@ -29,8 +29,9 @@ class CBAM(nn.Module):
     x' = M_c x; M_s = sigmoid(k x k convolution of [mean, max over the channels of x']); y = M_s x'.
     (B, C, H, W) -> the same. No layer has a bias; there is no residual inside the module.
 
-    Departs from circulating code: the hidden width never falls to 0; no batch norm after the
-    spatial convolution (the paper's formula has none).
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/CBAM.py): the hidden width never falls to 0. Departs from the authors' code
+    (MODELS/cbam.py): no batch norm after the spatial convolution, as in the paper's formula.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16, kernel_size: int = 7) -> None:

@@ -88,10 +88,10 @@ class CloAttention(nn.Module):
     (B, C, H, W) -> the same. ``local_fraction`` of the heads, shared among ``kernel_sizes``, are
     local.
 
-    Departs from circulating code: the local heads are joined (there they never are); the last
-    pooled cells may be smaller, so that any map works; ``heads`` is a limit, of which the largest
-    divisor of the width is taken. Where that is too few for one head of each kind, there are
-    ``heads`` of max(1, C // heads) channels, and the last layer brings the width back to C.
+    Departs from the authors' code (classification/models/blocks.py): the last pooled cells may be
+    smaller, so that any map works; ``heads`` is a limit, of which the largest divisor of the width
+    is taken. Where that is too few for one head of each kind, there are ``heads`` of max(1, C //
+    heads) channels, and the last layer brings the width back to C.
 
     Args:
         channels: C, channels of the map.

@@ -34,9 +34,9 @@ class CoordinateAttention(nn.Module):
     convolution each, of f's two parts; y(i, j) = x(i, j) a_h(i) a_w(j).
     (B, C, H, W) -> the same.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): one width in and out,
-    since the gates multiply the input; the convolution before the norm has no bias, which the norm
-    would cancel.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/CoordAttention.py): one width in and out, since the gates multiply the input;
+    the convolution before the norm has no bias, which the norm would cancel.
     """
 
     def __init__(self, channels: int, *, reduction: int = 32) -> None:

@@ -64,10 +64,10 @@ class ContextualTransformer(nn.Module):
     ``circulating``: the k^2 weights are averaged, K2 = V softmax over all pixels of that mean, and
     y = K1 + K2: no local aggregation, and values that shrink as 1 / (H W).
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): the paper's form is
-    the default; where C is no multiple of 4 (groups) or 8 (channels that share a kernel), the
-    largest divisor stands in; no bias in front of the softmax of the circulating form, which would
-    cancel it.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/CoTAttention.py): the paper's form is the default; where C is no multiple of 4
+    (groups) or 8 (channels that share a kernel), the largest divisor stands in; no bias in front of
+    the softmax of the circulating form, which would cancel it.
     """
 
     def __init__(self, channels: int, *, kernel_size: int = 3, form: str = "paper") -> None:

@@ -35,9 +35,9 @@ class CrissCrossAttention(nn.Module):
     scalar gamma that starts at 0. ``recurrence`` applications with the same weights: two let every
     pixel reach the whole map. (B, C, H, W) -> the same.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): the mask that counts
-    the pixel itself once lives where the input does; the key has no bias, which the softmax would
-    cancel.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/CrissCrossAttention.py): the mask that counts the pixel itself once lives where
+    the input does; the key has no bias, which the softmax would cancel.
     """
 
     def __init__(self, channels: int, *, reduction: int = 8, recurrence: int = 2) -> None:

@@ -89,8 +89,9 @@ class ShortLongDistanceAttention(nn.Module):
     softmax(q k^T / sqrt(d) + B) v, with B an MLP of the offset (2 -> C / 4 -> C / 4 -> C / 4 ->
     heads, norm and ReLU between), then a linear layer. (B, C, H, W) -> the same; ``window`` is G.
 
-    Departs from circulating code: any map, padded, masked and cropped; along a side shorter than G
-    the group is that side; the MLP's width is the paper's C / 4, at least 4, and its last layer
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/Crossformer.py): any map, padded, masked and cropped; along a side shorter than
+    G the group is that side; the MLP's width is the paper's C / 4, at least 4, and its last layer
     has no bias, which the softmax would cancel; ``heads`` is a limit, of which the largest divisor
     of the width is taken.
 

@@ -33,9 +33,9 @@ class PositionAttention(nn.Module):
     unscaled; y = gamma o + x with a learned scalar gamma that starts at 0. (B, C, H, W) -> the
     same; the cost is quadratic in H W.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): the paper's layers,
-    without the extra 3x3 convolution, scale and dropout; the key has no bias, which the softmax
-    would cancel.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/DANet.py): the paper's layers, without the extra 3x3 convolution, scale and
+    dropout; the key has no bias, which the softmax would cancel.
     """
 
     def __init__(self, channels: int, *, reduction: int = 8) -> None:
@@ -78,9 +78,9 @@ class ChannelAttention(nn.Module):
     weighs most); y = beta A X + x with a learned scalar beta that starts at 0.
     (B, C, H, W) -> the same; no projections.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): no 3x3 convolution,
-    dropout or layer over the positions, which would tie the module to one map size; the paper has
-    none of them.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/DANet.py): no 3x3 convolution, dropout or layer over the positions, which would
+    tie the module to one map size; the paper has none of them.
     """
 
     def __init__(self, channels: int, *, mode: str = "plain") -> None:

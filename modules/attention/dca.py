@@ -92,8 +92,9 @@ class DCA(nn.Module):
 
     Departs from the paper: there the links sit in successive blocks of a network; a plug-in sees
     one place only, so the chain stands inside it (without one it would be SE). From circulating
-    code: t is the gates, as in the paper, not gates times means; the first link has no unused
-    weights; the mix has no bias, which its layer norm would cancel.
+    code (pprp/awesome-attention-mechanism-in-cv, AttentionModule/DCANet/resnet_se_dca.py): t is the
+    gates, as in the paper, not gates times means; the first link has no unused weights; the mix has
+    no bias, which its layer norm would cancel.
 
     Args:
         channels: C, channels of the map.

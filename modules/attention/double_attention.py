@@ -36,9 +36,10 @@ class DoubleAttention(nn.Module):
     y = x + BN(1x1 conv m -> C of z), or the bare 1x1 conv (with bias) without ``residual``.
     (B, C, H, W) -> the same. m is ``expansion``, n (at least 2) is ``map_expansion`` times C.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): the softmaxes run over
-    the pixels and over the maps (there, without an axis, over the batch); the paper's residual is
-    the default; B has no bias, which its softmax would cancel.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/A2Atttention.py): the softmaxes run over the pixels and over the maps (there,
+    without an axis, over the batch); the paper's residual is the default; B has no bias, which its
+    softmax would cancel.
 
     Args:
         channels: C, channels of the map.

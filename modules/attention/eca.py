@@ -38,8 +38,9 @@ class EfficientChannelAttention(nn.Module):
     zero-padded, no bias); y = s x. (B, C, H, W) -> the same. ``kernel_size=0`` takes k from the
     width by the paper's rule (see :func:`adaptive_kernel`).
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): that rule is there,
-    and the convolution has no bias (the paper decides).
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/ECAAttention.py): that rule is there, and the convolution has no bias (the paper
+    decides).
     """
 
     def __init__(self, channels: int, *, kernel_size: int = 0) -> None:

@@ -33,8 +33,9 @@ class EfficientMultiScaleAttention(nn.Module):
     x2 = 3x3 conv of u; gate = sigmoid(softmax_c(mean x1) . x2 + softmax_c(mean x2) . x1), one
     value per pixel; y = u gate. (B, C, H, W) -> the same.
 
-    Departs from circulating code: ``groups`` is a limit, of which the largest divisor of the
-    width is taken; a 1x1 map works at batch 1.
+    Departs from circulating code (z1069614715/objectdetection_script, cv-attention/EMA.py):
+    ``groups`` is a limit, of which the largest divisor of the width is taken; a 1x1 map works at
+    batch 1.
     """
 
     def __init__(self, channels: int, *, groups: int = 8) -> None:

@@ -46,8 +46,8 @@ class GlobalAttentionMechanism(nn.Module):
     shuffle between, the paper's variant for wide networks (2 k^2 C^2 / reduction weights
     otherwise); the number of groups falls to a divisor of both widths.
 
-    Departs from circulating code: the hidden width never falls to 0, no bias before a norm, and
-    the grouped variant is there.
+    Departs from circulating code (z1069614715/objectdetection_script, cv-attention/GAM.py): the
+    hidden width never falls to 0, no bias before a norm, and the grouped variant is there.
 
     Args:
         channels: C, channels of the map.

@@ -41,7 +41,8 @@ class GlobalContext(nn.Module):
     y = x + t (``add``), x * sigmoid(t) (``multiply``), or first the product and then the sum, each
     with its own t (``both``). (B, C, H, W) -> the same. W2 starts at 0.
 
-    Departs from circulating code: the hidden width is at least 4, because a layer norm of one
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/GCBlock/gcnet.py): the hidden width is at least 4, because a layer norm of one
     value is constant; the attention map has no bias, which its softmax would cancel.
 
     Args:

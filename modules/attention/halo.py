@@ -51,7 +51,8 @@ class HaloAttention(nn.Module):
     heads; then a 1x1 conv (bias) back to C. q, k, v are 1x1 convs without bias.
     (B, C, H, W) -> the same. ``window`` is b, ``halo`` is h.
 
-    Departs from circulating code: sides that are no multiples of b are padded and cropped; what
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/HaloAttention.py): sides that are no multiples of b are padded and cropped; what
     lies outside the map is masked (there the mask is inverted), or takes part as zeros with
     ``mask_padding=False``, as in the paper; the tables have no rows for offsets that never occur.
 

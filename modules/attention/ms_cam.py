@@ -49,7 +49,8 @@ class MSCAM(nn.Module):
 
     y = x * sigmoid(L(x) + G(mean of x)), see ``MultiScaleChannelLogits``. (B, C, H, W) -> the same.
 
-    Departs from circulating code: trains at batch 1 (the batch norms of the global branch then use
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/AFF/MC-CAM.py): trains at batch 1 (the batch norms of the global branch then use
     their running statistics); convolutions before a batch norm have no bias.
     """
 

@@ -39,7 +39,8 @@ class NonLocal(nn.Module):
     least 2. W is a 1x1 convolution followed, with ``norm``, by batch norm; the last of them starts
     at 0, the block as identity. (B, C, H, W) -> the same.
 
-    Departs from circulating code: the dot product is contracted over j first, the concatenation
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/Non-local/lib): the dot product is contracted over j first, the concatenation
     adds two maps, so neither needs more than its result; biases that a softmax or the batch norm
     cancels do not exist (those of phi and g in the two gaussian modes, of W before the norm).
 

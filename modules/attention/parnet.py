@@ -37,8 +37,8 @@ class ParNetBlock(nn.Module):
     ``fuse()``: one biased 3x3 convolution in place of the two branches; the gated skip stays, its
     norm a factor and a shift per channel.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): the paper's norm in
-    the skip, no bias before a norm.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/ParNetAttention.py): the paper's norm in the skip, no bias before a norm.
     """
 
     def __init__(

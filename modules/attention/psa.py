@@ -66,15 +66,16 @@ class PyramidSqueezeAttention(nn.Module):
     """Convolves with several kernel sizes, C / S channels each, weighed by a softmax over scales.
 
     Branch i of S: kernel 3 + 2i. ``paper``: F_i = grouped conv C -> C / S of the whole x (groups
-    1, 4, 8, 16), and one squeeze-and-excitation for all branches; ``circulating``: F_i = conv of
-    the i-th chunk of x, C / S -> C / S, and one without bias for each. Z_i = the sigmoid weight
-    of F_i; A = softmax of Z over i, per channel; y = [A_1 F_1, ..., A_S F_S].
+    1, 4, 8, 16), and one squeeze-and-excitation for all branches; ``circulating``
+    (xmu-xiaoma666/External-Attention-pytorch, model/attention/PSA.py): F_i = conv of the i-th chunk
+    of x, C / S -> C / S, and one without bias for each. Z_i = the sigmoid weight of F_i; A =
+    softmax of Z over i, per channel; y = [A_1 F_1, ..., A_S F_S].
     (B, C, H, W) -> the same.
 
-    Departs from circulating code: the branches are joined, not summed, so C channels come out, and
-    in the order of their kernels (the authors' code puts the widest first, which renames channels);
-    S and the groups fall to divisors of the width; where S has none, widths are rounded up, zeros
-    stand in for channels that are not there and what is too much is cut.
+    The branches are joined in the order of their kernels (the authors' code, models/epsanet.py,
+    puts the widest first, which renames channels); S and the groups fall to divisors of the width;
+    where S has none, widths are rounded up, zeros stand in for channels that are not there and what
+    is too much is cut.
 
     Args:
         channels: C, channels of the map.

@@ -47,9 +47,9 @@ class SpatialShift(nn.Module):
     w = softmax over the three of M2 gelu(M1 a), M1: C -> C, M2: C -> 3C without bias;
     y = 1x1 conv of sum_k w_k x_k. (B, C, H, W) -> the same; no norm or residual.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): any width (it works at
-    512 only), and the shifts read from an unshifted copy (there they overwrite what they read,
-    which smears the first line over the map).
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/S2Attention.py): any width (it works at 512 only), and the shifts read from an
+    unshifted copy (there they overwrite what they read, which smears the first line over the map).
     """
 
     def __init__(self, channels: int) -> None:

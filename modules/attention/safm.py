@@ -27,8 +27,8 @@ class SpatiallyAdaptiveModulation(nn.Module):
     Chunk i is max-pooled to (H // 2^i, W // 2^i), convolved depthwise 3x3 and upsampled (nearest)
     back; y = x gelu(1x1 conv of the joined chunks). (B, C, H, W) -> the same.
 
-    Departs from circulating code: chunks may differ by one channel, so that any width works, and
-    the pooled size never falls to 0 on small maps.
+    Departs from the authors' code (basicsr/archs/safmn_arch.py): chunks may differ by one channel,
+    so that any width works, and the pooled size never falls to 0 on small maps.
     """
 
     def __init__(self, channels: int, *, levels: int = 4) -> None:

@@ -58,12 +58,13 @@ class SRU(nn.Module):
 
     g = GroupNorm(x) with scales gamma; R = sigmoid(g gamma_c / sum |gamma|); t = ``threshold``.
     paper: W1 = 1 where R > t, else R; W2 = 0 where R > t, else R; X1 = W1 x, X2 = W2 x.
-    hard: X1 = g where R >= t, X2 = g elsewhere (what circulates).
-    y_c = X1_c + X2_(c + C // 2), channels counted round. (B, C, H, W) -> the same.
+    hard: X1 = g where R >= t, X2 = g elsewhere (the code named below). y_c = X1_c + X2_(c + C //
+    2), channels counted round. (B, C, H, W) -> the same.
 
-    Departs from circulating code: gamma starts at 1 and is divided by the sum of absolute values,
-    which cannot vanish by signs; the norm is torch's; an odd C is rolled by C // 2; where the
-    groups do not divide C, the largest divisor below stands for them.
+    Departs from circulating code (KawaiiAsh/deepLearning-modules-toolbox, ScConv.py): gamma starts
+    at 1 and is divided by the sum of absolute values, which cannot vanish by signs; the norm is
+    torch's; an odd C is rolled by C // 2; where the groups do not divide C, the largest divisor
+    below stands for them.
 
     Args:
         channels: C, channels of the map.
@@ -112,11 +113,12 @@ class CRU(nn.Module):
     1 / reduction. Y1 = GWC(u) + PWC(u): a grouped k x k and a 1x1 convolution to C.
     Y2 = concat(PWC(l), l), with a 1x1 convolution to the C channels less those of l.
     Per channel (b1, b2) = softmax of the pair (mean Y1, mean Y2); y = b1 Y1 + b2 Y2.
-    (B, C, H, W) -> the same. ``form="joint"`` has one softmax over all 2 C means, as circulates;
-    its output shrinks with C.
+    (B, C, H, W) -> the same. ``form="joint"`` has one softmax over all 2 C means, as in the code
+    named below; its output shrinks with C.
 
-    Departs from circulating code: the pair is the default, as in the paper; widths never fall to 0,
-    and where the groups do not divide the widths, the largest divisor below stands for them.
+    Departs from circulating code (cheng-haha/ScConv, ScConv.py): the pair is the default, as in the
+    paper; widths never fall to 0, and where the groups do not divide the widths, the largest
+    divisor below stands for them.
 
     Args:
         channels: C, channels of the map, at least 2.
@@ -186,7 +188,7 @@ class SCConv(nn.Module):
     See ``SRU`` (``norm_groups``, ``threshold``) and ``CRU`` (the other parameters).
     (B, C, H, W) -> the same, without a residual.
 
-    Departs from circulating code as its parts do.
+    Its parts say where they depart from circulating code.
 
     Args:
         channels: C, channels of the map, at least 2.

@@ -42,7 +42,7 @@ class SpatialChannelSynergisticAttention(nn.Module):
     (a group per part) and sigmoid: z = x a_h a_w. Channels: u = group norm (1 group) of the means
     of z over windows; q, k, v = u scaled per channel; per head of d channels
     A = softmax(q k^T / sqrt(d)), d x d; y = z sigmoid(mean over the windows of A v).
-    (B, C, H, W) -> the same. The paper has one head, copies that circulate 8.
+    (B, C, H, W) -> the same. The paper has one head.
 
     A width that 4 does not divide gets as many parts as its largest divisor below; ``heads`` is a
     limit alike. Windows that the map does not fill are means over what is there, where the

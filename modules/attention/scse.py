@@ -37,7 +37,8 @@ class SCSE(nn.Module):
     one map). y = c + s (``add``), their elementwise maximum (``max``), or one of them alone
     (``channel``, ``spatial``). All maps with bias. (B, C, H, W) -> the same.
 
-    Departs from circulating code: the ReLU between the two linear maps is there, as in the paper.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/scSE/scSE.py): the ReLU between the two linear maps is there, as in the paper.
     """
 
     def __init__(self, channels: int, *, reduction: int = 2, mode: str = "add") -> None:

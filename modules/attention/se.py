@@ -35,8 +35,8 @@ class SqueezeExcitation(nn.Module):
     z = mean of x over H, W; s = sigmoid(W2 relu(W1 z)); y = s x.
     (B, C, H, W) -> the same. W1: C -> max(1, C // reduction), W2 back, both without bias.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): the hidden width never
-    falls to 0 where C < reduction.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/SEAttention.py): the hidden width never falls to 0 where C < reduction.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:

@@ -62,8 +62,7 @@ class SqueezeEnhancedAxialAttention(nn.Module):
     relu(depthwise 3x3 conv-BN of [q, k, v]); y = s D.
     (B, C, H, W) -> the same. Positions are tables of 16 entries, interpolated to the length.
 
-    Departs from circulating code: the depthwise width follows from q, k and v, so that every
-    expansion works; plain batch norm in place of a framework's builder.
+    The depthwise convolution is as wide as q, k and v together, so that every expansion works.
 
     Args:
         channels: C, channels of the map.

@@ -32,9 +32,10 @@ class ShuffleAttention(nn.Module):
     x1 sigmoid(w1 norm(x1) + b1), norm per channel over H, W, all weights per channel and shared by
     the groups; then the two halves of the C channels are interleaved. (B, C, H, W) -> the same.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): ``groups`` is a limit,
-    of which the largest divisor of C / 2 is taken; an odd width counts a channel more, which is 0
-    and leaves again; a 1x1 map works at batch 1.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/ShuffleAttention.py): ``groups`` is a limit, of which the largest divisor of C /
+    2 is taken; an odd width counts a channel more, which is 0 and leaves again; a 1x1 map works at
+    batch 1.
     """
 
     def __init__(self, channels: int, *, groups: int = 8) -> None:

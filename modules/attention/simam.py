@@ -25,7 +25,8 @@ class SimAM(nn.Module):
     y = x sigmoid(d / (4 (v + epsilon)) + 1/2): the inverse of the least energy that separates the
     pixel from its channel. (B, C, H, W) -> the same.
 
-    Departs from circulating code: on a 1x1 map, where v is 0 / 0, v is 0.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/SimAM.py): on a 1x1 map, where v is 0 / 0, v is 0.
     """
 
     def __init__(self, channels: int, *, epsilon: float = 1e-4) -> None:

@@ -39,8 +39,9 @@ class SelectiveKernel(nn.Module):
     y = sum_i a_i U_i. (B, C, H, W) -> the same. ``dilated``: a kernel of k > 3 is a 3x3 with
     dilation (k - 1) / 2, as in the paper.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): z has the paper's norm
-    and ReLU, A no bias; ``groups`` is a limit, of which the largest divisor of the width is taken.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/SKAttention.py): z has the paper's norm and ReLU, A no bias; ``groups`` is a
+    limit, of which the largest divisor of the width is taken.
 
     Args:
         channels: C, channels of the map.

@@ -50,9 +50,9 @@ class SuperTokenAttention(nn.Module):
     self-attention among the super tokens and a 1x1 conv; y = sum_j Q S'_j.
     (B, C, H, W) -> the same.
 
-    Departs from circulating code: cells outside the map take no share of the softmax, padded
-    pixels none of the means; a cell is never larger than the map; ``heads`` is a limit, of which
-    the largest divisor of the width is taken.
+    Departs from the authors' code (models/stvit.py): cells outside the map take no share of the
+    softmax, padded pixels none of the means; a cell is never larger than the map; ``heads`` is a
+    limit, of which the largest divisor of the width is taken.
 
     Args:
         channels: C, channels of the map.

@@ -28,7 +28,8 @@ class ULSAM(nn.Module):
     one factor per channel and PW a 1x1 convolution to one map, each with batch norm and ReLU; the
     group becomes A F + F. (B, C, H, W) -> the same.
 
-    Departs from circulating code: DW feeds the pool, as in the paper (there its result was lost);
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/ULSAM.py): DW feeds the pool, as in the paper (there its result was lost);
     all groups run as one grouped convolution; where g does not divide C, the largest divisor below
     it stands for g. The batch norms and ReLUs are those of that code; the paper names none.
     """

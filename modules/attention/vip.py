@@ -57,10 +57,11 @@ class PermuteMLP(nn.Module):
     C -> C / 4 -> 3C of the mean of h + w + c; without ``weighted`` all three count 1.
     (B, C, H, W) -> the same. ``segments`` is L, and n wherever it divides the width.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch), where H = W = n only:
-    for the branch over rows the map is brought to L = ``segments`` rows (area means) and back
-    (bilinear), and the same for columns; at H = W = L nothing is resampled. n is the largest common
-    divisor of L and the width. No dropout by default, also in the weights' MLP.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/ViP.py), where H = W = n only: for the branch over rows the map is brought to L
+    = ``segments`` rows (area means) and back (bilinear), and the same for columns; at H = W = L
+    nothing is resampled. n is the largest common divisor of L and the width. No dropout by default,
+    also in the weights' MLP.
 
     Args:
         channels: C, channels of the map.

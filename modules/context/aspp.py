@@ -37,8 +37,9 @@ class ASPP(nn.Module):
     concatenation goes through 1x1 convolution to C, batch norm, ReLU and dropout.
     (B, C, H, W) -> the same. ``separable``: a depthwise 3x3, then a pointwise convolution.
 
-    Departs from circulating code: any number of dilations, widths tied to C instead of 256, and the
-    pooled branch trains at batch 1 (batch norm then uses its running statistics).
+    Departs from circulating code (jfzhang95/pytorch-deeplab-xception, modeling/aspp.py): any number
+    of dilations, widths tied to C instead of 256, and the pooled branch trains at batch 1 (batch
+    norm then uses its running statistics).
 
     Args:
         channels: C, channels of the map.

@@ -33,8 +33,10 @@ class PSP(nn.Module):
     resampling to the map. They and x are concatenated and go through a 3x3 convolution to C. Each
     convolution is without bias and has batch norm and ReLU. (B, C, H, W) -> the same.
 
-    Departs from circulating code: the reduced, normalised branches of the paper; corners are not
-    aligned; the branch of one bin trains at batch 1 (with its running statistics).
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/PSPModule.py): the reduced, normalised branches of the paper. Departs from
+    the authors' code (model/pspnet.py): corners are not aligned; the branch of one bin trains at
+    batch 1 (with its running statistics).
     """
 
     def __init__(self, channels: int, *, bins: tuple[int, ...] = (1, 2, 3, 6)) -> None:

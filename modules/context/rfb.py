@@ -41,7 +41,9 @@ class RFB(nn.Module):
     convolution is without bias and has batch norm, and ReLU unless it is the last of its branch, u
     or the shortcut. (B, C, H, W) -> the same.
 
-    Departs from circulating code: widths never fall to 0; torch's momentum of the batch norm.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/ReceptiveFieldModule.py): widths never fall to 0; torch's momentum of the
+    batch norm.
 
     Args:
         channels: C, channels of the map.

@@ -38,8 +38,10 @@ class SSHContext(nn.Module):
     t = B(x) to C // 2; y = concat(B(t), B(B(t))), each B a 3x3 convolution with batch norm and
     ReLU. (B, C, H, W) -> the same.
 
-    Departs from circulating code: of an odd C the first part gets the odd channel, where the width
-    silently fell by one; the convolutions have no bias, which the batch norm would cancel.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/SSHContextModule.py): of an odd C the first part gets the odd channel,
+    where the width silently fell by one; the convolutions have no bias, which the batch norm would
+    cancel.
     """
 
     def __init__(self, channels: int) -> None:

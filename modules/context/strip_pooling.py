@@ -45,8 +45,8 @@ class StripPooling(nn.Module):
     y = relu(x + 1x1 convolution of their concatenation). All convolutions with batch norm, without
     bias. (B, C, H, W) -> the same; ``pool_sizes`` matters to mpm only.
 
-    Departs from circulating code: n never exceeds the map's side; resampling leaves corners
-    unaligned.
+    Departs from the authors' code (models/spnet.py): n never exceeds the map's side; resampling
+    leaves corners unaligned.
     """
 
     def __init__(

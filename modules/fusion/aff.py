@@ -31,7 +31,8 @@ class AttentionalFusion(nn.Module):
     with form="doubled", so that M = 1/2 gives the plain sum.
     x (B, C, H, W), y (B, C, h, w) -> (B, C, H, W); y is resampled to the size of x.
 
-    Departs from circulating code, which doubles: the paper decides.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/AFF/AFF.py), which doubles: the paper decides.
     """
 
     def __init__(self, channels: int, *, reduction: int = 4, form: str = "paper") -> None:
@@ -63,8 +64,9 @@ class IterativeAttentionalFusion(nn.Module):
     M1 = sigmoid(L1(x + y) + G1(x + y)), z = M1 x + (1 - M1) y; M2 = sigmoid(L2(z) + G2(z)),
     out = M2 x + (1 - M2) y. x (B, C, H, W), y (B, C, h, w) -> (B, C, H, W).
 
-    Departs from circulating code, whose second stage repeats the first global branch and leaves
-    its own without use: in the paper the two attentions share nothing.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/AFF/iAFF.py), whose second stage repeats the first global branch and leaves its
+    own without use: in the paper the two attentions share nothing.
     """
 
     def __init__(self, channels: int, *, reduction: int = 4) -> None:

@@ -30,8 +30,8 @@ class BiSeNetFusion(nn.Module):
     x (B, C, H, W), y (B, Cy, h, w) -> (B, C, H, W); y is resampled to the size of x. W1: C ->
     max(1, C // reduction), W2 back, both without bias. Cy is y_channels (C if None).
 
-    Departs from circulating code: the widths of both inputs are known at construction, and a
-    coarser y is resized inside.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/BiSeNet/bisemodel.py): a coarser y is resized inside.
 
     Args:
         channels: C, channels of x and of the result.

@@ -35,10 +35,11 @@ class FPTGrounding(PyramidAttention):
     A = q k^T / M. out = x + BN(W A v), the norm's weight and bias 0 at the start.
     x (B, C, H, W), y (B, Cy, h, w) of any size -> (B, C, H, W); Cy is y_channels (C if None).
 
-    Departs from circulating code, which keeps a plain dot product: the paper's distance and
-    mixture are the default. Departs from the paper: all coarse positions take part instead of a
-    square around the matching one, and x is added where the pyramid would concatenate it. The
-    inner width is rounded up to a multiple of ``mixtures``.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/FPT/grounding_trans.py), which keeps a plain dot product: the paper's
+    distance and mixture are the default. Departs from the paper: all coarse positions take part
+    instead of a square around the matching one, and x is added where the pyramid would concatenate
+    it. The inner width is rounded up to a multiple of ``mixtures``.
 
     Args:
         channels: C, channels of x and of the result.

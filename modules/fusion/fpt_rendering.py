@@ -31,8 +31,10 @@ class FPTRendering(nn.Module):
 
     paper: w = gate(mean over H, W of K x), out = conv3x3(w Q y) + V x, with Q, K pointwise and V
     a 3x3 convolution whose stride brings x to the size of y.
-    circulating: w = gate(BN(K mean(x))), out = relu(BN(P y) + w BN(conv3x3(y))), where x speaks
-    through its mean alone. The paper's gate is the identity, that of circulating code relu.
+    circulating (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/FPT/rendering_trans.py): w = gate(BN(K mean(x))), out = relu(BN(P y) + w
+    BN(conv3x3(y))), where x speaks through its mean alone. The paper's gate is the identity, that
+    of the other is relu.
     x (B, C, H, W), y (B, Cy, h, w) -> (B, C, H, W); Cy is y_channels (C if None). No biases.
 
     Departs from both: the result, by nature of the size of y, is resampled to that of x; the

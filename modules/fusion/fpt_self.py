@@ -105,8 +105,9 @@ class FPTSelf(PyramidAttention):
     out = s + BN(W A v), the norm's weight and bias 0 at the start, so that out = s there.
     x (B, C, H, W), y (B, C, h, w) -> (B, C, H, W).
 
-    Departs from circulating code, which drops the mixture of softmaxes and keeps dot: the paper's
-    mixture is the default. The inner width is rounded up to a multiple of ``mixtures``.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/FPT/self_trans.py), which drops the mixture of softmaxes and keeps dot: the
+    paper's mixture is the default. The inner width is rounded up to a multiple of ``mixtures``.
     """
 
     def __init__(self, channels: int, *, mode: str = "mos", mixtures: int = 2) -> None:

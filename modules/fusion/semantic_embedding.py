@@ -26,11 +26,12 @@ class SemanticEmbedding(nn.Module):
     """Multiplies the fine map by an upsampled convolution of the coarse one.
 
     out = x' resize(conv3x3(y)), elementwise, with x' = x as in the paper, or a 1x1 convolution of
-    x with project_low as in circulating code.
+    x with project_low.
     x (B, C, H, W), y (B, Cy, h, w) -> (B, C, H, W); Cy is y_channels (C if None).
 
-    Departs from circulating code: any ratio of sizes instead of 2, and bilinear resampling without
-    aligned corners. Further levels multiply in by applying the module again.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/SematicEmbbedBlock.py): any ratio of sizes instead of 2, and bilinear
+    resampling without aligned corners. Further levels multiply in by applying the module again.
     """
 
     def __init__(

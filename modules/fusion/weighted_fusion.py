@@ -33,8 +33,9 @@ class WeightedFusion(nn.Module):
     fast: a_i = relu(w_i) / (eps + sum_j relu(w_j)); softmax: a = softmax(w); sum: a = w.
     x (B, C, H, W), the others (B, C, h, w) -> (B, C, H, W); they are resampled to the size of x.
 
-    Departs from circulating code, whose weights are sigmoids that do not sum to 1: the paper's
-    three formulas decide. BiFPN's convolution after the sum is the host's.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/WeightedFeatureFusion.py), whose weights are sigmoids that do not sum to 1:
+    the paper's three formulas decide. BiFPN's convolution after the sum is the host's.
 
     Args:
         channels: C, the same for all maps; the module needs no more of it.

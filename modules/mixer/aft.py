@@ -47,10 +47,11 @@ class AFT(nn.Module):
     per head, and 0 beyond it. Tokens (B, H W, C) with ``size=(H, W)`` -> the same. ``kernel_size``
     and ``heads`` matter to conv, ``window`` to local, ``rank`` and ``grid`` to full and local.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): a and b are grids of
-    ``grid`` x ``grid`` positions, resampled to the map, so any size will do; the largest k, and the
-    largest w of a row, are subtracted before exp; N^2 C numbers are never formed; the output map is
-    there, as in the paper; the keys have no bias, which the fraction would cancel.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/AFT.py): a and b are grids of ``grid`` x ``grid`` positions, resampled to the
+    map, so any size will do; the largest k, and the largest w of a row, are subtracted before exp;
+    N^2 C numbers are never formed; the output map is there, as in the paper; the keys have no bias,
+    which the fraction would cancel.
 
     Args:
         channels: C, features of a token.

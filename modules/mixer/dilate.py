@@ -37,9 +37,9 @@ class DilateAttention(nn.Module):
     projected. Outside the map keys and values are 0 and take part in the softmax, as in the paper's
     padding. Tokens (B, H W, C) with ``size=(H, W)`` -> the same. q, k, v without bias.
 
-    Departs from circulating code: the caller's tensor is not written to; where heads or channels do
-    not divide, each dilation gets at least one head (heads // dilations), and a head is as wide as
-    is needed to hold C in all.
+    Departs from the authors' code (models/dilateformer.py): the caller's tensor is not written to;
+    where heads or channels do not divide, each dilation gets at least one head (heads //
+    dilations), and a head is as wide as is needed to hold C in all.
 
     Args:
         channels: C, features of a token.

@@ -30,9 +30,9 @@ class EfficientAdditive(nn.Module):
     to length 1 over the N tokens; g = sum of a_n q_n. y = W2 (W1 (g * k) + q), W1 t -> t and
     W2 t -> C. Cost is linear in N. (B, N, C) -> the same. t = ``expansion`` C.
 
-    Departs from circulating code: W2 leads back to C whatever t is; the factor 1 / sqrt(t) of the
-    logits is left out, because the normalisation over the tokens removes it. That normalisation is
-    the authors' code's; the paper's text does not show it.
+    Departs from the authors' code (models/swiftformer.py): W2 leads back to C whatever t is; the
+    factor 1 / sqrt(t) of the logits is left out, because the normalisation over the tokens removes
+    it. That normalisation is the authors' code's; the paper's text does not show it.
     """
 
     def __init__(self, channels: int, *, expansion: float = 1.0) -> None:

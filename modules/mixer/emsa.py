@@ -43,7 +43,8 @@ class EMSA(nn.Module):
     joined and projected. Tokens (B, H W, C) with ``size=(H, W)`` -> the same. Heads are
     ``head_channels`` wide, C // heads where it is None.
 
-    Departs from circulating code: H and W come with the call; keys and the mix of the heads have no
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/EMSA.py): H and W come with the call; keys and the mix of the heads have no
     bias, which the softmax would cancel.
 
     Args:

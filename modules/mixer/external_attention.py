@@ -28,9 +28,10 @@ class ExternalAttention(nn.Module):
     A = x Mk^T with S memory rows; A is normalised twice, by a softmax over the N tokens and then
     to sum 1 over the S rows; y = A Mv. Cost is linear in N. (B, N, C) -> the same.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): the second division is
-    guarded against 0. The convolutions and the shortcut that the authors put around it on images
-    belong to the block, not to the mixer.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/ExternalAttention.py): the second division is guarded against 0. The
+    convolutions and the shortcut that the authors put around it on images belong to the block, not
+    to the mixer.
     """
 
     def __init__(self, channels: int, *, memory: int = 64) -> None:

@@ -70,8 +70,9 @@ class SelfAttention(nn.Module):
     8 heads of 64. The bare form without any weights is
     ``torch.nn.functional.scaled_dot_product_attention`` itself.
 
-    Departs from circulating code: Wk has no bias, as it adds one number to all logits of a row and
-    the softmax cancels it; torch's initialisation in place of a deviation of 0.001.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/SelfAttention.py): Wk has no bias, as it adds one number to all logits of a row
+    and the softmax cancels it; torch's initialisation in place of a deviation of 0.001.
 
     Args:
         channels: C, features of a token.
@@ -133,8 +134,9 @@ class SimplifiedSelfAttention(nn.Module):
     and passed through one linear map with bias. (B, N, C) -> the same. ``keys`` and ``values``,
     both (B, M, C), may differ from x; ``mask`` as in ``multi_head``.
 
-    Departs from circulating code: where h does not divide C, the largest divisor below it stands
-    for h; torch's initialisation in place of a deviation of 0.001.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/SimplifiedSelfAttention.py): where h does not divide C, the largest divisor
+    below it stands for h; torch's initialisation in place of a deviation of 0.001.
     """
 
     def __init__(self, channels: int, *, heads: int = 8, dropout: float = 0.0) -> None:

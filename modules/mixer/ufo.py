@@ -44,12 +44,13 @@ class UFOAttention(nn.Module):
 
     Per head n(q) n(k^T v), where n(a) = gamma a / |a| with one learned gamma per head. n(q) is
     taken over the features. n(k^T v), a d x d matrix, is taken over the axis of k (``paper``) or of
-    v (``last_axis``, as circulates). Heads are joined and projected. (B, N, C) -> the same. A head
-    has ``head_channels`` features, or its share max(1, C // heads) where that is 0, as in the
-    paper's networks; 8 heads of 64 circulate.
+    v (``last_axis``, as in the code named below). Heads are joined and projected. (B, N, C) -> the
+    same. A head has ``head_channels`` features, or its share max(1, C // heads) where that is 0, as
+    in the paper's networks.
 
-    Departs from circulating code: gamma starts at 1 instead of a random sign and size; the length
-    is kept from 0.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/UFOAttention.py): gamma starts at 1 instead of a random sign and size; the
+    length is kept from 0.
 
     Args:
         channels: C, features of a token.

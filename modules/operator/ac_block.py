@@ -35,8 +35,8 @@ class AsymmetricConvolutionBlock(nn.Module):
     ceil(W / s)). The deploy form is one k x k nn.Conv2d with bias: the thin kernels, scaled by
     their norms, are added to its middle column and row.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): thin kernels follow
-    kernel_size, dilation is right, and there is no ReLU at the end.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch, model/rep/acnet.py):
+    thin kernels follow kernel_size, dilation is right, and there is no ReLU at the end.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -34,9 +34,10 @@ class ACmix(nn.Module):
     at the start. With a stride, q and the windows stand on every s-th pixel.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): any size (borders
-    repeat where a map is too small to reflect, ceil(H / s) rows), heads fall to a divisor of Cout.
-    What is constant over the window cancels in the softmax: e_p is not computed and e has no bias.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/ACmixAttention.py): any size (borders repeat where a map is too small to
+    reflect, ceil(H / s) rows), heads fall to a divisor of Cout. What is constant over the window
+    cancels in the softmax: e_p is not computed and e has no bias.
 
     Args:
         in_channels: Cin, channels of the input.

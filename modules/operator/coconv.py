@@ -34,8 +34,8 @@ class CoConv(nn.Module):
     l. Shares of Cout: 1/2, 1/2; 1/2, 1/4, 1/4; four of 1/4; 1/4, 1/4, 1/4, 1/8, 1/8.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)), without bias.
 
-    Departs from circulating code, which loses channels where Cout does not divide: the remainder
-    goes to dilation 1. A level whose share rounds to 0 is left out.
+    Departs from the authors' code (models/coresnet.py), which loses channels where Cout does not
+    divide: the remainder goes to dilation 1. A level whose share rounds to 0 is left out.
 
     Args:
         in_channels: Cin, channels of the input.

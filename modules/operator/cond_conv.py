@@ -29,8 +29,9 @@ class CondConv(nn.Module):
     (W_e * x), with sum_e r_e b_e added with ``bias``. (B, Cin, H, W) -> (B, Cout, ceil(H / s),
     ceil(W / s)). ``dropout`` acts on the means in training.
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): strides are right,
-    every expert starts as an ordinary kernel, and the routing has a bias.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/conv/CondConv.py): strides are right, every expert starts as an ordinary kernel, and the
+    routing has a bias.
 
     Args:
         in_channels: Cin, channels of the input.

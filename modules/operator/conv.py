@@ -76,6 +76,7 @@ class Convolution(nn.Module):
         "PointwiseConvolution",
         "NetworkInNetwork",
     ),
+    origin="github.com/mavenlin/cuda-convnet, NOASSERTION",
 )
 class PointwiseConvolution(nn.Module):
     """The same linear map of the channels at every pixel, without spatial mixing.

@@ -44,9 +44,10 @@ class DeformableConvolution(nn.Module):
     (group, tap, (row, column)).
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code: taps are centred for every kernel size, offsets start at 0, and
-    border pixels are not counted twice. Written with ``grid_sample`` and a matrix product, so that
-    every format and the FLOP counter can read it; equal to torchvision's operator.
+    Departs from circulating code (4uiiurz1/pytorch-deform-conv-v2, deform_conv_v2.py): taps are
+    centred for every kernel size, offsets start at 0, and border pixels are not counted twice.
+    Written with ``grid_sample`` and a matrix product, so that every format and the FLOP counter can
+    read it; equal to torchvision's operator.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -41,7 +41,8 @@ class DynamicGroupConvolution(nn.Module):
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     ``gate_loss(x)`` is the lasso term of the paper, sum over heads of mean(s), weighted 1e-5 there.
-    Departs from circulating code: returns the map alone, ties prune exactly m channels, heads fall
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/DGC.py): returns the map alone, ties prune exactly m channels, heads fall
     to a divisor of Cout, at least one channel is kept.
 
     Args:

@@ -32,8 +32,8 @@ class DOConv(nn.Module):
     K). For k = 1 there is no D. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). The deploy
     form is one nn.Conv2d with K computed once.
 
-    Departs from circulating code: with groups, each filter is composed with the rows of D of the
-    channels it reads.
+    Departs from the authors' code (do_conv_pytorch.py): with groups, each filter is composed with
+    the rows of D of the channels it reads.
 
     Args:
         in_channels: Cin, channels of the input.

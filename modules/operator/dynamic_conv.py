@@ -119,8 +119,8 @@ class DynamicConvolution(nn.Module):
 
     ``temperature`` (tau) is a plain attribute: the paper anneals it from 30 to 1 in the first
     epochs, and a training loop may. Departs from circulating code
-    (xmu-xiaoma666/External-Attention-pytorch): strides and groups are right, linear layers have
-    biases, expert biases start at 0.
+    (xmu-xiaoma666/External-Attention-pytorch, model/conv/DynamicConv.py): strides and groups are
+    right, linear layers have biases, expert biases start at 0.
 
     Args:
         in_channels: Cin, channels of the input.

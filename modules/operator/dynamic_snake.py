@@ -93,9 +93,9 @@ class DynamicSnake(nn.Module):
     (about 4 channels a group) and ReLU, joined and mixed by a 3 x 3 convolution.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code, where the paper decides: every sample reads its own features,
-    the outermost taps accumulate (and learn) too, and both borders are zero. Only offsets that act
-    are computed. Norm and activation at the end are the host's.
+    Departs from the authors' code (S3_DSConv.py), where the paper decides: every sample reads its
+    own features, the outermost taps accumulate (and learn) too, and both borders are zero. Only
+    offsets that act are computed. Norm and activation at the end are the host's.
 
     Args:
         in_channels: Cin, channels of the input.

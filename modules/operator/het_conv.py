@@ -32,9 +32,11 @@ class HetConvolution(nn.Module):
     to a divisor of both widths; P = 1 is a convolution.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code: the paper's shifted pattern, without a second centre tap. The
-    deploy form keeps both convolutions (one dense kernel would be up to three times dearer) and
-    masks once; for P = 1 it is the convolution.
+    Departs from circulating code
+    (irvinxav/Efficient-HetConv-Heterogeneous-Kernel-Based-Convolutions, hetconv.py), whose 1x1
+    convolution has a second centre tap that the training loop must set to 0: here a mask does, and
+    the pattern is the paper's shifted one. The deploy form keeps both convolutions (one dense
+    kernel would be up to three times dearer) and masks once; for P = 1 it is the convolution.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -44,9 +44,9 @@ class Involution(nn.Module):
     kernels not normalised. A 1x1 convolution follows where Cout differs from Cin.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch): odd sizes with stride
-    2 (the pool rounds up, as the windows do), no bias in front of the norm; channels per group fall
-    to a divisor of the width.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/conv/Involution.py): odd sizes with stride 2 (the pool rounds up, as the windows do), no
+    bias in front of the norm; channels per group fall to a divisor of the width.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -35,9 +35,9 @@ class InvertedResidualMobileBlock(nn.Module):
     where s = 1 and Cin = Cout. SE where ``se_reduction`` > 0; stochastic depth ``drop_path``.
 
     A map is padded to whole windows and a window takes pixels on a regular grid over the map (row
-    = position x windows + window), not neighbours. Departs from circulating code: padded pixels
-    are masked in the softmax; heads fall to widths that divide C.
-    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+    = position x windows + window), not neighbours. Departs from the authors' code (model/emo.py):
+    padded pixels are masked in the softmax; heads fall to widths that divide C. (B, Cin, H, W) ->
+    (B, Cout, ceil(H / s), ceil(W / s)).
 
     Args:
         in_channels: Cin, channels of the input.

@@ -45,8 +45,9 @@ class MBConv(nn.Module):
     ``drop_path`` on y. SE's hidden width is max(1, Cin // se_reduction); 0 leaves SE out.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code: symmetric padding k // 2 for any size, torch's batch norm
-    constants (those circulating confuse TensorFlow's decay with its epsilon).
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch, model/conv/MBConv.py):
+    symmetric padding k // 2 for any size (there a fixed image size), torch's batch norm constants
+    (there an epsilon of 0.01, which is 1 minus TensorFlow's decay).
 
     Args:
         in_channels: Cin, channels of the input.

@@ -62,8 +62,9 @@ class MixedDepthwise(nn.Module):
     convolution follows where Cout differs from Cin.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code, whose branches are dense: the paper's are depthwise. With fewer
-    channels than kernels only the first kernels are used.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/MixedDepthwiseConv.py), whose branches are dense: the paper's are
+    depthwise. With fewer channels than kernels only the first kernels are used.
 
     Args:
         in_channels: Cin, channels of the input.

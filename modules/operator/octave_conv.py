@@ -105,8 +105,8 @@ class OctaveConv(nn.Module):
     says what a stride does); y = [Y_H, up(Y_L)]. halve is the 2 x 2 mean, up repeats each value.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code: odd sizes (border cells of the averages are smaller, and
-    doubled maps are cropped); a single channel has no low part.
+    Departs from circulating code (d-li14/octconv.pytorch, octconv.py): odd sizes (border cells of
+    the averages are smaller, and doubled maps are cropped); a single channel has no low part.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -45,7 +45,8 @@ class PyramidalConvolution(nn.Module):
     remainder to the first. y = cat of the levels. (B, Cin, H, W) -> (B, Cout, ceil(H / s),
     ceil(W / s)).
 
-    Departs from circulating code: the padding follows the dilation; groups fall to a divisor of
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/PyConv.py): the padding follows the dilation; groups fall to a divisor of
     both widths, levels to at most Cout.
 
     Args:

@@ -31,8 +31,8 @@ class Res2Net(nn.Module):
     is averaged over 3 x 3. Where Cin differs from Cout, a pointwise convolution with batch norm and
     ReLU comes first. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code, which puts the untouched part last: the paper's order. The
-    untouched part takes what C // scale leaves over; there are at most C parts.
+    Departs from the authors' code (res2net.py), which puts the untouched part last: the paper's
+    order. The untouched part takes what C // scale leaves over; there are at most C parts.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -33,7 +33,8 @@ class SelfCalibratedConv(nn.Module):
     carry stride and change of width, and their norm is the host's.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code: upsampling is bilinear, as in the paper; r is at most the size
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/SCNet/scnet.py): upsampling is bilinear, as in the paper; r is at most the size
     of the map. Where there is but one channel, in or out, all of it is calibrated.
 
     Args:

@@ -34,8 +34,10 @@ class SplitAttention(nn.Module):
     max(32, R Cin / reduction), rounded to a multiple of 8 and up to one of K.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    Departs from circulating code: the padding follows the dilation and both norms are there. K
-    falls to a divisor of Cout; the convolution takes as many of its K R groups as divide Cin.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/ResNeSt/SplitAttention.py): the padding follows the dilation and both norms are
+    there. K falls to a divisor of Cout; the convolution takes as many of its K R groups as divide
+    Cin.
 
     Args:
         in_channels: Cin, channels of the input.

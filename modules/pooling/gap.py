@@ -19,6 +19,7 @@ from plugnas.modules._registry import register
         "GlobalAveragePooling",
         "AdaptiveAvgPool2d",
     ),
+    origin="github.com/mavenlin/cuda-convnet, NOASSERTION",
 )
 class GlobalAveragePooling(nn.Module):
     """Averages each channel over the whole map.

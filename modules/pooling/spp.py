@@ -32,8 +32,9 @@ class SpatialPyramidPooling(nn.Module):
     Level l pools to l x l bins; bin (i, j) covers rows floor(i H / l) to ceil((i + 1) H / l), and
     columns likewise. (B, C, H, W) -> (B, C sum of l^2), level by level, channel slowest in each.
 
-    Departs from circulating code: bins overlap rather than be padded, so that there are always l
-    of them, also on maps smaller than l.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/SPPLayer.py): bins overlap rather than be padded, so that there are always
+    l of them, also on maps smaller than l.
     """
 
     def __init__(

@@ -30,8 +30,10 @@ class BorderAlign(nn.Module):
     maximum over the points is kept. Points beyond -1 or the size give 0, others are moved to the
     edge. feature (B, 4C, H, W), boxes (B, K, 4) -> (B, C, K, 4). No gradient reaches the boxes.
 
-    Departs from circulating code, a compiled CUDA extension: any device and dtype; coordinates have
-    at least single precision, since half of it cannot tell neighbouring pixels of a large map.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/BorderAlignmentModule.py), a compiled CUDA extension: any device and dtype;
+    coordinates have at least single precision, since half of it cannot tell neighbouring pixels of
+    a large map.
     """
 
     def __init__(self, channels: int, *, pool_size: int = 10) -> None:

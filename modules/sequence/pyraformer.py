@@ -154,10 +154,9 @@ class PyramidalAttention(nn.Module):
     residual. What scale l knows takes l attentions to reach the finest, so there are as many as
     windows (``depth=None``).
 
-    Departs from circulating code, where one attention leaves the coarsest scales without effect,
-    and the finest steps see the whole past and one step of the future: the paper's neighbourhood
-    decides. A T below the product of the windows is padded, and what consists of padding is
-    masked. Heads have max(1, C // heads) channels by default. No feed-forward part.
+    What a node sees is the paper's neighbourhood. A T below the product of the windows is padded,
+    and what consists of padding is masked. Heads have max(1, C // heads) channels by default. No
+    feed-forward part.
 
     Args:
         channels: C, features of a step.

@@ -60,6 +60,7 @@ def _feed_forward(channels: int, expansion: int) -> nn.Sequential:
     paper="arXiv:1912.12180",
     choices={"depth": (1, 2, 4), "heads": (4, 8), "reversible": (False, True)},
     aliases=("AxialTransformer",),
+    origin="github.com/google-research/google-research, Apache-2.0",
 )
 class AxialImageTransformer(nn.Module):
     """Alternates attention along columns and rows with pairs of 3x3 convolutions.
@@ -72,9 +73,10 @@ class AxialImageTransformer(nn.Module):
     With ``positions=(h, w)`` two tables of h rows and w columns are added first, interpolated to
     the size of the map.
 
-    Departs from circulating code: ordinary autograd (same values, no saved memory); eps stands
-    inside the root of the norm, so that a constant map has a gradient; heads that do not divide C
-    have max(1, C // heads) channels each. The paper's causal masks are not part of it.
+    Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
+    model/attention/Axial_attention.py): ordinary autograd (same values, no saved memory); eps
+    stands inside the root of the norm, so that a constant map has a gradient; heads that do not
+    divide C have max(1, C // heads) channels each. The paper's causal masks are not part of it.
 
     Args:
         channels: C, channels of the map.

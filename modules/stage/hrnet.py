@@ -75,7 +75,8 @@ class HighResolutionModule(nn.Module):
     batch norm, ReLU between them. A list of maps in, a list out: of all branches, or with
     multi_scale=False of the finest alone.
 
-    Departs from circulating code: maps are enlarged to the size of their target, so that any size
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    AttentionModule/HRNet/hrnet.py): maps are enlarged to the size of their target, so that any size
     goes; the caller's list stays as it is.
 
     Args:

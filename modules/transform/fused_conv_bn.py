@@ -28,7 +28,8 @@ class FusedConvBN(nn.Module):
     s W and bias beta - s mu, s = gamma / sqrt(var + eps) per output channel, which ``fuse``
     returns. (B, Cin, H, W) -> (B, Cout, ceil(H / stride), ceil(W / stride)).
 
-    Departs from circulating code: dilation, groups, dtype and device survive the folding.
+    Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
+    Plug-and-Play-Module/FuseBNConv.py): dilation, groups, dtype and device survive the folding.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -127,12 +127,12 @@ def _page(data: dict[str, Any]) -> str:
 
 
 def _origin(data: dict[str, Any]) -> list[str]:
-    """Where the authors publish code, or that this is not known."""
+    """Where the authors publish code, or that none is recorded."""
     from plugnas.nas.report.zoo import licence_text
 
     own = "the module here is written from the paper's formulas"
     if not data["origin"]:
-        return [f"no code of its authors is known; {own}", ""] if data["paper"] else []
+        return [f"no origin is recorded; {own}", ""] if data["paper"] else []
     place, _, licence = data["origin"].partition(", ")
     return [f"the authors' code: https://{place} ({licence_text(licence)}); {own}", ""]
 

@@ -148,7 +148,7 @@ def markdown(site: Site = DEFAULT_SITE) -> str:
         "",
         "Each module is written from the mathematics. Where `code` is linked, it is what the "
         "authors publish, with its licence; it is for comparison, and nothing of it is in here. "
-        "Where none is linked, no code of the authors was found, or the layer has no authors.",
+        "Where none is linked, no origin is recorded.",
         "",
         "`nas modules KEY` shows one module in full: formula, signature, cost of every setting.",
         "Milliseconds of each on a CPU at 64x56x56 stand in [a record](https://github.com/plugnas/"
