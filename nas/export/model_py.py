@@ -11,11 +11,10 @@ from plugnas.nas.export import host_py
 from plugnas.nas.export.classifier import Answer, Classifier
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.expressions import constant
-from plugnas.nas.export.network_py import network_text, rewritten
-from plugnas.nas.export.source import Collector, check_names
+from plugnas.nas.export.network_py import CONSTRUCTORS, network_text
 from plugnas.nas.export.standalone.reading import read_safetensors
 from plugnas.nas.export.subject import Subject
-from plugnas.nas.export.written import Writer, dotted
+from plugnas.nas.export.written import Need, Writer, dotted
 from plugnas.space import Network
 
 FILE = "model.py"
@@ -52,13 +51,15 @@ def _needs(subject: Subject, text: str) -> list[str]:
 
 def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
     """Return the text of model.py."""
+    from plugnas.nas.export.source import Collector, check_names  # imports libcst
+
     collector = Collector(
         without=frozenset({"adopt"} if deploy else {"adopt", "fuse"}),
         headings=_headings(subject),
+        constructors=CONSTRUCTORS,
         taken={*_OWN_NAMES},
     )
-    collector.rewrites = rewritten(collector.without)
-    built = _built(subject, collector)
+    built = _built(subject, collector.need)
     if subject.returns_dict:
         collector.need(dotted(Answer))
     if preprocessing:
@@ -87,13 +88,13 @@ def source(subject: Subject, *, deploy: bool, preprocessing: bool) -> str:
     return text
 
 
-def _built(subject: Subject, collector: Collector) -> str:
+def _built(subject: Subject, need: Need) -> str:
     """Return the definition of ``Network``, or of ``network`` where modules are in a host."""
     if subject.host is not None:
-        return host_py.building(subject.host, subject.network, collector.need)
+        return host_py.building(subject.host, subject.network, need)
     if not isinstance(subject.network, Network):
         raise ExportError("model.py can be written of a network that a space built only")
-    return network_text(subject, Writer(collector.need).network(subject.network))
+    return network_text(subject, Writer(need).network(subject.network))
 
 
 def _headings(subject: Subject) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from plugnas.nas.export.expressions import Call
-from plugnas.nas.export.source import class_text
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.export.written import dotted
 from plugnas.space import Network
@@ -14,57 +13,51 @@ from plugnas.space.decoder import Level
 
 # Blocks and levels are handed their modules instead of a plan of them; the rest of the class is
 # space's own.
-_BLOCK_INIT = """
-    def __init__(
-        self,
-        *,
-        operator: nn.Module,
-        norm: nn.Module,
-        activation: nn.Module,
-        attention: nn.Module,
-        shortcut: nn.Module,
-        fusion: nn.Module,
-    ) -> None:
-        super().__init__()
-        self.operator = operator
-        self.norm = norm
-        self.activation = activation
-        self.attention = attention
-        self.shortcut = shortcut
-        self.fusion = fusion
+_BLOCK_INIT = """\
+def __init__(
+    self,
+    *,
+    operator: nn.Module,
+    norm: nn.Module,
+    activation: nn.Module,
+    attention: nn.Module,
+    shortcut: nn.Module,
+    fusion: nn.Module,
+) -> None:
+    super().__init__()
+    self.operator = operator
+    self.norm = norm
+    self.activation = activation
+    self.attention = attention
+    self.shortcut = shortcut
+    self.fusion = fusion
 """
 
-_LEVEL_INIT = """
-    def __init__(
-        self,
-        *,
-        lower: nn.Module,
-        upsampling: nn.Module,
-        lateral: nn.Module,
-        fusion: nn.Module,
-        operator: nn.Module,
-        norm: nn.Module,
-        activation: nn.Module,
-        attention: nn.Module,
-    ) -> None:
-        super().__init__()
-        self.lower = lower
-        self.upsampling = upsampling
-        self.lateral = lateral
-        self.fusion = fusion
-        self.operator = operator
-        self.norm = norm
-        self.activation = activation
-        self.attention = attention
+_LEVEL_INIT = """\
+def __init__(
+    self,
+    *,
+    lower: nn.Module,
+    upsampling: nn.Module,
+    lateral: nn.Module,
+    fusion: nn.Module,
+    operator: nn.Module,
+    norm: nn.Module,
+    activation: nn.Module,
+    attention: nn.Module,
+) -> None:
+    super().__init__()
+    self.lower = lower
+    self.upsampling = upsampling
+    self.lateral = lateral
+    self.fusion = fusion
+    self.operator = operator
+    self.norm = norm
+    self.activation = activation
+    self.attention = attention
 """
 
-
-def rewritten(without: frozenset[str]) -> dict[str, str]:
-    """Return the text of each class whose constructor takes the modules themselves, by its name."""
-    return {
-        dotted(kind): class_text(dotted(kind), without=without, init=init)
-        for kind, init in ((Block, _BLOCK_INIT), (Level, _LEVEL_INIT))
-    }
+CONSTRUCTORS = {dotted(Block): _BLOCK_INIT, dotted(Level): _LEVEL_INIT}
 
 
 def network_text(subject: Subject, calls: dict[str, Call]) -> str:
@@ -106,4 +99,4 @@ def _forward(subject: Subject, calls: dict[str, Call]) -> Iterator[str]:
             yield f"        x = {kept}self.{name}(x)"
 
 
-__all__ = ["network_text", "rewritten"]
+__all__ = ["CONSTRUCTORS", "network_text"]

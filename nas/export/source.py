@@ -2,57 +2,44 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import importlib
 import inspect
-import re
+import symtable
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from types import ModuleType
+from itertools import takewhile
+
+import libcst as cst
+from libcst import matchers as m
+from libcst.helpers import get_full_name_for_node_or_raise as full_name
+from libcst.metadata import BuiltinScope, GlobalScope, MetadataWrapper, ScopeProvider
 
 from plugnas.nas.export.errors import ExportError
 
 # An error of the registry's is, where there is no registry, one of Python's own.
 _STANDS_FOR = {"plugnas.modules.errors.RefusedError": "ValueError"}
+_REGISTRATION = m.Decorator(m.Call(func=m.Name("register")))
+_Statement = cst.FunctionDef | cst.ClassDef | cst.SimpleStatementLine
 
 
 @dataclass(frozen=True)
 class _File:
     """A source file as it is read: its top-level definitions and its imports."""
 
-    module: ModuleType
-    lines: tuple[str, ...]
-    definitions: Mapping[str, ast.stmt]
+    definitions: Mapping[str, _Statement]
     imports: Mapping[str, str]  # local name -> import statement or dotted name in one of our rooms
 
 
 @dataclass(frozen=True)
-class _Use:
-    """A name in a text, or an attribute of a name, with its line and its columns in bytes."""
+class _Definition:
+    """A definition as it is taken over, and what it uses of its file."""
 
-    name: str
-    attribute: str | None
-    line: int
-    first: int
-    last: int
-
-
-@cache
-def _uses(text: str) -> tuple[_Use, ...]:
-    """Return the names that a text uses; most texts are those of a file, and asked for again."""
-    found = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            at, attribute, name = node.value, node.attr, node.value.id
-        elif isinstance(node, ast.Name):
-            at, attribute, name = node, None, node.id
-        else:
-            continue
-        found.append(_Use(name, attribute, at.lineno, at.col_offset, node.end_col_offset or 0))
-    return tuple(found)
+    statement: _Statement
+    text: str
+    uses: Mapping[str, str]  # ``name`` or ``module.name`` -> dotted name or import statement
 
 
 @dataclass
@@ -60,13 +47,14 @@ class Collector:
     """Collects definitions; ``bodies`` are their texts in the order in which they may be run.
 
     ``without`` names methods that are left out of classes; ``headings`` gives comments to be put
-    above classes, by dotted name; ``rewrites`` whole texts to be taken in place of a file's.
-    Two definitions of one name from different files: the later is renamed after its file.
+    above classes, by dotted name; ``constructors`` the source of an ``__init__`` to be taken in
+    place of a class's own. Two definitions of one name from different files: the later is renamed
+    after its file.
     """
 
     without: frozenset[str] = frozenset()
     headings: Mapping[str, str] = field(default_factory=dict)
-    rewrites: Mapping[str, str] = field(default_factory=dict)
+    constructors: Mapping[str, str] = field(default_factory=dict)
     bodies: list[str] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)  # dotted -> name in the collection
@@ -84,10 +72,17 @@ class Collector:
             if name in file.imports:
                 return self.need(file.imports[name])
             raise ExportError(f"the source of {dotted} cannot be found, so model.py cannot be made")
-        own = self._free_name(name, place)
-        self.names[dotted] = own
-        text = self.rewrites.get(dotted) or _text(file, file.definitions[name], self.without)
-        text = self._renamed(text, file, name, own)
+        own = self.names[dotted] = self._free_name(name, place)
+        found = _definition(dotted, self.without, self.constructors.get(dotted))
+        called = {name: own}
+        for used, target in found.uses.items():
+            if _is_ours(target):
+                called[used] = self.need(target)
+            else:
+                self.imports.add(target)
+        changed = tuple((old, new) for old, new in called.items() if old != new)
+        text = _renamed(found.statement, changed) if changed else found.text
+        text = text.replace("modules.fuse", "fuse")  # docstrings name it so
         heading = self.headings.get(dotted)
         if heading is not None:
             text = textwrap.fill(f"# {heading}", 100, subsequent_indent="# ") + f"\n{text}"
@@ -102,41 +97,6 @@ class Collector:
         if name in self.taken:
             raise ExportError(f"two definitions named {name} meet in model.py")
         self.taken.add(name)
-        return name
-
-    def _renamed(self, text: str, file: _File, name: str, own: str) -> str:
-        """Collect what a text needs, and call it there by the names it has in the collection."""
-        changes: list[tuple[int, int, int, str]] = []  # line, first and last column, new text
-        for used in _uses(text):
-            if used.attribute is None:
-                new = self._resolve(used.name, file)
-            else:
-                place = file.imports.get(used.name, "")
-                if not (_is_ours(place) and _is_module(place)):
-                    continue
-                new = self.need(f"{place}.{used.attribute}")
-            if new != used.name:
-                changes.append((used.line, used.first, used.last, new))
-        lines = [line.encode() for line in text.splitlines()]
-        for line, first, last, new in sorted(changes, reverse=True):
-            was = lines[line - 1]
-            lines[line - 1] = was[:first] + new.encode() + was[last:]
-        text = b"\n".join(lines).decode()
-        if own != name:
-            text = re.sub(rf"^((?:class|def) ){name}\b", rf"\g<1>{own}", text, flags=re.M)
-        return text.replace("modules.fuse", "fuse")
-
-    def _resolve(self, name: str, file: _File) -> str:
-        """Return the name under which a name of a file is known in the collection."""
-        if name in file.definitions:
-            return self.need(f"{file.module.__name__}.{name}")
-        found = file.imports.get(name)
-        if found is None:
-            return name  # a local variable, a builtin, or a name that Python itself reports
-        if not _is_ours(found):
-            self.imports.add(found)
-        elif not _is_module(found):
-            return self.need(found)
         return name
 
 
@@ -155,65 +115,131 @@ def _is_module(dotted: str) -> bool:
 
 @cache
 def _read(place: str) -> _File:
-    module = importlib.import_module(place)
-    text = inspect.getsource(module)
-    definitions: dict[str, ast.stmt] = {}
+    definitions: dict[str, _Statement] = {}
     imports: dict[str, str] = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            definitions[node.name] = node
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            definitions.update({t.id: node for t in targets if isinstance(t, ast.Name)})
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            imports.update(_imported(node))
-    return _File(module, tuple(text.splitlines()), definitions, imports)
+    for statement in cst.parse_module(inspect.getsource(importlib.import_module(place))).body:
+        if isinstance(statement, _Statement):
+            definitions.update({name.value: statement for name in _bound(statement)})
+        if isinstance(statement, cst.SimpleStatementLine):
+            for line in statement.body:
+                if isinstance(line, cst.Import | cst.ImportFrom):
+                    imports.update(_imported(line))
+    return _File(definitions, imports)
 
 
-def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+def _bound(statement: _Statement) -> list[cst.Name]:
+    """Return the names that a top-level statement defines."""
+    if not isinstance(statement, cst.SimpleStatementLine):
+        return [statement.name]
+    targets: list[cst.BaseExpression] = []
+    for line in statement.body:
+        if isinstance(line, cst.Assign):
+            targets += [target.target for target in line.targets]
+        elif isinstance(line, cst.AnnAssign):
+            targets.append(line.target)
+    return [target for target in targets if isinstance(target, cst.Name)]
+
+
+def _imported(line: cst.Import | cst.ImportFrom) -> Iterator[tuple[str, str]]:
     """Yield each name an import binds, with its dotted name (ours) or a statement (others')."""
-    for alias in node.names:
-        local = alias.asname or alias.name.split(".")[0]
-        tail = f" as {alias.asname}" if alias.asname else ""
-        if isinstance(node, ast.Import):
-            yield local, alias.name if _is_ours(alias.name) else f"import {alias.name}{tail}"
-        elif node.module != "__future__":
-            ours = _is_ours(node.module or "")
-            statement = f"from {node.module} import {alias.name}{tail}"
-            yield local, f"{node.module}.{alias.name}" if ours else statement
+    place = full_name(line.module) if isinstance(line, cst.ImportFrom) and line.module else ""
+    if place == "__future__" or isinstance(line.names, cst.ImportStar):
+        return
+    for alias in line.names:
+        name = alias.evaluated_name
+        local = alias.evaluated_alias or name.split(".")[0]
+        tail = f" as {alias.evaluated_alias}" if alias.evaluated_alias else ""
+        if _is_ours(place or name):
+            yield local, f"{place}.{name}" if place else name
+        else:
+            yield local, (f"from {place} " if place else "") + f"import {name}{tail}"
 
 
-def _text(file: _File, node: ast.stmt, without: frozenset[str]) -> str:
-    """Return a definition's source without its registration and the methods left out."""
-    first, last = node.lineno, node.end_lineno or node.lineno
-    kept: list[str] = []
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        for decorator in node.decorator_list:
-            text = ast.unparse(decorator)
-            if not text.startswith("register("):
-                kept.append(f"@{text}")
-    else:
-        while first > 1 and file.lines[first - 2].startswith("#"):
-            first -= 1
-    lines = dict(enumerate(file.lines[first - 1 : last], first))
-    if isinstance(node, ast.ClassDef):
-        for item in node.body:
-            if isinstance(item, ast.FunctionDef) and item.name in without:
-                begin = min([item.lineno, *(d.lineno for d in item.decorator_list)])
-                while not file.lines[begin - 2].strip():
-                    begin -= 1
-                for line in range(begin, (item.end_lineno or begin) + 1):
-                    lines.pop(line)
-    return "\n".join([*kept, *lines.values()])
-
-
-def class_text(dotted: str, *, without: frozenset[str], init: str) -> str:
-    """Return a class with another constructor, and without some methods."""
+@cache
+def _definition(dotted: str, without: frozenset[str], init: str | None) -> _Definition:
+    """Return a definition without its registration and the methods left out."""
     place, _, name = dotted.rpartition(".")
     file = _read(place)
-    text = _text(file, file.definitions[name], without | {"__init__"})
-    head, separator, rest = text.partition('"""\n\n')
-    return f"{head}{separator.rstrip()}\n{init}\n{rest}"
+    statement = _taken(file.definitions[name], without, init)
+    text = cst.Module([statement]).code.rstrip()
+    uses: dict[str, str] = {}
+    for used in _free_names(text):
+        target = f"{place}.{used}" if used in file.definitions else file.imports.get(used)
+        if target is None:
+            continue  # a builtin, or a name that Python itself reports
+        if not (_is_ours(target) and _is_module(target)):
+            uses[used] = target
+            continue
+        for part in m.findall(statement, m.Attribute(value=m.Name(used))):
+            attribute = full_name(part)
+            uses[attribute] = target + attribute.removeprefix(used)
+    return _Definition(statement, text, uses)
+
+
+def _taken(statement: _Statement, without: frozenset[str], init: str | None) -> _Statement:
+    if isinstance(statement, cst.SimpleStatementLine):
+        comments = list(takewhile(lambda line: line.comment, reversed(statement.leading_lines)))
+        return statement.with_changes(leading_lines=comments[::-1])
+    decorators = [d for d in statement.decorators if not m.matches(d, _REGISTRATION)]
+    statement = statement.with_changes(leading_lines=(), decorators=decorators)
+    if isinstance(statement, cst.FunctionDef):
+        return statement
+    body: list[cst.CSTNode] = []
+    for item in statement.body.body:
+        if not isinstance(item, cst.FunctionDef):
+            body.append(item)
+        elif item.name.value == "__init__" and init is not None:
+            body.append(cst.parse_statement(init).with_changes(leading_lines=item.leading_lines))
+        elif item.name.value not in without:
+            body.append(item)
+    return statement.with_changes(body=statement.body.with_changes(body=body))
+
+
+class _Renamer(cst.CSTTransformer):
+    """Writes new names in place of some nodes, which are names or begin attributes."""
+
+    def __init__(self, nodes: set[cst.CSTNode], names: Mapping[str, str]) -> None:
+        super().__init__()
+        self._nodes = nodes
+        self._names = names
+
+    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
+        new = self._names.get(original_node.value) if original_node in self._nodes else None
+        return updated_node if new is None else updated_node.with_changes(value=new)
+
+    def leave_Attribute(
+        self, original_node: cst.Attribute, updated_node: cst.Attribute
+    ) -> cst.Attribute | cst.Name:
+        if original_node.value not in self._nodes:
+            return updated_node
+        new = self._names.get(full_name(original_node))
+        return updated_node if new is None else cst.Name(new)
+
+
+@cache
+def _renamed(statement: _Statement, names: tuple[tuple[str, str], ...]) -> str:
+    """Return a definition's text with new names; local variables of an old name keep it."""
+    wrapper = MetadataWrapper(cst.Module([statement]), unsafe_skip_copy=True)
+    nodes: set[cst.CSTNode] = {*_bound(statement)}
+    for scope in {*wrapper.resolve(ScopeProvider).values()}:
+        for access in scope.accesses if scope is not None else ():
+            if all(isinstance(r.scope, GlobalScope | BuiltinScope) for r in access.referents):
+                nodes.add(access.node)
+    return wrapper.visit(_Renamer(nodes, dict(names))).code.rstrip()
+
+
+def _free_names(text: str) -> tuple[str, ...]:
+    """Return the names that a text uses, in annotations too, and does not define."""
+    # annotations that are not evaluated would be left out of the tables
+    text = text.replace("from __future__ import annotations\n", "", 1)
+    top = symtable.symtable(text, "model.py", "exec")
+    known = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+    tables = [top]
+    used: dict[str, None] = {}
+    for table in tables:
+        tables += table.get_children()
+        used.update({s.get_name(): None for s in table.get_symbols() if s.is_global()})
+    return tuple(name for name in used if name not in known)
 
 
 def check_names(text: str) -> None:
@@ -222,32 +248,6 @@ def check_names(text: str) -> None:
     Raises:
         ExportError: with the names.
     """
-    known = set(dir(builtins)) | {"__file__", "__name__"}
-    used: set[str] = set()
-    lines = text.splitlines()
-    for node in ast.parse(text).body:
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-        own_used, own_known = _names("\n".join(lines[first - 1 : node.end_lineno]))
-        used |= own_used
-        known |= own_known
-    if used - known:
-        raise ExportError(f"model.py would use unknown names: {', '.join(sorted(used - known))}")
-
-
-@cache
-def _names(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names that a definition uses and those that it binds, parameters included."""
-    used: set[str] = set()
-    known: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else known).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            known.add(node.name)
-        elif isinstance(node, ast.arg):
-            known.add(node.arg)
-        elif isinstance(node, ast.alias):
-            known.add((node.asname or node.name).split(".")[0])
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            known.add(node.name)
-    return frozenset(used), frozenset(known)
+    unknown = {*_free_names(text)} - {"__file__", "__name__", *dir(builtins)}
+    if unknown:
+        raise ExportError(f"model.py would use unknown names: {', '.join(sorted(unknown))}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from plugnas.nas.export import Options, deliver, model_py, source
+from plugnas.nas.export import ExportError, Options, deliver, model_py, source
 from tests.nas.export import subjects
 
 # What `pip install torch` brings; everything else in site-packages is not on the path.
@@ -170,6 +170,64 @@ def test_two_definitions_of_one_name_are_told_apart():
     text = "\n\n\n".join(collector.bodies)
     assert "class SqueezeExcitationSe(nn.Module):" in text
     assert "hidden = hidden_width_parts(channels, reduction)" in text
+
+
+EXAMPLE = """
+from plugnas import modules
+from plugnas.modules import register
+
+# Above a constant a comment stays.
+LIMIT: int = 3  # and beside it
+
+
+def scaled(x: int) -> int:
+    return x
+
+
+# Above a class it is the zoo's own.
+@register("example")
+class Example:
+    \"\"\"Adopts by scaled.\"\"\"
+
+    # This goes with its method.
+    @classmethod
+    def adopt(cls) -> None:
+        return modules.register
+
+    def forward(self, x: int) -> int:
+        value = scaled(x=x)  # a call
+        return self.scaled(value, scaled=LIMIT)
+
+    def scaled(self, value: int, scaled: int) -> int:
+        scaled = scaled + value
+        return scaled
+"""
+
+
+def test_definitions_are_taken_with_their_comments_and_only_what_is_meant_is_renamed(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "example.py").write_text(EXAMPLE)
+    spec = importlib.util.spec_from_file_location("plugnas.example", tmp_path / "example.py")
+    monkeypatch.setitem(sys.modules, spec.name, importlib.util.module_from_spec(spec))
+    collector = source.Collector(taken={"scaled"}, without=frozenset({"adopt"}))
+    collector.need("plugnas.example.Example")
+    constant = "# Above a constant a comment stays.\nLIMIT: int = 3  # and beside it"
+    function = "def scaled_example(x: int) -> int:\n    return x"
+    begin, end = EXAMPLE[EXAMPLE.index("class Example") :].split("    # This goes")
+    rest = end[end.index("    def forward") :].replace("= scaled(x=x)", "= scaled_example(x=x)")
+    *needed, example = collector.bodies
+    assert sorted(needed) == [constant, function]
+    assert example == (begin + rest).rstrip().replace('"""\n\n\n', '"""\n\n')
+    assert not collector.imports
+
+
+def test_a_name_that_another_function_defines_for_itself_is_unknown():
+    text = (
+        "def one():\n    own = 1\n    return own\n\n\ndef two(x: Kind):\n    return own, len(x)\n"
+    )
+    with pytest.raises(ExportError, match="unknown names: Kind, own$"):
+        source.check_names(f"from __future__ import annotations\n\n{text}")
 
 
 def test_compiled_it_gives_the_same_values(exported):
