@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import typing
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -159,6 +160,23 @@ def convert(data: Any, kind: type[T], where: str = "") -> T:
     except msgspec.ValidationError as error:
         told = _odd_key(data, "") or _explain(str(error), kind, data)
         raise ConfigError(f"{where}: {told}".removeprefix(": ")) from None
+
+
+def check_types(struct: msgspec.Struct) -> None:
+    """Hold a struct that code has made, and no file, against the types and ranges of its fields.
+
+    Raises:
+        ConfigError: a value of another type, or out of its range; the text names the field.
+    """
+    convert(msgspec.structs.asdict(struct), _twin(type(struct)))
+
+
+@cache
+def _twin(kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """Return a struct with the same fields and nothing else, which may be made without a check."""
+    return msgspec.defstruct(
+        kind.__name__, [(field.name, field.type) for field in msgspec.structs.fields(kind)]
+    )
 
 
 def _odd_key(data: Any, place: str) -> str | None:

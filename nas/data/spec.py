@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from plugnas.nas.data.errors import DataError
-from plugnas.space.typed import convert
+from plugnas.nas.machine.reading import Part, Seed
+from plugnas.space.typed import ConfigError, check_types, convert
+
+Several = Annotated[int, msgspec.Meta(ge=2, lt=2**31)]
+Held = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+"""A share of the images that cannot be 0, as the search ranks by it."""
 
 
 class Resize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,13 +65,13 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
     colour: Literal["auto", "grey", "rgb"] = "auto"
     """`grey` or `rgb`; `auto`: as the images are."""
-    limit: int | None = None
+    limit: Several | None = None
     """Images read of each part at most, by class in proportion; all if left out."""
-    validation: float = 0.2
+    validation: Held = 0.2
     """Share of the images that the search ranks by, where the source gives no such part."""
-    test: float = 0.2
+    test: Part = 0.2
     """Share of the images that only `nas confirm` sees, where the source gives no such part."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the division into parts; another one divides otherwise."""
     mirror: bool | None = None
     """Whether a mirrored image keeps its class, so that training mirrors; left out, only sets of
@@ -93,6 +98,11 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         """Refuse values that no data could satisfy."""
+        try:
+            check_types(self)
+        except ConfigError as error:
+            raise DataValueError(str(error)) from None
+        # by hand: in a number or a tuple, msgspec (0.22) takes a range for another one
         if self.size is not None and self.resize is not None:
             raise DataValueError(
                 f"`size` and `resize` both say a size, {self.size} and {self.resize.size}; leave "
@@ -101,22 +111,13 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         sides = self.shape or (1, 1)
         if min(sides) < 1:
             raise DataValueError(f"`size` is at least 1 pixel, got {min(sides)}")
-        if self.limit is not None and self.limit < 2:
-            raise DataValueError(f"`limit` is at least 2 images, got {self.limit}")
-        if not 0 < self.validation < 1:
-            raise DataValueError(
-                f"`validation` is a share between 0 and 1, got {self.validation}; the search "
-                "ranks by it, so it cannot be 0"
-            )
-        if not 0 <= self.test < 1 or self.validation + self.test >= 1:
+        if self.validation + self.test >= 1:
             raise DataValueError(
                 f"`validation` and `test` are shares that leave something to train on, got "
                 f"{self.validation} and {self.test}"
             )
         if any(not 0 <= label <= 255 for label in self.ignored):
             raise DataValueError(f"`ignore` is a label from 0 to 255, got {self.ignore}")
-        if self.seed < 0:
-            raise DataValueError(f"`seed` is 0 or more, got {self.seed}")
 
     @property
     def ignored(self) -> tuple[int, ...]:

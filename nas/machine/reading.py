@@ -25,6 +25,9 @@ Some = Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
 """A number of something of which there is at least one."""
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Part = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+"""A share of something that leaves a rest."""
 Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 """Seconds since 1970."""
 
@@ -75,7 +78,9 @@ __all__ = [
     "Moment",
     "NotNegative",
     "Number",
+    "Part",
     "Positive",
+    "Probability",
     "Seed",
     "Some",
     "decode",

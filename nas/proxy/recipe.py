@@ -9,7 +9,9 @@ from typing import Any, Literal
 import msgspec
 
 from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.machine.reading import NotNegative, Number, Part, Positive, Probability, Some
 from plugnas.nas.proxy.zero_cost import SCORES
+from plugnas.space.typed import ConfigError, check_types
 
 
 class RecipeError(PlugnasError, ValueError):
@@ -38,45 +40,45 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     for the first ``plugs_first`` epochs they do not learn.
     """
 
-    epochs: int = 3
+    epochs: Some = 3
     """Passes over the training images."""
-    images: int | None = None
+    images: Some | None = None
     """Training images used, by class in proportion; all if left out."""
-    resolution: int | None = None
+    resolution: Some | None = None
     """Height in pixels to which images are averaged down; theirs if left out."""
-    batch_size: int = 64
+    batch_size: Some = 64
     """Images in a step of the optimiser; small ones make more steps of the same images."""
-    learning_rate: float = 0.1
+    learning_rate: Positive = 0.1
     """Largest learning rate, which the schedule rises to and falls from."""
-    momentum: float = 0.9
+    momentum: Part = 0.9
     """Nesterov's momentum of SGD."""
-    weight_decay: float = 5e-4
+    weight_decay: NotNegative = 5e-4
     """Weight decay, of all but norms and biases."""
     schedule: Literal["one_cycle", "trapezoid"] = "one_cycle"
     """`one_cycle`: rises and falls; `trapezoid`: rises, stays, falls."""
-    warmup: float | None = None
+    warmup: NotNegative | None = None
     """Epochs of rising; a quarter of all (one_cycle) or half of one (trapezoid) if left out."""
-    cooldown: float = 0.4
+    cooldown: Part = 0.4
     """Share of all steps in which a trapezoid falls."""
-    label_smoothing: float = 0.0
+    label_smoothing: Part = 0.0
     """Share of the label spread over all classes."""
-    clip: float | None = None
+    clip: Positive | None = None
     """Bound of the gradient norm; none if left out."""
-    shift: int | None = None
+    shift: Number | None = None
     """Largest random shift in pixels; an eighth of the side if left out."""
     mirror: bool | None = None
     """Whether images are mirrored at random; as the data says if left out."""
-    zoom: float = 0.0
+    zoom: NotNegative = 0.0
     """Largest random zoom: 0.5 shows images at 1/1.5 to 1.5 times their size; not with `freeze`."""
-    mixup: float = 0.0
+    mixup: NotNegative = 0.0
     """Mixup: images are mixed in pairs by shares from Beta(mixup, mixup), such as 0.2; 0: none."""
-    erasing: float = 0.0
+    erasing: Probability = 0.0
     """Probability with which a rectangle of an image is erased."""
-    validation_images: int | None = None
+    validation_images: Some | None = None
     """Validation images that are scored; all if left out."""
     validate_every_epoch: bool = False
     """Score after every epoch, not at the end alone."""
-    signal_epochs: int | None = None
+    signal_epochs: Some | None = None
     """Last epochs whose training losses are summed to rank within a rung; all if left out."""
     zero_cost: str | None = None
     """`synflow`, `naswot` and the like: the rung scores untrained networks; trains if left out."""
@@ -84,55 +86,22 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """`host`: only what is plugged in (and a replaced classifier) learns, images are not moved;
     everything learns if left out.
     """
-    host_learning_rate: float | None = None
+    host_learning_rate: NotNegative | None = None
     """Largest learning rate of the host's own weights; that of all if left out."""
-    plugs_first: int = 0
+    plugs_first: Number = 0
     """First epochs in which only what is plugged in learns."""
 
     def __post_init__(self) -> None:
         """Refuse values that train nothing."""
+        try:
+            check_types(self)
+        except ConfigError as error:
+            raise RecipeError(str(error)) from None
         if self.zero_cost is not None and self.zero_cost not in SCORES:
             raise RecipeError(
                 f"`zero_cost` is one of {', '.join(SCORES)}, got `{self.zero_cost}`"
                 f"{did_you_mean(self.zero_cost, SCORES)}"
             )
-        positive = {
-            "epochs": self.epochs,
-            "images": self.images,
-            "resolution": self.resolution,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "clip": self.clip,
-            "validation_images": self.validation_images,
-            "signal_epochs": self.signal_epochs,
-        }
-        for name, value in positive.items():
-            if value is not None and not value > 0:
-                raise RecipeError(f"`{name}` must be above 0, got {value}")
-        shares = {
-            "momentum": self.momentum,
-            "label_smoothing": self.label_smoothing,
-            "cooldown": self.cooldown,
-        }
-        for name, value in shares.items():
-            if not 0 <= value < 1:
-                raise RecipeError(f"`{name}` must be at least 0 and below 1, got {value}")
-        at_least_zero = {
-            "weight_decay": self.weight_decay,
-            "warmup": self.warmup,
-            "zoom": self.zoom,
-            "mixup": self.mixup,
-            "erasing": self.erasing,
-            "shift": self.shift,
-            "host_learning_rate": self.host_learning_rate,
-            "plugs_first": self.plugs_first,
-        }
-        for name, value in at_least_zero.items():
-            if value is not None and not value >= 0:
-                raise RecipeError(f"`{name}` must be at least 0, got {value}")
-
-        if self.erasing > 1:
-            raise RecipeError(f"`erasing` is a probability, at most 1, got {self.erasing}")
         named = [name for name in ("mixup", "erasing") if getattr(self, name)]
         if named and (self.freeze is not None or self.zero_cost is not None):
             without = "freeze" if self.freeze is not None else "zero_cost"

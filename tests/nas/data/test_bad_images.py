@@ -59,7 +59,7 @@ def test_bad_npz(tmp_path, arrays, text):
         ("{}/notes.txt", "is no image source"),
         ({"source": "digits", "sizes": 3}, "unknown key `sizes`; did you mean `size`"),
         ({"source": "digits", "size": 0}, "at least 1 pixel"),
-        ({"source": "digits", "validation": 0}, "cannot be 0"),
+        ({"source": "digits", "validation": 0}, "validation must be above 0"),
         ({"source": "digits", "validation": 0.5, "test": 0.5}, "leave something to train on"),
         ({"source": "digits", "limit": 1}, "at least 2"),
         ({"source": "digits", "colour": "blue"}, "colour"),

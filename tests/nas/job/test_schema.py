@@ -29,6 +29,14 @@ def test_the_schema_names_every_key_and_no_other():
         assert f"#/$defs/{name}" in references
 
 
+def test_the_schema_has_the_ranges():
+    """An editor marks a value that a job would refuse."""
+    recipe, data = (schema()["$defs"][name]["properties"] for name in ("Recipe", "DataSpec"))
+    assert recipe["epochs"]["minimum"] == 1 and recipe["learning_rate"]["exclusiveMinimum"] == 0
+    assert recipe["momentum"]["exclusiveMaximum"] == 1 and recipe["erasing"]["maximum"] == 1
+    assert data["validation"]["exclusiveMinimum"] == 0 and data["seed"]["minimum"] == 0
+
+
 def test_the_commands(capsys):
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out)["$ref"] == "#/$defs/Job"

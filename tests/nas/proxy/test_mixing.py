@@ -67,8 +67,8 @@ def test_a_training_repeats_with_them_and_its_images_differ(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "law"),
     [
-        ({"mixup": -1}, "`mixup` must be at least 0"),
-        ({"erasing": 1.5}, "a probability, at most 1"),
+        ({"mixup": -1}, "mixup must be at least 0"),
+        ({"erasing": 1.5}, "erasing must be at most 1"),
         ({"mixup": 0.2, "freeze": "host"}, "which `freeze` does not"),
         ({"erasing": 0.2, "zero_cost": "synflow"}, "which `zero_cost` does not"),
     ],

@@ -57,13 +57,14 @@ def test_longer_trapezoids_begin_alike():
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"epochs": 0}, "`epochs` must be above 0"),
-        ({"images": 0}, "`images`"),
-        ({"learning_rate": -1.0}, "`learning_rate`"),
-        ({"learning_rate": float("nan")}, "`learning_rate`"),
-        ({"momentum": 1.0}, "below 1"),
+        ({"epochs": 0}, "epochs must be at least 1, but got 0"),
+        ({"images": 0}, "images must be at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
+        ({"momentum": 1.0}, "momentum must be below 1"),
+        ({"epochs": 2.5}, "epochs: expected `int`"),
         ({"weight_decay": -1e-4}, "at least 0"),
-        ({"shift": -1}, "`shift`"),
+        ({"shift": -1}, "shift must be at least 0"),
         ({"zero_cost": "nasvot"}, "did you mean `naswot`"),
     ],
 )
