@@ -84,8 +84,13 @@ def to_bytes(
     """Return an image as uint8 (H, W, C), C = 1 if ``grey`` else 3.
 
     Transparent images are laid over white; 16-bit grey keeps its upper byte; a photo is turned
-    as its EXIF data says. Another size is made ``shape`` as ``mode`` says (`resized`). Raises what
-    PIL raises for a broken file, ValueError for float pixels.
+    as its EXIF data says. Raises what PIL raises for a broken file, ValueError for float pixels.
+
+    Args:
+        image: as PIL opened it, its pixels not read yet.
+        shape: (H, W) of the result.
+        grey: whether the result has one channel instead of three.
+        mode: how another size becomes ``shape``, see `resized`.
     """
     height, width = shape
     seen = upright_size(image)
