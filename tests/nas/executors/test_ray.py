@@ -82,6 +82,19 @@ def test_equals_serial_and_repeats_nothing(cluster: Any, tmp_path: Path) -> None
     assert len(log.read_text().splitlines()) == 40
 
 
+@dataclass(frozen=True)
+class Together(Table):
+    """An evaluator factory whose evaluations wait until four processes are at one."""
+
+    def evaluate(self, task: Task) -> dict[str, Any]:
+        assert self.log is not None
+        self.log.with_name(f"process-{os.getpid()}").touch()
+        end = time.monotonic() + 300
+        while len(list(self.log.parent.glob("process-*"))) < 4 and time.monotonic() < end:
+            time.sleep(0.02)
+        return Table.evaluate(self, task)
+
+
 def test_four_sleepers_at_once_and_the_node_they_slept_on_dies(
     cluster: Any, tmp_path: Path
 ) -> None:
@@ -99,7 +112,7 @@ def test_four_sleepers_at_once_and_the_node_they_slept_on_dies(
 
     killer = threading.Thread(target=kill_a_node)
     killer.start()
-    outcome = run_on(Table(seconds=0.5, log=log), run, listen)
+    outcome = run_on(Together(seconds=0.5, log=log), run, listen)
     killer.join()
     cluster.add_node(num_cpus=2)
     assert outcome.reason == "done"
