@@ -54,6 +54,7 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     alert = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
+    alert["worker_niceness"] = 0  # Ray's is 15: beside other tests its workers would hardly run
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": alert})
     for _ in range(2):
         cluster.add_node(num_cpus=2)
