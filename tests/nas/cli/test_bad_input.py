@@ -212,7 +212,6 @@ def test_what_is_mistyped_on_a_run(folder, capsys):
     assert main(["search", write({}), "--run-dir", "mine"]) == 0
     kept = Path("mine/ledger.jsonl").read_bytes()
     for law, *argv in (
-        ("takes the job it was begun with", "search", "mine/job.yaml"),
         ("is a folder; name a YAML file", "search", "."),
         ("did you mean `mine`", "status", "min"),
         ("no search has begun there", "status", "job.yaml"),
