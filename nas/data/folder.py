@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import lzma
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 import PIL.Image
 
 from plugnas.nas.data.errors import DataError
+from plugnas.nas.data.identity import identity_of_file, identity_of_files
 from plugnas.nas.data.layout import is_image, read_layout
 from plugnas.nas.data.memory import gigabytes
 from plugnas.nas.data.source import Listing, Opener
@@ -45,15 +45,7 @@ class FolderSource:
         self.name = path.name
 
     def identity(self) -> str:
-        digest = hashlib.sha256(str(self.path.resolve()).encode())
-        for name in self._names():
-            try:
-                state = os.stat(self.path / name)
-            except OSError:  # a link to nowhere: the decoder will find it broken
-                state = os.lstat(self.path / name)
-            line = f"{name}|{state.st_size}|{state.st_mtime_ns}\n"
-            digest.update(line.encode(errors="surrogateescape"))
-        return digest.hexdigest()
+        return identity_of_files(self.path, self._names())
 
     def listing(self) -> Listing:
         names = self._names()
@@ -77,12 +69,17 @@ class FolderSource:
             yield index, path_opener(self.path / names[index])
 
     def _names(self) -> list[str]:
-        found = []
-        for base, _, files in walk(self.path):
-            inner = os.path.relpath(base, self.path).replace(os.sep, "/")
-            prefix = "" if inner == "." else inner + "/"
-            found += [prefix + file for file in files if is_image(prefix + file)]
-        return sorted(found)
+        return [name for name in files_below(self.path) if is_image(name)]
+
+
+def files_below(top: Path) -> list[str]:
+    """Return all files below a folder, named from it with ``/``, in order."""
+    found = []
+    for base, _, files in walk(top):
+        inner = os.path.relpath(base, top).replace(os.sep, "/")
+        prefix = "" if inner == "." else inner + "/"
+        found += [prefix + file for file in files]
+    return sorted(found)
 
 
 def walk(top: Path) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -144,9 +141,7 @@ class ArchiveSource:
         self._members: Listing | None = None
 
     def identity(self) -> str:
-        state = os.stat(self.path)
-        text = f"{self.path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        return identity_of_file(self.path)
 
     def listing(self) -> Listing:
         if self._members is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -13,11 +11,12 @@ from plugnas.nas.data.folder import (
     ARCHIVES,
     BROKEN,
     Packed,
+    files_below,
     path_opener,
     tar_members,
-    walk,
     zip_members,
 )
+from plugnas.nas.data.identity import identity_of_file, identity_of_files
 from plugnas.nas.data.layout import is_image
 from plugnas.nas.data.source import Opener
 
@@ -51,15 +50,7 @@ class FolderStore:
         self.path, self.name = path, path.name
 
     def identity(self) -> str:
-        digest = hashlib.sha256(str(self.path.resolve()).encode())
-        for name in self._files():
-            try:
-                state = os.stat(self.path / name)
-            except OSError:  # a link to nowhere: whoever opens it will say so
-                state = os.lstat(self.path / name)
-            line = f"{name}|{state.st_size}|{state.st_mtime_ns}\n"
-            digest.update(line.encode(errors="surrogateescape"))
-        return digest.hexdigest()
+        return identity_of_files(self.path, self._files())
 
     def images(self) -> list[str]:
         return [name for name in self._files() if is_image(name)]
@@ -77,12 +68,7 @@ class FolderStore:
             yield name, path_opener(self.path / name)
 
     def _files(self) -> list[str]:
-        found = []
-        for base, _, files in walk(self.path):
-            inner = os.path.relpath(base, self.path).replace(os.sep, "/")
-            prefix = "" if inner == "." else inner + "/"
-            found += [prefix + file for file in files]
-        return sorted(name for name in found if is_image(name) or _is_text(name))
+        return [name for name in files_below(self.path) if is_image(name) or _is_text(name)]
 
 
 class ArchiveStore:
@@ -93,9 +79,7 @@ class ArchiveStore:
         self._listed: tuple[list[str], dict[str, str]] | None = None
 
     def identity(self) -> str:
-        state = os.stat(self.path)
-        text = f"{self.path.resolve()}|{state.st_size}|{state.st_mtime_ns}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        return identity_of_file(self.path)
 
     def images(self) -> list[str]:
         return self._list()[0]
