@@ -7,18 +7,16 @@ changes something must come from this page (``Origin``).
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
 import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.report.live import Live, WatchError
+from plugnas.nas.report.markup import asset, filled
 
 ADDRESS = "127.0.0.1"
 
@@ -124,25 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def shell(name: str) -> str:
     """Return the page around the report: how far the run is, and its buttons."""
-    style, script = _text("watch.css"), _text("watch.js")
-    parts = {
-        "TITLE": html.escape(name),
-        "STYLE": style,
-        "STYLE_HASH": _hash(style),
-        "SCRIPT": script,
-        "SCRIPT_HASH": _hash(script),
-    }
-    pieces = _text("watch.html").split("@@")  # text, name, text, name, ..., text
-    return "".join(parts[p] if i % 2 else p for i, p in enumerate(pieces))
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _text(name: str) -> str:
-    folder = resources.files("plugnas.nas.report").joinpath("assets")
-    return folder.joinpath(name).read_text(encoding="utf-8")
+    return filled(
+        "watch.html", style=asset("watch.css"), script=asset("watch.js"), TITLE=html.escape(name)
+    )
 
 
 def serve(live: Live, port: int, tell: Callable[[str], None]) -> None:
