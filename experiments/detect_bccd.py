@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.detection import MeanAveragePrecision
 from torchvision.models import shufflenet_v2_x0_5
 from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -93,6 +92,8 @@ def batches(data: Boxes, device: str) -> Iterator[tuple[list[Tensor], list[dict[
 
 def map50(network: nn.Module, data: Boxes, device: str) -> float:
     """Return the mean over the classes of the average precision at an overlap of 0.5."""
+    from torchmetrics.detection import MeanAveragePrecision  # the extra `detection`
+
     metric = MeanAveragePrecision(iou_thresholds=[0.5])
     network.eval()
     with torch.inference_mode():

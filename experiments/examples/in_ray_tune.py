@@ -23,7 +23,13 @@ def train(config: dict) -> None:
 
 if __name__ == "__main__":
     search = nas.Within(budget, OptunaSearch())  # nothing twice, nothing above the budget
-    plan = tune.TuneConfig("error", "min", search, ASHAScheduler(), num_samples=int(sys.argv[1]))
+    plan = tune.TuneConfig(
+        metric="error",
+        mode="min",
+        search_alg=search,
+        scheduler=ASHAScheduler(),
+        num_samples=int(sys.argv[1]),
+    )
     best = tune.Tuner(train, param_space=space.param_space(), tune_config=plan).fit()
     result = best.get_best_result()
     print(result.metrics["error"], space.architecture(result.config).json())
