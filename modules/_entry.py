@@ -55,6 +55,7 @@ class Entry:
     origin: str | None = None
     same: Same | Effects | None = None
     discontinuous: str | None = None
+    no_origin: str | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Travel to another process as a key, under which the same module is registered there."""

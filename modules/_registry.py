@@ -41,6 +41,8 @@ def _check(entry: Entry) -> None:
             fail(f"slot must be one of {', '.join(SLOTS)}, but got {slot!r}")
     if not entry.summary:
         fail("the class needs a docstring whose first line says what it does")
+    if entry.origin and entry.no_origin:
+        fail(f"it has the origin {entry.origin!r}, and `no_origin` says why there is none")
     for kind in entry.export:
         if kind not in FORMATS:
             fail(f"export names formats of {', '.join(FORMATS)}, but got {kind!r}")
@@ -86,6 +88,7 @@ def register(
     origin: str | None = None,
     same: Same | Effects | None = None,
     discontinuous: str | None = None,
+    no_origin: str | None = None,
 ) -> Callable[[type[nn.Module]], type[nn.Module]]:
     """Declare a class as a module of the zoo; the declaration is checked here, at import.
 
@@ -110,6 +113,8 @@ def register(
             max(8, site.channels // setting["reduction"])}``, or ``(site, setting) -> setting``:
             the values to change, so that one setting stands for all.
         discontinuous: why a rounding may change the output much (it keeps the k largest), if so.
+        no_origin: why no ``origin`` is named: a layer of every library, or code that was looked for
+            and not found.
 
     Raises:
         DeclarationError: the declaration contradicts itself or the registry.
@@ -119,7 +124,7 @@ def register(
         entry = Entry(
             key, cls, slot, family, name, year, paper, dict(choices or {}), refuses, also, aliases,
             dict(export or {}), batch_dependent, dict(only_with or {}), origin, same,
-            discontinuous,
+            discontinuous, no_origin,
         )  # fmt: skip
         _check(entry)
         _add(entry)

@@ -32,9 +32,15 @@ class HardSwish(nn.Module):
 
 
 @register(
-    "hard_sigmoid", slot="activation", family="activation", name="Hard sigmoid",
-    aliases=("hardsigmoid", "h_sigmoid",),
-)  # fmt: skip
+    "hard_sigmoid",
+    slot="activation",
+    family="activation",
+    name="Hard sigmoid",
+    year=2019,
+    paper="arXiv:1905.02244",
+    aliases=("hardsigmoid", "h_sigmoid"),
+    origin="github.com/tensorflow/models, Apache-2.0",
+)
 class HardSigmoid(nn.Module):
     """Squashes each value to 0..1 by a straight line of slope 1/6.
 

@@ -17,6 +17,7 @@ from plugnas.modules._registry import register
     year=2015,
     paper="arXiv:1502.01852",
     choices={"shared": (False, True)},
+    no_origin="no code of the authors was found in November 2026; every library has the layer",
 )
 class PReLU(nn.Module):
     """Keeps what is positive and scales the rest by a slope that is learned.

@@ -8,7 +8,14 @@ from torch.nn import functional as F
 from plugnas.modules._registry import register
 
 
-@register("relu", slot="activation", family="activation", name="Rectified linear unit", year=2010)
+@register(
+    "relu",
+    slot="activation",
+    family="activation",
+    name="Rectified linear unit",
+    year=2010,
+    no_origin="no paper's own: a layer that every library has",
+)
 class ReLU(nn.Module):
     """Keeps what is positive and sets the rest to 0.
 

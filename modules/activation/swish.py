@@ -21,6 +21,7 @@ from plugnas.modules._registry import register
         "silu",
         "MemoryEfficientSwish",
     ),
+    origin="github.com/tensorflow/tensorflow, Apache-2.0",
 )
 class Swish(nn.Module):
     """Multiplies each value by its own sigmoid, with slope beta.

@@ -40,9 +40,10 @@ class ChannelPriorConvolutionalAttention(nn.Module):
     depthwise 1 x k and k x 1, k = 7, 11, 21. Every layer has a bias. (B, C, H, W) -> the same, a
     spatial weight of its own for each channel.
 
-    Departs from the authors' code, which adds the sigmoids of mean and maximum (their formula adds
-    before it), and sends the map through the last 1x1 convolution, the same weights, before and
-    after the module too (not in their formula).
+    This is the paper's formula. Its authors' code (Cuthbert-Huang/CPCANet,
+    CPCANet/nnunet/network_architecture/CPCANet.py, ``RepBlock``) has the same layers and departs
+    from it: it adds the sigmoids of mean and maximum, so that M reaches 2, and sends the map through
+    the last 1x1 convolution, the same weights, twice more: with a GELU before all, and after all.
     """
 
     def __init__(

@@ -27,6 +27,7 @@ from plugnas.modules._registry import register
         "A2Attention",
         "DoubleAttentionNetworks",
     ),
+    no_origin="no code of the authors was found in November 2026",
 )
 class DoubleAttention(nn.Module):
     """Gathers features of the whole map into a few descriptors and hands them out per pixel.

@@ -36,6 +36,7 @@ def _widths(site: Site, setting: Setting) -> tuple[int, int]:
         "GAM_Attention",
         "GlobalAttentionMechanism",
     ),
+    no_origin="no code of the authors was found in November 2026; their account holds NAM alone",
 )
 class GlobalAttentionMechanism(nn.Module):
     """Gates every value twice, by a per-pixel MLP and by two wide convolutions, pooling nothing.

@@ -42,6 +42,7 @@ def _same(site: Site, setting: Setting) -> dict[str, int]:
         "HaloNet",
         "HaLoAttention",
     ),
+    no_origin="no code of the authors was found in November 2026; timm's is by others",
 )
 class HaloAttention(nn.Module):
     """Attends from each block of b x b pixels to the block and a halo of h pixels around it.

@@ -7,7 +7,14 @@ from torch import Tensor, nn
 from plugnas.modules._registry import register
 
 
-@register("none", slot="attention", family="identity", name="No module", also=("context",))
+@register(
+    "none",
+    slot="attention",
+    family="identity",
+    name="No module",
+    also=("context",),
+    no_origin="no mechanism at all",
+)
 class NoModule(nn.Module):
     """Returns its input: nothing stands in the slot. (B, C, H, W) -> the same."""
 

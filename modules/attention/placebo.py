@@ -28,6 +28,7 @@ def _same_width(site: Site, setting: Setting) -> int:
     name="Placebo",
     choices={"hidden": _HIDDEN},
     same={"hidden": _same_width},
+    no_origin="a control of this project",
 )
 class Placebo(nn.Module):
     """Scales each channel and adds a pointwise map: what an attention is held against.

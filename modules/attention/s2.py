@@ -38,6 +38,7 @@ def _shift_quarters(x: Tensor, axes: tuple[int, int]) -> Tensor:
         "S2MLPv2",
         "S2Attention",
     ),
+    no_origin="no code of the authors was found in November 2026",
 )
 class SpatialShift(nn.Module):
     """Mixes three copies of the map, two of them shifted by a pixel, by a softmax per channel.

@@ -52,6 +52,7 @@ _SAME = {
     paper=_PAPER,
     choices={"groups": (2, 4, 8, 16), "form": _SRU_FORMS},
     same={"groups": channel_groups()},
+    no_origin="no code of the authors was found in November 2026",
 )
 class SRU(nn.Module):
     """Separates informative from redundant values by group norm and adds them crosswise.
@@ -105,6 +106,7 @@ class SRU(nn.Module):
     choices={"alpha": (0.25, 0.5, 0.75), "reduction": (2, 4), "groups": (1, 2, 4)},
     refuses=_refuses,
     same=_SAME,
+    no_origin="no code of the authors was found in November 2026",
 )
 class CRU(nn.Module):
     """Rebuilds the channels from a rich and a cheap transform of two parts of them.
@@ -181,6 +183,7 @@ class CRU(nn.Module):
     refuses=_refuses,
     same=_SAME,
     aliases=("SCConvReconstruction",),
+    no_origin="no code of the authors was found in November 2026, and reproductions say so too",
 )
 class SCConv(nn.Module):
     """Removes redundancy over space, then over channels: CRU(SRU(x)).

@@ -21,6 +21,7 @@ from plugnas.modules._registry import register
         "ExFuse",
         "SEB",
     ),
+    no_origin="no code of the authors was found in November 2026",
 )
 class SemanticEmbedding(nn.Module):
     """Multiplies the fine map by an upsampled convolution of the coarse one.

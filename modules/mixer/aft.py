@@ -37,6 +37,7 @@ def _same(site: Site, setting: Setting) -> dict[str, str]:
         "AFT_FULL",
         "AttentionFreeTransformer",
     ),
+    no_origin="no code of the authors was found in November 2026",
 )
 class AFT(nn.Module):
     """Mixes tokens, channel by channel, in a mean weighted by keys and learned position biases.

@@ -126,6 +126,7 @@ class SelfAttention(nn.Module):
         "MultiHeadSimplifiedSelfAttention",
         "SimplifiedScaledDotProductAttention",
     ),
+    no_origin="no paper defines it; it is known from xmu-xiaoma666/External-Attention-pytorch",
 )
 class SimplifiedSelfAttention(nn.Module):
     """Mixes tokens by attention between slices of the tokens themselves, then projects.

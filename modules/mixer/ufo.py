@@ -38,6 +38,7 @@ def _same(site: Site, setting: Setting) -> dict[str, object]:
         "UFOViT",
         "UFOAttention",
     ),
+    no_origin="no code of the authors was found in November 2026",
 )
 class UFOAttention(nn.Module):
     """Mixes tokens in linear time: the softmax gives way to vectors normalised in length.

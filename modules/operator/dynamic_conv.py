@@ -109,6 +109,8 @@ class MixedKernels(nn.Module):
         "Dynamic_conv2d",
         "DyConv",
     ),
+    no_origin="no code of the authors was found in November 2026; "
+    "their later liyunsheng13/dcd holds another form",
 )
 class DynamicConvolution(nn.Module):
     """Convolves each sample with its own mixture of E kernels, weighted by a softmax.

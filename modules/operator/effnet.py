@@ -17,6 +17,8 @@ from plugnas.modules._registry import register
     year=2018,
     paper="arXiv:1801.06434",
     choices={"expansion": (1, 2)},
+    no_origin="no code of the authors was found in November 2026; "
+    "repositories of that name are by others",
 )
 class EffNetBlock(nn.Module):
     """Filters rows, then columns, and halves height and width one at a time in between.

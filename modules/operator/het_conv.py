@@ -22,6 +22,8 @@ from plugnas.modules._registry import register
     paper="arXiv:1903.04120",
     choices={"parts": (1, 2, 4, 8), "kernel_size": (3, 5)},
     aliases=("HetConv2d",),
+    no_origin="no code of the authors was found in November 2026, "
+    "and what circulates does not claim to be theirs",
 )
 class HetConvolution(nn.Module):
     """Filters with k x k kernels on 1 / P of the channels and 1x1 kernels on the others.

@@ -21,6 +21,7 @@ from plugnas.modules._registry import register
         "GoogLeNet",
         "InceptionModule",
     ),
+    origin="github.com/tensorflow/models, Apache-2.0",
 )
 class Inception(nn.Module):
     """Stacks a pointwise, a 3x3, a larger convolution and a pooled branch of the same input.

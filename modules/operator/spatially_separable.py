@@ -20,6 +20,7 @@ from plugnas.modules.errors import AdoptError
     paper="arXiv:1512.00567",
     choices={"kernel_size": (3, 5, 7, 9, 11), "activation_between": (False, True)},
     aliases=("SpatiallySeparableConv",),
+    origin="github.com/tensorflow/models, Apache-2.0",
 )
 class SpatiallySeparable(nn.Module):
     """Convolves down the columns with k x 1, then along the rows with 1 x k.

@@ -21,6 +21,7 @@ from plugnas.modules._registry import register
         "Deconv",
         "Deconvolution",
     ),
+    no_origin="no paper's own: a layer that every library has",
 )
 class TransposedConvolution(nn.Module):
     """Doubles the map by a transposed convolution, filters it there, and strides back.

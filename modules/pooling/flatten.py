@@ -9,7 +9,12 @@ from plugnas.modules._registry import register
 
 
 @register(
-    "flatten", slot="pooling", family="reshape", name="Flattened grid", choices={"grid": (1, 2, 4)}
+    "flatten",
+    slot="pooling",
+    family="reshape",
+    name="Flattened grid",
+    choices={"grid": (1, 2, 4)},
+    no_origin="no paper's own: a layer that every library has",
 )
 class FlattenedGrid(nn.Module):
     """Averages the map to a fixed grid and strings it into a vector, channel slowest.

@@ -14,6 +14,7 @@ from plugnas.modules._registry import register
     family="interpolation",
     name="Nearest-neighbour upsampling",
     aliases=("NearestUpsampling", "UpsamplingNearest2d"),
+    no_origin="no paper's own: a layer that every library has",
 )
 class NearestUpsampling(nn.Module):
     """Repeats every value s times along both axes.
@@ -35,6 +36,7 @@ class NearestUpsampling(nn.Module):
     family="interpolation",
     name="Bilinear upsampling",
     aliases=("BilinearUpsampling", "UpsamplingBilinear2d"),
+    no_origin="no paper's own: a layer that every library has",
 )
 class BilinearUpsampling(nn.Module):
     """Reads the map between its pixels, linearly along both axes.

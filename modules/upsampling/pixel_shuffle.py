@@ -18,6 +18,7 @@ from plugnas.modules._registry import register
     paper="arXiv:1609.05158",
     choices={"kernel_size": (1, 3)},
     aliases=("PixelShuffle", "SubPixelConv", "ESPCN"),
+    no_origin="no code of the authors was found in November 2026; every library has the layer",
 )
 class SubPixelConvolution(nn.Module):
     """Makes s^2 channels for each one and lays them out as a block of s x s pixels.

@@ -16,6 +16,7 @@ from plugnas.modules._registry import register
     paper="CVPR 2010 (Zeiler et al.)",
     choices={"overlap": (1, 2)},
     aliases=("TransposedUpsampling", "UpConv"),
+    no_origin="no code of the authors was found in November 2026; every library has the layer",
 )
 class TransposedUpsampling(nn.Module):
     """Adds a learned k x k patch to the larger map for every pixel, k = overlap s.

@@ -127,12 +127,13 @@ def _page(data: dict[str, Any]) -> str:
 
 
 def _origin(data: dict[str, Any]) -> list[str]:
-    """Where the authors publish code, or that none is recorded."""
+    """Where the authors publish code, or why no place is named."""
     from plugnas.nas.report.zoo import licence_text
 
     own = "the module here is written from the paper's formulas"
     if not data["origin"]:
-        return [f"no origin is recorded; {own}", ""] if data["paper"] else []
+        told = [data["no_origin"] or "no origin is recorded", *([own] if data["paper"] else [])]
+        return ["; ".join(told), ""]
     place, _, licence = data["origin"].partition(", ")
     return [f"the authors' code: https://{place} ({licence_text(licence)}); {own}", ""]
 

@@ -79,6 +79,7 @@ def describe(entry: Entry, site: Site) -> dict[str, Any]:
         "year": entry.year,
         "paper": entry.paper,
         "origin": entry.origin,
+        "no_origin": entry.no_origin,
         "summary": entry.summary,
         "aliases": list(entry.aliases),
         "choices": {k: [modules.token(v) for v in vs] for k, vs in entry.choices.items()},
@@ -148,7 +149,8 @@ def markdown(site: Site = DEFAULT_SITE) -> str:
         "",
         "Each module is written from the mathematics. Where `code` is linked, it is what the "
         "authors publish, with its licence; it is for comparison, and nothing of it is in here. "
-        "Where none is linked, no origin is recorded.",
+        "Where none is linked, it says why: a layer that every library has, or code that was "
+        "looked for and not found.",
         "",
         "`nas modules KEY` shows one module in full: formula, signature, cost of every setting.",
         "Milliseconds of each on a CPU at 64x56x56 stand in [a record](https://github.com/plugnas/"
@@ -190,13 +192,13 @@ def _value(value: int | str, default: int | str) -> str:
 
 
 def _source(data: dict[str, Any]) -> str:
-    """Paper with links, the year, and where the authors publish code, with its licence."""
+    """Paper with links, the year, and where the authors publish code, or why no place is named."""
     link = r"[\g<0>](https://arxiv.org/abs/\1)"
     paper = re.sub(r"arXiv:(\d{4}\.\d{4,5})", link, data["paper"] or "")
     year = str(data["year"] or "")
     cited = f"{paper}, {year}" if paper and year and year not in paper else paper or year
     place, _, licence = (data["origin"] or "").partition(", ")
-    code = f"[code](https://{place}) ({licence_text(licence)})" if place else ""
+    code = f"[code](https://{place}) ({licence_text(licence)})" if place else data["no_origin"]
     return "; ".join(part for part in (cited, code) if part)
 
 

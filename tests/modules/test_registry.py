@@ -40,6 +40,7 @@ def _declare(key="fresh_key", cls=None, **changes):
         ({"aliases": ("S-E",)}, "taken by `se`"),
         ({"aliases": ("Fresh!",)}, "letters and digits"),
         ({"aliases": ("All",)}, "word of YAML or of jobs"),
+        ({"origin": "github.com/a/b, MIT", "no_origin": "none"}, "why there is none"),
         ({"slot": "upsampling", "choices": {"width": (4,), "scale": (2,)}}, "belongs to the site"),
     ],
 )

@@ -61,8 +61,11 @@ def test_origin_is_shown_with_its_licence(nas_modules):
     out = nas_modules("criss_cross", "--site", "16x4x4")
     assert "the authors' code: https://github.com/speedinghzl/CCNet (MIT); the module here" in out
     out = nas_modules("gam", "--site", "16x4x4")
-    assert "no origin is recorded; the module here is written" in out
-    assert "authors" not in nas_modules("relu", "--site", "16x4x4")
+    assert "no code of the authors was found in November 2026; their account" in out
+    assert "the module here is written from the paper" in out
+    out = nas_modules("relu", "--site", "16x4x4")
+    assert "a layer that every library has" in out
+    assert "authors" not in out
 
 
 def test_listing_goes_on_where_a_module_is_refused(nas_modules):
