@@ -1,8 +1,9 @@
 """Decoding a source once, into files that every process maps into its memory.
 
 A cache entry is a folder with ``images.npy`` (uint8, N x H x W x C), ``labels.npy``, ``parts.npy``,
-``sums.npy`` (per image and channel: sum and sum of squares), of images with masks what
-``mask_cache`` writes, of images with several labels ``marks.npy`` (N, labels), and ``about.json``.
+``sums.npy`` (per image and channel: sum and sum of squares), ``small.npy`` (small grey copies) and
+``names.json``, of images with masks what ``mask_cache`` writes, of images with several labels
+``marks.npy`` (N, labels), and ``about.json``.
 It is written beside its place and renamed, so that no process ever sees half of one.
 """
 
@@ -28,6 +29,7 @@ from plugnas.nas.data.enough import check_left, check_marks
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.mask_cache import MaskFile
 from plugnas.nas.data.memory import check_room
+from plugnas.nas.data.near_duplicates import COLUMNS, ROWS, small_copy
 from plugnas.nas.data.pixels import is_grey, to_bytes, upright_size
 from plugnas.nas.data.source import PARTS, Listing, MaskedSource, Opener, Source
 from plugnas.nas.data.spec import DataSpec
@@ -66,10 +68,11 @@ def prepared(source: Source, spec: DataSpec, folder: Path) -> Path:
     asked += [] if spec.mode == "crop" else [spec.mode]  # entries of older versions stay
     key = json.dumps([_FORMAT, source.identity(), *asked])
     entry = folder / f"{source.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    if (entry / "about.json").exists():
+    last = entry / "names.json"  # an entry of an older version has none, and is made anew
+    if last.exists():
         return entry
     with _locked(entry.with_suffix(".lock")):
-        if not (entry / "about.json").exists():
+        if not last.exists():
             _write(source, spec, entry)
     return entry
 
@@ -137,6 +140,8 @@ def _write(source: Source, spec: DataSpec, entry: Path) -> None:
             _, numbers = np.unique(np.asarray(listing.groups), return_inverse=True)
             np.save(work / "groups.npy", numbers[kept].astype(np.int64))
         (work / "about.json").write_text(json.dumps(about))
+        names = [_printable(listing.names[i]) for i in kept]
+        (work / "names.json").write_text(json.dumps(names))
         shutil.rmtree(entry, ignore_errors=True)
         work.rename(entry)
     finally:
@@ -215,10 +220,13 @@ def _channels(kinds: set[int], spec: DataSpec, name: str) -> int:
 
 def _bytes_of(
     image: PIL.Image.Image | Stack, size: tuple[int, int], channels: int, mode: str
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the image in the wanted form, and its small grey copy."""
     if isinstance(image, Stack):
-        return image.to_bytes(size, mode)
-    return to_bytes(image, size, grey=channels == 1, mode=mode)
+        pixels = image.to_bytes(size, mode)
+    else:
+        pixels = to_bytes(image, size, grey=channels == 1, mode=mode)
+    return pixels, small_copy(pixels)
 
 
 def _decode(
@@ -236,14 +244,15 @@ def _decode(
     rows: list[int] = []
     places = {index: place for place, index in enumerate(wanted)}
     sums = np.zeros((len(wanted), channels, 2))
+    small = np.zeros((len(wanted), ROWS, COLUMNS), np.uint8)
     done = np.zeros(len(wanted), dtype=bool)
     for index, result in _each(source, wanted, lambda i: _bytes_of(i, size, channels, mode)):
         if isinstance(result, str):
             broken[index] = result
             continue
         place = places[index]
-        images[place], done[place] = result, True
-        values = result.astype(np.float64) / 255
+        (images[place], small[place]), done[place] = result, True
+        values = result[0].astype(np.float64) / 255
         sums[place] = np.stack([values.sum((0, 1)), (values**2).sum((0, 1))], axis=1)
     rows = [int(row) for row in np.flatnonzero(done)]
     if len(rows) < len(wanted):  # close the gaps that images broken in their middle left
@@ -255,6 +264,7 @@ def _decode(
         (work / "kept.npy").replace(path)
     images.flush()
     np.save(work / "sums.npy", sums[rows])
+    np.save(work / "small.npy", small[rows])
     return [wanted[row] for row in rows]
 
 

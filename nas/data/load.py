@@ -24,7 +24,7 @@ from plugnas.nas.data.source import Source
 from plugnas.nas.data.spec import DataSpec, looks_like_path, parse
 from plugnas.nas.data.split import split
 from plugnas.nas.data.torchvision_source import TorchvisionSource, known_sets
-from plugnas.nas.data.twins import twins_note
+from plugnas.nas.data.twins import twins_notes
 
 
 def load(
@@ -127,7 +127,8 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
     images = torch.from_numpy(np.load(entry / "images.npy", mmap_mode="c"))
     sums = np.load(entry / "sums.npy")
     mean, std = _moments(sums, divided["train"], images.shape)
-    twins = twins_note(images.numpy(), sums, divided)
+    copies, names = np.load(entry / "small.npy"), json.loads((entry / "names.json").read_text())
+    twins = twins_notes(images.numpy(), sums, copies, divided, names)
     digest = hashlib.sha256(entry.name.encode())
     for part in divided.values():
         digest.update(part.tobytes() + b"|")
@@ -152,7 +153,7 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
         resize=spec.mode,
         mirror=about["mirror"] if spec.mirror is None else spec.mirror,
         skipped=tuple((name, reason) for name, reason in about["skipped"]),
-        notes=(*_notes(about, labels, divided, pixels, marks), *([] if twins is None else [twins])),
+        notes=(*_notes(about, labels, divided, pixels, marks), *twins),
         fingerprint=digest.hexdigest()[:16],
         pixels=None if pixels is None else torch.from_numpy(pixels),
     )
