@@ -19,6 +19,7 @@ from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.job.prepared import cost_model
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.report.best import best_text
 from plugnas.nas.report.classes import answers_of, examples_of
 from plugnas.nas.report.confusion import confusion_of
 from plugnas.nas.report.control import history
@@ -83,6 +84,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
             "controls": [_control(name, m, metric) for name, m in controls(view)],
             "evaluated": len(members),
             "noise": {"light": sorted(light_steps(view)), "text": noise_text(view)},
+            "best": best_text(view),
             "examples": examples,
             "class_names": view.job_run.facts.classes if view.of_job else [],
             "knee": picks.knee(view.front, view.objectives).id if view.front else None,

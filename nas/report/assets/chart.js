@@ -150,7 +150,9 @@ function lines(id, height, label, series, xName, yName, options = {}) {
   if (!all.length) { show(target, ""); return; }
   const x = scale(options.left ?? lowestOf(xs), highestOf(xs), box.left, box.width - box.right);
   const top = highestOf(ys), low = options.zero ? 0 : lowestOf(ys), room = 0.05 * (top - low || 1);
-  const y = scale(low - (options.zero ? 0 : room), top + room, box.height - box.bottom, box.top);
+  const y = options.log
+    ? scale(0.9 * low, 1.1 * top, box.height - box.bottom, box.top, Math.log10, logTicks(0.9 * low, 1.1 * top))
+    : scale(low - (options.zero ? 0 : room), top + room, box.height - box.bottom, box.top);
   const body = [frame(box, x, y, xName, yName, short, options.yText ?? ((v) => short(v)))];
   for (const s of series) {
     if (s.band) {

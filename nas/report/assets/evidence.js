@@ -6,19 +6,23 @@ const sentence = (text) => coded(text.charAt(0).toUpperCase() + text.slice(1) + 
 function growth() {
   const { search, control, note } = DATA.history;
   if (!search) { show($("growth-note"), coded(note)); return; }
-  // nothing is drawn before there is a front, so that the axis can show the differences after it
-  const rows = (t, key) => t[key].map((v, i) => [v, t.hypervolume[i], t.low?.[i], t.high?.[i]]).filter((r) => r[1] > 0);
+  // What is missing, on a logarithmic scale: from 0.98 to 0.99 of the box is as far as from 0.5 to 0.75.
+  // Nothing is drawn before there is a front.
+  const missing = (v) => (finite(v) ? Math.max(1 - v, 1e-6) : v);
+  const rows = (t, key) => t[key].map((v, i) => [v, t.hypervolume[i], t.low?.[i], t.high?.[i]]).filter((r) => r[1] > 0)
+    .map(([v, middle, low, high]) => [v, missing(middle), missing(high), missing(low)]);
   const over = (key) => [search, control].filter(Boolean).map((t) => ({
     dots: rows(t, key).map((r) => [r[0], r[1]]), step: !t.low,
     ...(t === control ? { color: "var(--orange)", dash: "6 3" } : { color: "var(--blue)" }),
     band: t.low ? rows(t, key).map((r) => [r[0], r[2], r[3]]) : null,
   }));
-  lines("growth-evaluations", 260, "hypervolume over evaluations", over("evaluations"), "evaluations", "hypervolume", { left: 0 });
-  lines("growth-seconds", 260, "hypervolume over seconds of evaluation", over("seconds"), "seconds of evaluation, workers added up", "hypervolume", { left: 0 });
+  const options = { left: 0, log: true }, name = "not dominated yet";
+  lines("growth-evaluations", 260, `${name}, over evaluations`, over("evaluations"), "evaluations", name, options);
+  lines("growth-seconds", 260, `${name}, over seconds of evaluation`, over("seconds"), "seconds of evaluation, workers added up", name, options);
   const icon = (color, dash) => html`<svg width="30" height="12" viewBox="0 0 30 12"><path d="M0 6H30" stroke="${color}" stroke-width="2.5" stroke-dasharray="${dash}"/></svg>`;
   show($("growth-legend"), html`<span>${icon("var(--blue)", "")}this search</span>${control ? html`<span>${icon("var(--orange)", "6 3")}random search</span>` : ""}`);
   const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  show($("growth-note"), coded(`${note} Hypervolume: share of the box from ${corner} to the best possible; only the highest rung counts for it.`));
+  show($("growth-note"), coded(`${note} Drawn is the share of the box from ${corner} to the best possible that the front does not dominate yet (1 less its hypervolume), on a logarithmic scale: lower is better. Only the highest rung counts for it.`));
 }
 
 const verdictClass = (v) => ({ pays: "pays", "does not pay": "pays-not" })[v] ?? "unsettled";

@@ -107,8 +107,7 @@ function frontLegend() {
   for (const name of new Set(DATA.controls.map((c) => c.name))) items.push([icon(controlShape(name, 9, 8)), name === "host" ? "host, unchanged" : name]);
   show($("front-legend"), items.map(([i, t]) => html`<span>${i}${t}</span>`));
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
-  const corner = Object.entries(DATA.history.reference ?? {}).map(([n, v]) => `${n} ${short(v)}`).join(", ");
-  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${DATA.noise.text ? `${DATA.noise.text}. ` : ""}${finite(DATA.hypervolume) ? `Hypervolume: the front dominates ${DATA.hypervolume.toFixed(4)} of the box from ${corner} to the best possible. ` : ""}${sampled()}Point at a network for its modules; choose it for its drawing.`);
+  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${DATA.noise.text ? `${DATA.noise.text}. ` : ""}${DATA.best ? `${sentence(DATA.best)} ` : ""}${sampled()}Point at a network for its modules; choose it for its drawing.`);
 }
 
 function sampled() {

@@ -8,8 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from plugnas.nas.cost.quantity import short
+from plugnas.nas.front.member import newest_of
 from plugnas.nas.report import data as report_data
 from plugnas.nas.report import page
+from plugnas.nas.report.best import limits_of
 from plugnas.nas.report.data import gather
 from plugnas.nas.report.front import write
 from plugnas.nas.report.page import embedded
@@ -115,6 +118,8 @@ WALK = """(view, page) => {
     slots: [...page.querySelectorAll('#drawing .slot')].map((s) => s.textContent),
     curves: page.querySelectorAll('#curve-loss circle').length,
     growth: page.querySelectorAll('#growth-evaluations path').length,
+    growing: [...page.querySelectorAll('#growth-evaluations text')].map((t) => t.textContent),
+    note: $('front-note').textContent,
     modules: $('modules-body').textContent,
     failures: $('failures-body').textContent,
     record: $('record-body').textContent,
@@ -147,6 +152,10 @@ def test_in_a_browser(text, view, tmp_path, width):
             assert any(str(value) in s for s in found["slots"]), name
     assert found["curves"] == 4
     assert found["growth"] == 1
+    assert "not dominated yet" in found["growing"]
+    assert f"last better at trial {newest_of(view.front)}." in found["note"]
+    assert f"within {short(limits_of(view)[-1])} (trial " in found["note"]
+    assert "ypervolume" not in found["note"]
     assert found["rows"] == len(view.front)
     assert "pays" in found["modules"]
     assert "3 of 60 evaluations failed" in found["failures"]
