@@ -12,7 +12,7 @@ from plugnas.nas.machine.writable import PlaceError, unwritable
 from plugnas.nas.report.controls import controls
 from plugnas.nas.report.data import abscissa, place_of
 from plugnas.nas.report.front import confirmed_of, to_csv, value_note
-from plugnas.nas.report.noise import bounds
+from plugnas.nas.report.noise import bounds, light_steps
 from plugnas.nas.report.page import page
 from plugnas.nas.report.picture import Picture, Point, draw
 from plugnas.nas.run.latency import latency_note
@@ -63,6 +63,7 @@ def picture(view: RunView) -> Picture:
         limit=view.budget.get(cost),
         confirmed=_confirmed(view, {m.id for m in sound}),
         controls=[(n, point(m)) for n, m in controls(view) if math.isfinite(m[main])],
+        light=light_steps(view),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -26,6 +26,7 @@ from plugnas.nas.report.noise import draw_bars
 # Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
 # same again, for print without colour.
 BLUE, ORANGE, RED, GREY, INK = "#0072B2", "#E69F00", "#D55E00", "#8A8F98", "#1B1F24"
+LIGHT = "#99C7E0"  # blue, for steps that are within the noise
 AXES = {
     "flops": "FLOPs (2 per multiply-add)",
     "macs": "multiply-adds",
@@ -53,7 +54,8 @@ class Point:
 class Picture:
     """All that a front's picture shows. ``confirmed`` maps an id to (mean, standard deviation) on
     the test set; ``cost`` names the horizontal axis and ``limit`` its budget, ``metric`` the
-    vertical one; ``controls`` are what a host is held against, by name."""
+    vertical one; ``controls`` are what a host is held against, by name; ``light`` the ids of the
+    front that are not told apart from the next cheaper."""
 
     title: str
     caption: str
@@ -65,6 +67,7 @@ class Picture:
     limit: float | None = None
     confirmed: Mapping[str, tuple[float, float]] | None = None
     controls: Sequence[tuple[str, Point]] = ()
+    light: Collection[str] = ()
 
 
 def draw(picture: Picture, path: Path) -> None:
@@ -181,8 +184,11 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
                  label=f"{side} the axis ({len(outside)})")  # fmt: skip
     stairs = _staircase(axes, picture)
     draw_bars(axes, picture.front, BLUE)
-    scatter(axes, picture.front, "o", s=62, c=BLUE, edgecolors="white", linewidths=1.2, zorder=5,
-             label=f"front ({len(picture.front)})")  # fmt: skip
+    light = [p for p in picture.front if p.id in picture.light]
+    sure = [p for p in picture.front if p.id not in picture.light]
+    for points, colour, what in ((sure, BLUE, "front"), (light, LIGHT, "front, within the noise")):
+        scatter(axes, points, "o", s=62, c=colour, edgecolors="white", linewidths=1.2, zorder=5,
+                label=f"{what} ({len(points)})")  # fmt: skip
     if picture.knee is not None:
         scatter(axes, [picture.knee], "D", s=120, c=ORANGE, edgecolors=INK, linewidths=1.4,
                  zorder=6, label="knee")  # fmt: skip
@@ -211,8 +217,10 @@ def _staircase(axes: Axes, picture: Picture) -> list[Point]:
         return []
     end = max(picture.limit or 0, *[p.cost for p in picture.evaluated])
     steps.append(Point("", end, steps[-1].value))
-    x, y = [p.cost for p in steps], [p.value for p in steps]
-    axes.step(x, y, where="post", color=BLUE, linewidth=1.8, zorder=4)
+    for before, step, after in zip([steps[0], *steps], steps, steps[1:], strict=False):
+        colour = LIGHT if step.id in picture.light else BLUE
+        x, y = [step.cost, step.cost, after.cost], [before.value, step.value, step.value]
+        axes.plot(x, y, color=colour, linewidth=1.8, zorder=4)
     return steps
 
 

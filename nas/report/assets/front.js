@@ -45,18 +45,23 @@ function drawFront() {
     body.push(html`<rect x="${at}" y="${box.top}" width="${Math.max(0, box.width - box.right - at)}" height="${box.height - box.top - box.bottom}" fill="var(--red)" opacity="0.08"/>`,
       html`<line x1="${at}" x2="${at}" y1="${box.top}" y2="${box.height - box.bottom}" stroke="var(--red)" stroke-width="1.6" stroke-dasharray="7 4"/>`);
   }
-  const corner = steps.flatMap((n, i) => {
-    const dot = [x.at(n.costs[state.cost]), yAt(n.metric)];
-    return i ? [[dot[0], yAt(steps[i - 1].metric)], dot] : [dot];
-  });
-  if (corner.length) corner.push([x.at(finite(limit) ? limit : highestOf(costs)), corner[corner.length - 1][1]]);
-  body.push(html`<path d="${path(corner)}" fill="none" stroke="var(--blue)" stroke-width="1.8"/>`);
+  const end = x.at(finite(limit) ? limit : highestOf(costs));
+  body.push(...steps.map((n, i) => {
+    const at = x.at(n.costs[state.cost]), next = i + 1 < steps.length ? x.at(steps[i + 1].costs[state.cost]) : end;
+    const corner = [[at, yAt(steps[Math.max(i - 1, 0)].metric)], [at, yAt(n.metric)], [next, yAt(n.metric)]];
+    return html`<path class="step" d="${path(corner)}" fill="none" stroke="var(--blue)" stroke-width="1.8" opacity="${light(n) ? 0.4 : 1}"/>`;
+  }));
   body.push(...shown.filter((n) => n.front && finite(n.interval[0])).map((n) => bar(n, x, yAt)));
   const order = [...shown].sort((a, b) => a.front - b.front);
   body.push(...order.map((n) => mark(n, x.at(n.costs[state.cost]), yAt(n.metric), n.metric < y.low ? -1 : n.metric > y.high ? 1 : 0)));
   body.push(...shown.filter((n) => n.test).map((n) => confirmedMark(n, x, yAt)));
   body.push(...controls.map((c) => controlMark(c, x.at(c.costs[state.cost]), yAt(c.metric))));
   put(target, box, `${NAMES[state.cost] ?? state.cost} against ${METRIC.name} of ${shown.length} networks`, body);
+}
+
+// Not told apart from the next cheaper by the noise of the images, in the cost that the search had.
+function light(n) {
+  return state.cost === DATA.cost && DATA.noise.light.includes(n.id);
 }
 
 function bar(n, x, yAt) {
@@ -69,7 +74,7 @@ function mark(n, x, y, outside) {
   if (n.id === DATA.knee) {
     shape = html`<rect x="${x - 6.5}" y="${y - 6.5}" width="13" height="13" transform="rotate(45 ${x} ${y})" fill="var(--knee)" stroke="var(--ink)" stroke-width="1.4"/>`;
   } else if (n.front) {
-    shape = html`<circle cx="${x}" cy="${y}" r="6" fill="var(--blue)" fill-opacity="${DATA.noise.light.includes(n.id) ? 0.4 : 1}" stroke="var(--paper)" stroke-width="1.4"/>`;
+    shape = html`<circle cx="${x}" cy="${y}" r="6" fill="var(--blue)" fill-opacity="${light(n) ? 0.4 : 1}" stroke="var(--paper)" stroke-width="1.4"/>`;
   } else if (outside) {
     shape = html`<path d="M${x - 4} ${y + 6 * outside}h8l-4 ${-6 * outside}z" fill="var(--dot)"/>`;
   } else {
@@ -102,12 +107,13 @@ function frontLegend() {
     [icon(html`<rect x="4" y="3" width="10" height="10" transform="rotate(45 9 8)" fill="var(--knee)" stroke="var(--ink)"/>`), "knee"],
     [icon(html`<circle cx="9" cy="8" r="3.6" fill="none" stroke="var(--dot)" stroke-width="1.4"/>`), "evaluated"],
   ];
+  if (DATA.networks.some(light)) items.splice(1, 0, [icon(html`<circle cx="9" cy="8" r="6" fill="var(--blue)" fill-opacity="0.4"/>`), "front, within the noise (~)"]);
   if (finite(DATA.budget[state.cost])) items.push([icon(html`<path d="M9 0V16" stroke="var(--red)" stroke-width="2" stroke-dasharray="5 3"/>`), `budget ${short(DATA.budget[state.cost])}`]);
   if (DATA.confirmation) items.push([icon(html`<path d="M9 1V15" stroke="var(--ink)"/><rect x="5.5" y="4.5" width="7" height="7" fill="var(--paper)" stroke="var(--ink)"/>`), "confirmed on test images, ± sd over seeds"]);
   for (const name of new Set(DATA.controls.map((c) => c.name))) items.push([icon(controlShape(name, 9, 8)), name === "host" ? "host, unchanged" : name]);
   show($("front-legend"), items.map(([i, t]) => html`<span>${i}${t}</span>`));
   const goals = Object.entries(DATA.objectives).map(([n, d]) => `${d}. ${n}`).join(", ");
-  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${DATA.noise.text ? `${DATA.noise.text}. ` : ""}${DATA.best ? `${sentence(DATA.best)} ` : ""}${sampled()}Point at a network for its modules; choose it for its drawing.`);
+  show($("front-note"), html`Filled points are non-dominated in ${goals}; the line is the best ${METRIC.name} within each ${state.cost}. ${sentence(METRIC.note)} ${DATA.noise.text ? html`${sentence(DATA.noise.text)} ` : ""}${DATA.best ? html`${sentence(DATA.best)} ` : ""}${sampled()}Point at a network for its modules; choose it for its drawing.`);
 }
 
 function sampled() {
@@ -123,7 +129,7 @@ function frontTable() {
   const cells = (n) => [`${metricText(n.metric)}${rangeText(n)}`, short(n.costs[state.cost]), ...rest.map((c) => short(n.costs[c])), finite(n.std) ? spread(n.std) : "–", n.n];
   const test = (n) => (!tested ? "" : html`<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)}${rangeText(n.test)} (${n.test.n})` : "–"}</td>`);
   show($("front-table"), html`<thead><tr>${head.map((h, i) => html`<th class="${i ? "n" : ""}${extra(i)}">${h}</th>`)}${tested ? html`<th class="n">test (seeds)</th>` : ""}<th class="extra">modules</th></tr></thead><tbody>${
-    on.map((n) => html`<tr data-id="${n.id}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${n.id}</button>${n.id === DATA.knee ? " ◆" : ""}</td>${
+    on.map((n) => html`<tr data-id="${n.id}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${n.id}</button>${n.id === DATA.knee ? " ◆" : ""}${DATA.noise.light.includes(n.id) ? " ~" : ""}</td>${
       cells(n).map((c, i) => html`<td class="n${extra(i + 1)}">${c}</td>`)}${test(n)}<td class="wide extra">${n.modules}</td></tr>`)}${DATA.controls.map(controlRow)}</tbody>`);
 
   function controlRow(c) {

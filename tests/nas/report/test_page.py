@@ -15,6 +15,7 @@ from plugnas.nas.report import page
 from plugnas.nas.report.best import limits_of
 from plugnas.nas.report.data import gather
 from plugnas.nas.report.front import write
+from plugnas.nas.report.noise import light_steps
 from plugnas.nas.report.page import embedded
 from plugnas.nas.run.directory import RunDirectory
 from plugnas.nas.run.view import RunView
@@ -162,6 +163,28 @@ def test_in_a_browser(text, view, tmp_path, width):
     assert "torch 2.15" in found["record"]
     assert "device" in found["record"]
     assert "Not confirmed yet" in found["confirmation"]
+
+
+STEPS = """(view, page) => ({
+  steps: [...page.querySelectorAll('#front-chart .step')].map((s) => s.getAttribute('opacity')),
+  marked: [...page.querySelectorAll('#front-table tbody tr')].map((r) => r.cells[0].textContent),
+  legend: page.getElementById('front-legend').textContent,
+  commands: [...page.querySelectorAll('#front-note code')].map((c) => c.textContent),
+})"""
+
+
+@needs_browser
+def test_steps_within_the_noise_are_light_and_marked(view, tmp_path):
+    told = tuple(replace(m, extra={**m.extra, "images": 359}) for m in view.measurements)
+    view = replace(view, measurements=told)
+    light, front = light_steps(view), [m.id for m in view.front]
+    assert 0 < len(light) < len(front)
+    found, console = probe(page(view), STEPS, tmp_path)
+    assert console == []
+    assert found["steps"] == ["0.4" if i in light else "1" for i in front]
+    assert {c.split()[0] for c in found["marked"] if c.endswith("~")} == light
+    assert "within the noise" in found["legend"]
+    assert found["commands"] == [f"nas confirm {view.run.path}"]
 
 
 def test_of_very_many_networks_the_front_and_a_sample_are_shown(view, monkeypatch):

@@ -10,6 +10,7 @@ from plugnas.nas.front.metric import Metric
 from plugnas.nas.report import picture as plot
 from plugnas.nas.report.picture import (
     BLUE,
+    LIGHT,
     ORANGE,
     RED,
     Picture,
@@ -108,6 +109,20 @@ def axes_of(tmp_path, monkeypatch):
         return figures[-1].axes
 
     return axes
+
+
+def test_steps_within_the_noise_are_drawn_lightly(tmp_path, axes_of):
+    front = points([0.8, 0.9, 0.95, 0.99])
+    light = {front[2].id, front[3].id}
+    (axes,) = axes_of(picture(front, light=light))
+    treads = {
+        line.get_ydata()[-1]: line.get_color() for line in axes.lines if len(line.get_xdata()) == 3
+    }
+    assert treads == {0.8: BLUE, 0.9: BLUE, 0.95: LIGHT, 0.99: LIGHT}
+    draw(picture(front, light=light), tmp_path / "light.png")
+    assert LIGHT in colours(tmp_path / "light.png")
+    draw(picture(front), tmp_path / "sure.png")
+    assert LIGHT not in colours(tmp_path / "sure.png")
 
 
 def test_confirmed_members_change_the_picture(tmp_path):
