@@ -33,6 +33,13 @@ PART_NAMES = {
     "test": "test",
     "testing": "test",
 }
+IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "frames", "photos"})
+MASK_FOLDERS = frozenset(
+    {
+        "masks", "mask", "labels", "label", "annotations", "annotation", "annots", "annot", "gt",
+        "segmentation", "segmentations", "segmentationclass", "segmentationclasspng",
+    }
+)  # fmt: skip
 _IGNORED_FOLDERS = frozenset({"__MACOSX"})
 _STRUCTURE = "an image source has one folder per class, or train/ and test/ folders holding these"
 
@@ -115,6 +122,12 @@ def _check_classes(listing: Listing, empty: Sequence[str], where: str, *, has_pa
         raise DataError(
             f"{where} holds one class (`{listing.classes[0]}`) and a classification needs two; "
             f"{_STRUCTURE}"
+        )
+    folders = {name.lower() for name in listing.classes}
+    if len(folders) == 2 and folders & MASK_FOLDERS and folders & IMAGE_FOLDERS:
+        raise DataError(
+            f"{where} holds {_names(listing.classes)}: images with masks, and no two classes; say "
+            "`task: segmentation`, or rename the folders if they are classes"
         )
     taught = {
         listing.classes[c] for c, p in zip(listing.labels, listing.parts, strict=True) if not p

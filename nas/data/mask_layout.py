@@ -7,17 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from plugnas.nas.data.errors import DataError
-from plugnas.nas.data.layout import PART_NAMES
+from plugnas.nas.data.layout import IMAGE_FOLDERS, MASK_FOLDERS, PART_NAMES
 from plugnas.nas.data.source import PARTS
 
 AUTO = "auto"
-_IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "frames", "photos"})
-_MASKS = frozenset(
-    {
-        "masks", "mask", "labels", "label", "annotations", "annotation", "annots", "annot", "gt",
-        "segmentation", "segmentations", "segmentationclass", "segmentationclasspng",
-    }
-)  # fmt: skip
 _ENDINGS = ("_mask", "-mask", "_masks", "_label", "_labels", "_gt", "_seg", "_l")
 _LISTS = "imagesets/segmentation/"  # VOC's
 _STRUCTURE = (
@@ -72,7 +65,7 @@ def pair(files: Sequence[str], texts: Mapping[str, str], masks: str, where: str)
     Raises:
         DataError: no masks, an image without one, or an empty part.
     """
-    wanted = frozenset({masks.lower()}) if masks != AUTO else _MASKS
+    wanted = frozenset({masks.lower()}) if masks != AUTO else MASK_FOLDERS
     images, found = _sorted_out(files, wanted)
     if not found:
         named = "a folder of one of the usual names (masks, labels, annotations, ...)"
@@ -130,9 +123,9 @@ def _sorted_out(files: Sequence[str], wanted: frozenset[str]) -> tuple[list[_Fil
             lower[annotated[0]] = lower[annotated[0]].removesuffix("annot")
         is_mask = bool(annotated) or any(folder in wanted for folder in lower)
         part = next((folder for folder in lower if folder in PART_NAMES), None)
-        dropped = wanted | _IMAGES | set(PART_NAMES)
+        dropped = wanted | IMAGE_FOLDERS | set(PART_NAMES)
         kept = tuple(folder for folder in lower if folder not in dropped)
-        named = any(folder in _IMAGES for folder in lower)
+        named = any(folder in IMAGE_FOLDERS for folder in lower)
         (masks if is_mask else images).append(_File(name, kept, stem, part, named))
     return images, masks
 

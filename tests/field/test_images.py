@@ -15,6 +15,7 @@ import torch
 
 from plugnas.nas.data import DataError, load
 from plugnas.nas.tasks.classification import Classification
+from tests.nas.data.masked import pairs
 from tests.nas.data.pictures import folder_of
 
 
@@ -216,6 +217,17 @@ def test_a_flat_folder_with_a_table_of_labels(tmp_path):
     (tmp_path / "set" / "labels.csv").write_text("\n".join(lines))
     found = read(tmp_path / "set", tmp_path / "set" / "labels.csv")
     assert (found.classes, len(found.images)) == (("a", "b"), 10)
+
+
+def test_a_folder_of_images_and_one_of_masks(tmp_path):
+    """images/ beside masks/ are no two classes: what they are is said, and so read when asked."""
+    root = pairs(tmp_path / "set", [("images", "masks")])
+    with pytest.raises(
+        DataError, match="images with masks, and no two classes; say `task: segmentation`"
+    ):
+        read(root)
+    found = read(root, masks="auto")
+    assert (len(found.images), found.masked) == (6, True)
 
 
 def test_ninety_five_of_a_hundred_in_one_class(tmp_path):

@@ -1,9 +1,9 @@
 """Field cases of searches and networks: what people met with other tools, rebuilt small.
 
 The source of each stands beside it as `repository#issue`; no code or wording is taken from there.
-Cases that need a whole search have their tests where that is tested: a driver that is killed
-(tests/nas/study/test_kill.py), a full disk and a damaged ledger (tests/nas/ledger), a cluster that
-nobody serves (tests/nas/executors/test_ray.py), the export's reader of images
+Some cases are tested further where that is tested: a driver that is killed
+(tests/nas/study/test_kill.py), a full disk and a damaged ledger (tests/nas/ledger), clusters
+(tests/nas/executors/test_ray.py), the export's reader of images
 (tests/nas/export/test_train_reading.py), stale statistics of norms (tests/nas/proxy/test_norms.py),
 every module through ONNX (tests/nas/export/test_zoo.py).
 """
