@@ -42,8 +42,8 @@ class ChannelPriorConvolutionalAttention(nn.Module):
 
     This is the paper's formula. Its authors' code (Cuthbert-Huang/CPCANet,
     CPCANet/nnunet/network_architecture/CPCANet.py, ``RepBlock``) has the same layers and departs
-    from it: it adds the sigmoids of mean and maximum, so that M reaches 2, and sends the map through
-    the last 1x1 convolution, the same weights, twice more: with a GELU before all, and after all.
+    from it: it adds the sigmoids of mean and maximum, so that M reaches 2, and the last 1x1
+    convolution, the same weights, stands twice more: before all, with a GELU, and after all.
     """
 
     def __init__(

@@ -33,8 +33,9 @@ class EfficientLocalAttention(nn.Module):
     depthwise, 16; ``small`` 5, 8 channels a group, 16; ``large`` 7, 8 channels a group, 16. Group
     counts are limits, of which the largest divisor of the width is taken.
 
-    The paper's listing, and the authors' code (Xuwei86/ELA_Code, MbV2/models/mbv2_ela72.py), use one
-    convolution and one norm for both directions; the formula has F_h and F_w, as here. timm's has a SiLU between norm and sigmoid, and one group in the norm.
+    The paper's listing and the authors' code (Xuwei86/ELA_Code, MbV2/models/mbv2_ela72.py) use one
+    convolution and one norm for both directions; the formula has F_h and F_w, as here. timm's has a
+    SiLU between norm and sigmoid, and one group in the norm.
     """
 
     def __init__(self, channels: int, *, form: str = "base") -> None:
