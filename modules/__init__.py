@@ -2,7 +2,7 @@
 
 Every file below this package registers what it defines; importing the package imports them all,
 so that a module is never missing because nobody imported it, and those of installed packages that
-announce themselves under the entry point ``plugnas.modules``. ``load`` brings in a user's own.
+announce themselves under the entry point ``plugnas.modules``. ``load`` imports a user's own files.
 """
 
 import importlib

@@ -19,7 +19,8 @@ Value = int | float | str | bool | tuple[Any, ...]
 Setting = Mapping[str, Any]  # name of a choice -> a Value
 Refuses = Callable[[Site, Setting], str | None]
 Same = Callable[[Site, Setting], Setting]
-# What each named choice comes to at a site: its first value that comes to the same stands for it.
+# Name of a choice -> what the network makes of its value at a site. Values of which it makes the
+# same are one network, written with the first of them.
 Effects = Mapping[str, Callable[[Site, Setting], Hashable]]
 
 
@@ -58,7 +59,7 @@ class Entry:
     no_origin: str | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Travel to another process as a key, under which the same module is registered there."""
+        """Pickle as the key alone: the other process has the same module registered under it."""
         from plugnas.modules._registry import find, get
 
         return (get, (self.key,)) if find(self.key) is self else super().__reduce_ex__(protocol)
@@ -97,7 +98,7 @@ class Entry:
     def settings(self) -> Iterator[dict[str, Value]]:
         """Yield every combination of the module's choices that makes a network of its own.
 
-        A choice that does not matter stands at its first value.
+        A choice without effect has its first value.
         """
         for values in itertools.product(*self.choices.values()):
             setting = dict(zip(self.choices, values, strict=True))
@@ -108,10 +109,10 @@ class Entry:
                 yield setting
 
     def canonical(self, site: Site, setting: Setting | None = None) -> dict[str, Value]:
-        """Return the complete setting that stands for all that compute one network at the site.
+        """Return the one complete setting by which a network is known at the site.
 
-        What has no effect stands at its first value, and ``same`` is asked for the rest. A setting
-        that is refused there stands for itself.
+        Several settings may give the same network there. A choice without effect gets its first
+        value, and ``same`` decides the rest. A setting that is refused there is returned as it is.
         """
         full = self._without_idle(self.complete(setting or {}))
         if self.same is None or self.refusal(site, full) is not None:

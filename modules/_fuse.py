@@ -23,7 +23,7 @@ def _hooked(module: nn.Module) -> bool:
 
 
 def _bound_by_hooks(norm: nn.Module) -> bool:
-    """Whether a hook needs this very module; one that reads its output alone can move."""
+    """Whether a hook needs this module itself; one that reads only the output can be moved."""
     hooks = norm._forward_hooks.values()
     movable = all(getattr(hook, "reads_output_alone", False) for hook in hooks)
     return bool(norm._forward_pre_hooks) or not movable
@@ -102,7 +102,7 @@ def _fuse(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
 
 
 def _fold_chain(chain: nn.Sequential) -> None:
-    """Fold each conv, norm pair of a chain; an identity takes the norm's place, so names stay."""
+    """Fold each conv, norm pair of a chain; an identity replaces the norm to keep the names."""
     for i in range(len(chain) - 1):
         if can_fold(chain[i], chain[i + 1]):
             chain[i] = fold(chain[i], chain[i + 1])
@@ -111,7 +111,7 @@ def _fold_chain(chain: nn.Sequential) -> None:
 
 
 def _move_hooks(module: nn.Module, fused: nn.Module) -> None:
-    """Let what ran after a module run after what computes the same in its place."""
+    """Move the hooks of a module to the module that replaces it."""
     if fused is not module:
         fused._forward_hooks.update(module._forward_hooks)
         fused._forward_pre_hooks.update(module._forward_pre_hooks)

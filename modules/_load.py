@@ -1,4 +1,4 @@
-"""Modules from outside the zoo: a user's files and packages, and installed ones that announce it.
+"""Loading of modules from outside the zoo: a user's files and packages, and entry points.
 
 Every process that reads a job calls ``load`` with what its ``import:`` says; importing registers.
 """
@@ -28,27 +28,27 @@ GROUP = "plugnas.modules"  # the entry-point group of installed packages
 def load(sources: Iterable[str | Path] | str, *, folder: str | Path | None = None) -> list[str]:
     """Import files and packages, each once, so that the modules they register are known.
 
-    A file is imported under a name of its own, so that no other module is in its way; while it
-    runs, it can import its neighbours. The package of a folder keeps its name where that is free.
+    A file is imported under a unique name, so that it cannot clash with another module; while it
+    runs, it can import the files beside it. A package folder keeps its name where that is free.
 
     Args:
         sources: Python files (``my_modules.py``), folders that hold a package (``my_package``), or
-            names of what is installed (``their_package.blocks``); a path goes before a name.
+            names of what is installed (``their_package.blocks``); a path is tried before a name.
         folder: where relative paths start; the current one if None.
 
     Returns:
         The sources as another process finds them from anywhere: absolute paths, and names.
 
     Raises:
-        LoadError: something is not there, or fails while it is imported; what it had registered
-            until then is taken back.
+        LoadError: a source does not exist, or its import fails; the modules that it had registered
+            by then are removed again.
     """
     start = Path.cwd() if folder is None else Path(folder)
     return [_load(str(s), start) for s in ([sources] if isinstance(sources, str) else sources)]
 
 
 def load_entry_points() -> None:
-    """Import what installed packages announce; one that fails is left out with a warning."""
+    """Import the entry points of installed packages; one that fails gives a warning."""
     for point in entry_points(group=GROUP):
         try:
             _import(_shown(point), None, point.load)
@@ -93,7 +93,7 @@ def _load_package(source: str, folder: Path) -> None:
     if _is_loaded(file):
         return
     found = _find(folder.name)
-    if found is not None and found != str(file):  # another one has the name
+    if found is not None and found != str(file):  # the name belongs to another module
         _execute(source, _own_name(folder), file)
     else:
         _execute(source, folder.name if folder.name.isidentifier() else _own_name(folder), file)
@@ -146,7 +146,7 @@ def _is_loaded(file: Path) -> bool:
 
 @contextmanager
 def _neighbours_of(file: Path) -> Iterator[None]:
-    """Let the file import what lies beside it, after everything else."""
+    """Let the file import the files beside it: its folder is searched last."""
     sys.path.append(str(file.parent))
     try:
         yield
@@ -170,7 +170,7 @@ def _execute(source: str, name: str, file: Path) -> None:
 
 
 def _import(source: str, name: str | None, run: Callable[[], Any]) -> None:
-    """Run an import; where it fails, leave no trace of it and say in a sentence why."""
+    """Run an import; if it fails, undo what it did and say why in one sentence."""
     known = _registry.snapshot()
     try:
         run()
@@ -185,7 +185,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, PlugnasError):
         return str(error)
     if isinstance(error, SyntaxError):
-        return f"line {error.lineno} of {error.filename} is no Python: {error.msg}"
+        return f"line {error.lineno} of {error.filename} is not valid Python: {error.msg}"
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Words that people hang on a mechanism's name or leave out: SEModule, SELayer, SEAttention.
+# Words that people add to a mechanism's name or leave out: SEModule, SELayer, SEAttention.
 _SUFFIXES = ("attention", "module", "block", "layer")
 
 
@@ -16,7 +16,7 @@ def fold(name: str) -> str:
 def stem(name: str) -> str:
     """Return the folded name without Attention, Module, Block and Layer at its end.
 
-    A name made of nothing else keeps its first word: ``AttentionBlock`` -> ``attention``.
+    A name that consists of these words keeps the first one: ``AttentionBlock`` -> ``attention``.
     """
     folded = fold(name)
     while found := [s for s in _SUFFIXES if folded.endswith(s) and folded != s]:

@@ -50,7 +50,7 @@ class ConvBN(nn.Sequential):
     Args:
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
-        kernel_size: taps a side, or (rows, columns); odd.
+        kernel_size: taps per side, or (rows, columns); odd.
         stride: at least 1, or one for each axis.
         dilation: d, pixels from one tap to the next.
         groups: groups of the convolution; they must divide both widths.
@@ -73,7 +73,7 @@ class ConvBN(nn.Sequential):
         )
         layers = [conv, BatchNorm2d(out_channels)]
         if isinstance(activation, nn.ReLU):
-            activation.inplace = True  # nobody else holds the norm's output
+            activation.inplace = True  # nothing else reads the norm's output
         super().__init__(*layers, *([] if activation is None else [activation]))
 
 
@@ -92,7 +92,7 @@ def conv2d(
     Args:
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
-        kernel_size: k, taps a side, or (rows, columns); odd.
+        kernel_size: k, taps per side, or (rows, columns); odd.
         stride: at least 1, or one for each axis.
         dilation: d, pixels from one tap to the next.
         groups: groups of channels; they must divide both widths.
@@ -167,7 +167,7 @@ def window_taps(x: Tensor, kernel_size: int, *, stride: int = 1, dilation: int =
 
     Args:
         x: (..., H, W), padded already; each map is (..., rows, columns), as of a convolution.
-        kernel_size: k, places a side.
+        kernel_size: k, places per side.
         stride: s, pixels from one window to the next.
         dilation: pixels from one place of a window to the next.
     """

@@ -1,4 +1,4 @@
-"""A module yet to be built."""
+"""How a module is built, as data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 class Recipe:
     """A class and its constructor's arguments; an argument may be a recipe itself.
 
-    Whoever builds it gets a module, whoever writes it gets the source of one.
+    ``build`` makes the module of it, and an export writes the same call as source code.
     """
 
     cls: type[nn.Module]
@@ -21,7 +21,7 @@ class Recipe:
     named: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self) -> nn.Module:
-        """Build the module with fresh weights, what is inside it first."""
+        """Build the module with fresh weights, the inner recipes first."""
         return self.cls(
             *(_built(argument) for argument in self.positional),
             **{name: _built(argument) for name, argument in self.named.items()},

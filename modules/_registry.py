@@ -15,9 +15,9 @@ from plugnas.modules.errors import DeclarationError, UnknownModuleError, closest
 
 __all__ = ["FORMATS", "Entry", "Setting", "entries", "get", "register"]
 
-# What YAML 1.1 reads as a boolean or null, so that no key of the zoo is swallowed by a parser.
+# YAML 1.1 reads these words as a boolean or null, so that no key can be one of them.
 _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
-# ... and what a job says in the place of a key.
+# These have a meaning of their own in the choices of a job.
 _RESERVED = _YAML_WORDS | {"all", "family", "slot", "exclude", "keep"}
 FORMATS = ("pt2", "onnx")
 
@@ -95,13 +95,14 @@ def register(
     Args:
         key: snake_case name under which spaces and ledgers know the module, for ever.
         slot: the slot whose contract the class keeps. also: further ones, by name.
-        family: kin that share strength in a search (``channel``, ``dynamic``, ...).
+        family: modules that work alike (``channel``, ``dynamic``, ...); the predictor learns
+            across them.
         name: the mechanism's name in words.
         year: year of publication. paper: ``arXiv:NNNN.NNNNN``, a venue, or None.
         choices: keyword-only constructor parameters a search may vary, with their values.
         refuses: ``(site, setting) -> reason or None``; the setting arrives complete.
         aliases: names that people type for it (``"CoTAttention"``); case, spaces, ``_``, ``-`` and
-            a Module, Layer, Block or Attention at the end are not told apart.
+            a Module, Layer, Block or Attention at the end are ignored.
         export: format (``pt2``, ``onnx``) -> why it cannot take the module.
         only_with: choice -> (another choice, the values of that one under which the first has any
             effect); a search then knows that the rest are one network.
@@ -109,9 +110,9 @@ def register(
         origin: where the authors publish code, and its licence as an SPDX tag (NOASSERTION where
             none is stated): ``"github.com/owner/repo, Apache-2.0"``.
         same: which settings are one network at a site (a clamped width, a rounded number of
-            groups). Either what each such choice comes to, ``{"reduction": lambda site, setting:
-            max(8, site.channels // setting["reduction"])}``, or ``(site, setting) -> setting``:
-            the values to change, so that one setting stands for all.
+            groups). Either what the network makes of each such choice, ``{"reduction": lambda site,
+            setting: max(8, site.channels // setting["reduction"])}``, or ``(site, setting) ->
+            setting``: the values to change, so that all of them become one setting.
         discontinuous: why a rounding may change the output much (it keeps the k largest), if so.
         no_origin: why no ``origin`` is named: a layer of every library, or code that was looked for
             and not found.

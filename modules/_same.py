@@ -1,6 +1,6 @@
-"""What common choices come to at a site: the entries of ``same=`` in a declaration.
+"""What a network makes of common choices at a site: entries of ``same=`` in a declaration.
 
-Two values of a choice that come to the same are one network.
+Two values of a choice are one network where the function gives the same for both.
 """
 
 from __future__ import annotations
@@ -30,5 +30,5 @@ def conv_groups(name: str = "groups") -> Effect:
 
 
 def reach(site: Site, distance: int) -> int:
-    """A distance in pixels as the map knows it: from its longer side on, nothing is met."""
+    """A distance in pixels, at most the longer side of the map: no pixel is further away."""
     return min(distance, max(site.height, site.width))

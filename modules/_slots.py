@@ -67,7 +67,7 @@ class Slot:
     of_the_site: tuple[str, ...] = ()  # keyword-only parameters that no setting may choose
 
     def arguments(self, cls: type[nn.Module], site: Site) -> tuple[tuple[int, ...], dict[str, int]]:
-        """Return what the site says to the constructor of ``cls``: positional, and by name."""
+        """Return the arguments that the site gives to ``cls``: positional, and by name."""
         return (site.channels,), {}
 
     def recipe(self, cls: type[nn.Module], site: Site, setting: Mapping[str, Any]) -> Recipe:
@@ -80,7 +80,7 @@ class Slot:
         return self.recipe(cls, site, setting).build()
 
     def on_map(self, site: Site) -> Site:
-        """Return the slot's own site where it works on a map; a sequence sees one row of it."""
+        """Return the site for this slot on a map: the map itself; for a sequence, one row of it."""
         return site
 
     def inputs(

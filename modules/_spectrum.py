@@ -1,4 +1,4 @@
-"""Real Fourier transforms of maps that take half precision and batches of nothing."""
+"""Real Fourier transforms of maps; half precision and empty batches work too."""
 
 from __future__ import annotations
 

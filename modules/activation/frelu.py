@@ -20,10 +20,10 @@ from plugnas.modules._registry import register
     origin="github.com/megvii-model/FunnelAct, MIT",
 )
 class FReLU(nn.Module):
-    """Takes, of each value and a condition made from its neighbourhood, the larger.
+    """Takes the larger of each value and a condition computed from its neighbourhood.
 
     y = max(x, T(x)), T the batch norm of a depthwise k x k convolution: a rectifier whose 0 is
-    replaced by what stands around. (B, C, H, W) -> the same.
+    replaced by a value of the neighbourhood. (B, C, H, W) -> the same.
 
     Departs from the authors' code: the convolution has no bias, which the norm would cancel, and
     torch's initialisation, of which the norm removes the scale (there a deviation of 0.01).

@@ -42,7 +42,7 @@ class HardSwish(nn.Module):
     origin="github.com/tensorflow/models, Apache-2.0",
 )
 class HardSigmoid(nn.Module):
-    """Squashes each value to 0..1 by a straight line of slope 1/6.
+    """Maps each value into 0..1 by a straight line of slope 1/6.
 
     y = min(max(x + 3, 0), 6) / 6, elementwise. The older form of slope 1/5 is another function.
     """

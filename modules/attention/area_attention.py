@@ -50,7 +50,7 @@ class AreaAttention(nn.Module):
 
     q, k, v = BN(conv1x1(x)); the H W pixels, row after row, are cut into ``areas`` runs (bands of
     rows where ``areas`` divides H); per head and run softmax(q k^T / sqrt(d)) v; plus BN of a
-    depthwise 7x7 convolution of v over the whole map, which tells positions; then BN(conv1x1).
+    depthwise 7x7 convolution of v over the whole map, which encodes positions; then BN(conv1x1).
     (B, C, H, W) -> the same. Heads have about ``head_channels`` channels (C // ``head_channels``
     heads, or the largest divisor of C below).
 
@@ -61,8 +61,8 @@ class AreaAttention(nn.Module):
     Args:
         channels: C, channels of the map.
         areas: equal runs into which the pixels are cut; attention stays inside one.
-        head_channels: channels of a head, a wish: there are about C // head_channels heads.
-        kernel_size: taps a side of the depthwise convolution of v, odd.
+        head_channels: channels of a head, roughly: there are about C // head_channels heads.
+        kernel_size: taps per side of the depthwise convolution of v, odd.
     """
 
     def __init__(

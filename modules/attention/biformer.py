@@ -55,15 +55,15 @@ class BiLevelRoutingAttention(nn.Module):
     into at most ``regions`` x ``regions`` equal parts.
 
     Departs from the authors' code (ops/bra_legacy.py): scale by the width of a head (the paper's);
-    any map, padded and cropped, where padding counts neither in the means nor as keys; no more
-    regions than hold pixels, ``top_k`` and ``heads`` falling to what is there.
+    any map, padded and cropped, where padding counts neither in the means nor as keys; no region
+    without a pixel, and ``top_k`` and ``heads`` are reduced to what the map and the width allow.
 
     Args:
         channels: C, channels of the map.
         regions: the map is cut into at most so many regions along each axis.
         top_k: regions that each region attends to; all where there are fewer.
         heads: attention heads, a limit: the largest divisor of C is taken.
-        kernel_size: taps a side of the depthwise convolution of v, odd.
+        kernel_size: taps per side of the depthwise convolution of v, odd.
     """
 
     def __init__(

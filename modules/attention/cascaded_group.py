@@ -30,7 +30,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     same=_same,
 )
 class CascadedGroupAttention(nn.Module):
-    """Attends in windows by heads on parts of the channels, each told what the last one found.
+    """Attends in windows by heads on parts of the channels; each also gets the last one's output.
 
     Head i of h reads x_i + y_{i-1} (y_{-1} = 0), x_i the i-th of h parts of C / h channels;
     q, k (``key_channels`` each), v (C / h) = BN(conv1x1); q = BN(depthwise conv of q), k_i taps a
@@ -38,17 +38,17 @@ class CascadedGroupAttention(nn.Module):
     ``window`` x ``window`` window; then BN(conv1x1(relu([y_0, ..., y_{h-1}]))).
     (B, C, H, W) -> the same. ``kernel_sizes`` are the k_i, the last one for all further heads.
 
-    Everything but the last line happens inside one window. Sides that are no multiples of
-    ``window`` are padded with zeros and cropped, and what was padded is no key, where in timm and
-    in the authors' code it is. The last norm starts at 1 (there at 0, for a block with a
-    residual).
+    All of it but the last layer happens inside one window. Sides that are no multiples of
+    ``window`` are padded with zeros and cropped, and padded pixels are no keys (in timm and in the
+    authors' code they are). The last norm starts at 1 (there at 0, for a block with a residual).
 
     Args:
         channels: C, channels of the map.
         heads: h, attention heads, a limit: the largest divisor of C is taken.
         window: side of a window in pixels.
         key_channels: channels of q and of k in each head.
-        kernel_sizes: k_i, taps a side of each head's depthwise convolution of q, odd; at least one.
+        kernel_sizes: k_i, taps per side of each head's depthwise convolution of q, odd; one or
+            more.
     """
 
     def __init__(

@@ -13,7 +13,8 @@ from plugnas.modules._registry import register
 def _head_split(channels: int, heads: int, kernels: int, local_fraction: float) -> list[int]:
     """Heads per local kernel, then the global heads; at least one of each.
 
-    In all the largest divisor of the width up to ``heads``, or where that is too few, ``heads``.
+    They add up to the largest divisor of the width up to ``heads``, or to ``heads`` where that
+    divisor is too small.
     """
     count = common_divisor(heads, channels)
     if count <= kernels:
@@ -95,7 +96,7 @@ class CloAttention(nn.Module):
 
     Args:
         channels: C, channels of the map.
-        kernel_sizes: taps a side of the local heads' depthwise convolutions, odd; at least one
+        kernel_sizes: taps per side of the local heads' depthwise convolutions, odd; at least one
             local head for each.
         window: side in pixels of the cells that are averaged for the global heads.
         local_fraction: share of the heads that are local, from 0 to 1; at least one head stays

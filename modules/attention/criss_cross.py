@@ -36,8 +36,8 @@ class CrissCrossAttention(nn.Module):
     pixel reach the whole map. (B, C, H, W) -> the same.
 
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
-    model/attention/CrissCrossAttention.py): the mask that counts the pixel itself once lives where
-    the input does; the key has no bias, which the softmax would cancel.
+    model/attention/CrissCrossAttention.py): the mask that counts the pixel itself once is on the
+    input's device; the key has no bias, which the softmax would cancel.
     """
 
     def __init__(self, channels: int, *, reduction: int = 8, recurrence: int = 2) -> None:

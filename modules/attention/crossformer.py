@@ -59,7 +59,7 @@ def _mode(site: Site, setting: Setting) -> str:
 
 
 def _group(site: Site, setting: Setting) -> tuple[int, ...]:
-    """What decides which tokens form a group: spread ones are told by their number alone."""
+    """What decides which tokens form a group: for ``long`` the number of groups alone."""
     if setting["mode"] == "long":
         return _count(site, setting)
     return min(setting["window"], site.height), min(setting["window"], site.width)
@@ -74,7 +74,7 @@ def _group(site: Site, setting: Setting) -> tuple[int, ...]:
     paper="arXiv:2108.00154",
     origin="github.com/cheerss/CrossFormer, MIT",
     choices={"window": (4, 7, 8), "mode": _MODES, "heads": (4, 8)},
-    export={"onnx": "the exporter takes attention of four dimensions, and groups are a fifth here"},
+    export={"onnx": "attention is exported with four dimensions, and here the groups are a fifth"},
     same={"mode": _mode, "window": _group, "heads": channel_groups("heads")},
     aliases=(
         "CrossFormerBlock",
@@ -97,7 +97,7 @@ class ShortLongDistanceAttention(nn.Module):
 
     Args:
         channels: C, channels of the map.
-        window: G, tokens a side of a group.
+        window: G, tokens per side of a group.
         mode: ``short``: neighbours form a group; ``long``: tokens spread over the map.
         heads: attention heads, a limit: the largest divisor of C is taken.
     """

@@ -1,4 +1,4 @@
-"""Connected attention (DCANet): the gates of one attention block inform the next."""
+"""Connected attention (DCANet): the gates of one attention block are an input of the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MODES = ("direct", "weighted")
 
 
 class ConnectedSE(nn.Module):
-    """Squeeze-and-excitation that takes the gates of a previous one and hands on its own.
+    """Squeeze-and-excitation that takes the gates of a previous one and returns its own.
 
     ``forward(x, previous)`` with x (B, C, H, W) and previous (B, P) gives y (B, C, H, W) and the
     gates (B, C). The channel means m and the previous gates t, brought to C channels by a linear
@@ -26,7 +26,7 @@ class ConnectedSE(nn.Module):
         channels: C, channels of the map.
         reduction: the hidden layer has C // reduction channels, at least 1.
         mode: ``direct`` or ``weighted``: how means and previous gates are joined.
-        previous_channels: P, gates of the one before; None: there is none.
+        previous_channels: P, gates of the one before; None for the first of a chain.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class ConnectedSE(nn.Module):
     ),
 )
 class DCA(nn.Module):
-    """Gates channels by a chain of squeeze-and-excitations, each told the gates of the last.
+    """Gates channels by a chain of squeeze-and-excitations; each reads the gates of the last.
 
     x_1, t_1 = SE(x); x_k, t_k = ConnectedSE_k(x_(k-1), t_(k-1)); y = x_depth.
     (B, C, H, W) -> the same. ``ConnectedSE`` is the link by itself, for a network that carries t

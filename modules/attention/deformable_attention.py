@@ -43,7 +43,7 @@ class DeformableAttention(nn.Module):
     of (2 T - 1)^2 values per head, T = ``table_size`` offsets to each side for a whole map, read
     bilinearly too. (B, C, H, W) -> the same. k is 3, 5, 7, 9 for a stride of 1, 2, 4, 8; s = 2.
     The authors take strides 8, 4, 2, 1 from stage to stage; a search is offered 4 and 8, as every
-    pixel meets every point and a large map of stride 1 needs gigabytes.
+    pixel attends to every point and a large map of stride 1 needs gigabytes.
 
     Departs from the authors' code: T is a constant, not the map's size, so that one table serves
     every map (at T = H the values are read as there); points and pixels stand at the middle of

@@ -30,7 +30,7 @@ from plugnas.modules._registry import register
     no_origin="no code of the authors was found in November 2026",
 )
 class DoubleAttention(nn.Module):
-    """Gathers features of the whole map into a few descriptors and hands them out per pixel.
+    """Gathers features of the whole map into a few descriptors and mixes them at each pixel.
 
     A: 1x1 conv C -> m, B and V: 1x1 convs C -> n. g_k = sum over pixels of A softmax_pixels(B_k),
     one descriptor of m values for each of the n maps; z_i = sum_k softmax_k(V_i) g_k;

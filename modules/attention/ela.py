@@ -23,7 +23,7 @@ _FORMS = {"tiny": (5, 1, 32), "base": (7, 1, 16), "small": (5, 8, 16), "large": 
     origin="github.com/Xuwei86/ELA_Code, NOASSERTION",
 )
 class EfficientLocalAttention(nn.Module):
-    """Gates each pixel by a gate of its row and one of its column, each from local 1-D taps.
+    """Gates each pixel by a gate of its row and one of its column, from short 1-D convolutions.
 
     p_h = mean of x over W (length H), p_w = mean over H (length W); a_h = sigmoid(GN_h(F_h p_h)),
     a_w = sigmoid(GN_w(F_w p_w)), where F is a 1-D convolution in groups without bias and GN group

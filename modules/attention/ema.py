@@ -26,7 +26,7 @@ from plugnas.modules._same import channel_groups
     ),
 )
 class EfficientMultiScaleAttention(nn.Module):
-    """Gates pixels, group by group, by crossing a directional 1x1 and a 3x3 view of the map.
+    """Gates pixels, group by group, by products of a directional 1x1 and a 3x3 branch.
 
     Each group u of c = C / groups channels, same weights for all: r, s = a shared 1x1 conv of the
     means over W and over H; x1 = norm(u sigmoid(r) sigmoid(s)), each channel normed on its own;

@@ -57,7 +57,7 @@ class FCA(nn.Module):
     ``low<n>``, the n of smallest u + v; numbered in a 7 x 7 space and multiplied by P // 7.
 
     Departs from the authors' code (model/layer.py): where n does not divide C, the largest divisor
-    of C below n stands for n; P below 7 is refused, as all frequencies would collapse to the mean.
+    of C below n is taken; P below 7 is refused, as all frequencies would collapse to the mean.
 
     Args:
         channels: C, channels of the map.

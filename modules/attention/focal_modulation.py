@@ -25,7 +25,7 @@ class FocalModulation(nn.Module):
     """Multiplies each pixel's query by a gated sum of contexts from near to the whole map.
 
     q, z_0 (C channels each) and the gates g (``levels`` + 1) = conv1x1 of x; z_l = gelu(depthwise
-    conv of z_{l-1}), without bias, k_l = ``window`` + 2 (l - 1) taps a side; the last level is
+    conv of z_{l-1}), without bias, k_l = ``window`` + 2 (l - 1) taps per side; the last level is
     gelu(mean of z_L over the map); m = conv1x1(sum_l g_l z_l); y = conv1x1(q m). The 1x1
     convolutions have biases. (B, C, H, W) -> the same.
     """

@@ -39,7 +39,7 @@ def _widths(site: Site, setting: Setting) -> tuple[int, int]:
     no_origin="no code of the authors was found in November 2026; their account holds NAM alone",
 )
 class GlobalAttentionMechanism(nn.Module):
-    """Gates every value twice, by a per-pixel MLP and by two wide convolutions, pooling nothing.
+    """Gates every value twice, by a per-pixel MLP and by two wide convolutions, without pooling.
 
     x' = x sigmoid(W2 relu(W1 x)) with W1: C -> C / reduction, W2 back, at each pixel;
     y = x' sigmoid(BN(conv(relu(BN(conv x'))))) with k x k convolutions C -> C / reduction -> C.
@@ -53,7 +53,7 @@ class GlobalAttentionMechanism(nn.Module):
     Args:
         channels: C, channels of the map.
         reduction: both gates narrow to C // reduction channels, at least 1.
-        kernel_size: taps a side of the two convolutions, odd.
+        kernel_size: taps per side of the two convolutions, odd.
         grouped: whether they have groups and a shuffle between.
     """
 

@@ -66,8 +66,8 @@ class GatherExcite(nn.Module):
         form: how to gather, see above.
         extent: 0 or a power of 2.
         reduction: of the MLP of ``theta_plus``.
-        size: of the kernel that stands for the whole map; on maps of another size it is resampled
-            and its sum kept.
+        size: side of the kernel that covers the whole map; for maps of another size it is
+            resampled to their size with the same sum.
 
     Raises:
         RefusedError: ``extent`` is neither 0 nor a power of 2.

@@ -29,7 +29,7 @@ _MODES = ("channel", "position", "both")
     aliases=("GSoPNet",),
 )
 class GSoP(nn.Module):
-    """Gates channels, positions or both by what a covariance matrix says about each of them.
+    """Gates channels, positions or both by numbers made from each one's row of a covariance matrix.
 
     channel: z = relu(BN(1x1 convolution of x to d)); S = covariance of the d channels over the N
     positions, (d, d). position: z is average-pooled to m x m and S is the covariance of the m^2
@@ -40,8 +40,8 @@ class GSoP(nn.Module):
     by the count.
 
     Departs from the authors' code: d never exceeds C; gates are resized bilinearly (there by an
-    adaptive average); x is not rectified before, which is the host's. The pooling of the same paper
-    that ends a network (iSQRT-COV) is another slot's.
+    adaptive average); x is not rectified before: that is left to the host. The pooling of the same
+    paper that ends a network (iSQRT-COV) is another slot's.
 
     Args:
         channels: C, channels of the map.

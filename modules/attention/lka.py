@@ -22,11 +22,11 @@ from plugnas.modules._registry import register
 class LargeKernelAttention(nn.Module):
     """Multiplies the map by a large-kernel convolution of itself, split into cheap parts.
 
-    y = x * conv1x1(D(L(x))). L is a depthwise convolution of 2 d - 1 taps a side; D is depthwise
-    with k / d (rounded down) taps a side and dilation d; together they see about k x k pixels. d is
-    3 from k = 21 on, else 2. Every layer has a bias, nothing squeezes the product into [0, 1].
-    (B, C, H, W) -> the same. ``form="lska"`` writes L and D as a row of taps followed by a column
-    of taps each. The papers stand it between two 1x1 convolutions with a GELU; these belong to
+    y = x * conv1x1(D(L(x))). L is a depthwise convolution of 2 d - 1 taps per side; D is depthwise
+    with k / d (rounded down) taps per side and dilation d; together they see about k x k pixels. d
+    is 3 from k = 21 on, else 2. Every layer has a bias, and no sigmoid limits the product to
+    [0, 1]. (B, C, H, W) -> the same. ``form="lska"`` writes L and D as a row of taps followed by a
+    column of taps each. The papers put it between two 1x1 convolutions with a GELU; these belong to
     their block and not to the module.
 
     LSKA calls the default kernel 23 (what its taps span), VAN calls it 21.

@@ -144,7 +144,7 @@ class MobileViT(nn.Module):
     origin="github.com/apple/ml-cvnets, AML",
 )
 class MobileViTv2(nn.Module):
-    """Convolves depthwise, and lets patches exchange by attention that is linear in their number.
+    """Convolves depthwise, and mixes patches by attention whose cost is linear in their number.
 
     z = 1x1 conv to D = C / 2 of silu(BN(depthwise 3x3 conv of x)); z is cut into N patches of P =
     p^2 pixels: (B, D, P, N). ``depth`` layers x + A(norm x), x + MLP(norm x) (2 D, SiLU) and a

@@ -31,8 +31,8 @@ class MultiScaleConvolutionalAttention(nn.Module):
     """Multiplies the map by a sum of depthwise convolutions of several lengths.
 
     u = depthwise 5x5 of x; att = conv1x1(u + sum_k C_k(R_k(u))), where R_k and C_k are depthwise
-    1 x k and k x 1; y = att * x. Every layer has a bias, nothing squeezes att into [0, 1].
-    (B, C, H, W) -> the same. ``strips`` are the lengths k. The paper stands it between two 1x1
+    1 x k and k x 1; y = att * x. Every layer has a bias, and no sigmoid limits att to [0, 1].
+    (B, C, H, W) -> the same. ``strips`` are the lengths k. The paper puts it between two 1x1
     convolutions with a GELU; these belong to its block and not to the module.
     """
 

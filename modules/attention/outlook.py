@@ -41,7 +41,7 @@ class OutlookAttention(nn.Module):
     Args:
         channels: C, channels of the map.
         stride: pixels from one place of the grid to the next, at least 1.
-        head_channels: d, channels of a head, a wish: there are about C // d heads.
+        head_channels: d, channels of a head, roughly: there are about C // d heads.
         kernel_size: k, side of a window in pixels, odd.
     """
 

@@ -1,4 +1,4 @@
-"""A control for attention: as many parameters, and no look at anything."""
+"""A control for attention: as many parameters, but no view of other positions."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ def _same_width(site: Site, setting: Setting) -> int:
     no_origin="a control of this project",
 )
 class Placebo(nn.Module):
-    """Scales each channel and adds a pointwise map: what an attention is held against.
+    """Scales each channel and adds a pointwise map: the control that attention is compared with.
 
     y = s * (x + B relu(A x)) with s of one number per channel, that begins at 1, and A, B matrices
     of C x h and h x C numbers that work on each position alone; h = ``hidden`` per cent of C, and
     without h there is the scale alone. (B, C, H, W) -> the same, with C + 2 C h parameters.
 
     It sees neither another position nor a statistic of the map, so that it cannot attend to
-    anything. An attention that gains no more than it, at as many parameters, gains by these
-    parameters and not by where it looks. It is no mechanism of a paper, and `all` leaves it out.
+    anything. An attention that gains no more than the placebo, at as many parameters, gains by its
+    parameters and not by what it attends to. It is no mechanism of a paper, and `all` leaves it
+    out.
     """
 
     def __init__(self, channels: int, *, hidden: int = 25) -> None:

@@ -12,7 +12,7 @@ _SIZES = (3, 5, 7, 9)
 
 
 def _same(site: Site, setting: Setting) -> dict[str, int]:
-    """The smallest kernel that sees as much: beyond the whole map there is no more."""
+    """The smallest kernel with the same result: a larger one sees no more than the whole map."""
     whole = 2 * max(site.height, site.width) - 1
     return {"kernel_size": next(k for k in _SIZES if k >= min(setting["kernel_size"], whole))}
 
@@ -30,7 +30,7 @@ def _same(site: Site, setting: Setting) -> dict[str, int]:
     origin="github.com/sail-sg/poolformer, Apache-2.0",
 )
 class PoolMixer(nn.Module):
-    """Mixes pixels by nothing but a local mean, from which each pixel is subtracted.
+    """Mixes pixels by a local mean without weights, from which each pixel is subtracted.
 
     y = mean of x over the k x k pixels around - x; pixels outside the map do not count.
     (B, C, H, W) -> the same. No parameters.

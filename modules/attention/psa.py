@@ -18,7 +18,7 @@ def _hidden(site: Site, setting: Setting) -> int:
 
 
 def _parts(channels: int, branches: int) -> tuple[int, int]:
-    """Number of branches and the width of each: equal parts, or rounded up where none are."""
+    """Number of branches and their width: C in equal parts, rounded up if C has no divisor."""
     count = common_divisor(branches, channels)
     if count > 1:
         return count, channels // count
@@ -74,8 +74,8 @@ class PyramidSqueezeAttention(nn.Module):
 
     The branches are joined in the order of their kernels (the authors' code, models/epsanet.py,
     puts the widest first, which renames channels); S and the groups fall to divisors of the width;
-    where S has none, widths are rounded up, zeros stand in for channels that are not there and what
-    is too much is cut.
+    where that leaves no S, widths are rounded up: missing channels are read as zeros, and surplus
+    ones are cut.
 
     Args:
         channels: C, channels of the map.

@@ -50,7 +50,8 @@ class SpatialShift(nn.Module):
 
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
     model/attention/S2Attention.py): any width (it works at 512 only), and the shifts read from an
-    unshifted copy (there they overwrite what they read, which smears the first line over the map).
+    unshifted copy (there they overwrite what they read, which copies the first line over the whole
+    map).
     """
 
     def __init__(self, channels: int) -> None:

@@ -60,12 +60,12 @@ class SRU(nn.Module):
     g = GroupNorm(x) with scales gamma; R = sigmoid(g gamma_c / sum |gamma|); t = ``threshold``.
     paper: W1 = 1 where R > t, else R; W2 = 0 where R > t, else R; X1 = W1 x, X2 = W2 x.
     hard: X1 = g where R >= t, X2 = g elsewhere (the code named below). y_c = X1_c + X2_(c + C //
-    2), channels counted round. (B, C, H, W) -> the same.
+    2), channels counted cyclically. (B, C, H, W) -> the same.
 
     Departs from circulating code (KawaiiAsh/deepLearning-modules-toolbox, ScConv.py): gamma starts
     at 1 and is divided by the sum of absolute values, which cannot vanish by signs; the norm is
     torch's; an odd C is rolled by C // 2; where the groups do not divide C, the largest divisor
-    below stands for them.
+    below is taken.
 
     Args:
         channels: C, channels of the map.
@@ -120,7 +120,7 @@ class CRU(nn.Module):
 
     Departs from circulating code (cheng-haha/ScConv, ScConv.py): the pair is the default, as in the
     paper; widths never fall to 0, and where the groups do not divide the widths, the largest
-    divisor below stands for them.
+    divisor below is taken.
 
     Args:
         channels: C, channels of the map, at least 2.
@@ -128,7 +128,7 @@ class CRU(nn.Module):
         reduction: each part is squeezed to 1 / reduction of its channels, at least 1.
         groups: groups of the rich convolution, a limit: the largest number that divides its widths
             is taken.
-        kernel_size: k, taps a side of the rich convolution, odd.
+        kernel_size: k, taps per side of the rich convolution, odd.
         form: ``paper`` or ``joint``: one softmax per channel, or one over all.
     """
 
@@ -199,7 +199,7 @@ class SCConv(nn.Module):
         reduction: each part is squeezed to 1 / reduction of its channels, at least 1.
         groups: groups of the rich convolution, a limit: the largest number that divides its widths
             is taken.
-        kernel_size: k, taps a side of the rich convolution, odd.
+        kernel_size: k, taps per side of the rich convolution, odd.
         norm_groups: groups of SRU's norm, a limit: the largest divisor of C is taken.
         threshold: SRU's t, from 0 to 1.
     """

@@ -35,7 +35,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     same=_same,
 )
 class SpatialChannelSynergisticAttention(nn.Module):
-    """Gates rows and columns at four reaches, then channels by attention among channels.
+    """Gates rows and columns by four kernel sizes, then channels by attention among channels.
 
     Spatial: p_h = mean of x over W, p_w = mean over H; part i of the channels (of 4) passes a
     depthwise 1-D convolution of 3, 5, 7 or 9 taps, the same for p_h and p_w; each then group norm
@@ -45,9 +45,9 @@ class SpatialChannelSynergisticAttention(nn.Module):
     (B, C, H, W) -> the same. The paper has one head.
 
     A width that 4 does not divide gets as many parts as its largest divisor below; ``heads`` is a
-    limit alike. Windows that the map does not fill are means over what is there, where the
-    authors' code drops them, and fails on a map smaller than one window. A mean(v) is formed in
-    place of mean(A v), which is the same.
+    limit in the same way. Windows that the map does not fill are means over what is there, where
+    the authors' code drops them, and fails on a map smaller than one window. A mean(v) is formed
+    in place of mean(A v), which is the same.
     """
 
     def __init__(self, channels: int, *, heads: int = 1, window: int = 7) -> None:

@@ -34,8 +34,8 @@ class ShuffleAttention(nn.Module):
 
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
     model/attention/ShuffleAttention.py): ``groups`` is a limit, of which the largest divisor of C /
-    2 is taken; an odd width counts a channel more, which is 0 and leaves again; a 1x1 map works at
-    batch 1.
+    2 is taken; an odd width gets one more channel, of zeros, which is removed at the end; a 1x1 map
+    works at batch 1.
     """
 
     def __init__(self, channels: int, *, groups: int = 8) -> None:

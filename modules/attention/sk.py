@@ -45,7 +45,7 @@ class SelectiveKernel(nn.Module):
 
     Args:
         channels: C, channels of the map.
-        kernel_sizes: k_i, taps a side of each branch, odd.
+        kernel_sizes: k_i, taps per side of each branch, odd.
         reduction: z has C // reduction values, but at least ``minimum``.
         groups: groups of every branch, a limit: the largest divisor of C is taken.
         dilated: whether kernels above 3 are dilated 3x3 ones.

@@ -28,10 +28,10 @@ _BRANCHES = {"height": (2, (0, 2, 1, 3)), "width": (3, (0, 3, 2, 1)), "channel":
     ),
 )
 class TripletAttention(nn.Module):
-    """Averages three gates, each a convolution over the plane that pooling one axis leaves.
+    """Averages three gates, each a convolution over the plane left by pooling one axis.
 
-    For each axis of C, H, W: u = [max, mean] of x along it, a two-channel picture of the plane of
-    the other two axes; gate = sigmoid(BN(k x k conv of u)), broadcast along the pooled axis.
+    For each axis of C, H, W: u = [max, mean] of x along it, two maps over the plane of the other
+    two axes; gate = sigmoid(BN(k x k conv of u)), broadcast along the pooled axis.
     y = x times the mean of the gates (without ``spatial``: of the two planes that hold C).
     (B, C, H, W) -> the same, for any sizes; each gate has its own 2 k^2 weights.
 

@@ -31,7 +31,7 @@ class ULSAM(nn.Module):
     Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
     Plug-and-Play-Module/ULSAM.py): DW feeds the pool, as in the paper (there its result was lost);
     all groups run as one grouped convolution; where g does not divide C, the largest divisor below
-    it stands for g. The batch norms and ReLUs are those of that code; the paper names none.
+    it is taken. The batch norms and ReLUs are those of that code; the paper names none.
     """
 
     def __init__(self, channels: int, *, groups: int = 4) -> None:

@@ -35,9 +35,9 @@ class WindowAttention(nn.Module):
 
     Per head: softmax(q k^T / sqrt(d) + b[dy, dx]) v within a window, b a table of (2 w - 1)^2
     numbers per head; then a 1x1 conv. q, k, v and the output have biases. ``shifted``: the grid of
-    windows is moved by w // 2 both ways, and what the border cuts apart stays apart. There are
-    C // d heads, d = ``head_channels``, or the next smaller number that divides C.
-    (B, C, H, W) -> the same; norm, MLP and shortcut belong to Swin's block, not to it.
+    windows is moved by w // 2 both ways, and pixels that come together only by the move do not
+    attend to each other. There are C // d heads, d = ``head_channels``, or the next smaller number
+    that divides C. (B, C, H, W) -> the same; norm, MLP and shortcut belong to Swin's block.
 
     Departs from the authors' code and timm's: where sides are no multiples of w, padded pixels are
     masked (there they take part as the biases of k and v); a window is never larger than the map,
@@ -47,7 +47,7 @@ class WindowAttention(nn.Module):
         channels: C, channels of the map.
         window: w, side of a window in pixels.
         shifted: whether the grid of windows is moved by w // 2.
-        head_channels: d, channels of a head, a wish: there are about C // d heads.
+        head_channels: d, channels of a head, roughly: there are about C // d heads.
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         cell = min(self.window, height), min(self.window, width)
-        # An axis with a single window needs no shift: nothing would meet that has not met.
+        # An axis with a single window needs no shift: all of its pixels attend to each other
+        # already.
         rows, columns = (
             c // 2 if self.shifted and c < n else 0
             for c, n in zip(cell, (height, width), strict=True)
@@ -96,7 +97,7 @@ class WindowAttention(nn.Module):
 
     @staticmethod
     def _apart(size: _Pair, cell: _Pair, shift: _Pair, device: torch.device) -> Tensor:
-        """-inf for two places of a window that must not meet, else 0: (windows, h w, h w)."""
+        """-inf for two places of a window that are kept apart, else 0: (windows, h w, h w)."""
         rows, columns = (
             torch.arange(n, device=device) < s for n, s in zip(size, shift, strict=True)
         )

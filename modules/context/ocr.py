@@ -27,7 +27,7 @@ from plugnas.modules._registry import register
     origin="github.com/HRNet/HRNet-Semantic-Segmentation, MIT",
 )
 class OCR(nn.Module):
-    """Describes soft regions of the map and lets every position attend to their descriptions.
+    """Averages the map over soft regions and lets every position attend to these averages.
 
     p = ``region_logits(x)``: 1x1 convolution with batch norm and ReLU, then 1x1 to K ``regions``.
     o_k = sum over the positions of softmax(p_k) x, the description of region k. With d = C //
@@ -36,10 +36,10 @@ class OCR(nn.Module):
     y = layer of concat(context, x), 2 C -> C, then dropout. A layer is a 1x1 convolution without
     bias, batch norm and ReLU. (B, C, H, W) -> the same.
 
-    Departs from the paper: there the regions are the classes, taught by an auxiliary loss; here
-    K is a setting, and whoever trains may teach the first K' <= K regions the K' classes by such a
-    loss on ``region_logits`` (the task ``segmentation`` does). Its last map has no bias, as the
-    softmax over positions cancels it.
+    Departs from the paper: there the regions are the classes, trained by an auxiliary loss; here K
+    is a setting, and a training may fit the first K' <= K regions to K' classes by such a loss on
+    ``region_logits`` (the task ``segmentation`` does). Its last map has no bias, as the softmax
+    over positions cancels it.
 
     Args:
         channels: C, channels of the map.
@@ -48,7 +48,7 @@ class OCR(nn.Module):
         dropout: probability with which a channel of the result is dropped in training.
     """
 
-    auxiliary = "region_logits"  # the submodule whose output may be taught the classes
+    auxiliary = "region_logits"  # the submodule whose output can be trained to predict the classes
 
     def __init__(
         self, channels: int, *, regions: int = 16, reduction: int = 2, dropout: float = 0.0

@@ -31,7 +31,7 @@ _FORMS = ("rfb", "rfb_s")
     origin="github.com/GOATmessi7/RFBNet, MIT",
 )
 class RFB(nn.Module):
-    """Looks through branches of growing kernel and dilation, as receptive fields of the eye grow.
+    """Joins branches of growing kernel and dilation, like the receptive fields of human vision.
 
     rfb, with c = C // 8 and d = ``dilation``: 1x1 to 2c, 3x3 dilated d; 1x1 to c, 3x3 to 2c, 3x3
     dilated d + 1; 1x1 to c, 3x3 to 3 (c // 2), 3x3 to 2c, 3x3 dilated 2d + 1.

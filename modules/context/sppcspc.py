@@ -37,7 +37,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     origin="github.com/WongKinYiu/yolov7, GPL-3.0-only",
 )
 class CrossStagePyramid(nn.Module):
-    """Sends one half through a spatial pyramid between convolutions, the other half around it.
+    """Passes one half through a spatial pyramid between convolutions, the other half past it.
 
     m = max(1, 2 expansion C); u = W4 W3 W1 x (1x1, 3x3, 1x1), p = W6 W5 [u, maxpool_k u for each k]
     (1x1, 3x3), y = W7 [p, W2 x] (1x1); every W is a convolution with batch norm and SiLU, to m

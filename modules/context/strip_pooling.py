@@ -34,7 +34,7 @@ _FORMS = ("spm", "mpm")
     origin="github.com/houqb/SPNet, MIT",
 )
 class StripPooling(nn.Module):
-    """Gathers context along whole rows and columns, alone (spm) or beside square pools (mpm).
+    """Gathers context along whole rows and columns, alone (spm) or with square pooling too (mpm).
 
     spm: v = BN(3x1 convolution of the row means), u = BN(1x3 convolution of the column means);
     y = x * sigmoid(1x1 convolution of relu(v + u)), v and u spread over the map.

@@ -21,13 +21,13 @@ from plugnas.modules._registry import register
     origin="github.com/GOATmessi8/ASFF, GPL-3.0-only",
 )
 class AdaptivelySpatialFusion(nn.Module):
-    """Adds maps with shares that each pixel chooses for itself, one per map.
+    """Adds maps with one weight per map, computed anew for each pixel.
 
     y = sum_n a_n x_n, a = softmax over the maps of L [u_1, ..., u_N], one value per pixel, L a
     biased 1x1 convolution to N channels and u_n = leaky(BN(1x1(x_n; C -> h))), slope 0.1, as in the
     authors' code. h = 0: logit n is a biased 1x1 convolution of x_n alone, the paper's formula.
     N = ``inputs`` maps: x (B, C, H, W), the others (B, C, h, w) -> (B, C, H, W); the others are
-    repeated (nearest) to the size of x. The convolution behind the sum is the host's.
+    repeated (nearest) to the size of x. The convolution behind the sum is left to the host.
     """
 
     def __init__(self, channels: int, *, hidden_channels: int = 16, inputs: int = 2) -> None:

@@ -35,7 +35,7 @@ class BiSeNetFusion(nn.Module):
 
     Args:
         channels: C, channels of x and of the result.
-        kernel_size: taps a side of the first convolution, odd.
+        kernel_size: taps per side of the first convolution, odd.
         reduction: the hidden layer has C // reduction channels, at least 1.
         y_channels: Cy, channels of the other map; C if None.
     """

@@ -27,7 +27,7 @@ _MODES = ("mos_euclidean", "embedded", "dot")
     origin="github.com/dongzhang89/FPT, NOASSERTION",
 )
 class FPTGrounding(PyramidAttention):
-    """Lets each position of the fine map gather concepts from the whole coarse map.
+    """Adds to each position of the fine map what it attends to in the whole coarse map.
 
     q is a biased 1x1 convolution of x (N positions), k and v of y (M positions), to C / reduction
     channels. mos_euclidean: A_ij = sum_p pi_p softmax_j(-|q_i^p - k_j^p|^2) over parts p of the

@@ -27,19 +27,19 @@ _GATES = {"identity": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
     origin="github.com/dongzhang89/FPT, NOASSERTION",
 )
 class FPTRendering(nn.Module):
-    """Renders the coarse map with the fine one: channel weights, then the fine map's details.
+    """Weights the channels of the coarse map by the fine one, then adds the fine map's details.
 
     paper: w = gate(mean over H, W of K x), out = conv3x3(w Q y) + V x, with Q, K pointwise and V
     a 3x3 convolution whose stride brings x to the size of y.
     circulating (pprp/awesome-attention-mechanism-in-cv,
     Plug-and-Play-Module/FPT/rendering_trans.py): w = gate(BN(K mean(x))), out = relu(BN(P y) + w
-    BN(conv3x3(y))), where x speaks through its mean alone. The paper's gate is the identity, that
-    of the other is relu.
+    BN(conv3x3(y))), where x has an effect only through its mean. The paper's gate is the identity,
+    that of the other is relu.
     x (B, C, H, W), y (B, Cy, h, w) -> (B, C, H, W); Cy is y_channels (C if None). No biases.
 
-    Departs from both: the result, by nature of the size of y, is resampled to that of x; the
-    stride is H // h, and what is still too large is resampled; the two widths may differ. The
-    paper's pointwise projection before V is part of V, since two linear maps are one.
+    Departs from both: the result, which has the size of y, is resampled to that of x; the stride is
+    H // h, and what is still too large is resampled; the two widths may differ. The paper's
+    pointwise projection before V is part of V, since two linear maps are one.
 
     Args:
         channels: C, channels of x and of the result.

@@ -124,7 +124,7 @@ class _KernelMaker(nn.Module):
 
 
 class _Resampler(nn.Module):
-    """Reads a fine map at points that move towards neighbours alike."""
+    """Reads a fine map at points that move towards similar neighbours."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()

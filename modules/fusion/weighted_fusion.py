@@ -35,10 +35,10 @@ class WeightedFusion(nn.Module):
 
     Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
     Plug-and-Play-Module/WeightedFeatureFusion.py), whose weights are sigmoids that do not sum to 1:
-    the paper's three formulas decide. BiFPN's convolution after the sum is the host's.
+    the paper's three formulas decide. BiFPN's convolution after the sum is left to the host.
 
     Args:
-        channels: C, the same for all maps; the module needs no more of it.
+        channels: C, the same for all maps; not used.
         mode: ``fast``, ``softmax`` or ``sum``: how a_i follows from w.
         inputs: maps that are added, at least 2.
         eps: keeps the sum of weights in ``fast`` above 0.

@@ -57,7 +57,7 @@ class AFT(nn.Module):
     Args:
         channels: C, features of a token.
         mode: ``full``, ``simple``, ``local`` or ``conv``: what w is.
-        kernel_size: k, taps a side, odd; for ``conv``.
+        kernel_size: k, taps per side, odd; for ``conv``.
         window: tokens in reading order up to which w counts; for ``local``.
         heads: kernels, a limit: the largest divisor of C is taken; for ``conv``.
         rank: length of the vectors of a position; for ``full`` and ``local``.

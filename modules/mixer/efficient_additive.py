@@ -24,7 +24,7 @@ from plugnas.modules._registry import register
     origin="github.com/Amshaker/SwiftFormer, Apache-2.0",
 )
 class EfficientAdditive(nn.Module):
-    """Sums all queries into one, weighted by a learned vector, and lets it gate the keys.
+    """Sums all queries into one, weighted by a learned vector, and multiplies the keys by it.
 
     q and k: linear maps of x to t features, each token normalised to length 1. a = q w, normalised
     to length 1 over the N tokens; g = sum of a_n q_n. y = W2 (W1 (g * k) + q), W1 t -> t and

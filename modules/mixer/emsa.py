@@ -34,7 +34,7 @@ def _heads(site: Site, setting: Setting) -> int | None:
     origin="github.com/wofmanaf/ResT, Apache-2.0",
 )
 class EMSA(nn.Module):
-    """Attends to keys and values of a coarser map, and lets the heads exchange their logits.
+    """Attends to keys and values of a coarser map, and mixes the logits of the heads.
 
     q = Wq x from the tokens; with s = ``spatial_reduction`` > 1, k and v come from
     LayerNorm(depthwise convolution of x, kernel s + 1, stride s), else from x. Per head
@@ -52,7 +52,7 @@ class EMSA(nn.Module):
         heads: attention heads, any number.
         head_channels: d, features of a head; C // heads, at least 1, if None.
         spatial_reduction: s, by which keys and values are coarser; 1: not at all.
-        mix_heads: whether the heads exchange their logits.
+        mix_heads: whether the logits of the heads are mixed.
         dropout: probability with which a share of the attention is dropped in training.
     """
 

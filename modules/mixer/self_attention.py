@@ -38,7 +38,7 @@ def multi_head(
 
 
 def same_head_channels(site: Site, setting: Setting) -> Setting:
-    """``same`` of a mixer whose ``head_channels`` is 0 for C // heads: that width is written 0."""
+    """``same`` where ``head_channels`` 0 means C // heads: that width is written as 0."""
     share = hidden_width(site.channels, int(str(setting["heads"])))
     return {"head_channels": 0} if setting["head_channels"] == share else {}
 
@@ -137,7 +137,7 @@ class SimplifiedSelfAttention(nn.Module):
 
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
     model/attention/SimplifiedSelfAttention.py): where h does not divide C, the largest divisor
-    below it stands for h; torch's initialisation in place of a deviation of 0.001.
+    below it is taken; torch's initialisation in place of a deviation of 0.001.
     """
 
     def __init__(self, channels: int, *, heads: int = 8, dropout: float = 0.0) -> None:

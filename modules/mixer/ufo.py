@@ -41,7 +41,7 @@ def _same(site: Site, setting: Setting) -> dict[str, object]:
     no_origin="no code of the authors was found in November 2026",
 )
 class UFOAttention(nn.Module):
-    """Mixes tokens in linear time: the softmax gives way to vectors normalised in length.
+    """Mixes tokens in linear time, with vectors of normalised length in place of the softmax.
 
     Per head n(q) n(k^T v), where n(a) = gamma a / |a| with one learned gamma per head. n(q) is
     taken over the features. n(k^T v), a d x d matrix, is taken over the axis of k (``paper``) or of
@@ -50,8 +50,8 @@ class UFOAttention(nn.Module):
     in the paper's networks.
 
     Departs from circulating code (xmu-xiaoma666/External-Attention-pytorch,
-    model/attention/UFOAttention.py): gamma starts at 1 instead of a random sign and size; the
-    length is kept from 0.
+    model/attention/UFOAttention.py): gamma starts at 1 instead of a random sign and size; a length
+    of 0 is avoided.
 
     Args:
         channels: C, features of a token.

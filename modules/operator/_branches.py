@@ -70,7 +70,7 @@ class Branches(nn.Module):
 def _folded(branch: nn.Module, like: nn.Conv2d) -> nn.Conv2d:
     """The branch as one convolution; ``modules.fuse`` may have folded it already.
 
-    A convolution that comes back without a bias still waits for its norm.
+    A convolution that comes back without a bias has its norm still behind it.
     """
     pair: Any = branch if isinstance(branch, nn.Sequential) else (_identity(like), branch)
     conv, norm = pair

@@ -1,4 +1,4 @@
-"""Downsampling by patches, as the blocks of ConvNeXt and its kin enter a stage."""
+"""Downsampling by patches, as ConvNeXt and similar networks do between two stages."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def deformed_taps(
 
     Args:
         offsets: (B, k^2, 2, H', W') in pixels, (row, column), taps row by row.
-        kernel_size: k, taps a side.
+        kernel_size: k, taps per side.
         stride: s, pixels of the input from one output to the next.
         spacing: pixels from one tap to the next before they move.
     """

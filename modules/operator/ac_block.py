@@ -42,7 +42,7 @@ class AsymmetricConvolutionBlock(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         dilation: d, pixels from one tap to the next.
         groups: groups of all three convolutions, a limit: the largest number that divides both
             widths is taken.

@@ -45,7 +45,7 @@ class ACmix(nn.Module):
         stride: s, at least 1, along both axes.
         window: side in pixels of the neighbourhood that is attended to, odd.
         heads: attention heads, a limit: the largest divisor of Cout is taken.
-        kernel_size: k, taps a side of the convolution, odd.
+        kernel_size: k, taps per side of the convolution, odd.
     """
 
     def __init__(

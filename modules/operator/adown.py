@@ -30,7 +30,7 @@ def _refuses(site: Site, setting: Setting) -> str | None:
     origin="github.com/WongKinYiu/yolov9, GPL-3.0-only",
 )
 class ADown(nn.Module):
-    """Halves the map twice over: one half of the channels by convolution, one by maximum.
+    """Downsamples one half of the channels by a convolution and the other half by a maximum.
 
     u = mean of x over s x s windows at stride 1; a, b = the halves of u's channels; y = [A(a),
     B(max 3 x 3(b))], where A is a k x k convolution and the maximum has k x k places, both with
@@ -44,7 +44,7 @@ class ADown(nn.Module):
         in_channels: Cin, channels of the input, at least 2.
         out_channels: Cout, channels of the output, at least 2.
         stride: s, at least 1, along both axes.
-        kernel_size: k, places a side of A and of the maximum, odd.
+        kernel_size: k, places per side of A and of the maximum, odd.
     """
 
     def __init__(

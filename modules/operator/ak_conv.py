@@ -36,7 +36,8 @@ class AlterableKernelConvolution(nn.Module):
     right until the offsets learn otherwise. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the authors' code, which moves a tap from outside to the border and there counts
-    the pixel twice; and whose norm, activation and smaller rate for o are the host's.
+    the pixel twice; and whose norm, activation and smaller learning rate for o are left to the host
+    here.
 
     Args:
         in_channels: Cin, channels of the input.

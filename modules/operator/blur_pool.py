@@ -57,7 +57,7 @@ def _blur(site: Site, setting: Setting) -> int:
     same={"filter_size": _blur},
 )
 class AntiAliased(nn.Module):
-    """Computes at full resolution, blurs, and only then skips pixels: shifts do less harm.
+    """Computes at full resolution and blurs before skipping pixels: shifts change less.
 
     conv: y = blur(relu(BN(conv 3x3(x)))), the convolution with stride 1; max: y = blur(3x3 maximum
     of x at stride 1), after a 1x1 convolution where Cin differs from Cout. blur: a binomial filter
@@ -72,7 +72,7 @@ class AntiAliased(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         form: ``conv`` or ``max``: what is computed at full resolution.
-        filter_size: m, taps a side of the blur, odd.
+        filter_size: m, taps per side of the blur, odd.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class CoConv(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         levels: n, dilations, from 1 to 5.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from plugnas.modules.operator.dynamic_conv import MixedKernels
     year=2019,
     paper="arXiv:1904.04971",
     choices={"experts": (4, 8), "kernel_size": (1, 3, 5)},
-    export={"onnx": "the exporter wants a fixed number of groups, and here it is the batch size"},
+    export={"onnx": "the exporter needs a fixed number of groups, and here it is the batch size"},
     aliases=("CondConv2D",),
     origin="github.com/tensorflow/tpu, Apache-2.0",
 )
@@ -38,7 +38,7 @@ class CondConv(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         experts: E, kernels that are summed.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         groups: groups of the convolution, a limit: the largest number that divides both widths is
             taken.
         bias: whether every expert has a bias.

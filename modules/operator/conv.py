@@ -38,7 +38,7 @@ class Convolution(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class GroupedConvolution(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         groups: G, a limit: the largest number that divides both widths is taken.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         shuffle: whether the groups are interleaved behind.
     """
 
@@ -235,7 +235,7 @@ class DilatedConvolution(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         dilation: d, pixels from one tap to the next.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         groups: groups of the convolution, a limit: the largest number that divides both widths is
             taken.
     """

@@ -56,7 +56,7 @@ class ConvNeXt(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side of the depthwise filter, odd.
+        kernel_size: k, taps per side of the depthwise filter, odd.
         expansion: e, hidden channels over C.
         grn: v2's response norm in place of gamma.
         layer_scale: start of gamma; without effect with ``grn``.

@@ -54,7 +54,7 @@ class DeformableConvolution(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         modulation: whether taps are weighted too (v2).
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         offset_groups: groups of channels with offsets of their own, a limit: the largest divisor of
             Cin is taken.
         dilation: d, pixels from one tap to the next before they move.

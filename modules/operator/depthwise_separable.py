@@ -44,13 +44,13 @@ class DepthwiseSeparable(nn.Module):
 
     Forms: ``bn_relu`` (MobileNet, DeepLabv3+), ``bn_leaky`` (LeakyReLU 0.1), ``plain`` (Xception:
     nothing between). Departs from MobileNet: norm and activation behind the pointwise layer are
-    the host's, and no convolution has a bias; the padding follows kernel and dilation.
+    left to the host, and no convolution has a bias; the padding follows kernel and dilation.
 
     Args:
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side of the depthwise convolution, odd.
+        kernel_size: k, taps per side of the depthwise convolution, odd.
         dilation: d, pixels from one tap to the next.
         form: ``bn_relu``, ``bn_leaky`` or ``plain``: what stands between.
         expansion: filters per channel, at least 1.

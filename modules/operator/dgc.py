@@ -52,7 +52,7 @@ class DynamicGroupConvolution(nn.Module):
         heads: H, a limit: the largest divisor of Cout is taken.
         keep_ratio: share of the input channels that a head keeps, from 0 to 1.
         reduction: r: the gates' hidden layer has C // r channels, at least 1.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     progress: float = 1.0
@@ -96,7 +96,7 @@ class DynamicGroupConvolution(nn.Module):
 
     @staticmethod
     def _largest(gates: Tensor, count: int) -> Tensor:
-        """Zero all but the ``count`` largest gates of each head; of equal ones the first stay."""
+        """Zero all but the ``count`` largest gates of each head; of equal ones the first."""
         least = gates.topk(count, dim=2).values[..., -1:]
         above, ties = gates > least, gates == least
         room = count - above.sum(2, keepdim=True)

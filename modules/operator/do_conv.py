@@ -39,7 +39,7 @@ class DOConv(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         expansion: S / k^2, columns of the trained factor over taps.
         groups: groups of the convolution, a limit: the largest number that divides both widths is
             taken.

@@ -22,7 +22,7 @@ class MixedKernels(nn.Module):
     Args:
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         stride: s, at least 1, along both axes.
         experts: E, kernels that are mixed.
         groups: groups of the convolution, a limit: the largest number that divides both widths is
@@ -104,7 +104,7 @@ class MixedKernels(nn.Module):
     year=2019,
     paper="arXiv:1912.03458",
     choices={"experts": (2, 4, 8), "reduction": (4, 8), "kernel_size": (1, 3, 5)},
-    export={"onnx": "the exporter wants a fixed number of groups, and here it is the batch size"},
+    export={"onnx": "the exporter needs a fixed number of groups, and here it is the batch size"},
     aliases=(
         "Dynamic_conv2d",
         "DyConv",
@@ -130,7 +130,7 @@ class DynamicConvolution(nn.Module):
         stride: s, at least 1, along both axes.
         experts: E, kernels that are mixed.
         reduction: the weights' hidden layer has Cin // reduction values, at least 1.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         groups: groups of the convolution, a limit: the largest number that divides both widths is
             taken.
         bias: whether every kernel has a bias, mixed in the same way.

@@ -95,7 +95,7 @@ class DynamicSnake(nn.Module):
 
     Departs from the authors' code (S3_DSConv.py), where the paper decides: every sample reads its
     own features, the outermost taps accumulate (and learn) too, and both borders are zero. Only
-    offsets that act are computed. Norm and activation at the end are the host's.
+    offsets that act are computed. Norm and activation at the end are left to the host.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -28,7 +28,7 @@ class EffNetBlock(nn.Module):
     Cout; m = expansion x Cin. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the paper: stride 1 (neither pool nor stride), odd sizes (the pool cuts its last
-    cell, the last column is padded with zeros), and the A at the end is the host's.
+    cell, the last column is padded with zeros), and the A at the end is left to the host.
 
     Args:
         in_channels: Cin, channels of the input.

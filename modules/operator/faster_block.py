@@ -36,8 +36,8 @@ class FasterBlock(nn.Module):
 
     Where Cin differs from Cout or there is a stride, the paper's merging layer stands before: an
     s x s convolution of stride s and batch norm, on a map padded to a multiple of s.
-    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). ReLU is that of the paper's larger
-    networks; its two smallest have GELU.
+    (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)). ReLU as in the paper's larger networks;
+    its two smallest have GELU.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -88,18 +88,18 @@ class _SpectralTransform(nn.Module):
     same={"ratio": _widths, "local": _quarters},
 )
 class FastFourierConvolution(nn.Module):
-    """Convolves some channels in space and others in the spectrum, and lets them exchange.
+    """Convolves some channels in space and others in the spectrum, and adds each to the other.
 
-    x = [l, g], y = [l', g']; g and g' are the last ``ratio`` C channels, at least one, and leave
-    one. l' = A l + B g, g' = D l + S g, with 3x3 convolutions A, B, D of stride s. S: mean over
-    s x s; u = relu(BN(1x1(g; -> m))), m = max(1, C(g') // 2); 1x1(u + U(u) + L(u)). U: orthonormal
-    FFT of the map, relu(BN(1x1)) on its real and imaginary parts, inverse FFT. L (``local``): the
-    first ceil(m / 4) channels' quarters side by side as channels, a U of its own, its result
-    repeated in all four quarters. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
+    x = [l, g], y = [l', g']; g and g' are the last ``ratio`` C channels, at least one and at most
+    all but one. l' = A l + B g, g' = D l + S g, with 3x3 convolutions A, B, D of stride s. S: mean
+    over s x s; u = relu(BN(1x1(g; -> m))), m = max(1, C(g') // 2); 1x1(u + U(u) + L(u)). U:
+    orthonormal FFT of the map, relu(BN(1x1)) on its real and imaginary parts, inverse FFT. L
+    (``local``): the first ceil(m / 4) channels' quarters side by side as channels, a U of its own,
+    its result repeated in all four quarters. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the authors' code: odd sides are padded with zeros to be quartered, widths that 4
-    does not divide are taken, norm and activation behind y are the host's. With one input channel
-    all of it is local.
+    does not divide work, norm and activation behind y are left to the host. A single input channel
+    is local.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -45,8 +45,8 @@ class Ghost(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         reduction: r: m = ceil(Cout / r) channels are convolved, the others are cheap.
-        kernel_size: k, taps a side of the first convolution, odd.
-        cheap_kernel_size: d, taps a side of the depthwise filter, odd.
+        kernel_size: k, taps per side of the first convolution, odd.
+        cheap_kernel_size: d, taps per side of the depthwise filter, odd.
         relu: whether both parts are rectified.
     """
 

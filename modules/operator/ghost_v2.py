@@ -44,7 +44,7 @@ class GhostV2(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         reduction: of the ghost module: Cout / reduction channels are convolved.
-        kernel_size: k, taps a side of the ghost module's and of the gates' first convolution, odd.
+        kernel_size: k, taps per side of the ghost module's and the gates' first convolution, odd.
         attention_kernel_size: t, taps of the gates' filters along an axis, odd.
     """
 

@@ -36,7 +36,7 @@ class RecursiveGatedConvolution(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         order: n, products, at least 1.
-        kernel_size: k, taps a side of the depthwise filter, odd.
+        kernel_size: k, taps per side of the depthwise filter, odd.
         damping: a, above 0, by which every product is divided.
     """
 

@@ -20,7 +20,7 @@ from plugnas.modules._registry import register
     origin="github.com/AlanLi1997/slim-neck-by-gsconv, GPL-3.0-only",
 )
 class GSConv(nn.Module):
-    """Half of the output by convolution, the other half depthwise from the first, then shuffled.
+    """Makes half of the output by a convolution, the rest depthwise from that half; then shuffles.
 
     p = mish(BN(conv k x k(x; Cin -> m))), stride s, m = ceil(Cout / 2); q = mish(BN(depthwise
     d x d(p))); u = the first Cout channels of [p, q]; y = the channels 0, 2, 4, ... of u, then 1,
@@ -34,8 +34,8 @@ class GSConv(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side of the first convolution, odd.
-        cheap_kernel_size: d, taps a side of the depthwise filter, odd.
+        kernel_size: k, taps per side of the first convolution, odd.
+        cheap_kernel_size: d, taps per side of the depthwise filter, odd.
     """
 
     def __init__(

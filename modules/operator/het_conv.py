@@ -45,7 +45,7 @@ class HetConvolution(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         parts: P, a limit: the largest number that divides both widths is taken.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     mask: Tensor

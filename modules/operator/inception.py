@@ -32,14 +32,14 @@ class Inception(nn.Module):
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)); the stride is that of the last step
     with a window in a branch, and of the 1x1 in the first.
 
-    Departs from the paper: batch norm as in BN-Inception. The norm and rectifier of the branches'
-    ends are the host's, which act on each channel alone.
+    Departs from the paper: batch norm as in BN-Inception. The norm and rectifier at the end of each
+    branch, which act on each channel alone, are left to the host.
 
     Args:
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side of the larger convolution, odd.
+        kernel_size: k, taps per side of the larger convolution, odd.
         reduction: by which the pointwise reductions are narrower than in module 3a.
     """
 

@@ -52,7 +52,7 @@ class Involution(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side of the kernels that are made, odd.
+        kernel_size: k, taps per side of the kernels that are made, odd.
         group_channels: channels that share a kernel, a limit: the largest divisor of C is taken.
         reduction: r: the hidden layer has C // r channels, at least 1.
     """
@@ -87,8 +87,8 @@ class Involution(nn.Module):
         """
         if not isinstance(self.project, nn.Conv2d):
             raise AdoptError(
-                "nothing mixes the channels where their number stays; only with another number of "
-                "output channels can a 1x1 convolution be held"
+                "involution mixes no channels where their number stays the same; it holds a 1x1 "
+                "convolution only with another number of output channels"
             )
         widths = (self.project.in_channels, self.project.out_channels)
         self.project.weight.copy_(pointwise_matrix(conv, *widths, self.stride)[:, :, None, None])

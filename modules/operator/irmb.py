@@ -44,7 +44,7 @@ class InvertedResidualMobileBlock(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         expansion: e, the width inside over C.
-        kernel_size: k, taps a side of the depthwise convolution, odd.
+        kernel_size: k, taps per side of the depthwise convolution, odd.
         window: side of a window in pixels.
         head_channels: d, channels of q in a head, a limit: the largest divisor of C is taken.
         attention: whether there is attention; else h = v.

@@ -53,7 +53,7 @@ class MBConv(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side of the depthwise convolution, odd.
+        kernel_size: k, taps per side of the depthwise convolution, odd.
         expansion: e, the width inside over Cin; 1: no first layer.
         se_reduction: SE's hidden width is Cin // se_reduction, at least 1; 0: no SE.
         drop_path: probability with which a sample's branch is left out in training, below 1.

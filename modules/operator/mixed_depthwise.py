@@ -23,7 +23,7 @@ def _partition(channels: int, count: int, kind: str) -> list[int]:
         return [channels - share * (count - 1)] + [share] * (count - 1)
     sizes: list[int] = []
     for i in range(count - 1):
-        room = channels - sum(sizes) - (count - 1 - i)  # what leaves one for each that follows
+        room = channels - sum(sizes) - (count - 1 - i)  # one channel is left for each later kernel
         sizes.append(min(room, max(1, channels >> (i + 1))))
     return [*sizes, channels - sum(sizes)]
 
@@ -70,7 +70,7 @@ class MixedDepthwise(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_sizes: k_i, taps a side of each group's kernel, odd.
+        kernel_sizes: k_i, taps per side of each group's kernel, odd.
         partition: ``equal`` or ``exponential``: how the channels are shared out.
         dilation: d, pixels from one tap to the next.
     """

@@ -33,8 +33,8 @@ class MobileOne(nn.Module):
     dense and of stride s, as in the network's first layer. (B, Cin, H, W) -> (B, Cout, ceil(H / s),
     ceil(W / s)). The deploy form has one nn.Conv2d with bias for each O.
 
-    Departs from the authors' code: the ReLU behind y is the host's. 4 branches are those of the
-    smallest network, MobileOne-S0; the others have 1.
+    Departs from the authors' code: the ReLU behind y is left to the host. 4 branches are those of
+    the smallest network, MobileOne-S0; the others have 1.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -16,15 +16,15 @@ def _halve(x: Tensor, stride: int = 2) -> Tensor:
 
 
 def _low_width(channels: int, alpha: float) -> int:
-    """Channels of low frequency: at least one on each side, none where there is but one."""
+    """Channels of low frequency: at least one on each side, none where there is only one."""
     return min(channels - 1, max(1, round(alpha * channels)))
 
 
 class OctaveExchange(nn.Module):
     """Convolves a map and one of half its resolution, each output seeing both.
 
-    Y_H = W_HH X_H + up(W_LH X_L); Y_L = W_LL X_L + W_HL halve(X_H). With stride 2, as the authors
-    publish it, X_H is halved first and X_L, which has Y_H's size already, is not:
+    Y_H = W_HH X_H + up(W_LH X_L); Y_L = W_LL X_L + W_HL halve(X_H). With stride 2, as in the
+    authors' code, X_H is halved first and X_L, which has Y_H's size already, is not:
     Y_H = W_HH halve(X_H) + W_LH X_L; Y_L = W_LL halve(X_L) + W_HL halve(halve(X_H)).
 
     high (B, C_H, H, W) and low (B, C_L, ceil(H/2), ceil(W/2)) -> the same with their new widths and
@@ -35,7 +35,7 @@ class OctaveExchange(nn.Module):
         in_widths: (C_H, C_L) of what enters.
         out_widths: (C_H, C_L) of what leaves.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class OctaveConv(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         alpha: share of the channels at half resolution, between 0 and 1.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ def _same(site: Site, setting: Setting) -> Setting:
     same=_same,
     aliases=("ODConv", "ODConv2d", "OmniDimensionalDynamicConv"),
     origin="github.com/OSVAI/ODConv, Apache-2.0",
-    export={"onnx": "the exporter wants a fixed number of groups, and here it is the batch size"},
+    export={"onnx": "the exporter needs a fixed number of groups, and here it is the batch size"},
 )
 class OmniDimensionalConvolution(nn.Module):
     """Convolves each sample with its own kernel, gated along all four dimensions of a kernel.
@@ -52,7 +52,7 @@ class OmniDimensionalConvolution(nn.Module):
         stride: s, at least 1, along both axes.
         experts: E, kernels that are mixed.
         reduction: h has Cin // reduction values, at least 16.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         groups: groups of the convolution, a limit: the largest number that divides both widths is
             taken.
         temperature: by which every logit is divided, above 0.

@@ -42,7 +42,7 @@ class PartialConvolution(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         reduction: r: the first C // r channels are convolved, at least 1.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(

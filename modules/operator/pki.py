@@ -87,7 +87,7 @@ class PolyKernelInception(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_sizes: k_m, taps a side, odd; the first is that of l.
+        kernel_sizes: k_m, taps per side, odd; the first is that of l.
         expansion: h / Cout, the width inside.
     """
 

@@ -45,7 +45,7 @@ class PolyScaleConvolution(nn.Module):
         stride: s, at least 1, along both axes.
         parts: P, even and at least 2.
         dilation: d, pixels from one tap to the next where i = o.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ def _widths(channels: int, levels: int) -> list[int]:
     origin="github.com/iduta/pyconv, MIT",
 )
 class PyramidalConvolution(nn.Module):
-    """Parallel convolutions of growing kernel and falling depth, joined.
+    """Parallel convolutions with growing kernels in growing numbers of groups, joined.
 
     Level l convolves the whole input with kernel (3, 5, 7, 9)[l] in (1, 4, 8, 16)[l] groups into
     c_l channels: Cout / levels each, but Cout / 4, Cout / 4, Cout / 2 for three levels, the

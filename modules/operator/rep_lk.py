@@ -36,7 +36,7 @@ _DILATED = {
     origin="github.com/AILab-CVC/UniRepLKNet, Apache-2.0",
 )
 class RepLargeKernel(nn.Module):
-    """A large depthwise kernel, helped by small ones in training and alone afterwards.
+    """A large depthwise kernel, trained together with small ones that merge into it afterwards.
 
     y = BN(depthwise K x K(x)) + sum over i of BN_i(depthwise k_i x k_i(x), dilation d_i), all with
     stride s. ``dilated`` (UniRepLKNet): (k, d) for K = 13 are (5, 1), (7, 2), (3, 3), (3, 4),
@@ -48,7 +48,7 @@ class RepLargeKernel(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: K, taps a side of the large kernel, odd.
+        kernel_size: K, taps per side of the large kernel, odd.
         dilated: whether the small kernels are UniRepLKNet's dilated ones.
 
     Raises:

@@ -28,8 +28,8 @@ class RepVGG(Branches):
     ceil(H / s), ceil(W / s)). The deploy form is one 3x3 nn.Conv2d with bias: norms fold, the 1x1
     kernel and the identity are added to the middle tap.
 
-    Departs from the authors' code: the ReLU behind the sum is the host's, so that a norm behind the
-    deploy form still folds; groups fall to the largest number that divides both widths.
+    Departs from the authors' code: the ReLU behind the sum is left to the host, so that a norm
+    behind the deploy form still folds; groups fall to the largest number that divides both widths.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -39,7 +39,7 @@ class Res2Net(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         scale: s, parts of the channels, a limit; at most Cout.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(

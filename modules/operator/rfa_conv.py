@@ -28,13 +28,13 @@ class ReceptiveFieldAttentionConvolution(nn.Module):
     border count); y = sum over channels and taps of W a f, which is the authors' k x k convolution
     of stride k on the unfolded map. (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
-    The authors' code ends with a norm and ReLU; these are the host's.
+    The authors' code ends with a norm and ReLU; these are left to the host.
 
     Args:
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(

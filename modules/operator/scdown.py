@@ -28,7 +28,7 @@ class SCDown(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(

@@ -25,24 +25,24 @@ from plugnas.modules._registry import register
     origin="github.com/MCG-NKU/SCNet, MIT",
 )
 class SelfCalibratedConv(nn.Module):
-    """Convolves half the channels plainly and gates the other half by a view from afar.
+    """Convolves half of the channels and gates the other half by a view at lower resolution.
 
     x is cut by channels into x1 and x2, each of half the width:
     y1 = K4(K3(x1) sigmoid(x1 + up(K2(mean of x1 over r x r cells)))), y2 = K1(x2), out = [y1, y2],
     with r = pool_size. All K are k x k convolutions, K2 and K3 followed by batch norm; K4 and K1
-    carry stride and change of width, and their norm is the host's.
+    carry stride and change of width, and their norm is left to the host.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
     AttentionModule/SCNet/scnet.py): upsampling is bilinear, as in the paper; r is at most the size
-    of the map. Where there is but one channel, in or out, all of it is calibrated.
+    of the map. A single channel, in or out, belongs to the gated part.
 
     Args:
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         pool_size: r, side in pixels of the cells that are averaged; at most the map.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
     """
 
     def __init__(

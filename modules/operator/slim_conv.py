@@ -35,7 +35,7 @@ class SlimConvolution(nn.Module):
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Departs from the paper: an odd width is cut into halves that share the middle channel, widths
-    and groups that do not divide are lifted, as is C < r.
+    that the groups do not divide and C < r work too.
 
     Args:
         in_channels: Cin, channels of the input.

@@ -45,7 +45,7 @@ class SplitAttention(nn.Module):
         stride: s, at least 1, along both axes.
         radix: R, sets of features, at least 1.
         groups: K, a limit: the largest divisor of Cout is taken.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         reduction: by which the hidden layer is narrower than R Cin.
         dilation: d, pixels from one tap to the next.
     """

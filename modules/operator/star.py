@@ -21,7 +21,7 @@ from plugnas.modules._registry import register
     origin="github.com/ma-xu/Rewrite-the-Stars, Apache-2.0",
 )
 class Star(nn.Module):
-    """Multiplies two wide linear maps of a depthwise filtered map.
+    """Multiplies two wide pointwise convolutions of a depthwise filtered map.
 
     z = BN(depthwise k x k(x), stride s); u = BN(1x1(relu6(W1 z) W2 z; e Cin -> Cout)), W1 and W2
     1x1 convolutions Cin -> e Cin; y = depthwise k x k(u), + x where s = 1 and Cin = Cout, with
@@ -33,7 +33,7 @@ class Star(nn.Module):
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
         expansion: e, the width inside over Cin.
-        kernel_size: k, taps a side of both depthwise filters, odd.
+        kernel_size: k, taps per side of both depthwise filters, odd.
         drop_path: probability with which a sample's branch is left out in training, below 1.
     """
 

@@ -24,19 +24,19 @@ from plugnas.modules._registry import register
     no_origin="no paper's own: a layer that every library has",
 )
 class TransposedConvolution(nn.Module):
-    """Doubles the map by a transposed convolution, filters it there, and strides back.
+    """Doubles the map by a transposed convolution, then filters it with a stride that halves it.
 
     u = relu(BN(transposed conv k x k(x; Cin -> m), stride 2)), (B, m, 2 H, 2 W), m = max(1, Cout //
     reduction); y = conv 3 x 3(u; m -> Cout), stride 2 s. Each input pixel adds x[i, p] W[i, o, t]
-    to output 2 p + t - (k - 2) / 2; k is a multiple of the stride, against checkerboards. The map
-    in the middle is four times as large: keep m small.
+    to output 2 p + t - (k - 2) / 2; k is a multiple of the stride, which avoids checkerboard
+    patterns. The map in the middle is four times as large: keep m small.
     (B, Cin, H, W) -> (B, Cout, ceil(H / s), ceil(W / s)).
 
     Args:
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side of the transposed convolution, even.
+        kernel_size: k, taps per side of the transposed convolution, even.
         reduction: m = Cout // reduction, at least 1.
     """
 

@@ -39,8 +39,8 @@ class UniversalInvertedBottleneck(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        start_kernel_size: a, taps a side of the first filter, odd; 0: none.
-        middle_kernel_size: b, taps a side of the middle filter, odd; 0: none.
+        start_kernel_size: a, taps per side of the first filter, odd; 0: none.
+        middle_kernel_size: b, taps per side of the middle filter, odd; 0: none.
         expansion: e, the width inside over C.
         drop_path: probability with which a sample's branch is left out in training, below 1.
     """

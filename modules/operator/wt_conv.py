@@ -58,7 +58,7 @@ def _scaled(channels: int, kernel_size: int, start: float, stride: int = 1) -> n
     origin="github.com/BGU-CS-VIL/WTConv, MIT",
 )
 class WaveletConvolution(nn.Module):
-    """Small depthwise filters on the levels of a Haar transform, so that few taps see far.
+    """Small depthwise filters on the levels of a Haar transform: few taps cover a large area.
 
     y = a DW(x) + z_1(x); z_i(x) = inverse Haar of [w_L + z_(i+1)(x_L), w_H], where x_L is the mean
     band of the Haar transform of x and [w_L, w_H] = b_i DW_i(all four bands of it); the last level
@@ -72,7 +72,7 @@ class WaveletConvolution(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: s, at least 1, along both axes.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         levels: of the Haar transform, at least 1.
     """
 

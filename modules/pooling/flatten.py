@@ -17,12 +17,12 @@ from plugnas.modules._registry import register
     no_origin="no paper's own: a layer that every library has",
 )
 class FlattenedGrid(nn.Module):
-    """Averages the map to a fixed grid and strings it into a vector, channel slowest.
+    """Averages the map to a fixed grid and flattens it into a vector, channel by channel.
 
     (B, C, H, W) -> (B, C grid^2), whatever H and W are.
 
-    With grid=None the map itself is strung out, (B, C H W): its length depends on the input, so
-    ``out_features`` is None, and only a reader who fixes the size can build a layer after it.
+    With grid=None the map itself is flattened, (B, C H W): its length depends on the input, so
+    ``out_features`` is None, and a layer can follow only where the size is fixed.
     """
 
     def __init__(self, channels: int, *, grid: int | None = 2) -> None:

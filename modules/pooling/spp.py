@@ -27,10 +27,11 @@ _MODES = ("max", "avg")
     origin="github.com/ShaoqingRen/SPP_net, LicenseRef-SPP-net-noncommercial",
 )
 class SpatialPyramidPooling(nn.Module):
-    """Pools the map to several grids and strings all their bins into one vector.
+    """Pools the map to several grids and joins all their bins in one vector.
 
     Level l pools to l x l bins; bin (i, j) covers rows floor(i H / l) to ceil((i + 1) H / l), and
-    columns likewise. (B, C, H, W) -> (B, C sum of l^2), level by level, channel slowest in each.
+    columns likewise. (B, C, H, W) -> (B, C sum of l^2), level by level, and channel by channel in
+    each.
 
     Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
     Plug-and-Play-Module/SPPLayer.py): bins overlap rather than be padded, so that there are always

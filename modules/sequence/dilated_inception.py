@@ -10,7 +10,7 @@ from plugnas.modules._registry import register
 
 
 class DilatedInception(nn.Module):
-    """Convolves the past at several lengths and stacks what they find.
+    """Convolves past steps with several kernel lengths and stacks the results.
 
     One causal convolution with bias per kernel size, all with one dilation d: output t sees
     t - (k - 1) d, ..., t - d, t, and zeros before the first step. Cout is shared out evenly, the
@@ -68,13 +68,14 @@ class DilatedInception(nn.Module):
     origin="github.com/nnzhan/MTGNN, MIT",
 )
 class GatedTemporalConv(nn.Module):
-    """Filters a sequence causally at several lengths and gates the result by its twin.
+    """Filters a sequence causally at several lengths and gates it by a second such filter.
 
     y = tanh(F x) sigmoid(G x), F and G dilated inceptions of their own. (B, C, T) -> the same.
 
     Departs from the paper, where T shrinks by (k_max - 1) d: zeros stand before the first step, so
     that T stays and what the paper computes is found at the last steps. The linear map over time
-    that some code adds to restore T is left out: it fixes T and lets the future in.
+    that some code adds to restore T is left out: it fixes T and lets an output depend on later
+    steps.
     """
 
     def __init__(

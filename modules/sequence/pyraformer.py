@@ -20,7 +20,7 @@ def pyramid_mask(
     Nodes are numbered scale by scale, the finest first; scale l + 1 has floor(n_l / w_l) nodes, the
     last of which takes all remaining children. A node sees those of its scale at most
     inner_size // 2 away, its children and its parent. Nodes that begin at or beyond step ``real``
-    (padding) see themselves alone, and nobody sees them.
+    (padding) see only themselves, and no other node sees them.
 
     Args:
         length: steps of the finest scale, n_0.
@@ -54,8 +54,8 @@ def pyramid_mask(
 class CoarserScales(nn.Module):
     """Pyraformer's coarser-scale construction module (CSCM): a sequence and coarser views of it.
 
-    s_0 = x, s_(l+1) = relu(conv(s_l)) with kernel and stride w_l, strung together, finest first:
-    (B, C, T) -> nodes (B, M, C). A T below the product of the windows is padded with zeros.
+    s_0 = x, s_(l+1) = relu(conv(s_l)) with kernel and stride w_l, joined, finest first: (B, C, T)
+    -> nodes (B, M, C). A T below the product of the windows is padded with zeros.
     """
 
     def __init__(self, channels: int, *, windows: tuple[int, ...] = (2, 2, 2)) -> None:
@@ -77,7 +77,7 @@ def padded_length(steps: int, windows: tuple[int, ...]) -> int:
 
 
 class PyramidAttentionModule(nn.Module):
-    """Pyraformer's pyramidal attention module (PAM): multi-head attention where kin see each other.
+    """Pyraformer's pyramidal attention module (PAM): multi-head attention among related nodes.
 
     nodes (B, M, C) of a pyramid over ``steps`` steps, as ``CoarserScales`` gives them -> (B, M, C);
     a node sees those that ``pyramid_mask`` allows. Softmax of q k^T / sqrt(d), all maps with bias.
@@ -147,12 +147,11 @@ class PyramidalAttention(nn.Module):
     """Lets each step see its neighbours, and far ones through a pyramid of coarser steps.
 
     Coarser scales: s_(l+1) = relu(conv(s_l)), kernel and stride w_l (``CoarserScales``, the CSCM).
-    All scales are strung together and layer-normalised, n = LN([s_0, s_1, ...]); multi-head
-    attention A (``PyramidAttentionModule``, the PAM) runs where ``pyramid_mask`` allows:
-    neighbours, children, parent. Between two attentions
-    n = LN(n + A_i(n)); of the last one the finest scale leaves: (B, C, T) -> the same, without
-    residual. What scale l knows takes l attentions to reach the finest, so there are as many as
-    windows (``depth=None``).
+    All scales are joined and layer-normalised, n = LN([s_0, s_1, ...]); multi-head attention A
+    (``PyramidAttentionModule``, the PAM) runs where ``pyramid_mask`` allows: neighbours, children,
+    parent. Between two attentions n = LN(n + A_i(n)); the finest scale of the last one is the
+    result: (B, C, T) -> the same, without residual. A value of scale l needs l attentions to reach
+    the finest, so there are as many as windows (``depth=None``).
 
     What a node sees is the paper's neighbourhood. A T below the product of the windows is padded,
     and what consists of padding is masked. Heads have max(1, C // heads) channels by default. No

@@ -77,13 +77,13 @@ class HighResolutionModule(nn.Module):
 
     Departs from circulating code (pprp/awesome-attention-mechanism-in-cv,
     AttentionModule/HRNet/hrnet.py): maps are enlarged to the size of their target, so that any size
-    goes; the caller's list stays as it is.
+    works; the caller's list is not changed.
 
     Args:
         widths: C_i, channels of each branch, the finest first.
         depth: residual blocks of a branch.
         block: ``basic`` or ``bottleneck``: the kind of residual block.
-        multi_scale: whether all branches leave; else the finest alone.
+        multi_scale: whether all branches are returned; else only the finest.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class HighResolutionModule(nn.Module):
     origin="github.com/HRNet/HRNet-Semantic-Segmentation, MIT",
 )
 class HighResolutionStage(nn.Module):
-    """Refines a map beside coarser views of itself, which in the end are added to it.
+    """Refines a map together with coarser versions of it, which are added to it at the end.
 
     Branch 0 is the map; each further one comes from that before by a 3x3 convolution of stride 2
-    and twice the width, batch norm and ReLU. One ``HighResolutionModule`` follows, of which the
-    finest output leaves. (B, C, H, W) -> the same.
+    and twice the width, batch norm and ReLU. One ``HighResolutionModule`` follows, whose finest
+    output is the result. (B, C, H, W) -> the same.
 
     Args:
         channels: C, channels of the map.

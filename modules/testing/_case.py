@@ -49,7 +49,7 @@ class Case:
         return [s for s in self.entry.contract.sites if self.entry.refusal(s, self.setting)]
 
     def build(self, site: Site, seed: int = 0) -> nn.Module:
-        """Build past the declaration's refusal, with weights drawn from ``seed``."""
+        """Build even where the declaration refuses, with weights drawn from ``seed``."""
         torch.manual_seed(seed)
         return self.entry.contract.build(self.entry.cls, site, self.setting)
 
@@ -84,7 +84,7 @@ class Trial:
 
     @cached_property
     def output(self) -> Tensor:
-        """What the module makes of ``args``."""
+        """The module's output for ``args``."""
         return self.run(self.module, self.args)
 
     @torch.no_grad()
@@ -103,7 +103,7 @@ class Trial:
 
 
 def scramble(module: nn.Module, seed: int = 2) -> None:
-    """Give every parameter and norm statistic a generic value: zero inits hide dead branches."""
+    """Give every parameter and norm statistic a generic value: zeros would hide dead branches."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():

@@ -8,7 +8,7 @@ from plugnas.modules.testing._failures import ConformanceError, ensure
 
 
 def check_refusals(case: Case) -> None:
-    """The setting stands somewhere; where it is refused, the class refuses by itself too."""
+    """The setting is accepted somewhere; where the declaration refuses it, the class does too."""
     ensure(case.sites, "the setting is refused at every site of the slot")
     for site in case.refused:
         reason = case.entry.refusal(site, case.setting)
@@ -21,7 +21,7 @@ def check_refusals(case: Case) -> None:
 
 
 def check_canonical(case: Case) -> None:
-    """What ``same`` names is a setting that stands where the first does, and its own canonical."""
+    """The setting that ``same`` names is accepted there too, and ``same`` leaves it as it is."""
     for site in case.sites:
         one = case.entry.canonical(site, case.setting)
         ensure(case.entry.refusal(site, one) is None, f"`same` names a refused setting at {site}")

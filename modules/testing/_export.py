@@ -27,13 +27,13 @@ def exported_settings(entry: Entry) -> list[Setting]:
 
 
 def check_export(trial: Trial) -> None:
-    """The exported program computes the same at other batch sizes; a declared failure fails."""
+    """The exported program computes the same at other batch sizes; a declared failure is real."""
     case = trial.case
     if case.setting not in exported_settings(case.entry):
         return
     module = _Bound(trial.module, case.entry.contract.keywords(trial.site))
     if "pt2" in case.entry.export:
-        _export(_Bound(_First(), {}), trial.args)  # the way of exporting is not at fault
+        _export(_Bound(_First(), {}), trial.args)  # so a failure below is the module's
         try:
             _export(module, trial.args)
         except Exception:  # noqa: BLE001 - the exporter's many kinds of failure prove the declaration

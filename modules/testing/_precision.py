@@ -71,7 +71,7 @@ def _ensure_near(case: Case, y: Tensor, whole: Tensor, dtype: torch.dtype, what:
 
 
 def makes_coordinates(case: Case) -> bool:
-    """Whether building or running the module makes real-valued positions or samples at some."""
+    """Whether building or running the module computes real-valued positions or samples at them."""
     site = case.sites[0]
     with torch.no_grad(), _Watch() as watch:  # type: ignore[no-untyped-call]
         module = case.build(site)

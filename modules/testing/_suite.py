@@ -48,7 +48,7 @@ def check_module(key: str) -> None:
 
 
 def _raise(name: str, failures: Iterable[tuple[str, str]]) -> None:
-    """Say each failure once, with the first place where it showed."""
+    """Name each failure once, with the first place where it was seen."""
     places: dict[str, list[str]] = {}
     for place, failure in failures:
         places.setdefault(failure, []).append(place)
@@ -74,7 +74,7 @@ def conformance_tests(*keys: str, slot: str | None = None) -> Callable[[Case], N
 
 
 def _failures(case: Case) -> Iterator[tuple[str, str]]:
-    """Yield where a check failed, and with what words."""
+    """Yield the place of each check that failed, and its message."""
     yield from _tried(case.name, lambda: _declaration.check_refusals(case))
     whole, default = case.changes <= 1, case.changes == 0
     sites = case.sites if whole else case.sites[:1]

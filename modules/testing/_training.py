@@ -1,4 +1,4 @@
-"""Checks of training: gradients everywhere, and no parameter that never matters."""
+"""Checks of training: gradients everywhere, and no parameter without effect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_training(case: Case, sites: Sequence[Site]) -> None:
         if not dead:
             return
         dead &= _still(_backward(case, roomy, batch=2, seed=seed))
-    ensure(not dead, f"parameters that never matter: {sorted(dead or ())}")
+    ensure(not dead, f"parameters without effect: {sorted(dead or ())}")
 
 
 def _still(module: nn.Module) -> set[str]:

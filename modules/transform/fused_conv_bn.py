@@ -36,7 +36,7 @@ class FusedConvBN(nn.Module):
         in_channels: Cin, channels of the input.
         out_channels: Cout, channels of the output.
         stride: pixels from one output to the next, at least 1.
-        kernel_size: k, taps a side, odd.
+        kernel_size: k, taps per side, odd.
         dilation: d, pixels from one tap to the next.
         groups: groups of the convolution; they must divide both widths.
     """

@@ -23,8 +23,8 @@ class TransposedUpsampling(nn.Module):
 
     y[o, s p + t - a] += sum_i x[i, p] W[i, o, t] for every tap t, a = ceil((k - s) / 2), + b[o];
     what falls beyond the border is dropped. ``overlap`` 1: patches touch (U-Net); 2: every pixel of
-    the result is reached by four patches (FCN). k is a multiple of s, against checkerboards.
-    (B, C, H, W) -> (B, C, s H, s W).
+    the result is reached by four patches (FCN). k is a multiple of s, which avoids checkerboard
+    patterns. (B, C, H, W) -> (B, C, s H, s W).
     """
 
     def __init__(self, channels: int, *, scale: int = 2, overlap: int = 2) -> None:

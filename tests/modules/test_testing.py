@@ -62,7 +62,7 @@ def _positions(self, x):
     ("forward", "law"),
     [
         (lambda self, x: self.scale * x[..., :1, :1], r"is \(3, 16, 1, 1\) where the slot"),
-        (lambda self, x: self.scale * x / x[0, 0, 0, 0] * 0, "no gradient|never matter"),
+        (lambda self, x: self.scale * x / x[0, 0, 0, 0] * 0, "no gradient|without effect"),
         (lambda self, x: x.mul_(self.scale), "changed its input in place|leaf Variable"),
         (lambda self, x: self.scale * torch.rand_like(x), "two calls in eval mode differ"),
         (lambda self, x: self.scale * x - x.mean(0), "a sample alone differs"),
