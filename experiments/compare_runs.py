@@ -1,4 +1,4 @@
-"""Runs of one job beside each other, and beside fixed networks, by confirmed accuracy.
+"""Compares runs of one job with each other and with fixed networks, by confirmed accuracy.
 
     python experiments/compare_runs.py runs/cifar10 runs/cifar10-random runs/cifar10-tpe
 

@@ -1,4 +1,4 @@
-"""Detection by a training function of one's own: blood cells in BCCD, torchvision's FCOS.
+"""Detection with your own training function: blood cells in BCCD, torchvision's FCOS.
 
 `detect_bccd.yaml` plugs modules into the backbone and the feature pyramid. The images are looked
 for in $BCCD, by default ../shared/data/bccd.tar.xz: a folder or an archive with `images/` and

@@ -1,11 +1,11 @@
-"""Trains every network of a small space on the digits, at every rung, and records what came of it.
+"""Trains every network of a small space on the digits, at every rung, and records the results.
 
     python experiments/digits_table.py experiments/records/digits_table.json --workers 3
 
 The record is what ``experiments/benchmarks/search.py`` needs to compare searches on real trainings
 without training again: accuracy, signal and CPU seconds of each architecture, rung and seed,
-the training loss of each epoch of the full trainings, and exact costs. A run that is broken off
-goes on where it stopped.
+the training loss of each epoch of the full trainings, and exact costs. An interrupted run continues
+where it stopped.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How well cheap trainings rank what long ones would: Kendall's tau per second, with controls.
+"""How well cheap trainings rank networks as long ones do: Kendall's tau per second, with controls.
 
     OMP_NUM_THREADS=1 python experiments/fidelity.py experiments/cifar10.yaml \\
         experiments/records/fidelity_cifar10.json --workers 4
 
 Draws architectures of a job's space within its budget, evenly in log FLOPs, trains each by the
 long recipe and by every candidate, and prints a table in Markdown. The record keeps every training;
-a run that is broken off goes on where it stopped, and with ``--workers 0`` only the table is made.
+an interrupted run continues where it stopped, and with ``--workers 0`` only the table is made.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _tasks(members: list[Architecture]) -> Iterator[Task]:
-    """Yield every training, architecture by architecture: the dearest and second seeds last."""
+    """Yield every training, architecture by architecture: the longest and second seeds last."""
     passes = ((0, set(RECIPES) - {LONGEST}), (0, {LONGEST}), (1, {TRUTH, SHORT}))
     for seed, names in passes:
         for number, architecture in enumerate(members):
@@ -172,7 +172,7 @@ def _drawn(
             if i not in chosen:
                 chosen.append(int(i))
                 break
-    return [pool[fits[i]] for i in rng.permutation(chosen)]  # a broken-off run is a fair part
+    return [pool[fits[i]] for i in rng.permutation(chosen)]  # fair also if interrupted
 
 
 def _save(path: Path, record: dict[str, Any]) -> None:

@@ -5,9 +5,9 @@
 Trains each by the long recipe of a run's confirmation, under the same seeds, on the same images,
 and records it beside the run (``RUN/fixed.json``). The budget is the run's limit on FLOPs, or on
 milliseconds under the run's conditions, for which all scales of all families are measured in one
-session (a family with nothing as fast enters with its fastest). ResNet is He et al.'s CIFAR form
-(3 stages of basic blocks, widths w, 2w, 4w); MobileNetV2 and ShuffleNetV2 are torchvision's, with
-the strides that the field gives them for 32 x 32 (no stride in the stem, no max pooling).
+session (a family without such a fast network takes part with its fastest). ResNet is He et al.'s
+CIFAR form (3 stages of basic blocks, widths w, 2w, 4w); MobileNetV2 and ShuffleNetV2 are
+torchvision's, with the usual strides for 32 x 32 (no stride in the stem, no max pooling).
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _costs(network: nn.Module) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train the fixed networks that a run's confirmation is held against."""
+    """Train the fixed networks with which a run's confirmation is compared."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--workers", type=int, default=4)

@@ -1,10 +1,11 @@
-"""What `nas plan` says against what the search then takes, job by job.
+"""Compares what `nas plan` predicts with what the search then takes, job by job.
 
     OMP_NUM_THREADS=1 python experiments/plan_record.py experiments/records/plan.json JOB.yaml ...
 
 Each job is planned and then searched in a fresh folder, both in processes of their own. Compared
 are the processor's seconds of all trainings, which other work on the machine hardly changes, and
-the seconds of the clock from start to end, which it does. Without jobs the record is printed.
+the seconds of the clock from start to end, which it changes much. Without jobs the record is
+printed.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
     OMP_NUM_THREADS=1 python experiments/small_sets.py FOLDER experiments/records/small_sets.json \\
         --name photographs --size 24 --images 100 300 1000 5000
 
-Of the images in a folder of class folders, so many are kept: four in five to train on, one in five
+A given number of images of a folder of class folders is kept: four in five to train on, one in five
 to validate. Twelve random architectures, evenly spread in log FLOPs, are trained on them by the
 last rung of the default recipe in two ways: "before" with norms' statistics as the training left
 them and three epochs however few steps that is; "after" as plugnas does it. The truth is the
 accuracy of the long recipe (that of `nas confirm`) on images kept apart, mean over the seeds.
-Without FOLDER the tables of the record are printed; a record broken off goes on where it stopped.
+Without FOLDER the tables of the record are printed; an interrupted record continues where it
+stopped.
 """
 
 from __future__ import annotations

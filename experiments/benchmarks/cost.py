@@ -1,11 +1,11 @@
-"""MACs reported / exact, and architectures a second: plugnas beside four counters, in one run.
+"""MACs reported / exact, and architectures per second: plugnas and four other counters in one run.
 
     pip install fvcore ptflops torchinfo
     OMP_NUM_THREADS=1 python -P experiments/benchmarks/cost.py [--networks 20] [--all]
 
 Part 1: cases whose count is derived by hand. Part 2: every module of the zoo at one site, in deploy
-form, where exact is the count of plugnas that part 1 and tests/nas/cost hold. Part 3: CPU time per
-architecture of a space over the zoo, the tools interleaved on the same networks.
+form, where exact is the count of plugnas, which part 1 and tests/nas/cost check. Part 3: CPU time
+per architecture of a space over the zoo, the tools interleaved on the same networks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SITE = Site(16, 14, 14, 1, 24)
 
 
 class Bound(nn.Module):
-    """A function of one input, or a module with its further arguments held."""
+    """A function of one input, or a module with its other arguments fixed."""
 
     def __init__(self, function: Callable[..., Tensor], *rest: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class _Lstm(nn.Module):
 
 
 def zoo_module(entry: Entry) -> tuple[Callable[[], nn.Module], tuple[int, ...]] | None:
-    """A maker of the entry's deploy form as a module of one input, and the input's shape."""
+    """A function that builds the entry's deploy form for one input, and the input's shape."""
     setting = next((s for s in entry.settings() if not entry.refusal(SITE, s)), None)
     if setting is None or entry.slot == "region":  # its two inputs have two shapes
         return None
@@ -173,7 +173,7 @@ def zoo_module(entry: Entry) -> tuple[Callable[[], nn.Module], tuple[int, ...]] 
 
 
 def reported(counter: Counter, make: Callable[[], nn.Module], shape: tuple[int, ...]) -> float:
-    """What a counter reports; NaN where it raises. Its printing is swallowed."""
+    """What a counter reports; NaN where it raises. What it prints is discarded."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             return float(counter(make().eval(), shape))
@@ -205,7 +205,7 @@ def accuracy(rows: list[tuple[str, Any, tuple[int, ...], float]], *, every: bool
 
 
 def speed(networks: int) -> None:
-    """Print architectures a second of CPU time, each tool on the same new networks."""
+    """Print architectures per second of CPU time, each tool on the same new networks."""
     space = SearchSpace.from_config(
         {
             "stem": {"width": 16},
@@ -239,7 +239,7 @@ def speed(networks: int) -> None:
             start = time.process_time()
             jobs[name]()
             seconds[name].append(time.process_time() - start)
-    print(f"\narchitectures a second of CPU time ({networks} networks of {space}; median)")
+    print(f"\narchitectures per second of CPU time ({networks} networks of {space}; median)")
     for name, times in seconds.items():
         low, high = np.percentile(times, [10, 90])
         print(f"{name:36}{1 / np.median(times):14,.1f}   (10-90 %: {1 / high:,.1f}-{1 / low:,.1f})")

@@ -1,10 +1,10 @@
-"""CPU-seconds of a training in a frozen host against one of the whole, same plug and same epochs.
+"""CPU-seconds of training in a frozen host and of training the whole, same plug, same epochs.
 
     python experiments/benchmarks/host_frozen.py                 on the digits of the quick start
 
 A squeeze-excitation stands after the last stage (`layer3`), in the last third of the host, or
-after the first. Frozen, what the host makes of the images before the plug is computed once. Both
-ways are trained one after the other under each seed, and CPU time is counted, one thread.
+after the first. With the host frozen, its maps before the plug are computed once. Both ways are
+trained one after the other under each seed, and CPU time is counted, one thread.
 """
 
 from __future__ import annotations

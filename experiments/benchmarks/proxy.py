@@ -1,4 +1,4 @@
-"""Seconds per training and accuracy after it: plugnas' proxy beside the script a user would write.
+"""Seconds per training and accuracy after it: plugnas' proxy and the script a user would write.
 
     OMP_NUM_THREADS=1 python -P experiments/benchmarks/proxy.py --archive cifar10-jpeg.tar.xz
         [--architectures 8] [--work /tmp/proxy-benchmark] [--small] [--out rows.json]
@@ -83,7 +83,9 @@ def main() -> None:
     parser.add_argument("--archive", type=Path, help="CIFAR-10 as train/ and test/ class folders")
     parser.add_argument("--architectures", type=int, default=8)
     parser.add_argument("--work", type=Path, default=Path("/tmp/proxy-benchmark"))
-    parser.add_argument("--small", action="store_true", help="a short run that proves it works")
+    parser.add_argument(
+        "--small", action="store_true", help="a short run that only shows that it works"
+    )
     parser.add_argument("--out", type=Path, help="append every row as a JSON line")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,10 +1,10 @@
-"""What each trick of the proxy's inner loop brings, one taken away at a time.
+"""What each optimisation of the proxy's inner loop gains, measured by leaving out one at a time.
 
     python -P experiments/benchmarks/proxy_ablation.py [--sides 16 32] [--steps 40] [--rounds 3]
 
 Every variant takes the same training steps (batch 64, synthetic images, three networks of
 ``proxy.py``'s space) in a process of its own; rounds interleave the variants. CPU time counts, so
-that a busy machine disturbs little; the best round stands.
+that a busy machine disturbs little; the best round counts.
 
 Tried and left out (AMD EPYC with AVX-512, torch 2.15, glibc 2.36, 21 November 2026, a busy machine;
 ratios of CPU time interleaved in one process, so above 1 is a gain):
@@ -17,7 +17,7 @@ NCHW for single networks or layers                       no convolution of 17 sh
 bf16 autocast                                            0.77 at 16 px, 1.07 at 32
 batch norm folded into convolutions for scoring          1.1 of the scoring, 1.01 of a training
 scoring in batches of 64, 128, 512 instead of 256        0.93, 1.06, 0.98 of the scoring at 16 px
-means as sums, for all modules by a TorchFunctionMode    1.06 and 1.00 on two spaces: costs its gain
+means as sums, for all modules by a TorchFunctionMode    1.06 and 1.00 on two spaces: not worth it
 images averaged down once per training                   1.01 to 1.02: all data work is 3 %
 loss, counting and zeroing of gradients                  0.8 % of a step at 16 px; the optimiser 1 %
 =======================================================  ===========================================
@@ -53,7 +53,7 @@ from plugnas.space import SearchSpace
 VARIANTS = (
     "as it is",
     "NCHW instead of channels_last",
-    "malloc as it comes",
+    "malloc with its defaults",
     "torch.optim.SGD, not fused",
     "torch.optim.SGD, fused",
     "bf16 autocast",
@@ -98,7 +98,7 @@ def measure(variant: str, side: int, steps: int) -> dict[str, float]:
     """Take the steps; return images per CPU-second and page faults per step."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(variant == "flush denormals")
-    if variant != "malloc as it comes":
+    if variant != "malloc with its defaults":
         keep_memory()
     layout = torch.contiguous_format if variant.startswith("NCHW") else torch.channels_last
     batch = int(variant.split()[1]) if variant.startswith("batch") else 64

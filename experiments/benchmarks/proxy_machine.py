@@ -1,4 +1,4 @@
-"""Trainings an hour on the whole machine: the script as people run it, one worker, all workers.
+"""Trainings per hour on the whole machine: the script as people run it, one worker, all workers.
 
     python -P experiments/benchmarks/proxy_machine.py --archive cifar10-jpeg.tar.xz
         [--architectures 3] [--workers 4] [--small] [--out rows.json]
@@ -12,8 +12,8 @@ For an idle machine of four cores (the load is printed first), about six minutes
 
 Ours is the local executor, as ``nas search`` runs it. In 1 it takes as many samples as the script,
 at 16 px. All train the same architectures. A turn is the time from one result of a worker to its
-next, so it holds what the driver takes; the first result of each worker is not counted, for it
-pays for the start (shown apart), and nothing is counted once the queue runs dry. The rate is
+next, so it includes the driver's time; the first result of each worker is not counted, as it
+includes the start (shown separately), and nothing is counted once the queue is empty. The rate is
 workers / turn, the turn averaged per architecture, then over architectures. The script's start and
 first step are not counted either.
 """
@@ -44,7 +44,7 @@ from plugnas.space import SearchSpace
 
 @dataclass(frozen=True)
 class Rate:
-    """What one way of training came to on this machine."""
+    """The measurements of one way of training on this machine."""
 
     way: str
     workers: int
@@ -60,7 +60,9 @@ def main() -> None:
     parser.add_argument("--architectures", type=int, default=3)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--work", type=Path, default=Path("/tmp/proxy-benchmark"))
-    parser.add_argument("--small", action="store_true", help="a short run that proves it works")
+    parser.add_argument(
+        "--small", action="store_true", help="a short run that only shows that it works"
+    )
     parser.add_argument("--out", type=Path, help="append every row as a JSON line")
     args = parser.parse_args()
     images, epochs = (500, 1) if args.small else (5000, 3)
@@ -96,7 +98,7 @@ def measure(setting: dict[str, Any], way: str, recipe: Recipe, workers: int) -> 
         executor.close()
     turn = statistics.mean(statistics.mean(seconds) for seconds in turns.values())
     rate = Rate(way, workers, 3600 * workers / turn, start, own)
-    print(f"  {way}, {workers} worker(s): {rate.per_hour:.0f} an hour", flush=True)
+    print(f"  {way}, {workers} worker(s): {rate.per_hour:.0f} per hour", flush=True)
     return rate
 
 
@@ -106,7 +108,7 @@ def _turns(
     """Return seconds by architecture, those of the start, and the largest worker's own MiB."""
     members = _members(setting)
     counted = workers * len(members)
-    # Each worker has a task when the last one is counted: never is one of them idle.
+    # Each worker has a task when the last one is counted: none of them is ever idle.
     for number in range(counted + 2 * workers - 1):
         executor.submit(Task(number, members[number % len(members)]))
     turns: dict[int, list[float]] = defaultdict(list)

@@ -10,7 +10,7 @@ The driver reads the worker's memory from /proc every 20 ms:
 own       pages that no file backs (RssAnon): what each further worker costs, peaks included
 idle      the same between two trainings
 resident  own and the mapped files: libraries and decoded images, which all workers share
-PSS       own and, of each shared page, the part of one process; one worker alone bears all
+PSS       own and, of each shared page, the part of one process; with one worker all of it
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ JOB = Path(__file__).parents[1] / "cifar10.yaml"
 
 
 def main() -> None:
-    """Train so often, and print the memory ten times on the way."""
+    """Train that many times, and print the memory ten times in between."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archive", type=Path, required=True)
     parser.add_argument("--trainings", type=int, default=500)

@@ -1,4 +1,4 @@
-"""Runs and image sets of a size that few have: what they take in seconds and memory.
+"""Seconds and memory that very large runs and image sets take.
 
     python -P experiments/benchmarks/scale.py ledger [--records 100000] [--folder DIR]
     python -P experiments/benchmarks/scale.py images [--images 100000] [--folder DIR]
@@ -60,7 +60,7 @@ executor: serial
 
 
 def main() -> None:
-    """Make what is asked for and print what it takes."""
+    """Make the run or the images and print the seconds and memory of each command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("ledger", "images", "arrays"))
     parser.add_argument("--records", type=int, default=100_000)

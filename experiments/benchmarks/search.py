@@ -1,4 +1,4 @@
-"""Compares searches where every answer is known: evaluations until the front is found.
+"""Compares searches on spaces of which every result is known: evaluations until the front is found.
 
 search.py table nas-bench-macro_cifar10.json           two objectives
 search.py table nas-bench-macro_cifar10.json --noisy   one training each
@@ -9,9 +9,9 @@ search.py time                                          per proposal
 
 Rows are medians over seeds with quartiles. Hypervolume is that of the true values of what was
 evaluated, in percent of the table's; errors and FLOPs are scaled to the table's range and the
-reference is the worst of each. Optuna's samplers run as in a user's script: they pay for what they
-repeat, and are told violations in the form they learn from. Seeds are the outer loop, so that all
-rows come from the same stretch of time.
+reference is the worst of each. Optuna's samplers run as in a user's script: what they propose twice
+counts twice, and violations are told in the form they learn from. Seeds are the outer loop, so that
+all rows are measured over the same hours.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def _rival_step(
                 params=asked.values,
                 distributions=kinds,
                 values=pair,
-                system_attrs={"NSGAIISampler:generation": number // 50},  # what NSGA-II would note
+                system_attrs={"NSGAIISampler:generation": number // 50},  # as NSGA-II writes it
             )
         )
 

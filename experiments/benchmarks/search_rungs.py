@@ -55,7 +55,7 @@ def plans(full: int) -> dict[str, tuple[str, Ladder, Promotion]]:
 
 @dataclass
 class Run:
-    """A search on a table, and what it had found after how many seconds."""
+    """A search on a table, with what it had found after how many seconds."""
 
     table: Table
     ladder: Ladder
@@ -67,7 +67,7 @@ class Run:
     track: list[list[float]] = field(default_factory=list)
 
     def train(self, place: int, rung: int) -> tuple[dict[str, float], float]:
-        """Pay for a rung of an architecture; return its values and its signal."""
+        """Count the seconds of a rung of an architecture; return its values and its signal."""
         stage, table = self.ladder[rung], self.table
         trainings = table.trainings[place]
         seed = self.begun.setdefault(place, int(self.rng.integers(len(trainings))))

@@ -6,10 +6,10 @@ python experiments/benchmarks/zoo.py --milliseconds --site 64x56x56 --batch 1
                                                          every key: milliseconds, by slot
 
 One thread, CPU time, one interleaved run: each round visits the modules in a new random order and
-times ours and theirs one after the other, which of them first by a coin. A module's ratio is the
-median over rounds of (ours / theirs). Forward is in eval mode without gradients, forward and
-backward in train mode. Where the state can be copied in order it is, and "=" marks equal outputs;
-tests/modules copy the weights of the others by name.
+times ours and theirs one after the other, in random order. A module's ratio is the median over
+rounds of (ours / theirs). Forward is in eval mode without gradients, forward and backward in train
+mode. Where the state can be copied in order it is, and "=" marks equal outputs; tests/modules copy
+the weights of the others by name.
 """
 
 from __future__ import annotations

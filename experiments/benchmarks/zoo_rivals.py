@@ -133,7 +133,7 @@ def _inception(c: int) -> Pair:
 
 def _separable(c: int) -> Pair:
     theirs = DepthwiseSeparableConv(c, 2 * c)
-    theirs.bn2 = nn.Identity()  # the host's, in ours
+    theirs.bn2 = nn.Identity()  # in ours this is left to the host
     return Pair(_zoo("depthwise_separable", c, 2 * c), theirs)
 
 

@@ -1,4 +1,4 @@
-"""Somebody's own code that `in_optuna.py` and `in_ray_tune.py` search with: data and training."""
+"""A user's own data and training, used by `in_optuna.py` and `in_ray_tune.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training function of one's own: a network counts the spots in a noisy image.
+"""Your own training function: a network counts the spots in a noisy image.
 
 `own_training.yaml` names it as `evaluate: own_training.py:train`. Budget, sampler, executors,
 ledger, front, explain and confirm work as with plugnas' own training.

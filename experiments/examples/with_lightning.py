@@ -15,7 +15,7 @@ from plugnas.nas.executors.function import Context
 
 
 class Counting(lightning.LightningModule):
-    """Somebody's module, whose network is an argument."""
+    """A user's own module, which takes its network as an argument."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Counting(lightning.LightningModule):
 
 
 class Report(lightning.Callback):
-    """Tells plugnas of every epoch: the curve of the measurement."""
+    """Reports every epoch to plugnas: the curve of the measurement."""
 
     def __init__(self, context: Context) -> None:
         self.context = context

@@ -1,7 +1,7 @@
 """timm's own training functions as the evaluator: `evaluate: with_timm.py:train`.
 
 In `own_training.yaml` it needs `classes: 6` and `objectives: {top1: max, flops: min}`: the network
-tells how many spots there are as one of six classes.
+predicts the number of spots as one of six classes.
 """
 
 from __future__ import annotations

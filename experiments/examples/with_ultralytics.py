@@ -4,9 +4,10 @@
     objectives: {map50: max, flops: min}
 
 What is used of the trainer: it is made of `overrides`, its attribute `model` takes a network that
-is made already, `add_callback` hears of epochs, and after `train()` its `metrics` are those of the
-validation. Any trainer with this interface can stand in its place. The host of such a job returns
-the trainer's own kind of model, such as `DetectionModel("yolov8n.yaml")`.
+is made already, `add_callback` registers a function for each epoch, and after `train()` its
+`metrics` are those of the validation. Any trainer with this interface can stand in its place. The
+host of such a job returns the trainer's own kind of model, such as
+`DetectionModel("yolov8n.yaml")`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def train_with(
     Args:
         make: the trainer's class.
         network: built by plugnas, on its device.
-        context: what plugnas says of this training.
+        context: seed, budget and device of this training, given by plugnas.
         overrides: further settings of the trainer.
     """
     split = "test" if context.final else "val"

@@ -1,1 +1,1 @@
-"""What a user would write without this project; kept to be measured against it."""
+"""The code that a user would write without this project, kept for comparison."""
