@@ -79,7 +79,7 @@ class RayExecutor:
         self._evaluator = evaluator
         self._stored: Any = None  # the promise of the evaluator, once it is in the object store
         self._most = math.inf if workers is None else workers
-        self._timeout_s = evaluation_timeout
+        self._evaluation_timeout = evaluation_timeout
         self._patience = Patience(evaluation_timeout)
         self._tries = Tries(max_failures)
         self._workers: list[Worker] = []
@@ -203,7 +203,7 @@ class RayExecutor:
 
         The time that a job asks for is kept by the worker itself, from when it has begun.
         """
-        if worker.pending is None or self._timeout_s is not None:
+        if worker.pending is None or self._evaluation_timeout is not None:
             return None
         rung = worker.pending.task.rung
         limit = self._patience.limit(rung)

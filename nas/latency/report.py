@@ -122,7 +122,7 @@ def report(
     """
     walls = samples.normalised(samples.anchor_medians)
     ms, errors, cpu = medians(walls), relative_errors(walls), medians(samples.cpu)
-    busy = busy_reason(names, errors, limit) or starved_reason(samples, conditions, limit)
+    busy = busy_reason(names, errors, limit) or shared_core_reason(samples, conditions, limit)
     ranks: dict[int, int] = {}
     if busy is None:
         place = 1
@@ -151,7 +151,7 @@ def busy_reason(names: list[str], errors: np.ndarray, limit: float) -> str | Non
     )
 
 
-def starved_reason(samples: Samples, conditions: Conditions, limit: float) -> str | None:
+def shared_core_reason(samples: Samples, conditions: Conditions, limit: float) -> str | None:
     """Why the figures must not be ranked: the processor was shared; else None.
 
     What runs longer than a time slice is interrupted and the short anchors are not, so that drift

@@ -14,7 +14,7 @@ from plugnas import modules
 from plugnas.nas.latency.anchors import NAMES
 from plugnas.nas.latency.conditions import Conditions
 from plugnas.nas.latency.pieces import Key, Pieces
-from plugnas.nas.latency.report import busy_reason, starved_reason
+from plugnas.nas.latency.report import busy_reason, shared_core_reason
 from plugnas.nas.latency.rounds import Progress, Samples, anchor_timers, run_rounds
 from plugnas.nas.latency.runtime import Timed, bare_timers, deploy_timers
 from plugnas.nas.latency.statistics import kendall_tau, medians, relative_errors
@@ -188,7 +188,7 @@ class Session:
             np.concatenate([group.cpu[:, networks] for group in self.groups]),
             np.concatenate([group.anchors[:, networks] for group in self.groups]),
         )
-        return starved_reason(whole, self.conditions, limit)
+        return shared_core_reason(whole, self.conditions, limit)
 
 
 def _predicted(

@@ -185,7 +185,7 @@ class PredictorSampler(BaseSampler):
         self._objectives, self._given, self._seed = objectives, space, seed
         self._seen = IntersectionSearchSpace()
         self._random = optuna.samplers.RandomSampler(seed=seed)
-        self._follower: StudyAdapter | None = None
+        self._adapter: StudyAdapter | None = None
 
     def reseed_rng(self) -> None:
         """Reseed what is random: parallel workers must differ."""
@@ -210,11 +210,11 @@ class PredictorSampler(BaseSampler):
         if not search_space:
             return {}
         choices = {name: _choices(d) or () for name, d in search_space.items()}
-        if self._follower is None or self._follower.choices != choices:
-            self._follower = self._new_follower(study, choices)
-        self._follower.follow(study.get_trials(deepcopy=False), trial.number)
+        if self._adapter is None or self._adapter.choices != choices:
+            self._adapter = self._new_adapter(study, choices)
+        self._adapter.follow(study.get_trials(deepcopy=False), trial.number)
         try:
-            return self._follower.ask(trial.number)
+            return self._adapter.ask(trial.number)
         except SpaceExhausted as reason:
             warnings.warn(f"{reason}; further trials repeat some at random", stacklevel=2)
             return {}
@@ -225,7 +225,7 @@ class PredictorSampler(BaseSampler):
         """Return a random value of a parameter that the predictor does not model."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
-    def _new_follower(
+    def _new_adapter(
         self, study: optuna.Study, choices: dict[str, tuple[Any, ...]]
     ) -> StudyAdapter:
         names = list(self._objectives or map(str, range(len(study.directions))))

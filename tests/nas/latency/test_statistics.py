@@ -101,10 +101,10 @@ def test_nothing_is_ranked_on_a_busy_machine():
 
 
 def test_nothing_is_ranked_where_the_core_is_shared():
-    starved = _report(0.01, share=0.6)
-    assert all(figure.rank is None for figure in starved.figures)
+    shared = _report(0.01, share=0.6)
+    assert all(figure.rank is None for figure in shared.figures)
     with pytest.raises(BusyMachineError, match="only 60% of one"):
-        starved.check()
+        shared.check()
     assert _report(0.01, share=0.6, limit=1).busy is None
 
 

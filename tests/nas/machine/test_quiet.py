@@ -84,12 +84,12 @@ def test_training_waits_for_a_measurement(hold):
     thread.join()
 
 
-def test_who_wants_to_measure_is_not_starved(hold):
+def test_a_measurement_that_waits_goes_before_later_trainings(hold):
     """A training that comes after a waiting measurement waits for it."""
     training_now = hold("training")
     training_now.stdout.readline()
     measuring = hold("quiet")
-    assert measuring.stdout.readline() == "waiting\n"  # it has closed the gate
+    assert measuring.stdout.readline() == "waiting\n"  # it waits, and later trainings wait for it
     later = hold("training")
     with pytest.raises(subprocess.TimeoutExpired):
         later.wait(1.0)

@@ -153,17 +153,17 @@ def test_warp_survives_equal_values_and_outliers():
     assert z[-1] == z.min() and np.ptp(z[:-1]) > 1  # the others stay apart
 
 
-@pytest.mark.parametrize(("bought", "known"), [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)])
-def test_expected_improvement_equals_sampling(bought, known):
+@pytest.mark.parametrize(("measured", "known"), [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)])
+def test_expected_improvement_equals_sampling(measured, known):
     rng = RNG(5)
-    warps = [Warp.of(rng.beta(4, 1, 30), 0.3) for _ in range(bought)]
-    means, deviations = rng.normal(0.3, 0.5, (bought, 4)), rng.uniform(0.1, 0.6, (bought, 4))
+    warps = [Warp.of(rng.beta(4, 1, 30), 0.3) for _ in range(measured)]
+    means, deviations = rng.normal(0.3, 0.5, (measured, 4)), rng.uniform(0.1, 0.6, (measured, 4))
     exact = rng.random((4, known))
-    front = rng.uniform(0.2, 0.95, (6, bought + known))
-    reference = np.full(bought + known, 0.1)
+    front = rng.uniform(0.2, 0.95, (6, measured + known))
+    reference = np.full(measured + known, 0.1)
     beliefs = [Belief(*args) for args in zip(means, deviations, warps, strict=True)]
     computed = expected_improvement(beliefs, exact, front, reference)
-    directions = ["max"] * (bought + known)
+    directions = ["max"] * (measured + known)
     before = hypervolume(front, reference, directions)
     for i in range(4):
         gains = []

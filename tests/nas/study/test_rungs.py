@@ -196,7 +196,7 @@ def test_measurements_that_are_no_continuation_are_learnt_anew():
 
 def test_once_nothing_more_may_begin_only_one_of_eta_goes_on():
     rungs, measured = misled()
-    rungs.eta = 100  # nobody is owed a promotion
+    rungs.eta = 100  # too few are trained for a promotion
     assert rungs.next(measured) is not None  # the rest of the front is worth more than the unseen
     rungs.trials = 24
     assert rungs.next(measured) is None
