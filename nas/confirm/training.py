@@ -54,6 +54,11 @@ class _Evaluate(Training):
     folder: Path
     purpose: tasks.Task
 
+    @property
+    def data(self) -> str:
+        """The fingerprint of the images."""
+        return self.dataset.fingerprint
+
     def __call__(self, task: Task) -> dict[str, Any]:
         training = train(
             partial(_build, self.proxy, task.architecture),

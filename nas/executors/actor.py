@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from plugnas.nas.executors.measure import Evaluate, Evaluator, measure
+from plugnas.nas.executors.measure import Evaluate, Evaluator, data_of, measure
 from plugnas.nas.executors.patience import is_halted
 from plugnas.nas.ledger.measurement import Measurement, Task, spoils_worker
 from plugnas.nas.machine.fingerprint import fingerprint
@@ -41,7 +41,7 @@ class Evaluation:
         torch: Any = sys.modules.get("torch")
         if torch is not None:
             torch.set_num_threads(1)
-        return Greeting(os.getpid(), fingerprint(self._evaluate))
+        return Greeting(os.getpid(), fingerprint(data_of(self._evaluate)))
 
     def begin(self) -> None:
         """Return at once: what is called next has begun when this is back."""

@@ -127,6 +127,11 @@ class _Evaluate(Training):
     device: torch.device
     dataset: Dataset | None
 
+    @property
+    def data(self) -> str | None:
+        """The fingerprint of the images."""
+        return None if self.dataset is None else self.dataset.fingerprint
+
     def __call__(self, task: Task) -> dict[str, Any]:
         own = self.own
         with seeded(task.seed, self.device):

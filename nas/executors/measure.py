@@ -24,6 +24,11 @@ class Training(ABC):
     Any other callable, such as a look-up in a table, runs without the machine's lock.
     """
 
+    @property
+    def data(self) -> str | None:
+        """The fingerprint of the images that this worker has read; None if it reads none."""
+        return None
+
     @abstractmethod
     def __call__(self, task: Task) -> Mapping[str, Any]:
         """Return what ``measure`` takes of a task."""
@@ -35,6 +40,11 @@ class ReadsImages(ABC):
     @abstractmethod
     def carrying_data(self) -> Evaluator:
         """Return the same with its images inside, for machines that do not see their files."""
+
+
+def data_of(evaluate: Evaluate) -> str | None:
+    """Return the fingerprint of the images that an ``evaluate`` has read, if it has any."""
+    return evaluate.data if isinstance(evaluate, Training) else None
 
 
 def measure(
@@ -121,4 +131,4 @@ def _reason(error: Exception) -> str:
     return f"raised: {text}{place}"
 
 
-__all__ = ["Evaluate", "Evaluator", "ReadsImages", "Training", "measure"]
+__all__ = ["Evaluate", "Evaluator", "ReadsImages", "Training", "data_of", "measure"]

@@ -13,7 +13,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
-from plugnas.nas.executors.measure import measure
+from plugnas.nas.executors.measure import data_of, measure
 from plugnas.nas.executors.patience import BEAT
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.fingerprint import fingerprint
@@ -64,7 +64,7 @@ def _work(connection: _Line, name: str, threads: int) -> None:
     except Exception:  # noqa: BLE001 - whatever it is, the driver must hear of it
         connection.send((BROKEN, traceback.format_exc()))
         return
-    connection.send((READY, fingerprint(evaluate)))
+    connection.send((READY, fingerprint(data_of(evaluate))))
     worker = f"{name} {os.uname().nodename} {os.getpid()}"
 
     def begun() -> None:

@@ -12,7 +12,6 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from plugnas import modules
 from plugnas.nas.machine.versions import versions
@@ -22,18 +21,14 @@ DATA = "data"
 _USER = "file "
 
 
-def fingerprint(evaluate: Any = None) -> dict[str, str]:
+def fingerprint(data: str | None = None) -> dict[str, str]:
     """Return name -> version or hash of what decides this process's measurements.
 
     ``sources`` is the hash of the three packages, ``file NAME`` that of each of the user's own
-    modules that is imported here, ``data`` the fingerprint of the images of ``evaluate``, if it
-    has any.
+    modules that is imported here, ``data`` the given fingerprint of the images, if there are any.
     """
     found = {**versions(), "sources": _sources(), **_own_modules()}
-    dataset = getattr(evaluate, "dataset", None)
-    if dataset is not None:
-        found[DATA] = dataset.fingerprint
-    return found
+    return found if data is None else {**found, DATA: data}
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str | None:

@@ -109,6 +109,11 @@ class _Evaluate(Training):
     build: Build
     purpose: tasks.Task
 
+    @property
+    def data(self) -> str:
+        """The fingerprint of the images."""
+        return self.dataset.fingerprint
+
     def __call__(self, task: Task) -> dict[str, Any]:
         if not 0 <= task.rung < len(self.proxy.rungs):
             raise RecipeError(

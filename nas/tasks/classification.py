@@ -13,7 +13,14 @@ from torch.nn import functional as F
 
 from plugnas.nas.data import Dataset
 from plugnas.nas.tasks.base import Task, TaskError
-from plugnas.nas.tasks.counts import balanced_accuracy, confused, confusion, macro_f1, weights_of
+from plugnas.nas.tasks.counts import (
+    balanced_accuracy,
+    confused,
+    confusion,
+    listed,
+    macro_f1,
+    weights_of,
+)
 
 _CLASSES = 12  # more classes than this are summed up
 _LARGE = 0.5  # a class of so large a share is told
@@ -101,11 +108,9 @@ class Classification(Task):
         """Return how many training images each class has, and what to know where one has most."""
         labels = dataset.labels[dataset.train].cpu().numpy()
         counts = np.bincount(labels, minlength=len(dataset.classes))
-        if len(counts) <= _CLASSES:
-            pairs = zip(dataset.classes, counts, strict=True)
-            text = ", ".join(f"{name} {count}" for name, count in pairs)
-        else:
-            text = f"{len(counts)}, of {counts.min()} to {counts.max()} images each"
+        text = listed(
+            dataset.classes, counts.tolist(), "d", _CLASSES, "{least} to {largest} images"
+        )
         lines = [f"classes (training images): {text}"]
         share, largest = counts.max() / max(counts.sum(), 1), dataset.classes[int(counts.argmax())]
         if share >= _LARGE and len(counts) > 1:

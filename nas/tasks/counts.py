@@ -12,6 +12,29 @@ from torch import Tensor
 from plugnas.nas.tasks.base import TaskError
 
 
+def listed(
+    names: Sequence[str], figures: Sequence[float], form: str, most: int, summary: str
+) -> str:
+    """Return ``name figure, ...`` for up to ``most`` names, else their number and the range.
+
+    Args:
+        names: classes or labels.
+        figures: a count or a share for each.
+        form: how one figure is written, such as ``d``.
+        most: names that are written one by one.
+        summary: what is said of more, with ``{least}`` and ``{largest}``.
+    """
+    if len(names) <= most:
+        pairs = zip(names, figures, strict=True)
+        return ", ".join(f"{name} {figure:{form}}" for name, figure in pairs)
+    return f"{len(names)}, of {summary.format(least=min(figures), largest=max(figures))} each"
+
+
+def few(names: Sequence[str], most: int = 4) -> str:
+    """Return the first names, with dots where there are more."""
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
+
+
 def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Return a confusion matrix (true class, answer), float64 (classes, classes).
 

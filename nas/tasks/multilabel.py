@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from plugnas.nas.data import Dataset
 from plugnas.nas.tasks.base import Task, TaskError
+from plugnas.nas.tasks.counts import few, listed
 
 _LABELS = 12  # more labels than this are summed up
 _RARE = 0.02  # a label of so small a share of the images is told
@@ -70,19 +71,14 @@ class Multilabel(Task):
         """Return how many training images have each label, and which are rare."""
         labels = dataset.labels[dataset.train].cpu().double()
         counts = labels.sum(0).long().tolist()
-        if len(counts) <= _LABELS:
-            pairs = zip(dataset.classes, counts, strict=True)
-            text = ", ".join(f"{name} {count}" for name, count in pairs)
-        else:
-            text = f"{len(counts)}, of {min(counts)} to {max(counts)} images each"
+        text = listed(dataset.classes, counts, "d", _LABELS, "{least} to {largest} images")
         mean = float(labels.sum(1).mean())
         lines = [f"labels (training images): {text}; {mean:.2g} for an image on average"]
         rare = [n for n, c in zip(dataset.classes, counts, strict=True) if c < _RARE * len(labels)]
         if rare:
             lines.append(
-                f"fewer than {_RARE:.0%} of the training images have {', '.join(rare[:4])}"
-                f"{', ...' if len(rare) > 4 else ''}: the average precision of such a label rests "
-                "on few images"
+                f"fewer than {_RARE:.0%} of the training images have {few(rare)}: the average "
+                "precision of such a label is measured on few images"
             )
         return lines
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from plugnas.nas.data import IGNORED, Dataset
 from plugnas.nas.tasks.base import Task, TaskError
-from plugnas.nas.tasks.counts import weights_of
+from plugnas.nas.tasks.counts import few, listed, weights_of
 from plugnas.nas.tasks.pictures import written
 from plugnas.nas.tasks.resampling import interval_of
 
@@ -147,11 +147,7 @@ class Segmentation(Task):
             return []
         counts = dataset.pixels[dataset.train.cpu()].sum(0)
         shares = (counts[:-1] / counts[:-1].sum().clamp(min=1)).tolist()
-        if len(shares) <= _CLASSES:
-            pairs = zip(dataset.classes, shares, strict=True)
-            text = ", ".join(f"{name} {share:.1%}" for name, share in pairs)
-        else:
-            text = f"{len(shares)}, of {min(shares):.2%} to {max(shares):.1%} each"
+        text = listed(dataset.classes, shares, ".1%", _CLASSES, "{least:.2%} to {largest:.1%}")
         lines = [f"classes (share of the labelled training pixels): {text}"]
         if counts[-1]:
             lines.append(
@@ -160,9 +156,8 @@ class Segmentation(Task):
         rare = [n for n, s in zip(dataset.classes, shares, strict=True) if s < _RARE]
         if rare and self.class_weights is None:
             lines.append(
-                f"rare classes: {', '.join(rare[:4])}{', ...' if len(rare) > 4 else ''}; `miou` "
-                "counts every class alike, and `task: {segmentation: {class_weights: balanced}}` "
-                "weights their loss"
+                f"rare classes: {few(rare)}; `miou` counts every class alike, and "
+                "`task: {segmentation: {class_weights: balanced}}` weights their loss"
             )
         return lines
 

@@ -19,14 +19,11 @@ from optuna.samplers import BaseSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers.ability import check_ability
-from plugnas.nas.samplers.base import Sampler
-from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.optuna.kinds import KINDS, Grid
 from plugnas.nas.samplers.optuna.study_adapter import StudyAdapter
 from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
-from plugnas.nas.samplers.told import Told
+from plugnas.nas.samplers.searcher import Searcher
 from plugnas.space import Architecture, SearchSpace
 
 _TRIES = 20  # suggestions that may fall outside the budget at one ask
@@ -34,12 +31,8 @@ _INTS = 64  # values up to which an int parameter counts as a list of choices
 _DIRECTION = {"max": "maximize", "min": "minimize"}
 
 
-class OptunaBackend(Sampler):
+class OptunaBackend(Searcher):
     """One of Optuna's samplers; options go to its constructor.
-
-    An architecture is told once, with what it returned at its first rung: every architecture has
-    a value there, and no two rungs are ever compared. On resume the asks of earlier sessions are
-    made again, so that the study holds the suggestions that were turned away, too.
 
     Raises:
         ProblemError: the sampler cannot do what the problem asks, or an option's value is refused.
@@ -47,12 +40,10 @@ class OptunaBackend(Sampler):
 
     def __init__(self, name: str, problem: Problem, **options: Any) -> None:
         check_ability(name, problem)
-        self.name, self.problem = name, problem
+        super().__init__(problem)
+        self.name = name
         self._options = options
-        self._pool = CandidatePool(problem)
         self._trials: dict[bytes, Trial] = {}  # asked for and not told
-        self._told = Told(problem)
-        self._asked: set[int] = set()
         self._study = _quiet_study([_DIRECTION[d] for d in problem.objectives.values()])
         self._study.sampler = self._make(0)
 
@@ -67,11 +58,6 @@ class OptunaBackend(Sampler):
                 return KINDS[self.name](**options)
             except ValueError as error:
                 raise ProblemError(f"sampler `{self.name}`: {error}") from error
-
-    @property
-    def refused(self) -> int:
-        """Candidates left out so far because they are above the budget."""
-        return self._pool.refused
 
     def ask(self, number: int) -> Architecture:
         """Return what Optuna suggests, or an unseen neighbour of it."""
@@ -115,37 +101,18 @@ class OptunaBackend(Sampler):
         values = self._told.get(row)
         self._study.tell(trial, values, TrialState.FAIL if values is None else None)
 
-    def tell(self, measurement: Measurement) -> None:
-        """Tell Optuna the first result of an architecture."""
-        row = self.problem.space.codes([measurement.architecture])[0]
-        key = row.tobytes()
-        values = self.problem.measured_values(measurement)
-        if row in self._told:
-            return
-        if key not in self._trials:
-            self._repeat(measurement.number, key)
-        if key not in self._trials:
+    def _repeat(self, number: int, row: NDArray[np.int16]) -> None:
+        super()._repeat(number, row)
+        if row.tobytes() not in self._trials:
             self._enter(row)
-        self._pool.mark(row)
-        if values is not None or measurement.signal is not None:
-            self._finish(row, self._told.values(row, values, measurement.signal))
-        elif (measurement.reason or "").startswith("diverged"):
-            self._finish(row, self._told.poor(row))  # other failures may be tried again
 
     def _finish(self, row: NDArray[np.int16], values: list[float]) -> None:
+        if row.tobytes() not in self._trials:
+            self._enter(row)
         self._study.tell(self._trials.pop(row.tobytes()), self._told.keep(row, values))
 
-    def _repeat(self, number: int, key: bytes) -> None:
-        """Make an ask of an earlier session again; what then was proposed must be ``key``."""
-        if number in self._asked:
-            return
-        try:
-            proposed = self.problem.space.codes([self.ask(number)])[0]
-        except SpaceExhausted:
-            return
-        if proposed.tobytes() != key:
-            self._pool.unmark(proposed)
-            self._study.tell(self._trials.pop(proposed.tobytes()), state=TrialState.FAIL)
+    def _drop(self, row: NDArray[np.int16]) -> None:
+        self._study.tell(self._trials.pop(row.tobytes()), state=TrialState.FAIL)
 
 
 def _quiet_study(directions: Sequence[Any]) -> optuna.Study:

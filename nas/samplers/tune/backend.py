@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.samplers.base import Sampler
-from plugnas.nas.samplers.candidate_pool import CandidatePool
-from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
-from plugnas.nas.samplers.told import Told
+from plugnas.nas.samplers.problem import Problem, ProblemError
+from plugnas.nas.samplers.searcher import Searcher
 from plugnas.space import Architecture
 
 _TRIES = 20
@@ -27,12 +24,11 @@ Choice = str | Mapping[str, Mapping[str, Any]]
 """A name, or ``{name: {option: value}}``."""
 
 
-class TuneBackend(Sampler):
+class TuneBackend(Searcher):
     """One of Ray Tune's searchers, with one of its schedulers where the search has rungs.
 
     A searcher that takes one metric is told the first objective that has to be measured; Optuna's
-    is told all of them. An architecture is told once, with what it returned at its first rung. On
-    resume the asks of earlier sessions are made again.
+    is told all of them.
 
     Args:
         problem: what is searched.
@@ -54,21 +50,14 @@ class TuneBackend(Sampler):
                 "sampler `tune` needs Ray Tune: pip install 'plugnas[ray]'"
             ) from None
         name, options = _named("search_alg", search_alg)
-        self.problem = problem
+        super().__init__(problem)
         self._metrics = ray_tune.metrics_of(name, list(problem.objectives), problem.measured[0])
         self._searcher = ray_tune.make_searcher(
             name, options, problem.space, self._metrics, problem.seed
         )
         if scheduler is not None:
             self.scheduler = ray_tune.Scheduler(*_named("scheduler", scheduler))
-        self._pool, self._told = CandidatePool(problem), Told(problem)
         self._trials: dict[bytes, str] = {}  # asked for and not told: codes -> name with Ray Tune
-        self._asked: set[int] = set()
-
-    @property
-    def refused(self) -> int:
-        """Candidates left out so far because they are above the budget."""
-        return self._pool.refused
 
     def ask(self, number: int) -> Architecture:
         """Return what the searcher proposes, or an unseen architecture after 20 useless proposals.
@@ -96,20 +85,6 @@ class TuneBackend(Sampler):
         rng = self.problem.rng(number)
         near = self._pool.variants(repeated[-1][None], rng) if repeated else self._pool.draw(1, rng)
         return self._pool.take(near[0])
-
-    def tell(self, measurement: Measurement) -> None:
-        """Tell the searcher the first result of an architecture."""
-        row = self.problem.space.codes([measurement.architecture])[0]
-        values = self.problem.measured_values(measurement)
-        if row in self._told:
-            return
-        if measurement.number not in self._asked:
-            self._repeat(measurement.number, row)
-        self._pool.mark(row)
-        if values is not None or measurement.signal is not None:
-            self._finish(row, self._told.values(row, values, measurement.signal))
-        elif (measurement.reason or "").startswith("diverged"):
-            self._finish(row, self._told.poor(row))  # other failures may be tried again
 
     def _finish(self, row: NDArray[np.int16], values: list[float]) -> None:
         self._told.keep(row, values)
@@ -150,17 +125,10 @@ class TuneBackend(Sampler):
         told = dict(zip(self.problem.objectives, values, strict=True))
         return {name: self.problem.sign(name) * told[name] for name in self._metrics}
 
-    def _repeat(self, number: int, row: NDArray[np.int16]) -> None:
-        """Make an ask of an earlier session again; what then was proposed must be ``row``."""
-        try:
-            proposed = self.problem.space.codes([self.ask(number)])[0]
-        except SpaceExhausted:
-            return
-        if proposed.tobytes() != row.tobytes():
-            self._pool.unmark(proposed)
-            trial = self._trials.pop(proposed.tobytes(), None)
-            if trial is not None:
-                self._complete(trial, None)
+    def _drop(self, row: NDArray[np.int16]) -> None:
+        trial = self._trials.pop(row.tobytes(), None)
+        if trial is not None:
+            self._complete(trial, None)
 
 
 def _named(what: str, given: Any) -> tuple[str, Mapping[str, Any]]:

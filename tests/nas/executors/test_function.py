@@ -16,7 +16,6 @@ from plugnas.nas.executors import function
 from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.job.config import load, parse
 from plugnas.nas.job_run import run_job
-from plugnas.nas.machine.fingerprint import fingerprint
 from plugnas.nas.run.view import open_run
 from tests.nas.runs import study
 
@@ -218,4 +217,4 @@ def test_images_come_along_where_their_files_do_not(tmp_path, monkeypatch):
     monkeypatch.setattr(function, "load", None)
     evaluate = carrying()
     assert evaluate(study(trials=1).ask())["values"] == {"accuracy": 1797.0}
-    assert fingerprint(evaluate)["data"] == carrying.dataset.fingerprint
+    assert data_of(evaluate) == carrying.dataset.fingerprint

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -21,8 +20,7 @@ from tests.nas.runs import Table, study
 def test_it_names_versions_sources_images_and_the_user_s_own_modules(tmp_path):
     (tmp_path / "my_blocks_of_two.py").write_text("WIDTH = 2\n")
     modules.load("my_blocks_of_two.py", folder=tmp_path)
-    evaluate = SimpleNamespace(dataset=SimpleNamespace(fingerprint="abc"))
-    found = fingerprint(evaluate)
+    found = fingerprint("abc")
     assert {"python", "torch", "plugnas", "sources", "data"} <= found.keys()
     assert found["data"] == "abc"
     (own,) = [name for name in found if "my_blocks_of_two" in name]
