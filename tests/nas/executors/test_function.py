@@ -14,6 +14,7 @@ from plugnas.nas.confirm import confirm
 from plugnas.nas.data import DataSpec
 from plugnas.nas.executors import function
 from plugnas.nas.executors.function import OwnTraining
+from plugnas.nas.executors.measure import data_of
 from plugnas.nas.job.config import load, parse
 from plugnas.nas.job_run import run_job
 from plugnas.nas.run.view import open_run

@@ -29,7 +29,11 @@ class BasicBlock(nn.Module):
 
 
 class ResNet20(nn.Module):
-    """Option A shortcuts, names as in the circulating CIFAR checkpoints."""
+    """Option A shortcuts, names as in the circulating CIFAR checkpoints; any width and depth.
+
+    Written out here and not taken from experiments/: exports load this file in a process of its
+    own, and its rectifiers and sums work in place.
+    """
 
     def __init__(self, num_classes: int = 10, width: int = 16, blocks: int = 3) -> None:
         super().__init__()
