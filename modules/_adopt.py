@@ -1,10 +1,9 @@
-"""Starting from a plain convolution: an operator that computes exactly what it computed."""
+"""Starting an operator from the weights of a plain convolution, so that it computes the same."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plugnas.modules._entry import Entry, Setting
+from plugnas.modules._kernel import DenseKernel, by
 from plugnas.modules._slots import Site
 from plugnas.modules.errors import AdoptError, RefusedError
 
@@ -23,7 +23,7 @@ def can_adopt(entry: Entry, setting: Setting, conv: nn.Conv2d) -> str | None:
 
     Args:
         entry: the module of the zoo that would take the convolution's place.
-        setting: its setting; what it leaves out stands at its default.
+        setting: its setting; a choice that it does not name has its default.
         conv: the convolution; its channels and stride are the module's.
 
     Raises:
@@ -82,7 +82,7 @@ def check_plain(
     if tuple(conv.stride) != (stride, stride):
         raise AdoptError(
             f"the operator has stride {stride} on both axes, but the convolution has "
-            f"{_by(conv.stride)}; build the operator with the same stride"
+            f"{by(conv.stride)}; build the operator with the same stride"
         )
     _check_padding(conv)
     if conv.bias is not None and not bias:
@@ -100,128 +100,14 @@ def _check_padding(conv: nn.Conv2d) -> None:
     if (padding != "same" and list(padding) != wanted) or any(n % 1 for n in wanted):
         raise AdoptError(
             f"an operator keeps the size of a map, up to its stride: the padding must be d (k - 1) "
-            f"/ 2, but the {_by(conv.kernel_size)} convolution with dilation "
-            f"{_by(conv.dilation)} is padded by {_by(padding)}; keep this convolution"
+            f"/ 2, but the {by(conv.kernel_size)} convolution with dilation "
+            f"{by(conv.dilation)} is padded by {by(padding)}; keep this convolution"
         )
     if conv.padding_mode != "zeros" and any(wanted):
         raise AdoptError(
             f"operators pad with zeros, but the convolution's padding_mode is "
             f"{conv.padding_mode!r}; keep this convolution"
         )
-
-
-def _by(sizes: Any) -> str:
-    return sizes if isinstance(sizes, str) else "x".join(map(str, sizes))
-
-
-@dataclass(frozen=True)
-class DenseKernel:
-    """A convolution written out over all pairs of channels, to be cut and put elsewhere.
-
-    ``weight`` (n, m, rows, columns) has zeros where filter and channel do not meet; ``sees`` (n, m)
-    tells where they do, by the convolution's groups and not by its values.
-    """
-
-    weight: Tensor
-    sees: Tensor
-    dilation: tuple[int, ...]
-
-    @classmethod
-    @torch.no_grad()
-    def of(cls, conv: nn.Conv2d) -> DenseKernel:
-        """Return a convolution's kernel with its groups written out."""
-        weight = conv.weight.detach()
-        filters, channels = torch.arange(conv.out_channels)[:, None], _channels_of(conv)
-        sees = torch.zeros(conv.out_channels, conv.in_channels, dtype=torch.bool)
-        sees[filters, channels] = True
-        if conv.groups > 1:
-            dense = weight.new_zeros(*sees.shape, *weight.shape[2:])
-            dense[filters, channels] = weight
-            weight = dense
-        return cls(weight, sees, tuple(conv.dilation))
-
-    def part(self, filters: slice, channels: slice = slice(None)) -> DenseKernel:
-        """Return the kernel of some filters on some channels."""
-        weight, sees = self.weight[filters, channels], self.sees[filters, channels]
-        return DenseKernel(weight, sees, self.dilation)
-
-    def where(self, mask: Tensor) -> DenseKernel:
-        """Return the kernel without the pairs at which a mask (n, m), on the CPU, is false."""
-        weight = self.weight * mask[:, :, None, None].to(self.weight)
-        return DenseKernel(weight, self.sees & mask, self.dilation)
-
-    def padded(self, filters: int, channels: int) -> DenseKernel:
-        """Return the kernel with filters and channels that do nothing behind its own."""
-        more = (0, channels - self.sees.shape[1], 0, filters - self.sees.shape[0])
-        weight = F.pad(self.weight, (0, 0, 0, 0, *more))
-        return DenseKernel(weight, F.pad(self.sees, more), self.dilation)
-
-    @classmethod
-    def depthwise(cls, weight: Tensor, dilation: tuple[int, ...] = (1, 1)) -> DenseKernel:
-        """Return filters (n, 1, rows, columns) of which each sees its one channel."""
-        return cls(weight.detach(), torch.ones(len(weight), 1, dtype=torch.bool), dilation)
-
-    @property
-    def is_pointwise(self) -> bool:
-        """Whether the kernel reads one pixel."""
-        return self.weight.shape[2] * self.weight.shape[3] == 1
-
-    def placed(self, kernel_size: tuple[int, ...], dilation: tuple[int, ...] = (1, 1)) -> Tensor:
-        """Return (n, m, *kernel_size), zeros but for the taps at which this kernel reads.
-
-        Raises:
-            AdoptError: this kernel reads where the other has no tap.
-        """
-        target = self.weight.new_zeros(*self.weight.shape[:2], *kernel_size)
-        if bool(self.sees.any()):
-            rows, columns = (
-                self._taps(axis, kernel_size, dilation) for axis in range(len(kernel_size))
-            )
-            target[:, :, rows, columns] = self.weight
-        return target
-
-    def _taps(self, axis: int, kernel_size: tuple[int, ...], dilation: tuple[int, ...]) -> slice:
-        """The taps of one axis of another kernel that stand where this kernel's do."""
-        mine, middle = self.weight.shape[2 + axis], kernel_size[axis] // 2
-        step = self.dilation[axis] / dilation[axis] if mine > 1 else 1
-        if step % 1 or step * (mine // 2) > middle:
-            raise AdoptError(
-                f"a {_by(kernel_size)} kernel of dilation {_by(dilation)} has no taps where a "
-                f"{_by(self.weight.shape[2:])} one of dilation {_by(self.dilation)} reads; take a "
-                "larger kernel_size or a dilation that divides the convolution's"
-            )
-        start = middle - int(step) * (mine // 2)
-        return slice(start, middle + int(step) * (mine // 2) + 1, int(step))
-
-    def grouped(
-        self, kernel_size: tuple[int, ...], dilation: tuple[int, ...], groups: int
-    ) -> Tensor:
-        """Return the weights (n, m / groups, *kernel_size) of an equal grouped convolution.
-
-        Raises:
-            AdoptError: a filter sees channels outside its group, or a tap is missing.
-        """
-        if groups == 1:
-            return self.placed(kernel_size, dilation)
-        filters, channels = self.sees.shape
-        n, m = filters // groups, channels // groups
-        blocks = [slice(g * n, g * n + n) for g in range(groups)]
-        inside = [slice(g * m, g * m + m) for g in range(groups)]
-        seen = sum(int(self.sees[a, b].sum()) for a, b in zip(blocks, inside, strict=True))
-        if seen < int(self.sees.sum()):
-            raise AdoptError(
-                f"in {groups} groups a filter sees {m} of {channels} channels, and the "
-                "convolution's filters see others; take fewer groups"
-            )
-        placed = self.placed(kernel_size, dilation)
-        return torch.cat([placed[a, b] for a, b in zip(blocks, inside, strict=True)])
-
-
-def _channels_of(conv: nn.Conv2d) -> Tensor:
-    """The channels that each filter reads: (Cout, Cin / groups)."""
-    per_group = conv.in_channels // conv.groups
-    group = torch.arange(conv.out_channels) // (conv.out_channels // conv.groups)
-    return group[:, None] * per_group + torch.arange(per_group)
 
 
 @torch.no_grad()
@@ -302,7 +188,7 @@ def pointwise_matrix(
     if not kernel.is_pointwise:
         raise AdoptError(
             "the operator holds 1x1 convolutions only, but this one is "
-            f"{_by(conv.kernel_size)}; keep this convolution"
+            f"{by(conv.kernel_size)}; keep this convolution"
         )
     return kernel.weight[:, :, 0, 0]
 
@@ -328,6 +214,6 @@ def pass_on(norm: nn.Module, bias: Tensor | None = None) -> None:
 
 @torch.no_grad()
 def centre_tap(target: nn.Conv2d, matrix: Tensor) -> None:
-    """Make a convolution with odd kernels the pointwise map of a matrix (Cout, Cin / groups)."""
+    """Let a convolution with odd kernels compute a pointwise matrix (Cout, Cin / groups)."""
     rows, columns = (n // 2 for n in target.kernel_size)
     target.weight.copy_(F.pad(matrix[:, :, None, None], (columns, columns, rows, rows)))

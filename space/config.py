@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 # A slot's choices: registry keys, `all`, {key: {setting: value or list}}, {family: name},
 # {slot: name}, {exclude: [keys]}.
 Choices = list[str | dict[str, Any]] | str
+# Their ranges are checked in sizes.py: inside a choice of a number or a list, msgspec (0.22) takes
+# a range for another one.
 Ints = int | list[int]
+# What is above the limit is a typing error, and would only be noticed by memory running out.
+Step = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 
 
 class StemConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,9 +21,9 @@ class StemConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     width: Ints = 16
     """Channels; several are a choice."""
-    kernel_size: int = 3
+    kernel_size: Step = 3
     """Side of the kernel, odd."""
-    stride: int = 1
+    stride: Step = 1
     """Step; 2 halves the map."""
 
 
@@ -30,7 +34,7 @@ class StageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Channels; several are a choice."""
     depth: Ints = 1
     """Number of blocks; several are a choice."""
-    stride: int = 1
+    stride: Step = 1
     """Step of the first block."""
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from plugnas.modules import did_you_mean
 from plugnas.space.adoption import adopted
 from plugnas.space.architecture import Architecture
 from plugnas.space.blueprint import Blueprint
@@ -32,6 +31,7 @@ from plugnas.space.plain import Choices, Refusals, plain_parameters, plain_rules
 from plugnas.space.sizes import Head
 from plugnas.space.slots import Position
 from plugnas.space.typed import convert
+from plugnas.space.values import Values
 
 
 class SearchSpace:
@@ -118,8 +118,7 @@ class SearchSpace:
         found = (own_rules, ()) if blueprint is None else (blueprint.rules, blueprint.merges)
         self._tree = CodeTree(self.parameters, *found)
         self._blueprint, self._counted = blueprint, counted
-        self._codes = [{c: i for i, c in enumerate(p.choices)} for p in self.parameters]
-        self._names = {p.name: j for j, p in enumerate(self.parameters)}
+        self._values = Values(self.parameters, self._tree)
         self._encoder = Encoder(self.parameters)
         self._size: int | None = None
 
@@ -162,24 +161,7 @@ class SearchSpace:
         Raises:
             SpaceError: an unknown parameter, a value outside its choices, an active one missing.
         """
-        for name in values:
-            if name not in self._names:
-                raise SpaceError(
-                    f"the space has no parameter `{name}`{did_you_mean(name, self._names)}"
-                )
-        row = np.full(len(self.parameters), -1, dtype=np.int16)
-        for name, value in values.items():
-            j = self._names[name]
-            if value not in self._codes[j]:
-                allowed = ", ".join(map(str, self.parameters[j].choices))
-                raise SpaceError(f"`{name}` must be one of {allowed}, but got {value!r}")
-            row[j] = self._codes[j][value]
-        full = self._tree.awake(np.where(row < 0, 0, row)[None].astype(np.int16))[0]
-        missing = np.flatnonzero((full >= 0) & (row < 0))
-        if len(missing):
-            raise SpaceError(f"the value of `{self.parameters[missing[0]].name}` is missing")
-        own = np.where(full < 0, -1, row)[None].astype(np.int16)
-        return self.architectures(self._tree.canonical(own))[0]
+        return self.architectures(self._values.row(values))[0]
 
     def adopt(self, values: Mapping[str, Token]) -> Architecture:
         """Return the member that builds the network which values of an older space describe.
@@ -197,34 +179,16 @@ class SearchSpace:
     ) -> list[Architecture | None]:
         """Return the members that have exactly these values, None where there is none.
 
-        Many are found at once, and each keeps the mapping that it was given, in which a choice is
-        put for a value that equals it, so that a hundred thousand take little memory. ``ids`` are
-        those that were written down with the values; one that is none is worked out. Why one is
-        missing, ``adopt`` and ``refusal`` tell.
+        Many are found at once, and each keeps the mapping that it was given, in which a value is
+        replaced by the choice that equals it, so that a hundred thousand take little memory.
+        ``ids`` are those that were recorded with the values; one that is not valid is computed
+        anew. ``adopt`` and ``refusal`` say why one is missing.
         """
-        rows = np.full((len(values), len(self.parameters)), -1, dtype=np.int16)
-        known = np.ones(len(values), dtype=bool)
-        for i, named in enumerate(values):
-            row = [-1] * len(self.parameters)
-            last, ordered = -1, True
-            try:
-                for name, value in named.items():
-                    j = self._names[name]
-                    code = row[j] = self._codes[j][value]
-                    named[name] = self.parameters[j].choices[code]
-                    ordered = ordered and j > last
-                    last = j
-                rows[i], known[i] = row, ordered
-            except (KeyError, TypeError):  # no such parameter or choice; a value that is none
-                known[i] = False
-        full = self._tree.awake(np.maximum(rows, 0))
-        known &= ((full >= 0) == (rows >= 0)).all(axis=1)
-        known &= (self._tree.canonical(rows) == rows).all(axis=1)
-        known &= self._tree.allowed(rows)
-        found: list[Architecture | None] = []
-        for named, own, codes, fine in zip(values, ids, rows, known.tolist(), strict=True):
-            found.append(Architecture._of(self, codes.tobytes(), named, own) if fine else None)
-        return found
+        rows, known = self._values.rows(values)
+        return [
+            Architecture._of(self, codes.tobytes(), named, own) if fine else None
+            for named, own, codes, fine in zip(values, ids, rows, known.tolist(), strict=True)
+        ]
 
     def codes(self, architectures: Sequence[Architecture]) -> Codes:
         """Return the code matrix, int16 (n, P): indices of choices, -1 where inactive."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from plugnas.space.config import SpaceConfig
+from plugnas.space.config import Ints, SpaceConfig
 from plugnas.space.errors import SpaceError
 from plugnas.space.piece import Shape
+from plugnas.space.typed import check_types
 
 Head = Literal["pooled", "dense"]
 """What a network ends in: one answer for each image, or one for each pixel."""
@@ -21,9 +22,9 @@ def halve(height: int, width: int, stride: int) -> tuple[int, int]:
     return math.ceil(height / stride), math.ceil(width / stride)
 
 
-# What is above is a slip of the keyboard, and would only be noticed by memory running out, or by
-# the minutes that a space of hundreds of blocks takes to compile.
-_WIDTH, _DEPTH, _STRIDE = 65_536, 64, 1024
+# What is above is a typing error, and would only be noticed by memory running out, or by the
+# minutes that a space of hundreds of blocks takes to compile.
+_WIDTH, _DEPTH = 65_536, 64
 
 
 def check(config: SpaceConfig, input_shape: Shape, classes: int, head: Head) -> None:
@@ -36,10 +37,10 @@ def check(config: SpaceConfig, input_shape: Shape, classes: int, head: Head) -> 
         head: what the task needs.
 
     Raises:
-        SpaceError: such a number, with the law and what to do.
+        SpaceError, ConfigError: such a number, with the law and what to do.
     """
 
-    def need(name: str, value: int | list[int], at_most: int) -> None:
+    def need(name: str, value: Ints, at_most: int) -> None:
         values = ints(value)
         if not values or min(values) < 1 or max(values) > at_most or len(set(values)) < len(values):
             raise SpaceError(f"{name}: numbers from 1 to {at_most}, each once, but got {value}")
@@ -54,15 +55,14 @@ def check(config: SpaceConfig, input_shape: Shape, classes: int, head: Head) -> 
             f"images of at least 1x1x1 and one output are needed, but got {input_shape} "
             f"and {classes}"
         )
+    for part in (config.stem, *config.stages):
+        check_types(part)  # a file's were checked when it was read, but code may have made these
     need("space.stem.width", config.stem.width, _WIDTH)
-    need("space.stem.stride", config.stem.stride, _STRIDE)
-    need("space.stem.kernel_size", config.stem.kernel_size, _STRIDE)
     if config.stem.kernel_size % 2 == 0:
         raise SpaceError(f"space.stem.kernel_size: must be odd, but got {config.stem.kernel_size}")
     for s, stage in enumerate(config.stages):
         need(f"space.stages[{s}].width", stage.width, _WIDTH)
         need(f"space.stages[{s}].depth", stage.depth, _DEPTH)
-        need(f"space.stages[{s}].stride", stage.stride, _STRIDE)
     _check_head(config, head)
     if config.decoder is not None:
         need("space.decoder.width", config.decoder.width, _WIDTH)

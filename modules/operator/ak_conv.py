@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._adopt import DenseKernel, check_plain
+from plugnas.modules._adopt import check_plain
+from plugnas.modules._kernel import DenseKernel
 from plugnas.modules._registry import register
 from plugnas.modules.errors import AdoptError
 from plugnas.modules.operator._sampling import centres, coordinates, sample

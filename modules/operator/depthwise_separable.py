@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plugnas.modules._adopt import DenseKernel, check_plain
+from plugnas.modules._adopt import check_plain
+from plugnas.modules._kernel import DenseKernel
 from plugnas.modules._parts import BatchNorm2d, conv2d, one_of
 from plugnas.modules._registry import register
 from plugnas.modules.errors import AdoptError

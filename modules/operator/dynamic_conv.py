@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._adopt import DenseKernel, bias_of, check_plain
+from plugnas.modules._adopt import bias_of, check_plain
+from plugnas.modules._kernel import DenseKernel
 from plugnas.modules._parts import common_divisor, hidden_width
 from plugnas.modules._registry import register
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plugnas.modules._adopt import DenseKernel, centre_tap, check_depthwise, pointwise_matrix
+from plugnas.modules._adopt import centre_tap, check_depthwise, pointwise_matrix
+from plugnas.modules._kernel import DenseKernel
 from plugnas.modules._parts import conv2d, one_of
 from plugnas.modules._registry import Setting, register
 from plugnas.modules._slots import Site

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from plugnas.modules._adopt import DenseKernel, check_plain
+from plugnas.modules._adopt import check_plain
+from plugnas.modules._kernel import DenseKernel
 from plugnas.modules._parts import conv2d
 from plugnas.modules._registry import register
 from plugnas.modules.errors import RefusedError

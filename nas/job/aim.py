@@ -36,5 +36,6 @@ def check_aim(
     for name, values in levels.items():
         if name not in (objectives or ("flops",)):
             raise ConfigError(f"limits.{name} must be a cost that is an objective; add {name}: min")
+        # by hand: a limit may be written as `2M`, and is a number only when that has been read
         if not values or not all(0 < value < math.inf for value in values):
             raise ConfigError(f"limits.{name} must be a list of numbers above 0, but got {values}")

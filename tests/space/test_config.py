@@ -9,6 +9,7 @@ import pytest
 
 from plugnas.modules import PlugnasError
 from plugnas.space import SearchSpace
+from plugnas.space.config import SpaceConfig, StageConfig
 
 STAGES = [{"width": 8}]
 
@@ -34,6 +35,9 @@ STAGES = [{"width": 8}]
         ({"stages": STAGES, "slots": {"attention": [{"se": {}, "eca": {}}]}}, "one module per"),
         ({"stages": STAGES, "context": ["asp"]}, "did you mean `aspp`"),
         ({"stages": STAGES, "stem": {"kernel_size": 4}}, "must be odd"),
+        ({"stages": STAGES, "stem": {"stride": 0}}, r"stem.stride must be at least 1, but got 0"),
+        ({"stages": [{"width": 8, "stride": 2000}]}, r"stages\[0\].stride must be at most 1024"),
+        (SpaceConfig(stages=[StageConfig(8, stride=0)]), "stride must be at least 1, but got 0"),
     ],
 )
 def test_errors_name_the_place_and_the_remedy(config, text):

@@ -128,7 +128,8 @@ def test_what_is_no_training_function_is_refused_before_anything_is_written(fold
         ({"data": "digits"}, "input: is read from the images"),
         ({"evaluate": None}, "a job needs images|leave them out"),
         ({"objectives": {}}, "name at least one"),
-        ({"input": [0, 8, 8]}, "at least 1"),
+        ({"input": [0, 8, 8]}, r"input\[0\] must be at least 1"),
+        ({"classes": 0}, "classes must be at least 1"),
     ],
 )
 def test_the_job_says_once_what_enters_the_network(changes, law):
