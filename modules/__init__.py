@@ -11,7 +11,7 @@ import pkgutil
 from plugnas.modules._adopt import can_adopt
 from plugnas.modules._entry import Entry, Setting, Value, token
 from plugnas.modules._fuse import fuse
-from plugnas.modules._load import load, load_entry_points
+from plugnas.modules._load import load, load_entry_points, load_file
 from plugnas.modules._recipe import Recipe
 from plugnas.modules._registry import entries, get, register
 from plugnas.modules._slots import SLOTS, Site, Slot
@@ -45,6 +45,7 @@ __all__ = [
     "fuse",
     "get",
     "load",
+    "load_file",
     "register",
     "token",
 ]

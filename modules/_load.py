@@ -67,7 +67,7 @@ def _load(source: str, start: Path) -> str:
         _load_package(source, path)
         return str(path)
     if source.endswith(".py") or path.is_file():
-        _load_file(source, path)
+        load_file(source, path)
         return str(path)
     if not all(part.isidentifier() for part in source.split(".")):
         raise LoadError(_missing(source, path))
@@ -75,12 +75,23 @@ def _load(source: str, start: Path) -> str:
     return source
 
 
-def _load_file(source: str, file: Path) -> None:
+def load_file(source: str, file: Path) -> ModuleType:
+    """Import a Python file, once in a process, and return its module.
+
+    Args:
+        source: how the user names it.
+        file: its path, with all links resolved.
+
+    Raises:
+        LoadError: it is no Python file, or its import fails.
+    """
     if not file.is_file() or file.suffix != ".py":
         raise LoadError(_missing(source, file))
-    if not _is_loaded(file):
+    found = _module_of(file)
+    if found is None:
         with _neighbours_of(file):
-            _execute(source, _own_name(file), file)
+            found = _execute(source, _own_name(file), file)
+    return found
 
 
 def _load_package(source: str, folder: Path) -> None:
@@ -90,7 +101,7 @@ def _load_package(source: str, folder: Path) -> None:
             f"`{source}` is a folder without an `__init__.py`, so that it is no package; "
             "add one that imports its modules, or name the files one by one"
         )
-    if _is_loaded(file):
+    if _module_of(file) is not None:
         return
     found = _find(folder.name)
     if found is not None and found != str(file):  # the name belongs to another module
@@ -134,14 +145,14 @@ def _own_name(path: Path) -> str:
     return f"plugnas_import_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 
-def _is_loaded(file: Path) -> bool:
-    """Whether any module of this process, the main one included, came from the file."""
+def _module_of(file: Path) -> ModuleType | None:
+    """Return the module of this process, the main one included, that came from a file, or None."""
     for module in list(sys.modules.values()):
         own = getattr(module, "__file__", None)
         alike = isinstance(own, str) and os.path.basename(own) == file.name
         if alike and os.path.realpath(own) == str(file):  # type: ignore[arg-type]
-            return True
-    return False
+            return module
+    return None
 
 
 @contextmanager
@@ -154,19 +165,19 @@ def _neighbours_of(file: Path) -> Iterator[None]:
         sys.path.remove(str(file.parent))
 
 
-def _execute(source: str, name: str, file: Path) -> None:
+def _execute(source: str, name: str, file: Path) -> ModuleType:
     package = [str(file.parent)] if file.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=package)
     if spec is None or spec.loader is None:
         raise LoadError(f"`{source}`: Python has no loader for {file}")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
 
-    def run() -> ModuleType:
+    def run() -> None:
         sys.modules[name] = module
         loader.exec_module(module)
-        return module
 
     _import(source, name, run)
+    return module
 
 
 def _import(source: str, name: str | None, run: Callable[[], Any]) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from plugnas import modules
@@ -46,22 +44,15 @@ def find(reference: str, base: Path | str | None = None) -> Any:
     if not is_reference(reference):
         raise ForeignError(f"`{reference}` must be `file.py:name` or `package.module:name`")
     home, _, name = absolute(reference, base).rpartition(":")
-    modules.load([home])
-    module = _of_file(home) if home.endswith(".py") else importlib.import_module(home)
+    if home.endswith(".py"):
+        module = modules.load_file(home, Path(home))
+    else:
+        modules.load([home])
+        module = importlib.import_module(home)
     if not hasattr(module, name):
         public = [n for n in dir(module) if not n.startswith("_")]
         raise ForeignError(f"{home} has no `{name}`{did_you_mean(name, public)}")
     return getattr(module, name)
-
-
-def _of_file(file: str) -> ModuleType:
-    """Return the module of this process that came from a file."""
-    return next(
-        module
-        for module in list(sys.modules.values())
-        if isinstance(own := getattr(module, "__file__", None), str)
-        and os.path.realpath(own) == file
-    )
 
 
 __all__ = ["ForeignError", "absolute", "find", "is_reference"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from plugnas.modules import did_you_mean
+from plugnas.modules import LoadError, did_you_mean, load_file
 from plugnas.space.host.errors import HostError
 from plugnas.space.host.records import digest_of
 from plugnas.space.host.shadow import EmptyOnMeta, shadow_of
@@ -110,18 +108,10 @@ class HostSource:
         if not path.is_file():
             near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.py")])
             raise HostError(f"the host's file {path} is not there{near}")
-        key = f"_plugnas_host_{path.stem}_{digest_of([str(path)])}"
-        spec = importlib.util.spec_from_file_location(key, path)
-        if spec is None or spec.loader is None:
-            raise HostError(f"{path} cannot be imported as a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[key] = module
         try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # noqa: BLE001 - whatever a foreign file raises
-            del sys.modules[key]
-            raise HostError(f"{path} cannot be imported: {_in_a_sentence(error)}") from None
-        return module
+            return load_file(name, path)
+        except LoadError as error:
+            raise HostError(f"the host {self.model}: {error}") from None
 
     def _weights_argument(self, function: Callable[..., Any]) -> dict[str, Any]:
         """Return how the callable is told which weights it has: its own, or none of any library."""
