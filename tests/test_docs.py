@@ -7,11 +7,15 @@ import runpy
 from pathlib import Path
 
 import pytest
+import torch
 
 from plugnas import modules
 from plugnas.modules import _registry
 from plugnas.modules.testing import check_module
+from plugnas.nas import tasks
 from plugnas.nas.cli import main
+from plugnas.nas.job.config import parse
+from plugnas.nas.job_run import run_job
 from plugnas.nas.testing import check_sampler
 
 ROOT = Path(__file__).parents[1]
@@ -23,10 +27,28 @@ def blocks(page: str) -> list[str]:
 
 
 def test_the_sampler_of_contributing_keeps_the_contract():
-    (code,) = blocks("CONTRIBUTING.md")
+    code, _ = blocks("CONTRIBUTING.md")
     names: dict[str, object] = {}
     exec(code, names)
     check_sampler(names["First"])
+
+
+def test_the_task_of_contributing_is_searched_by(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLUGNAS_CACHE", str(tmp_path / "cache"))
+    _, code = blocks("CONTRIBUTING.md")
+    (tmp_path / "grades.py").write_text(code)
+    task = tasks.create("grades.py:Grades", tmp_path)
+    tally = task.tally(torch.eye(4)[[0, 3, 1]], torch.tensor([0, 1, 2]))
+    assert task.score(tally)["mean_error"] == pytest.approx((0 + 2 + 1) / 3)
+    job = parse(
+        {
+            "space": {"stages": [{"width": 4}]}, "task": "grades.py:Grades", "trials": 1,
+            "proxy": {"rungs": [{"epochs": 1, "images": 64, "validation_images": 40}]},
+            "executor": "serial", "sampler": "random",
+        }
+    )  # fmt: skip
+    (measurement,) = run_job(job, tmp_path, tmp_path / "run").measurements
+    assert 0 <= measurement.values["mean_error"] <= 9
 
 
 def test_the_module_of_the_how_to_keeps_the_contract(tmp_path):
