@@ -1,12 +1,12 @@
-"""Train the front again, long and under several seeds, and score it on images never seen.
+"""Train the front again, longer and with several seeds, and score it on the test images.
 
   nas confirm runs/digits                        3 seeds, the long recipe
   nas confirm runs/digits --seeds 5 --workers 8  what was confirmed before is kept
   nas confirm runs/digits --show                 what was confirmed so far; trains nothing
 
-As a control the same number of random architectures within budget is treated alike; of a host the
-host unchanged, and each member with placebos of equal parameters in its plugs' place. Weights are
-kept in RUN/confirm/<id>/seed<k>.safetensors, where `nas export` finds them.
+As a control, the same number of random architectures within the budget is trained in the same way;
+for a host, the unchanged host, and each member with placebos of as many parameters in place of its
+plugs. Weights are kept in RUN/confirm/<id>/seed<k>.safetensors, where `nas export` finds them.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pathlib import Path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
-    parser.add_argument("--seeds", type=int, metavar="N", help="trainings of each (default: 3)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds of each network (default: 3)")
     parser.add_argument(
         "--epochs", type=int, metavar="N",
-        help="of the long recipe (default: as confirmed before, or the job's)",
+        help="epochs of the long recipe (default: as confirmed before, or the job's)",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, metavar="N", help="trainings at a time")
-    parser.add_argument("--show", action="store_true", help="train nothing, show what there is")
+    parser.add_argument("--show", action="store_true", help="train nothing, show the results")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -1,7 +1,7 @@
 """Show a run in optuna-dashboard, in the browser.
 
 The studies are rebuilt from the ledger as it is now, one for each rung; start the command again to
-see what was measured since.
+see newer measurements.
 """
 
 from __future__ import annotations

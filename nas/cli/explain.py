@@ -21,9 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--settle", metavar="SLOT", help="measure matched pairs of this slot first")
-    parser.add_argument("--seeds", type=int, metavar="N", help="per pair (default: 3)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds of each pair (default: 3)")
     parser.add_argument(
-        "--trials", type=int, metavar="N", help="trainings to spend (default: what is left)"
+        "--trials", type=int, metavar="N", help="trainings at most (default: what is left)"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="evaluations at a time")
 

@@ -1,12 +1,12 @@
 """Show a run's Pareto front: table, CSV, picture, page.
 
-  nas front runs/digits                      the table; writes front.csv, front.png, report.html
-  nas front runs/digits --budget flops=2M    only what costs at most that
-  nas front runs/digits --x latency_ms       another cost against the main objective
-  nas front runs/digits --control runs/dice  how much better than random search
+  nas front runs/digits                         the table; writes front.csv, front.png, report.html
+  nas front runs/digits --budget flops=2M       only what costs at most that
+  nas front runs/digits --x latency_ms          another cost beside the main objective
+  nas front runs/digits --control runs/random   how much better than random search
 
 A front holds the architectures that no other beats in every objective, at the highest rung. Of
-equal ones the first measured stays; failed evaluations and lower rungs never enter.
+equal ones the first one measured is kept; failed evaluations and lower rungs are left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--x",
         metavar="COST",
-        help="the cost against the main objective: flops, params, memory, latency_ms, ...",
+        help="the cost shown beside the main objective: flops, params, memory, latency_ms, ...",
     )
     parser.add_argument(
         "--budget",

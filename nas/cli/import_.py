@@ -3,8 +3,8 @@
   nas import runs/digits/export/3fa2b41c9d07
 
 Compares every file with its checksum, builds the network from architecture.json and fills it from
-model.safetensors; nothing in the directory is executed. Files that were not exported are named: no
-checksum speaks for them. In Python: nas.load(DIR).
+model.safetensors; nothing in the directory is executed. Files that are not part of the export are
+named, as no checksum covers them. In Python: plugnas.load(DIR).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measure latency on this device: architectures against each other, or a table for a search.
+"""Measure latency on this device: of some architectures, or a table for a search.
 
   nas latency runs/digits                             the front of a run, measured whole
   nas latency JOB.yaml --sample 8                     eight random architectures of a job
@@ -7,8 +7,9 @@
   nas latency --table JOB.yaml -o pi.json --extend pi.json     only what that table lacks
   nas latency JOB.yaml --runtime onnxruntime          what is exported, as onnxruntime runs it
 
-All candidates run interleaved in random order in every round, one thread unless told otherwise,
-and are held against anchor networks of the same rounds. Waits until nothing trains on this machine.
+In every round all candidates run once, in random order, with one thread unless --threads says
+otherwise; anchor networks in the same rounds show how the machine drifts. The command waits until
+nothing trains on this machine.
 """  # noqa: E501 - commands are not wrapped
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--sample", type=int, metavar="N", help="N random architectures")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write JSON here")
-    parser.add_argument("--extend", type=Path, metavar="TABLE", help="keep what this table holds")
+    parser.add_argument(
+        "--extend", type=Path, metavar="TABLE", help="measure only what is missing in this table"
+    )
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the job's, else cpu)")
     parser.add_argument(
         "--runtime",
@@ -46,13 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, help="images per forward (default 1)")
     parser.add_argument("--threads", type=int, help="threads (default 1)")
-    parser.add_argument("--rounds", type=int, help="rounds (default 30)")
+    parser.add_argument("--rounds", type=int, help="rounds of timing (default 30)")
     parser.add_argument("--dtype", default="float32", help="float32, float16 or bfloat16")
     parser.add_argument("--channels-last", action="store_true", help="channels_last memory format")
     parser.add_argument(
         "--limit", type=float, default=0.05, help="relative error above which nothing is ranked"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random order (and --sample)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random order and of --sample")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -1,11 +1,11 @@
-"""Tell beforehand how long a job's search will take, and how much memory.
+"""Estimate how long a job's search will take, and how much memory.
 
   nas plan job.yaml                            times two networks for a few steps of every training
-  nas plan job.yaml --trials 500 --workers 8   the job, but longer and wider
+  nas plan job.yaml --trials 500 --workers 8   with more trials and workers than the job says
 
 A small and a large network of the space make a few real steps at every rung and of the long
 training of `nas confirm`, in the job's own workers, which takes seconds to a minute. Nothing is
-written. A training function of your own (`evaluate`) cannot be timed so.
+written. A training function of your own (`evaluate`) cannot be timed in this way.
 """
 
 from __future__ import annotations

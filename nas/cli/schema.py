@@ -13,7 +13,7 @@ import json
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--markdown", action="store_true", help="as a page, not as JSON")
+    parser.add_argument("--markdown", action="store_true", help="print the text of docs/job.md")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,14 +1,14 @@
 """Search a job's space; stop and start again at any time.
 
   nas search experiments/digits.yaml              into runs/digits
-  nas search job.yaml --trials 500 --workers 8    the job, but longer and wider
-  nas search runs/digits                          goes on with a run, by the job that it keeps
+  nas search job.yaml --trials 500 --workers 8    with more trials and workers than the job
+  nas search runs/digits                          continues a run, with the job file kept in it
 
 Ctrl-C ends cleanly; the same command continues where it stopped.
 
-Exit codes: 0 the search went to its end, or its time is up; 1 every evaluation failed (a training
-that diverged is a result, no failure); 2 something is wrong with the job, the images or the
-directory; 130 interrupted, to be continued.
+Exit codes: 0 the search is complete, or its time is up; 1 every evaluation failed (a training that
+diverged is a result, no failure); 2 something is wrong with the job, the images or the directory;
+130 interrupted, to be continued.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", type=Path, metavar="JOB", help="a job file")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: runs/<job's name>")
     parser.add_argument("--trials", type=int, metavar="N", help="architectures to evaluate in all")
-    parser.add_argument("--timeout", type=float, metavar="S", help="begin nothing after S seconds")
+    parser.add_argument("--timeout", type=float, metavar="S", help="stop after S seconds")
     parser.add_argument("--workers", type=int, metavar="N", help="evaluations at a time")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
-    parser.add_argument("--executor", choices=("serial", "local", "ray"), help="where they run")
-    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster")
+    parser.add_argument(
+        "--executor", choices=("serial", "local", "ray"), help="where evaluations run"
+    )
+    parser.add_argument("--address", metavar="HOST:PORT", help="address of a running Ray cluster")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="package.module:callable, file.py:callable, timm:NAME, a job file or a run directory",
     )  # fmt: skip
     parser.add_argument(
-        "--input", metavar="CxHxW", help="an image, where no job says it (default: 3x224x224)"
+        "--input", metavar="CxHxW", help="image shape, if no job gives it (default: 3x224x224)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

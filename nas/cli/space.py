@@ -3,7 +3,7 @@
   nas space experiments/digits.yaml
   nas space runs/digits                the space that a run searched, at its budget
 
-Exit code 2 where nothing meets the budget; the cheapest architecture found is shown then.
+The exit code is 2 if nothing meets the budget; then the cheapest architecture found is shown.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("target", type=Path, metavar="JOB", help="a job file or a run directory")
     parser.add_argument(
-        "--samples", type=int, default=500, metavar="N", help="for the cost range (default: 500)"
-    )
+        "--samples", type=int, default=500, metavar="N",
+        help="random architectures for the cost range (default: 500)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -1,4 +1,4 @@
-"""Show how far a run is: progress, rate, the front so far, failures by reason."""
+"""Show the progress of a run: trials, rate, the front so far, failures by reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the state of the run; works while it is driven and afterwards."""
+    """Print the state of the run; works while it is searched and afterwards."""
     from plugnas.nas.run.status import as_dict, as_text, status
 
     state = status(args.run_dir)

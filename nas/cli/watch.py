@@ -2,9 +2,9 @@
 
   nas watch runs/digits        prints the address to open; Ctrl-C ends the page, not the search
 
-The page is the run's report.html, made anew as measurements come. It is served on 127.0.0.1 alone,
+The page is the run's report.html, renewed with each measurement. It is served on 127.0.0.1 only,
 under an address with a random token. Stop does what Ctrl-C does to the search, Resume what
-`nas search RUN` does; each is there only where it can be done from this machine.
+`nas search RUN` does; each button is shown only where this machine can do it.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def _refusal(path: Path) -> str:
     who = _who(path)
     name = f"process {who.get('pid', '?')} on {who.get('host', '?')}"
     return (
-        f"One driver works on a run directory at a time, but {path.parent} is being driven by "
+        f"Only one process may write to a run directory at a time, but {path.parent} is in use by "
         f"{name}. Wait for it, stop it (kill {who.get('pid', 'PID')}), or give another directory; "
         f"`nas status {path.parent}` shows how far it is."
     )

@@ -91,7 +91,7 @@ def _of_run(view: RunView, control: RunView) -> Control:
     return Control(
         [m for m in control.measurements if _within(m, view)],
         f"Random search: the run {control.run.path}, the same job with `sampler: random`, in the "
-        "order in which it went.",
+        "order of its trials.",
         ordered=True,
     )
 

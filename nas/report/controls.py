@@ -1,4 +1,4 @@
-"""What a host is held against in every report: the host unchanged, and placebos."""
+"""What a host is compared with in every report: the host unchanged, and placebos."""
 
 from __future__ import annotations
 

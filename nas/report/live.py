@@ -78,21 +78,21 @@ class Live:
         """End the search as Ctrl-C does; what is recorded stays.
 
         Raises:
-            WatchError: nobody drives the run, or somebody on another machine.
+            WatchError: no search is running, or it runs on another machine.
         """
         driver = holder(self.run_dir)
         if driver is None or not _is_ours(driver):
-            raise WatchError("no search of this machine drives the run now, so none can be stopped")
+            raise WatchError("no search on this machine is running, so there is none to stop")
         os.kill(int(driver["pid"]), signal.SIGINT)
 
     def resume(self) -> None:
         """Go on with the search, as ``nas search RUN`` does; it outlives this page.
 
         Raises:
-            WatchError: it is being driven, is done, or is the run of no job.
+            WatchError: its search is running, is done, or has no job file.
         """
         if holder(self.run_dir) is not None or not self._can_resume():
-            raise WatchError("the run is being driven, is done, or was searched from Python")
+            raise WatchError("its search is running, is done, or was started from Python")
         with (self.run_dir / LOG).open("ab") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "plugnas", "search", str(self.run_dir)],

@@ -1,4 +1,4 @@
-"""What a run directory tells about its run, while it is driven or afterwards. Only reads."""
+"""What a run directory tells about its run, while it is searched or afterwards. Only reads."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def as_text(state: Status) -> str:
     """Return a status as lines for a reader."""
     summary = state.summary
     if state.driver is None:
-        driver = "nobody drives it now"
+        driver = "no search is running"
     else:
-        driver = f"driven by process {state.driver.get('pid')} on {state.driver.get('host')}"
+        driver = f"searched by process {state.driver.get('pid')} on {state.driver.get('host')}"
     total = "" if state.trials is None else f" of {state.trials}"
     lines = [
         f"{state.run_dir}: {driver}",

@@ -99,7 +99,7 @@ function moduleTables() {
 function confirmation() {
   const found = DATA.confirmation;
   if (!found) {
-    show($("confirmation-body"), html`<p>Not confirmed yet: every value above is the search's own.${DATA.confirmable ? html` <code>nas confirm ${DATA.path}</code> trains the front long, under several seeds, and scores it on images never seen.` : ""}</p>`);
+    show($("confirmation-body"), html`<p>Not confirmed yet: every value above is the search's own.${DATA.confirmable ? html` <code>nas confirm ${DATA.path}</code> trains the front longer, with several seeds, and scores it on the test images.` : ""}</p>`);
     return;
   }
   const rows = found.members.map((m) => html`<tr ${byId.has(m.id) ? html`data-id="${m.id}"` : ""}><td>${m.id}</td><td>${m.kind === "control" ? "random" : m.kind}</td><td class="n">${metricMean(m[`test_${METRIC.name}`], m[`test_${METRIC.name}_std`])}</td><td class="n">${m.n}</td><td class="n">${short(m[DATA.cost])}</td><td class="n">${metricText(m[`proxy_${METRIC.name}`])}</td><td class="n">${metricText(m[`proxy_${METRIC.name}_again`])}</td></tr>`);

@@ -17,7 +17,7 @@ function stateText(s) {
   if (s.best) parts.push(...Object.entries(s.best).map(([n, v]) => `best ${n} ${+v.toPrecision(4)}`));
   parts.push(`${s.front.length} on the front`);
   if (s.driver) parts.push(s.left === null ? "time left not known yet" : `${clock(s.left)} left`);
-  else parts.push(s.trials && s.tried >= s.trials ? "done" : "nobody drives it now");
+  else parts.push(s.trials && s.tried >= s.trials ? "done" : "no search is running");
   return parts.join(" · ");
 }
 
@@ -88,7 +88,7 @@ async function look() {
     const rested = Date.now() - loadedAt > Math.max(3000, 5 * took); // a large report costs time
     if (s.version !== version && !loading && rested) { version = s.version; reload(); }
   } catch (error) {
-    $("state").textContent = `nas watch does not answer (${error.message}); the search is not touched by that`;
+    $("state").textContent = `nas watch does not answer (${error.message}); the search itself is not affected`;
   }
   setTimeout(look, EVERY);
 }

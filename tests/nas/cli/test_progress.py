@@ -165,7 +165,7 @@ def test_status_while_driven_and_afterwards(tmp_path: Path) -> None:
     drive(run, SerialExecutor(table))
     study(tmp_path / "ledger.jsonl", trials=40)
     with RunLock(tmp_path):
-        assert "driven by process" in as_text(status(tmp_path))
+        assert "searched by process" in as_text(status(tmp_path))
     state = status(tmp_path)
     data = as_dict(state)
     assert (data["trials"], data["tried"], data["failed"], data["sessions"]) == (40, 30, 2, 2)
@@ -179,7 +179,7 @@ def test_status_while_driven_and_afterwards(tmp_path: Path) -> None:
     text = as_text(state)
     assert "30 of 40 architectures tried" in text
     assert "failed measurements: 2 diverged; given up: 2 architectures" in text
-    assert "nobody drives it now" in text
+    assert "no search is running" in text
 
 
 def test_status_needs_no_more_than_a_header(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_resume_starts_the_search_of_the_run(own, tmp_path, monkeypatch):
     words = [sys.executable, "-m", "plugnas", "search", str(tmp_path / "run")]
     assert begun == [(words, True)]
     assert not live.state()["can_resume"]  # until it holds the lock, or has ended
-    with pytest.raises(WatchError, match="being driven"):
+    with pytest.raises(WatchError, match="its search is running"):
         live.resume()
 
 
