@@ -68,7 +68,8 @@ def search(
         aim: what the predictor seeks: the ``front``, or the best value within each of
             the ``limits``: name of a cost -> several limits, the largest of which is hard.
         trials: architectures to evaluate. seeds: evaluations of each. rungs: fidelities.
-        promotion: who reaches the next rung: the first by ``rank``, or by ``promise`` of the last.
+        promotion: which architectures reach the next rung: the first by ``rank``, or by
+            ``promise``.
         sampler: a name, an object of a class derived from ``Sampler``, or what makes one of a
             problem. seed: of its random choices.
         run_dir: where the ledger is kept; None writes nothing. An earlier run there is continued.
@@ -78,7 +79,7 @@ def search(
         evaluation_timeout: seconds after which one evaluation is ended and counts as failed.
         same: ``architecture -> key``, equal for architectures that are one network: it is then
             evaluated once, and the sampler learns its values under every name it proposes.
-        on_event: hear of the course.
+        on_event: called with each event of the search.
         options: further options of the sampler.
 
     Raises:

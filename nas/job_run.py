@@ -54,7 +54,7 @@ def run_job(
         job: the job as it is written.
         base: where its paths start.
         run_dir: where the run is kept.
-        on_event: hear of the course.
+        on_event: called with each event of the search.
         where: names the job's file in errors.
 
     Raises:

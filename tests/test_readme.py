@@ -44,5 +44,12 @@ def test_the_example_can_be_searched(entry):
     assert space.sample(np.random.default_rng(0)).id
 
 
+def test_the_readme_counts_the_modules_without_the_two_controls():
+    count = len({e.key for e in modules.entries() if e.cls.__module__.startswith("plugnas.")})
+    assert {"none", "placebo"} <= {entry.key for entry in modules.entries()}
+    assert f"plugnas has {count - 2} of them" in README
+    assert f"| tested zoo of plug-in modules | {count - 2} |" in README
+
+
 def test_the_commands_are_those_that_exist():
     assert set(re.findall(r"^\| `nas (\w+)", README, re.MULTILINE)) == set(COMMANDS)

@@ -57,7 +57,7 @@ def confirm(
         view: the run.
         seeds: trainings of each; by default the job's.
         epochs: of the long recipe; by default the job's.
-        on_event: hear of the course.
+        on_event: called with each event of the trainings.
 
     Raises:
         ConfirmError: there is nothing to confirm, or not so.
@@ -144,7 +144,7 @@ def _has_control(job: Job) -> bool:
 
 
 def _heard(job: Job, on_event: Sequence[Listener], folder: Path) -> list[Listener]:
-    """Return all who hear of trainings whose callbacks write to a folder, as in a search."""
+    """Return all that receive the events of trainings, callbacks included, as in a search."""
     own = [] if job.executor_config.name == "ray" else listeners(job.callbacks, folder)
     return [*on_event, *own]
 

@@ -54,7 +54,7 @@ def cache_folder(wanted: Path | str | None = None) -> Path:
     for place in [asked] if asked else [f"{base}/plugnas/data", user]:
         folder = Path(str(place)).expanduser()
         with contextlib.suppress(OSError):
-            if place == user:  # where anybody may write: nobody else's images are read from there
+            if place == user:  # others may write there, so only our own images are read from it
                 return own_folder(folder)
             folder.mkdir(parents=True, exist_ok=True)
             if os.access(folder, os.W_OK):

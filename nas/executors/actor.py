@@ -36,7 +36,7 @@ class Evaluation:
         """Make the evaluator, and say who this is."""
         try:
             self._evaluate = evaluator()
-        except Exception:  # noqa: BLE001 - whatever it is, the driver must hear of it
+        except Exception:  # noqa: BLE001 - whatever it is, the driver must be told
             return Greeting(os.getpid(), broken=traceback.format_exc())
         torch: Any = sys.modules.get("torch")
         if torch is not None:

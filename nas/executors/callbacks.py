@@ -22,7 +22,7 @@ NAMES = tuple(OF_RAY)
 
 
 class Event(Protocol):
-    """What a callback hears of a run (``study.drive.Event``): its kind, and what was measured."""
+    """What a callback receives (``study.drive.Event``): its kind, and what was measured."""
 
     @property
     def kind(self) -> str:

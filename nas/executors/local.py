@@ -245,9 +245,9 @@ class LocalExecutor:
             self._start_after = time.monotonic() + min(pause, LONGEST_PAUSE)
             if not any(other.ready for other in self._workers):
                 raise ExecutorError(
-                    f"Workers must live until they are ready, but {FALSE_STARTS} in a row did not "
+                    f"Worker processes must start, but {FALSE_STARTS} in a row ended before they were ready "
                     f"(the last: {reason}). A script that starts a search needs "
-                    f'`if __name__ == "__main__":` round it.'
+                    f'`if __name__ == "__main__":` around it.'
                 )
 
     def _may_begin(self, task: Task) -> bool:

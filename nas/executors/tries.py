@@ -31,7 +31,7 @@ class PendingTask:
     due: float = 0.0  # when it may be tried, by time.monotonic
 
     def strikes(self, alive: Collection[str]) -> int:
-        """How many tries its own doing has cost, as far as these nodes are still alive."""
+        """How many tries ended by its own fault: it raised, or its node is still alive."""
         return sum(death.raised or death.node in alive for death in self.deaths)
 
 

@@ -108,7 +108,7 @@ class TuneCallbacks:
                 self._made = []
                 name = type(callback).__name__
                 raise ExecutorError(
-                    f"Callbacks must hear of every measurement, but {name} failed: {error}. All "
+                    f"Callbacks must receive every measurement, but {name} failed: {error}. All "
                     "that was recorded is safe."
                 ) from error
 

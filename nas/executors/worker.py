@@ -61,7 +61,7 @@ def _work(connection: _Line, name: str, threads: int) -> None:
         _limit_torch(threads)
         evaluate = evaluator()
         _limit_torch(threads)
-    except Exception:  # noqa: BLE001 - whatever it is, the driver must hear of it
+    except Exception:  # noqa: BLE001 - whatever it is, the driver must be told
         connection.send((BROKEN, traceback.format_exc()))
         return
     connection.send((READY, fingerprint(data_of(evaluate))))

@@ -43,7 +43,7 @@ def settle(
         slot: the slot.
         seeds: trainings of each network.
         trials: trainings to spend; by default what the job's ``trials`` leave.
-        on_event: hear of the course.
+        on_event: called with each event of the trainings.
 
     Raises:
         ExplainError: too few trials are left for one pair.

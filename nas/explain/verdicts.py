@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from plugnas.nas.front.metric import Metric
 
 WORTH = 0.002
-"""Share below which a difference is not worth having (0.2 points)."""
+"""Share below which a difference does not matter (0.2 points)."""
 
 PAYS, PAYS_NOT, UNSETTLED = "pays", "does not pay", "not enough evidence"
 

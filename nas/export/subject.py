@@ -26,7 +26,7 @@ class Provenance:
 
     ``source`` is ``confirmation``, ``long recipe`` or ``proxy``; ``note`` says in a sentence how
     they were trained; ``value`` of ``metric`` is that of these weights, ``measured_on`` which;
-    ``mean``, ``spread`` and ``n`` speak of all seeds that were trained that way. ``recipe`` is
+    ``mean``, ``spread`` and ``n`` are over all seeds that were trained that way. ``recipe`` is
     what ``train.py`` follows.
     """
 
