@@ -245,7 +245,7 @@ class LocalExecutor:
             self._start_after = time.monotonic() + min(pause, LONGEST_PAUSE)
             if not any(other.ready for other in self._workers):
                 raise ExecutorError(
-                    f"Worker processes must start, but {FALSE_STARTS} in a row ended before they were ready "
+                    f"Worker processes must start, but {FALSE_STARTS} in a row ended before that "
                     f"(the last: {reason}). A script that starts a search needs "
                     f'`if __name__ == "__main__":` around it.'
                 )

@@ -123,7 +123,7 @@ def test_dead_starts_end_nothing_while_another_worker_is_healthy(tmp_path: Path)
     drive(run, executor)
     assert [m.ok for m in run.measurements] == [True] * 8
     assert executor._started >= local.FALSE_STARTS
-    with pytest.raises(ExecutorError, match=r"3 in a row did not"):
+    with pytest.raises(ExecutorError, match=r"3 in a row ended before that"):
         drive(study(trials=2), LocalExecutor(table, workers=1))
 
 
