@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.cli.progress import Progress
     from plugnas.nas.confirm import confirm, read
     from plugnas.nas.confirm.text import to_text
-    from plugnas.nas.run.costs import with_workers
+    from plugnas.nas.run.prepare_again import with_workers
     from plugnas.nas.run.view import open_run
 
     view = open_run(args.run_dir)

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.cli.progress import Progress
     from plugnas.nas.explain.report import explain_run, slot_named
     from plugnas.nas.explain.settle import settle
-    from plugnas.nas.run.costs import with_workers
+    from plugnas.nas.run.prepare_again import with_workers
     from plugnas.nas.run.view import open_run
 
     for name in ("seeds", "trials", "workers"):

@@ -81,7 +81,7 @@ def _recorded(name: str, view: Any) -> None:
 def _control(args: argparse.Namespace, view: Any) -> Any:
     """Open and check the control before anything is printed or written."""
     from plugnas.modules import PlugnasError
-    from plugnas.nas.report.control import check_control
+    from plugnas.nas.report.random_search import check_control
     from plugnas.nas.run.view import open_run
 
     if args.control is None:

@@ -22,7 +22,7 @@ from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Proxy, Recipe
-from plugnas.nas.run.costs import prepare_again
+from plugnas.nas.run.prepare_again import prepare_again
 from plugnas.nas.run.summary import why_empty
 from plugnas.nas.run.view import RunView
 from plugnas.nas.samplers import SpaceExhausted

@@ -13,7 +13,7 @@ from plugnas.nas.explain.effect import Effect
 from plugnas.nas.explain.effects import Explanation
 from plugnas.nas.explain.verdicts import UNSETTLED
 from plugnas.nas.machine.duration import spoken
-from plugnas.nas.run.price import seconds_of_training, side_by_side
+from plugnas.nas.run.seconds import seconds_of_training, side_by_side
 from plugnas.nas.run.view import RunView
 from plugnas.space.placebo import groups_with_placebo
 

@@ -15,7 +15,7 @@ from plugnas.nas.explain.design import Slot, filled, slots_of
 from plugnas.nas.explain.effects import ExplainError
 from plugnas.nas.front.member import within
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.run.costs import prepare_again
+from plugnas.nas.run.prepare_again import prepare_again
 from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import Listener, Outcome
 from plugnas.nas.study.fixed import measure_all

@@ -22,11 +22,11 @@ from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.best import best_text
 from plugnas.nas.report.classes import answers_of, examples_of
 from plugnas.nas.report.confusion import confusion_of
-from plugnas.nas.report.control import history
 from plugnas.nas.report.controls import controls
 from plugnas.nas.report.front import modules_of, value_note, value_of
 from plugnas.nas.report.gates import gates_of
 from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bounds
+from plugnas.nas.report.random_search import history
 from plugnas.nas.run.latency import latency_note
 from plugnas.nas.run.names import called, names_of
 from plugnas.nas.run.summary import culprits, kinds

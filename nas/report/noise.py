@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plugnas.nas.confirm.outcome import Confirmed
-from plugnas.nas.confirm.price import seconds_of_confirmation
+from plugnas.nas.confirm.seconds import seconds_of_confirmation
 from plugnas.nas.front.doubt import interval, interval_of, light
 from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric

@@ -16,7 +16,7 @@ from plugnas.nas.explain.report import explain_run
 from plugnas.nas.explain.verdicts import WORTH, judge
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.machine.duration import spoken
-from plugnas.nas.run.price import side_by_side
+from plugnas.nas.run.seconds import side_by_side
 from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace
 from tests.nas.explain.planted import SLOTS, SPACE, Planted, rows

@@ -10,8 +10,8 @@ import pytest
 from plugnas.modules import PlugnasError
 from plugnas.nas.front.box import Box
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.report.control import check_control, history
 from plugnas.nas.report.history import shuffled, trace
+from plugnas.nas.report.random_search import check_control, history
 from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace
 from tests.nas.report.synthetic_run import make_run

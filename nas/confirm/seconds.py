@@ -6,7 +6,7 @@ import math
 
 from plugnas.nas.confirm.recipe import recipe_of
 from plugnas.nas.proxy import Recipe
-from plugnas.nas.run.price import seconds_of_training, side_by_side
+from plugnas.nas.run.seconds import seconds_of_training, side_by_side
 from plugnas.nas.run.view import RunView
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from plugnas.nas.confirm.price import seconds_of_confirmation
+from plugnas.nas.confirm.seconds import seconds_of_confirmation
 from plugnas.nas.machine.duration import spoken
 from plugnas.nas.proxy.defaults import confirmation_of
 from plugnas.nas.report.noise import _settling
-from plugnas.nas.run.price import seconds_of_training
+from plugnas.nas.run.seconds import seconds_of_training
 from plugnas.nas.run.view import RunView
 from tests.nas.report.synthetic_run import make_run
 
