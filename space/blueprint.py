@@ -15,7 +15,6 @@ from plugnas.space import adapters
 from plugnas.space.codes import Rule
 from plugnas.space.config import Choices, SlotConfig, SpaceConfig
 from plugnas.space.decoder_plan import DecoderPlan
-from plugnas.space.errors import SpaceError
 from plugnas.space.levels import DECODER_LABELS
 from plugnas.space.merging import Merging
 from plugnas.space.network import Network, Part
@@ -195,20 +194,8 @@ class Blueprint:
 
     def _rules(self, place: Place) -> Iterator[Rule]:
         """Yield the rules of a place; a place that nothing fits is an error."""
-        some = False
-        reasons: dict[str, str] = {}
-        refusing = self._refusing(place)
-        for option in place.slot.options:
-            rule, fits = refusing.rule(option, reasons)
-            some |= fits
-            if rule is not None:
-                yield rule
-        if not some:
-            listed = "; ".join(f"{key}: {reason}" for key, reason in list(reasons.items())[:5])
-            raise SpaceError(
-                f"slot `{place.parameter}` refuses every one of its choices ({listed}); "
-                "offer another module or another width"
-            )
+        name = f"slot `{place.parameter}`"
+        return self._refusing(place).rules(place.slot.options, name, "another width")
 
     @property
     def places_of(self) -> dict[str, list[Place]]:

@@ -12,6 +12,7 @@ import numpy as np
 from plugnas import modules
 from plugnas.modules import Site
 from plugnas.space.codes import Rule
+from plugnas.space.errors import SpaceError
 from plugnas.space.options import Choice, Option
 from plugnas.space.parameter import Parameter, Token
 from plugnas.space.piece import Shape
@@ -113,7 +114,32 @@ class Refusing:
     leading: tuple[str, ...] = ()
     only_where: tuple[str, tuple[Token, ...]] | None = None
 
-    def rule(self, option: Option, reasons: dict[str, str]) -> tuple[Rule | None, bool]:
+    def rules(self, options: Sequence[Option], place: str, instead: str) -> Iterator[Rule]:
+        """Yield the rules of the offered modules.
+
+        Args:
+            options: the modules, with their settings.
+            place: what the place is called in the error.
+            instead: what else could be changed, besides the modules that are offered.
+
+        Raises:
+            SpaceError: none of them fits.
+        """
+        some = False
+        reasons: dict[str, str] = {}
+        for option in options:
+            rule, fits = self._rule(option, reasons)
+            some |= fits
+            if rule is not None:
+                yield rule
+        if not some:
+            listed = "; ".join(f"{key}: {reason}" for key, reason in list(reasons.items())[:5])
+            raise SpaceError(
+                f"{place} refuses every one of its choices ({listed}); offer another module or "
+                f"{instead}"
+            )
+
+    def _rule(self, option: Option, reasons: dict[str, str]) -> tuple[Rule | None, bool]:
         """Return the rule of one offered module, None without refusals, and whether any fits.
 
         ``reasons`` collects, by choice, why it was refused.

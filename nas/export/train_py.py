@@ -1,6 +1,8 @@
 """``train.py``: the stand-alone training script, with the run's long recipe written into it.
 
-Beside it stands a copy of the search's own reader of images, so that both see the same pixels.
+Beside it lies a copy of the search's own reader of images, so that both see the same pixels. The
+two scripts, for classes and for masks, have a few short functions in common on purpose: what is
+exported is one script that is read from top to bottom, without a third file.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from torch import nn
 from plugnas.space.architecture import Architecture
 from plugnas.space.codes import Rule
 from plugnas.space.config import HostConfig, SpaceConfig
-from plugnas.space.errors import SpaceError
 from plugnas.space.host.errors import HostError
 from plugnas.space.host.groups import Group, check_host, groups_of, slots_of
 from plugnas.space.host.host import Host
@@ -121,20 +120,8 @@ class HostBlueprint:
     # --- refusals -------------------------------------------------------------------------------
 
     def _rules(self, group: Group) -> Iterator[Rule]:
-        reasons: dict[str, str] = {}
-        some = False
         refusing = Refusing(self.parameters, self._index, group.name, group.refusal)
-        for option in group.slot.options:
-            rule, fits = refusing.rule(option, reasons)
-            some |= fits
-            if rule is not None:
-                yield rule
-        if not some:
-            listed = "; ".join(f"{key}: {reason}" for key, reason in list(reasons.items())[:5])
-            raise SpaceError(
-                f"`{group.name}` refuses every one of its choices ({listed}); offer another module "
-                "or another site"
-            )
+        return refusing.rules(group.slot.options, f"`{group.name}`", "another site")
 
     def _merges(self, group: Group) -> Iterator[Merge]:
         where, slot = group.where, group.holder.slot
