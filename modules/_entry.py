@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, SupportsIndex
+from typing import Any
 
 from torch import nn
 
@@ -57,12 +57,6 @@ class Entry:
     same: Same | Effects | None = None
     discontinuous: str | None = None
     no_origin: str | None = None
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        """Pickle as the key alone: the other process has the same module registered under it."""
-        from plugnas.modules._registry import find, get
-
-        return (get, (self.key,)) if find(self.key) is self else super().__reduce_ex__(protocol)
 
     @property
     def contract(self) -> Slot:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -169,6 +171,16 @@ def get(key: str) -> Entry:
     if (found := _NAMES.find(key)) is not None:
         return _ENTRIES[found]
     raise UnknownModuleError(f"no module `{key}` in the zoo{_hint(key) or '; see `nas modules`'}")
+
+
+def _reduced(entry: Entry) -> str | tuple[Any, ...]:
+    """Pickle an entry as its key: the other process has the same module registered under it."""
+    if find(entry.key) is entry:
+        return get, (entry.key,)
+    return object.__reduce_ex__(entry, 2)
+
+
+copyreg.pickle(Entry, _reduced)  # type: ignore[arg-type]
 
 
 def _hint(word: str) -> str:

@@ -58,8 +58,10 @@ def run(args: argparse.Namespace) -> int:
     elif args.csv:
         print(front_report.to_csv(view), end="")
     else:
+        from plugnas.nas.report.files import write_files
+
         print(front_report.to_text(view))
-        for written in front_report.write(view, control):
+        for written in write_files(view, control):
             print(f"wrote {written}")
     return 0
 

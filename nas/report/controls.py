@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from plugnas.nas.cost.quantity import short
 from plugnas.nas.explain.settle import settled
@@ -42,19 +41,4 @@ def lines(view: RunView, columns: Sequence[str]) -> list[str]:
     return told
 
 
-def to_dicts(view: RunView) -> list[dict[str, Any]]:
-    """Return the controls as JSON data: ``name`` beside what a member of the front has."""
-    from plugnas.nas.report.front import row
-
-    return [
-        {
-            "name": name,
-            **row(m, view.metric),
-            "numbers": list(m.numbers),
-            "architecture": m.architecture.values,
-        }
-        for name, m in controls(view)
-    ]
-
-
-__all__ = ["HOST", "controls", "lines", "to_dicts"]
+__all__ = ["HOST", "controls", "lines"]

@@ -6,7 +6,6 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from plugnas.nas.confirm.outcome import Confirmed
@@ -26,16 +25,6 @@ from plugnas.nas.run.summary import kinds, why_empty
 from plugnas.nas.run.view import RunView
 from plugnas.space.host.names import NOTHING, parse
 from plugnas.space.levels import DECODER_SLOTS
-
-
-def write(view: RunView, control: RunView | None = None) -> list[Path]:
-    """Write front.csv, front.png and report.html into the run's directory; return their paths.
-
-    ``control`` is a random search of the same job, shown beside this one.
-    """
-    from plugnas.nas.report.files import write_files
-
-    return write_files(view, control)
 
 
 def row(member: Member, metric: Metric, confirmed: Confirmed | None = None) -> dict[str, Any]:
@@ -85,23 +74,28 @@ def to_json(view: RunView) -> dict[str, Any]:
         "failed": len(view.failures),
         "misfits": len(view.misfits),
         "front": [
-            {
-                **row(m, view.metric, confirmed.get(m.id)),
-                "numbers": list(m.numbers),
-                "architecture": m.architecture.values,
-                **_gates(view, m),
-            }
-            for m in view.front
+            {**_record(m, view.metric, confirmed.get(m.id)), **_gates(view, m)} for m in view.front
         ],
     }
     if view.space.host is not None:
-        data["controls"] = controls.to_dicts(view)
+        data["controls"] = [
+            {"name": name, **_record(m, view.metric)} for name, m in controls.controls(view)
+        ]
     if view.front:
         data["knee"] = picks.knee(view.front, view.objectives).id
         data["within_noise"] = sorted(light_steps(view))
         data["hypervolume"] = view.hypervolume
         data["reference"] = dict(zip(view.objectives, view.reference, strict=True))
     return data
+
+
+def _record(member: Member, metric: Metric, confirmed: Confirmed | None = None) -> dict[str, Any]:
+    """Return a member as JSON data: its row, its tasks and its architecture."""
+    return {
+        **row(member, metric, confirmed),
+        "numbers": list(member.numbers),
+        "architecture": member.architecture.values,
+    }
 
 
 def _gates(view: RunView, member: Member) -> dict[str, Any]:

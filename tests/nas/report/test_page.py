@@ -14,7 +14,7 @@ from plugnas.nas.report import data as report_data
 from plugnas.nas.report import page
 from plugnas.nas.report.best import limits_of
 from plugnas.nas.report.data import gather
-from plugnas.nas.report.front import write
+from plugnas.nas.report.files import write_files
 from plugnas.nas.report.noise import light_steps
 from plugnas.nas.report.page import embedded
 from plugnas.nas.run.directory import RunDirectory
@@ -81,7 +81,7 @@ def test_text_cannot_end_the_data(view, tmp_path):
 
 
 def test_write_leaves_three_whole_files(view):
-    names = [path.name for path in write(view)]
+    names = [path.name for path in write_files(view)]
     assert names == ["front.csv", "front.png", "report.html"]
     assert all((view.run.path / name).stat().st_size > 1000 for name in names)
     assert not list(view.run.path.glob("*.tmp"))
@@ -95,7 +95,7 @@ def test_a_run_that_has_measured_nothing(tmp_path):
     assert data["networks"] == []
     assert data["history"]["search"] is None
     assert "at least 8" in data["modules"]["reason"]
-    assert [path.name for path in write(view)] == ["front.csv", "front.png", "report.html"]
+    assert [path.name for path in write_files(view)] == ["front.csv", "front.png", "report.html"]
 
 
 WALK = """(view, page) => {
