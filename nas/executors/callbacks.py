@@ -96,7 +96,8 @@ def of_ray(callbacks: Sequence[str | Mapping[str, Any]], folder: Path) -> list[A
             made.append(getattr(import_module(home), kind)(**options))
         except ImportError as error:
             raise CallbackError(
-                f"The callback {name} needs its library: pip install {error.name or name}"
+                f"The callback {name} needs {error.name or library}, which is not installed: "
+                f"pip install 'plugnas[ray,{name}]'"
             ) from error
         except TypeError as error:
             raise CallbackError(f"The callback {name} has no such option: {error}.") from error
@@ -159,7 +160,7 @@ def _writer() -> Any:
         except ImportError:
             continue
     raise CallbackError(
-        "The callback tensorboard needs a writer: pip install tensorboard (or tensorboardX)"
+        "The callback tensorboard needs its library: pip install 'plugnas[tensorboard]'"
     )
 
 

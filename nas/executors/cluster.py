@@ -23,7 +23,7 @@ try:
 except ImportError as error:
     raise ExecutorError(
         f"The ray executor needs Ray Tune, which is not installed ({error}): "
-        f"pip install 'ray[tune]', or use the local executor."
+        "pip install 'plugnas[ray]', or use the local executor."
     ) from error
 
 LOOK = 1.0

@@ -131,7 +131,7 @@ def _torchao() -> tuple[Any, Any, Any]:
             from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
     except ImportError as error:
         raise ExportError(
-            f"--quantize int8 needs torchao ({error}); install it with `pip install torchao`"
+            f"--quantize int8 needs torchao ({error}): pip install 'plugnas[int8]'"
         ) from None
     quantizer = x86.X86InductorQuantizer()
     quantizer.set_global(x86.get_default_x86_inductor_quantization_config())

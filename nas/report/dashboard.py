@@ -55,7 +55,7 @@ def serve(view: RunView, host: str, port: int) -> None:
     except ImportError as error:
         raise DashboardError(
             "nas dashboard needs optuna-dashboard, which is not installed: "
-            "pip install 'plugnas[dashboard]' (or pip install optuna-dashboard)"
+            "pip install 'plugnas[dashboard]'"
         ) from error
     run_server(storage_of(view), host=host, port=port)
 

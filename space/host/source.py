@@ -179,7 +179,8 @@ def _timm(name: str) -> Callable[..., Any]:
         timm = importlib.import_module("timm")
     except ModuleNotFoundError:
         raise HostError(
-            f"the host timm:{name} needs timm, which is not installed here: pip install timm"
+            f"the host timm:{name} needs timm, which is not installed here: "
+            "pip install 'plugnas[timm]'"
         ) from None
     if not timm.is_model(name):
         raise HostError(f"timm has no model `{name}`{did_you_mean(name, timm.list_models())}")

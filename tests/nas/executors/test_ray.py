@@ -361,7 +361,7 @@ def test_unknown_callback_and_missing_library(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(CallbackError, match="did you mean `mlflow`"):
         executors.create("ray", Table(), callbacks=["mlflows"])
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(CallbackError, match="pip install wandb"):
+    with pytest.raises(CallbackError, match=r"pip install 'plugnas\[ray,wandb\]'"):
         executors.create("ray", Table(), callbacks=[{"wandb": {"project": "p"}}])
 
 
@@ -379,7 +379,7 @@ def test_ray_is_imported_only_when_asked_for_and_its_absence_is_explained() -> N
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stdout.startswith("False\n")
-    assert "pip install 'ray[tune]'" in done.stdout
+    assert "pip install 'plugnas[ray]'" in done.stdout
 
 
 def test_a_job_trains_the_same_networks_as_without_a_cluster(

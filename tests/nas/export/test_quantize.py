@@ -32,7 +32,7 @@ def test_without_torchao_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     for name in [n for n in sys.modules if n.partition(".")[0] == "torchao"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torchao", None)
-    with pytest.raises(ExportError, match="pip install torchao"):
+    with pytest.raises(ExportError, match=r"pip install 'plugnas\[int8\]'"):
         deliver(subjects.subject(), tmp_path / "out", INT8)
     assert list(tmp_path.iterdir()) == []
 
