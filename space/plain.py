@@ -56,7 +56,7 @@ def _tree(
     for choice, children in below.items():
         if children is not None and not isinstance(children, Mapping):
             raise SpaceError(
-                f"under `{choice}` of `{name}` stands a mapping of names to choices, such as "
+                f"under `{choice}` of `{name}` must be a mapping of names to choices, such as "
                 f"{{'kernel': [3, 5]}}, or {{}}, but got {children!r}"
             )
         for child, nested in (children or {}).items():

@@ -79,12 +79,12 @@ def check(config: SpaceConfig, input_shape: Shape, classes: int, head: Head) -> 
 def _check_head(config: SpaceConfig, head: Head) -> None:
     if head == "pooled" and config.decoder is not None:
         raise SpaceError(
-            "space.decoder makes an answer for each pixel, but this task wants one for each image: "
+            "space.decoder makes an answer for each pixel, but this task needs one for each image: "
             "leave `decoder` out, or take a task such as `task: segmentation`"
         )
     if head == "dense" and config.pooling != SpaceConfig().pooling:
         raise SpaceError(
-            "space.pooling makes one answer of a map, but this task wants one for each pixel: "
+            "space.pooling makes one answer of a map, but this task needs one for each pixel: "
             "leave `pooling` out"
         )
 

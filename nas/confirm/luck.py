@@ -38,7 +38,7 @@ class Luck:
     ``points`` is what a front member lost of the main objective, on average, when the proxy trained
     it again under a seed that the search did not use. ``searched`` is the front's lead in
     hypervolume as the search saw it, ``again`` as measured afresh, both by the proxy on validation
-    images; ``confirmed`` long trained, on test images.
+    images; ``confirmed`` after the long training, on test images.
     """
 
     points: Estimate

@@ -87,8 +87,8 @@ def verdicts(found: Confirmation) -> list[str]:
             f"{'loses' if p.value >= 0 else 'gains'} {metric.size_text(abs(p.value))}"
             f"{metric.unit or f' of {metric.name}'} on "
             f"average{spread}. The front's lead over the random architectures in hypervolume goes "
-            f"from {luck.searched.lead:+.3f} to {luck.again.lead:+.3f}{_share(luck.share)}; long "
-            f"trained, on test images, it is {luck.confirmed.lead:+.3f}."
+            f"from {luck.searched.lead:+.3f} to {luck.again.lead:+.3f}{_share(luck.share)}; after "
+            f"the long training, on test images, it is {luck.confirmed.lead:+.3f}."
         )
     lines.append(told_apart(found))
     images = found.about.get("test_images")

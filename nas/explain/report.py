@@ -42,7 +42,7 @@ class RunExplanation:
 
     @property
     def nothing(self) -> str | None:
-        """The sentence that says it all where nothing is settled; None where something is."""
+        """A sentence that sums up where nothing is settled; None where something is."""
         if self.model is None or self.pairs or not only_open(self.model):
             return None
         return nothing_text(self.model)
@@ -87,7 +87,7 @@ def explain_run(view: RunView) -> RunExplanation:
         if _one_slot_varies(view):
             raise ExplainError(
                 "all architectures differ in one slot alone, so cost cannot be held equal; the "
-                "table of pairs says it all"
+                "table of pairs has all that is known"
             )
         model = explain(space, measurements, view.metric, _held_equal(view))
     except PlugnasError as error:

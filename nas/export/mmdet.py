@@ -77,7 +77,7 @@ def _note(lost: Sequence[str], moved: Sequence[str]) -> str:
     if moved:
         parts.append(f"moved to the nearest position: {', '.join(moved)}")
     if lost:
-        parts.append(f"what no position of its ResNet can say: {', '.join(lost)}")
+        parts.append(f"not possible at any position of its ResNet: {', '.join(lost)}")
     return "; ".join(parts)
 
 

@@ -93,7 +93,7 @@ def _built(subject: Subject, need: Need) -> str:
     if subject.host is not None:
         return host_py.building(subject.host, subject.network, need)
     if not isinstance(subject.network, Network):
-        raise ExportError("model.py can be written of a network that a space built only")
+        raise ExportError("model.py can be written only for a network that a space has built")
     return network_text(subject, Writer(need).network(subject.network))
 
 

@@ -113,7 +113,7 @@ def _check_order(rungs: list[Recipe], dataset: Dataset) -> None:
         if _work(after, dataset) < _work(before, dataset):
             raise ConfigError(
                 f"{where} trains less (epochs x images x pixels) than proxy.rungs[{number - 1}], "
-                "and rungs go from cheap to dear: the front is made at the last; turn them round"
+                "and rungs go from cheap to expensive: the front is made at the last; reverse them"
             )
 
 

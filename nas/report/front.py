@@ -155,7 +155,7 @@ def to_text(view: RunView) -> str:
     if (noise := noise_text(view)) is not None:
         lines.append(noise)
     if confirmed:
-        lines.append("test: mean ± standard deviation over seeds, long trained (`nas confirm`)")
+        lines.append("test: mean ± standard deviation over seeds, after the long training")
     if latency is not None and "latency_ms" in columns:
         lines.append(latency.text)
     lines += controls.lines(view, columns)

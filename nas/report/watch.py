@@ -136,7 +136,7 @@ def serve(live: Live, port: int, tell: Callable[[str], None]) -> None:
     try:
         server = Server(live, port)
     except OSError as error:
-        raise WatchError(f"port {port} cannot be had: {error.strerror}; leave --port out") from None
+        raise WatchError(f"port {port} is not free: {error.strerror}; leave --port out") from None
     with server:
         tell(server.url)
         server.serve_forever(poll_interval=0.2)

@@ -54,7 +54,7 @@ class Classification(Task):
             raise TaskError(
                 f"{dataset.name} does not give one class for each image, which the task "
                 "`classification` needs; several labels for an image are `task: multilabel`, and "
-                "columns of which exactly one is 1 are better one column `label` with its name"
+                "where exactly one column is 1, give one column `label` with its name instead"
             )
         found = copy.copy(self)
         counts = np.bincount(

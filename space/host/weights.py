@@ -44,7 +44,7 @@ def load_weights(
             theirs, ours = tensors[keys[0]].shape[0], known[keys[0]].shape[0]
             notes.append(
                 f"the classifier `{name}` has {theirs} outputs in {path.name} and {ours} in the "
-                "host: it starts afresh"
+                "host: it starts with new weights"
             )
             tensors |= {k: known[k] for k in keys}
             mark_fresh(model.get_submodule(name))

@@ -137,9 +137,9 @@ def test_fused_networks_compute_the_same(space):
 
 
 def test_what_a_decoder_cannot_be_is_told():
-    with pytest.raises(SpaceError, match="this task wants one for each image"):
+    with pytest.raises(SpaceError, match="this task needs one for each image"):
         _space({"width": 8}, head="pooled")
-    with pytest.raises(SpaceError, match="this task wants one for each pixel"):
+    with pytest.raises(SpaceError, match="this task needs one for each pixel"):
         _space({"width": 8}, pooling="spp")
     with pytest.raises(SpaceError, match=r"decoder\.levels: numbers from 1 to 2"):
         _space({"levels": [1, 3]})

@@ -72,7 +72,7 @@ def test_sizes_of_large_spaces_multiply_over_what_does_not_hang_together():
 @pytest.mark.parametrize(
     ("choices", "more", "said"),
     [
-        ({"op": {"conv": [3, 5]}}, {}, "under `conv` of `op` stands a mapping"),
+        ({"op": {"conv": [3, 5]}}, {}, "under `conv` of `op` must be a mapping"),
         ({"op": {}}, {}, "non-empty list"),
         ({"op": {"a": {"k": [1]}}, "op.a.k": [1]}, {}, "two parameters are named `op.a.k`"),
         ({"a": ["mb3"]}, {"families": {"mb": "x"}}, "did you mean `mb3`"),

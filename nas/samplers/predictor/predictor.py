@@ -126,7 +126,7 @@ class Predictor(Sampler):
                 reason = str(error)
         self._remarks[number] = f"evolution, for the model failed: {reason}"
         if len(self._remarks) == 1:
-            logger.warning("proposal %d is evolution's, for the model failed: %s", number, reason)
+            logger.warning("proposal %d is by evolution, as the model failed: %s", number, reason)
         evolved = Evolution(self.problem)
         for measurement in self._told:
             evolved.tell(measurement)

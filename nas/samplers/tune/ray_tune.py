@@ -109,7 +109,7 @@ class Scheduler:
             raise ProblemError(
                 f"scheduler: `{name}` is none{did_you_mean(name, SCHEDULERS)} (there are: "
                 f"{', '.join(SCHEDULERS)}; those that pause or change a network while it trains "
-                "have no place in a search whose rungs are trainings of their own)"
+                "are not possible here, as each rung is a training of its own)"
             )
         known = SCHEDULERS[name]
         _check_options("scheduler", name, options, known)

@@ -81,7 +81,7 @@ def test_plugins_of_mmdetection_stand_in_stages():
         "PluggedEca",
     }
     assert "moved to the nearest position: eca after layer4" in note
-    assert "can say: involution in place of layer1.0.conv1" in note
+    assert "of its ResNet: involution in place of layer1.0.conv1" in note
 
 
 def test_what_cannot_be_written_is_refused(folder):

@@ -20,7 +20,7 @@ def rungs(*given, **changes):
 @pytest.mark.parametrize(
     ("changes", "law"),
     [
-        (rungs({"epochs": 5}, {"epochs": 1}), r"proxy.rungs\[1\] trains less.*turn them round"),
+        (rungs({"epochs": 5}, {"epochs": 1}), r"proxy.rungs\[1\] trains less.*reverse them"),
         (rungs({"epochs": 2}, {"epochs": 2}), r"proxy.rungs\[1\] is the same as proxy.rungs\[0\]"),
         (rungs({"freeze": "host"}), r"rungs\[0\].freeze keeps the trained weights of a host"),
         (rungs({"shift": 500}), r"rungs\[0\].shift must be below the 8 pixels.*got 500"),
