@@ -180,7 +180,7 @@ def _reduced(entry: Entry) -> str | tuple[Any, ...]:
     return object.__reduce_ex__(entry, 2)
 
 
-copyreg.pickle(Entry, _reduced)  # type: ignore[arg-type]
+copyreg.pickle(Entry, _reduced)
 
 
 def _hint(word: str) -> str:
