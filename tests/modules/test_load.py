@@ -119,7 +119,7 @@ def test_what_the_main_script_registered_is_not_imported_again(tmp_path):
     ("text", "reason"),
     [
         ("x = 1\ny = z\n", r"NameError: name 'z' is not defined \(line 15 of .*mine.py\)"),
-        ("def f(:\n", "line 14 of .*mine.py is no Python"),
+        ("def f(:\n", "line 14 of .*mine.py is not valid Python"),
         (MODULE.format(key="se"), "declaration of `se`: the name 'se' is taken by `se`"),
         ("import no_such_package_at_all\n", "No module named 'no_such_package_at_all'"),
         ("from . import other\n", "name the folder of its package instead"),
