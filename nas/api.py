@@ -14,11 +14,15 @@ from plugnas.nas.executors import create
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.machine.log import logger
 from plugnas.nas.run.python_run import claim_for_python
 from plugnas.nas.run.view import RunView, open_run
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.samplers.distinct import Distinct
+from plugnas.nas.samplers.known.earlier import check_learns, read_all
+from plugnas.nas.samplers.known.preference import preference_of
+from plugnas.nas.samplers.known.source import informed
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.failures import all_failed
 from plugnas.nas.study.plan import Plan, about, run_plan
@@ -52,6 +56,8 @@ def search(
     evaluation_timeout: float | None = None,
     on_event: Listener | None = None,
     same: Callable[[Architecture], Hashable] | None = None,
+    from_: Sequence[Path | str] = (),
+    prefer: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> RunView:
     """Search a space with a function of one's own.
@@ -79,6 +85,11 @@ def search(
         evaluation_timeout: seconds after which one evaluation is ended and counts as failed.
         same: ``architecture -> key``, equal for architectures that are one network: it is then
             evaluated once, and the sampler learns its values under every name it proposes.
+        from_: directories of earlier runs that inform the predictor, of whatever evaluation: how
+            much they count is learned, and is nothing where they do not help.
+        prefer: what you expect to pay: parameter, slot or pattern -> a choice or family, or
+            ``{choice: strength}``, how many times as likely it is: ``{"op": {"conv": 5}}``; fades
+            as results come in.
         on_event: called with each event of the search.
         options: further options of the sampler.
 
@@ -105,6 +116,7 @@ def search(
         cost=model,
         seed=seed,
         levels=levels,
+        preference=preference_of(space, prefer),
     )
     evaluator = functools.partial(_bind, evaluate)
     if workers == 1 and evaluation_timeout is None:
@@ -113,8 +125,13 @@ def search(
         make = functools.partial(
             create, "local", evaluator, workers=workers, evaluation_timeout=evaluation_timeout
         )
-    plan = Plan(problem, trials, seeds, rungs, promotion)
     check_budget(space, model, problem.budget)
+    check_learns(sampler, from_)
+    runs = read_all(from_, Path(), problem, None if run_dir is None else Path(run_dir))
+    for earlier in runs:
+        logger.info(earlier.text)
+    problem = informed(problem, runs)
+    plan = Plan(problem, trials, seeds, rungs, promotion)
     proposer = create_sampler(sampler, problem, **options)
     proposer = proposer if same is None else Distinct(proposer, same)
     heard = () if on_event is None else (on_event,)
@@ -123,7 +140,8 @@ def search(
         return _fruitful(RunView.of(plan, found, outcome))
     run = claim_for_python(run_dir)
     name = sampler if isinstance(sampler, str) else type(proposer).__name__
-    header = about(problem, trials=trials, rungs=rungs, sampler=name)
+    told = {"from": [str(path) for path in from_]} if from_ else {}
+    header = about(problem, trials=trials, rungs=rungs, sampler=name, **told)
     with RunLock(run.path), Ledger.open(run.ledger, space, cost=model, about=header) as ledger:
         found, outcome = run_plan(plan, proposer, make, ledger, timeout=timeout, on_event=heard)
     return _fruitful(RunView.of(plan, found, outcome, run, ledger.fitted))

@@ -72,6 +72,7 @@ def run_job(
         logger.info(note)
     with _named(where):
         _check(prepared)
+        prepared = prepared.with_earlier(run_dir)
     facts = facts_of(prepared.dataset, base, prepared.device, prepared.outputs, prepared.task.head)
     run = RunDirectory.claim(run_dir, job, facts)
     if run.lacks_ledger:
@@ -104,6 +105,7 @@ def run_job(
             rungs=rungs,
             sampler=job.sampler_config.name,
             data=prepared.dataset.fingerprint,
+            **({"from": job.earlier} if job.earlier else {}),
         )
         with Ledger.open(run.ledger, space, cost=cost, about=header) as ledger:
             found, outcome = run_plan(

@@ -6,7 +6,7 @@ Nothing here knows of networks; a ``Rule`` says which combinations are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,9 @@ from plugnas.space.errors import SpaceError
 from plugnas.space.parameter import Parameter
 
 Codes = NDArray[np.int16]
+Odds = Mapping[int, NDArray[np.float64]]
+"""Column -> how likely each of its choices is, up to a factor."""
+
 _TRIES = 200
 
 
@@ -107,16 +110,26 @@ class CodeTree:
                 return rule.reason(tuple(int(codes[0, c]) for c in rule.columns))
         return None
 
-    def _random(self, n: int, rng: np.random.Generator) -> Codes:
-        return (rng.random((n, len(self.sizes))) * self.sizes).astype(np.int16)
+    def _random(self, n: int, rng: np.random.Generator, odds: Odds | None = None) -> Codes:
+        drawn = rng.random((n, len(self.sizes)))
+        codes = (drawn * self.sizes).astype(np.int16)
+        for j, weights in (odds or {}).items():
+            edges = np.cumsum(weights) / np.sum(weights)
+            codes[:, j] = np.minimum(np.searchsorted(edges, drawn[:, j], "right"), len(edges) - 1)
+        return codes
 
-    def sample(self, n: int, rng: np.random.Generator) -> Codes:
-        """Draw n allowed rows, each active choice uniformly; values of one network share it.
+    def sample(self, n: int, rng: np.random.Generator, odds: Odds | None = None) -> Codes:
+        """Draw n allowed rows, each active choice by its odds; values of one network share it.
+
+        Args:
+            n: rows.
+            rng: draws.
+            odds: column -> the weight of each of its choices; uniform where none are given.
 
         Raises:
             SpaceError: refusals leave so little that no allowed row is found.
         """
-        raw = self._random(n, rng)
+        raw = self._random(n, rng, odds)
         for _ in range(_TRIES):
             codes = self.canonical(raw)
             touched = np.zeros(raw.shape, dtype=bool)
@@ -125,7 +138,7 @@ class CodeTree:
                 touched[np.flatnonzero(rule.broken(codes))[:, None], rule.columns] = True
             if not touched.any():
                 return codes
-            raw = np.where(touched, self._random(n, rng), raw)
+            raw = np.where(touched, self._random(n, rng, odds), raw)
         raise SpaceError(
             f"the refusals of this space leave almost nothing: {_TRIES} draws found no allowed "
             "architecture; see `nas space` for the refusals and widen the choices"

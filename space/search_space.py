@@ -16,7 +16,7 @@ from torch import nn
 from plugnas.space.adoption import adopted
 from plugnas.space.architecture import Architecture
 from plugnas.space.blueprint import Blueprint
-from plugnas.space.codes import Codes, CodeTree, Rule
+from plugnas.space.codes import Codes, CodeTree, Odds, Rule
 from plugnas.space.config import SpaceConfig
 from plugnas.space.counting import count, count_ruled, count_tree
 from plugnas.space.encoding import Encoder
@@ -220,9 +220,9 @@ class SearchSpace:
         """Draw one allowed architecture, each active choice uniformly."""
         return self.architectures(self.sample_codes(1, rng))[0]
 
-    def sample_codes(self, n: int, rng: np.random.Generator) -> Codes:
-        """Draw n allowed rows, each active choice uniformly."""
-        return self._tree.sample(n, rng)
+    def sample_codes(self, n: int, rng: np.random.Generator, odds: Odds | None = None) -> Codes:
+        """Draw n allowed rows, each active choice uniformly, or by the odds of a column."""
+        return self._tree.sample(n, rng, odds)
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """Return all allowed architectures that differ in one choice."""

@@ -110,6 +110,14 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """With `aim: limits`: cost -> the limits, such as `{flops: [2M, 5M, 20M]}`."""
     sampler: str | SamplerConfig = "predictor"
     """What proposes architectures: a name, or a mapping with `name` and `options`."""
+    earlier: list[str] = msgspec.field(name="from", default_factory=list)
+    """Directories of earlier runs, of other data, recipes or choices, that inform the predictor;
+    how much they count is learned.
+    """
+    prefer: dict[str, Any] = {}
+    """What you expect to pay: slot or parameter -> a choice, or choices with a strength (how many
+    times as likely): `{attention: se}`, `{attention: {se: 5, cbam: 0.5}}`; fades with evidence.
+    """
     trials: Some = 100
     """Architectures to evaluate in all."""
     timeout: Positive | None = None

@@ -23,6 +23,9 @@ from plugnas.nas.job.sense import check_names, check_sense
 from plugnas.nas.job.workers import device_of
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
+from plugnas.nas.samplers.known.earlier import Earlier, read_all
+from plugnas.nas.samplers.known.preference import preference_of
+from plugnas.nas.samplers.known.source import informed
 from plugnas.space import SearchSpace
 from plugnas.space.typed import ConfigError
 
@@ -39,6 +42,7 @@ class Prepared:
         cost: its cost model; without latencies until ``with_latency``.
         task: its task.
         recorded_device: the device of an earlier search, None where the job decides.
+        earlier: runs that inform the search; none until ``with_earlier``.
     """
 
     job: Job
@@ -48,6 +52,7 @@ class Prepared:
     cost: NetworkCost
     task: tasks.Task
     recorded_device: str | None = None
+    earlier: tuple[Earlier, ...] = ()
 
     @property
     def device(self) -> str:
@@ -62,14 +67,16 @@ class Prepared:
     @property
     def problem(self) -> Problem:
         """What a sampler is told: space, objectives, limits, costs, seed."""
-        return Problem(
+        problem = Problem(
             space=self.space,
             objectives=self.job.objectives,
             budget=self.job.limits,
             cost=self.cost,
             seed=self.job.seed,
             levels=self.job.levels,
+            preference=preference_of(self.space, self.job.prefer),
         )
+        return informed(problem, self.earlier)
 
     def sampler(self) -> Sampler:
         """Return the job's sampler, new."""
@@ -79,6 +86,15 @@ class Prepared:
     def with_latency(self, latency: PartLatencies) -> Prepared:
         """Return the same with latencies among its costs."""
         return replace(self, cost=NetworkCost(self.space, self.cost.table, latency))
+
+    def with_earlier(self, own: Path) -> Prepared:
+        """Return the same with the earlier runs of the job; ``own`` is the search's directory.
+
+        Raises:
+            EarlierError: one of them cannot inform the search.
+        """
+        found = read_all(self.job.earlier, self.base, self.problem, own)
+        return replace(self, earlier=found)
 
     def keep_costs(self, path: Path) -> None:
         """Save the counts of all parts met so far, so that they are not counted again."""

@@ -17,6 +17,8 @@ from plugnas.nas.job.workers import worker_count
 from plugnas.nas.machine.device import DeviceError
 from plugnas.nas.proxy.recipe import Recipe
 from plugnas.nas.samplers import Problem, create
+from plugnas.nas.samplers.known.earlier import check_learns
+from plugnas.nas.samplers.known.preference import preference_of
 from plugnas.nas.study.scheduled import check_scheduler
 from plugnas.space import SearchSpace
 from plugnas.space.config import SpaceConfig
@@ -71,9 +73,16 @@ def check_names(job: Job, space: SearchSpace, cost: NetworkCost) -> None:
         )
     worker_count(job)
     known = NetworkCost(space, cost.table, Unmeasured()) if job.needs_latency else cost
-    problem = Problem(space=space, objectives=job.objectives, cost=known, seed=job.seed)
+    problem = Problem(
+        space=space,
+        objectives=job.objectives,
+        cost=known,
+        seed=job.seed,
+        preference=preference_of(space, job.prefer),
+    )
     sampler = create(job.sampler_config.name, problem, **job.sampler_config.options)
     check_scheduler(sampler, len(job.proxy.rungs))
+    check_learns(job.sampler_config.name, job.earlier)
 
 
 def _check_rung(rung: Recipe, where: str, dataset: Dataset) -> None:

@@ -1,4 +1,5 @@
-"""Scores of untrained networks, from one batch: synflow, NASWOT, Jacobian covariance, grad norm.
+"""Scores of untrained networks, from one batch: synflow, NASWOT, Jacobian covariance, grad norm,
+ZiCo, SWAP and MeCo.
 
 Higher is better in all of them. Each works on a copy, so that the network stays as it is.
 """
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.nas.proxy.newer_scores import meco, swap, zico
 from plugnas.nas.tasks.outputs import answer_of
 
 _aten = torch.ops.aten
@@ -41,16 +43,11 @@ def zero_cost(
 
     Args:
         name: of the score.
-        network: returns a tensor, or a dict of which ``out`` is the answer.
-        images: a batch as the network takes it.
+        network: untrained; returns a tensor, or a dict of which ``out`` is the answer.
+        images: a batch (B, C, H, W) as the network takes it.
         labels: one for each image, or a mask.
-        loss: mean loss of outputs and labels, of which ``grad_norm`` takes the gradient.
-
-    Args:
-        name: of the score.
-        network: the untrained network, which stays as it is.
-        images: (B, C, H, W).
-        labels: the class of each (B,).
+        loss: mean loss of outputs and labels, of which ``grad_norm`` and ``zico`` take the
+            gradient.
 
     Raises:
         ZeroCostError: no such score.
@@ -60,8 +57,8 @@ def zero_cost(
             f"no zero-cost score `{name}`{did_you_mean(name, SCORES)} "
             f"(there are: {', '.join(SCORES)})"
         )
-    if name == "grad_norm":
-        return grad_norm(network, images, labels, loss)
+    if name in ("grad_norm", "zico"):
+        return {"grad_norm": grad_norm, "zico": _zico}[name](network, images, labels, loss)
     return SCORES[name](network, images, labels)
 
 
@@ -164,6 +161,20 @@ def grad_norm(
     return float(sum(float(g.norm()) for g in gradients if g is not None))
 
 
+def _zico(
+    network: nn.Module, images: Tensor, labels: Tensor, loss: Loss = F.cross_entropy
+) -> float:
+    return zico(_twin(network, training=True), images, labels, loss)
+
+
+def _swap(network: nn.Module, images: Tensor, labels: Tensor | None = None) -> float:
+    return swap(_twin(network, training=True), images, _RECTIFIERS)
+
+
+def _meco(network: nn.Module, images: Tensor, labels: Tensor | None = None) -> float:
+    return meco(_twin(network, training=True), images)
+
+
 def _twin(network: nn.Module, *, training: bool) -> nn.Module:
     """Return a copy to experiment on, so that the network stays as it is."""
     return copy.deepcopy(network).train(training)
@@ -174,6 +185,9 @@ SCORES: dict[str, Callable[[nn.Module, Tensor, Tensor], float]] = {
     "naswot": naswot,
     "jacobian_covariance": jacobian_covariance,
     "grad_norm": grad_norm,
+    "zico": _zico,
+    "swap": _swap,
+    "meco": _meco,
 }
 
 __all__ = [

@@ -25,6 +25,8 @@ GROUP = "plugnas.samplers"
 Make = Callable[..., Sampler]
 """Makes a sampler of a problem and options: a class derived from ``Sampler``, or a function."""
 
+_PREFERRING = ("predictor", "evolution", "random")
+
 _OWN = {
     "predictor": ("plugnas.nas.samplers.predictor.predictor", "Predictor"),
     "evolution": ("plugnas.nas.samplers.evolution", "Evolution"),
@@ -68,6 +70,11 @@ def create(sampler: str | Sampler | Make, problem: Problem, **options: Any) -> S
         return sampler
     if callable(sampler):
         return _checked(_made(sampler, getattr(sampler, "__name__", "sampler"), problem, options))
+    if problem.preference is not None and sampler in names() and sampler not in _PREFERRING:
+        raise ProblemError(
+            f"`prefer` is known to the samplers {', '.join(_PREFERRING)}, not to `{sampler}`; "
+            "take one of those, or leave `prefer` out"
+        )
     if sampler in _OWN:
         module, kind = _OWN[sampler]
         return _made(getattr(import_module(module), kind), sampler, problem, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from itertools import islice
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from plugnas.nas.machine.log import logger
 from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
+from plugnas.nas.samplers.slow_costs import CHUNK, SlowCosts, due
 from plugnas.space import Architecture
 
 Codes = NDArray[np.int16]
@@ -22,7 +24,7 @@ SWEEP = 500_000
 """Spaces up to this size are swept for a last unseen architecture before they count as empty."""
 
 _ROUNDS, _CROWD = 60, 192
-_CHUNK, _PATIENCE = 64, 10.0  # architectures at a time; seconds between two words on it
+_PATIENCE = 10.0  # seconds that the costs of a listed space may take before the search begins
 
 
 class CandidatePool:
@@ -42,12 +44,31 @@ class CandidatePool:
         self.table_costs = np.zeros((0, 0))
         self._place: dict[bytes, int] = {}
         self._free = np.zeros(0, dtype=bool)
+        self._slow: SlowCosts | None = None
+        self._opened = 0  # rows of the table whose costs count by now, where they take long
         if self.listed:
             self._list()
 
     def _list(self) -> None:
         codes = np.concatenate(list(self.space.enumerate()))
-        costs = self._list_costs(codes)
+        if self.problem.cost is not None:  # in an order of which any beginning is a fair sample
+            codes = codes[self.problem.rng(0).permutation(len(codes))]
+        known = self._quick_costs(codes)
+        if len(known) == len(codes):
+            self._list_known(codes, known)
+            return
+        self._slow = SlowCosts(self.problem, codes, known)
+        weakref.finalize(self, self._slow.stop)
+        self.table = codes
+        self.table_costs = np.zeros((len(codes), len(self.problem.cost_names)))
+        self._place = {row.tobytes(): i for i, row in enumerate(codes)}
+        self._free = np.zeros(len(codes), dtype=bool)
+        self.any_left()
+
+    def _list_known(self, codes: Codes, costs: Doubles) -> None:
+        """List what is within budget, in the order of the space."""
+        order = np.lexsort(codes.T[::-1])
+        codes, costs = codes[order], costs[order]
         within = self.problem.within(costs)
         self.refused += int((~within).sum())
         if not within.any():
@@ -56,22 +77,35 @@ class CandidatePool:
         self._place = {row.tobytes(): i for i, row in enumerate(self.table)}
         self._free = np.ones(len(self.table), dtype=bool)
 
-    def _list_costs(self, codes: Codes) -> Doubles:
-        """Return the costs of every architecture, in chunks, and say so where that takes long."""
+    def _quick_costs(self, codes: Codes) -> Doubles:
+        """Return the costs of every architecture, or of the first chunks where that takes long."""
         parts: list[Doubles] = []
-        start = said = time.monotonic()
-        for place in range(0, len(codes), _CHUNK):
-            parts.append(self.problem.costs(codes[place : place + _CHUNK]))
-            now, done = time.monotonic(), min(place + _CHUNK, len(codes))
-            if now - said > _PATIENCE and done < len(codes):
-                left = (now - start) / done * (len(codes) - done)
+        for place in range(0, len(codes), CHUNK):
+            start = time.monotonic()
+            parts.append(self.problem.costs(codes[place : place + CHUNK]))
+            left = len(codes) - place - len(parts[-1])
+            seconds = (time.monotonic() - start) / len(parts[-1]) * left
+            if left and seconds > _PATIENCE:
                 logger.warning(
-                    "costs of %d of %d architectures are known after %.0f s; the search begins in "
-                    "about %.0f s (a faster cost function, or a cost model with costs_of, helps)",
-                    *(done, len(codes), now - start, left),
+                    "the costs of all %d architectures take about %.0f s more: they are worked out "
+                    "beside the search, which begins with those known (a cost model with "
+                    "costs_of is quicker)",
+                    *(len(codes), seconds),
                 )
-                said = now
+                break
         return np.concatenate(parts)
+
+    def _take_in(self, count: int) -> None:
+        """Open the first ``count`` rows of a table whose costs take long, where within budget."""
+        if self._slow is None or count <= self._opened:
+            return
+        part = slice(self._opened, count)
+        self.table_costs[part] = self._slow.upto(count)[part]
+        within = self.problem.within(self.table_costs[part])
+        self.refused += int((~within).sum())
+        new = [row.tobytes() not in self._seen for row in self.table[part]]
+        self._free[part] = within & np.array(new)
+        self._opened = count
 
     # --- what was seen --------------------------------------------------------------------------
 
@@ -86,7 +120,7 @@ class CandidatePool:
         """Take ``mark`` back."""
         key = row.tobytes()
         self._seen.pop(key, None)
-        if key in self._place:
+        if key in self._place and (self._slow is None or self._place[key] < self._opened):
             self._free[self._place[key]] = True
 
     def __len__(self) -> int:
@@ -101,6 +135,11 @@ class CandidatePool:
         keys = list(islice(reversed(self._seen), count))
         rows = np.frombuffer(b"".join(keys), dtype=np.int16)
         return rows.reshape(len(keys), len(self.space.parameters))
+
+    @property
+    def known_sample(self) -> Codes | None:
+        """Random rows whose costs are known already, where those of others take long."""
+        return None if self._slow is None else self.table[: self._opened]
 
     def free(self) -> NDArray[np.bool_]:
         """Return which rows of the table are unseen."""
@@ -123,8 +162,18 @@ class CandidatePool:
     # --- what is left ---------------------------------------------------------------------------
 
     def any_left(self) -> None:
-        """Raise SpaceExhausted if the table has no unseen row."""
+        """Open what is due of a table whose costs take long.
+
+        Raises:
+            SpaceExhausted: the table has no unseen row. ProblemError: nothing meets the budget.
+        """
+        asked = len(self)
+        self._take_in(due(asked, len(self.table)))
+        while self._slow is not None and not self._free.any() and self._opened < len(self.table):
+            self._take_in(min(self._opened + CHUNK, len(self.table)))
         if self.listed and not self._free.any():
+            if not asked:
+                raise self._nothing_within(self.table)
             raise self._exhausted(len(self.table))
 
     def draw(self, count: int, rng: np.random.Generator) -> Codes:
@@ -135,14 +184,27 @@ class CandidatePool:
         """
         if self.listed:
             self.any_left()
-            order = rng.permutation(len(self.table))  # the same whatever was seen: runs resume so
+            order = self.ordered(self.table, rng)  # the same whatever was seen: runs resume so
             return self.table[order[self._free[order]][:count]]
-        codes, _ = self.fresh(self.space.sample_codes(2 * count, rng))
+        codes, _ = self.fresh(self.sample(2 * count, rng))
         if len(codes) < count and self.problem.budget:
             codes, _ = self.fresh(np.concatenate([codes, self._wander(rng)]))
         if len(codes) == 0 and self._seen:
             codes = self._walk(rng)
         return codes[:count] if len(codes) else self._sweep()
+
+    def sample(self, count: int, rng: np.random.Generator) -> Codes:
+        """Return rows at random, by what is preferred; seen or not, within budget or not."""
+        preference = self.problem.preference
+        odds = None if preference is None else preference.odds(len(self))
+        return self.space.sample_codes(count, rng, odds)
+
+    def ordered(self, codes: Codes, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return an order of rows at random, in which what is preferred tends to come first."""
+        preference = self.problem.preference
+        if preference is None:
+            return rng.permutation(len(codes))
+        return np.argsort(-preference.keys(codes, len(self), rng), kind="stable")
 
     def variants(self, parents: Codes, rng: np.random.Generator) -> Codes:
         """Return unseen rows one or more changes away from parents; steps grow until some are."""

@@ -97,6 +97,9 @@ class Evolution(Sampler):
         if len(found) == 0:
             found = self._pool.variants(first, rng)
         aimed = rng.random() < _AIMED
+        if self.problem.preference is not None:
+            order = self._pool.ordered(found, rng)
+            found = found[order[: (len(found) + 1) // 2]]
         return self._pool.take(self._rarest(found, front) if aimed else found[0])
 
     def _rarest(self, codes: Codes, others: Codes) -> NDArray[np.int16]:

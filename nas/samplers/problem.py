@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from plugnas.space import Architecture, SearchSpace
 if TYPE_CHECKING:
     from plugnas.nas.cost import CostModel
     from plugnas.nas.ledger.measurement import Measurement
+    from plugnas.nas.samplers.known.preference import Preference
 
 
 class ProblemError(PlugnasError):
@@ -27,6 +28,18 @@ class SpaceExhausted(PlugnasError):
     """Every architecture within the budget has been asked for."""
 
 
+class Hint(Protocol):
+    """What is known of architectures before anything is measured."""
+
+    name: str
+
+    def values(self, codes: NDArray[np.int16], costs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what it says of the measured objectives of code rows, (n, objectives).
+
+        More is better; about 0 on average and 1 apart.
+        """
+
+
 @dataclass(frozen=True)
 class Problem:
     """A search problem.
@@ -34,7 +47,8 @@ class Problem:
     ``objectives`` maps a name to ``max`` or ``min``; one that ``cost`` names is known before
     anything is trained, the others have to be measured. ``budget`` maps a cost to its hard upper
     limit. ``levels`` maps a cost to several limits: sought is then the best within each of them
-    (``aim: limits``) rather than the front.
+    (``aim: limits``) rather than the front. ``hints`` say something of architectures before
+    anything is measured, ``preference`` what the user expects of choices.
 
     Raises:
         ProblemError: an unknown direction or cost, a limit that is no number, nothing to measure.
@@ -46,6 +60,8 @@ class Problem:
     cost: CostModel | None = None
     seed: int = 0
     levels: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    hints: tuple[Hint, ...] = ()
+    preference: Preference | None = None
 
     def __post_init__(self) -> None:
         if not self.objectives:
@@ -165,4 +181,4 @@ class Problem:
         return values if np.isfinite(values).all() else None
 
 
-__all__ = ["Problem", "ProblemError", "SpaceExhausted"]
+__all__ = ["Hint", "Problem", "ProblemError", "SpaceExhausted"]

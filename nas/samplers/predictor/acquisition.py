@@ -32,13 +32,19 @@ class Acquisition:
         costs = self.problem.costs(pending)
         rows = self.encode(pending, costs)
         self.warps: list[Warp] = []
-        self.values: list[Doubles] = []
+        self.values: list[Doubles] = []  # what the hints leave over
+        self._weights: list[Doubles] = []
+        self._trends: list[Doubles] = []
+        hinted = told.rows(model.active)
         for j, objective in enumerate(model.objectives):
             warp, z = model.current(j)
             posterior = posterior_of(objective)
             covariance = posterior.covariance(posterior.embed(rows))
             self.warps.append(warp)
+            self._weights.append(model.weights(j, z))
+            z = z - self.trend(j, hinted)
             self.values.append(np.append(z, posterior.mean(covariance, z)))
+            self._trends.append(np.append(self.trend(j, hinted), self.trend(j, rows)))
         model.push(rows)
         self._solved = [
             posterior_of(o).solve(z) for o, z in zip(model.objectives, self.values, strict=True)
@@ -61,10 +67,14 @@ class Acquisition:
         rungs = np.full(len(codes), self.model.rung, dtype=np.int64)
         return self.model.features.encode(codes, costs, rungs)
 
+    def trend(self, j: int, rows: Rows) -> Doubles:
+        """Return the mean of objective j by the hints alone (n,)."""
+        return rows.lines @ self._weights[j]
+
     def _reached(self, j: int) -> Doubles:
         """Return objective j of the rows with the noise taken out."""
         noise = posterior_of(self.model.objectives[j]).noise
-        return self.warps[j].back(self.values[j] - noise * self._solved[j])
+        return self.warps[j].back(self.values[j] - noise * self._solved[j] + self._trends[j])
 
     def parents(self) -> Codes:
         """Return the rows on the front as believed, and on the next ones while they are few."""
@@ -98,7 +108,10 @@ class Acquisition:
         rows = self.encode(codes, costs)
         posteriors = [posterior_of(o) for o in self.model.objectives]
         covariances = [p.covariance(p.embed(rows)) for p in posteriors]
-        means = [c @ s for c, s in zip(covariances, self._solved, strict=True)]
+        means = [
+            c @ s + self.trend(j, rows)
+            for j, (c, s) in enumerate(zip(covariances, self._solved, strict=True))
+        ]
         chosen = np.arange(len(codes))
         if not exact or (posteriors[0].size > _SMALL and len(codes) > _SHORTLIST):
             bounds = [

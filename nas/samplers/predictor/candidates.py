@@ -22,7 +22,7 @@ def first_round(pool: CandidatePool, parents: Codes, rng: np.random.Generator) -
     """
     space = pool.space
     part = ROUND // 4
-    strangers = space.sample_codes(part, rng)
+    strangers = pool.sample(part, rng)
     if len(parents) == 0:
         return strangers
     picks = parents[rng.integers(len(parents), size=(4, part))]

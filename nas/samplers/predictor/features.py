@@ -21,6 +21,7 @@ from plugnas.space import Parameter
 
 Codes = NDArray[np.int16]
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 SEPARATE = 24
 """Above this number of parameters those of one slot share a relevance."""
@@ -31,32 +32,33 @@ FEW = 4
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded architectures: columns of the one-hot block (n, h), -1 for none; and numbers."""
+    """Encoded architectures: columns of the one-hot block (n, h), -1 for none; and numbers.
+
+    ``lines`` are what the problem's hints say of them, (n, hints x measured objectives).
+    """
 
     hot: NDArray[np.int32]
     dense: Floats
+    lines: Doubles
 
     def __len__(self) -> int:
         return len(self.hot)
 
     def __getitem__(self, index: NDArray[np.int64] | slice) -> Rows:
-        return Rows(self.hot[index], self.dense[index])
-
-
-def join(rows: list[Rows]) -> Rows:
-    """Return several blocks of rows as one."""
-    return Rows(np.concatenate([r.hot for r in rows]), np.concatenate([r.dense for r in rows]))
+        return Rows(self.hot[index], self.dense[index], self.lines[index])
 
 
 class Features:
     """The encoding of a problem's architectures, and which columns belong to which group.
 
     ``hot_group`` and ``dense_group`` give the group of each column, ``start`` a first guess of each
-    group's weight.
+    group's weight. ``sample`` are random code rows by which numbers are scaled, where costs take
+    long and those of others should not be asked for.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, sample: Codes | None = None) -> None:
         parameters = problem.space.parameters
+        self._hints = problem.hints
         self._used = [j for j, p in enumerate(parameters) if len(p.choices) > 1]
         self._pool_of = {
             j: (p.slot or "", p.choices if p.slot is None or p.families is None else ())
@@ -84,7 +86,7 @@ class Features:
         self.hot_group = np.array(hot_group, dtype=np.int64)
         self._counts = self._count_columns(parameters)
         self._ranked = [j for j in self._used if parameters[j].ordinal]
-        self._scale_from_sample(problem)
+        self._scale_from_sample(problem, sample)
 
     @staticmethod
     def _labels(parameter: object, kind: str) -> NDArray[np.int64] | None:
@@ -132,10 +134,9 @@ class Features:
                 self._count_width += len(names)
         return columns
 
-    def _scale_from_sample(self, problem: Problem) -> None:
+    def _scale_from_sample(self, problem: Problem, sample: Codes | None) -> None:
         """Scale every group of numbers so that two random architectures are 1 apart on average."""
-        rng = problem.rng(0)
-        codes = problem.space.sample_codes(512, rng)
+        codes = problem.space.sample_codes(512, problem.rng(0)) if sample is None else sample
         costs = problem.costs(codes)
         self._log = costs.min(axis=0) > 0 if costs.size else np.zeros(costs.shape[1], dtype=bool)
         self._shift = np.zeros(0, dtype=np.float32)
@@ -171,7 +172,8 @@ class Features:
             hot[:, k] = np.where(codes[:, j] < 0, -1, columns[codes[:, j]])
         numbers = self._numbers(codes, costs) - self._shift
         dense = np.concatenate([numbers, rungs[:, None]], axis=1).astype(np.float32)
-        return Rows(hot, dense * self._scale)
+        lines = [np.zeros((len(codes), 0)), *(h.values(codes, costs) for h in self._hints)]
+        return Rows(hot, dense * self._scale, np.concatenate(lines, axis=1))
 
     def distances(self, rows: Rows) -> Floats:
         """Return the distance of every pair in every group, float32 (groups, n, n)."""

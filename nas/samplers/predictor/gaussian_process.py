@@ -182,7 +182,7 @@ class Posterior:
         self._single = None
 
     def whiten(self, values: Doubles) -> Doubles:
-        """Return the values in the coordinates of the factor, (size,)."""
+        """Return values (size,), or columns of them, in the coordinates of the factor."""
         return self._inverse[: self.size, : self.size] @ values
 
     def solve(self, values: Doubles) -> Doubles:

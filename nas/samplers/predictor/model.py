@@ -6,16 +6,20 @@ resumed search is where an undisturbed one would be.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.samplers.predictor.features import Features, Rows
+from plugnas.nas.samplers.predictor.features import Features, Floats, Rows
 from plugnas.nas.samplers.predictor.gaussian_process import Hyperparameters, Posterior
 from plugnas.nas.samplers.predictor.observations import Observations
+from plugnas.nas.samplers.predictor.trend import left_out_density, weights_of
 from plugnas.nas.samplers.predictor.warp import SLACKS, Warp
 from plugnas.nas.samplers.problem import Problem
 
+Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]
 
 LEARN = 192
@@ -30,28 +34,65 @@ PENDING = 48
 
 
 class Objective:
-    """Hyperparameters, warp and process of one measured objective."""
+    """Hyperparameters, warp and process of one measured objective.
 
-    def __init__(self, features: Features) -> None:
-        self.hyperparameters = Hyperparameters(features)
+    With hints there are two sets of hyperparameters: those of the values, and those of what the
+    hints leave over. The set counts that predicts each measurement better from all the others.
+    """
+
+    def __init__(self, features: Features, *, hinted: bool) -> None:
+        self._plain = Hyperparameters(features)
+        self._hinted = Hyperparameters(features) if hinted else None
+        self.hyperparameters = self._plain
         self.slack = SLACKS[0]
         self.posterior: Posterior | None = None
+
+    def fit(self, rows: Rows, distances: Floats, z: Doubles, steps: int) -> None:
+        """Fit to standardised values, and decide whether the hints count.
+
+        Args:
+            rows: encoded measurements (n).
+            distances: of the rows (groups, n, n).
+            z: their values (n,).
+            steps: of the fit.
+        """
+        self._plain.fit(distances, z, steps)
+        if self._hinted is None:
+            return
+        before = Posterior(self._hinted, rows, len(rows))
+        weights = weights_of(before, rows.lines, z)
+        self._hinted.fit(distances, z - rows.lines @ weights, steps)
+        plain = Posterior(self._plain, rows, len(rows))
+        hinted = Posterior(self._hinted, rows, len(rows))
+        gain = left_out_density(hinted, rows.lines, z)
+        gain -= left_out_density(plain, rows.lines[:, :0], z)
+        self.hyperparameters = self._hinted if gain > 0 and weights.any() else self._plain
+
+    def weights(self, posterior: Posterior, rows: Rows, z: Doubles) -> Doubles:
+        """Return the weight of each hint in the mean, 0 while they do not count."""
+        if self.hyperparameters is self._plain:
+            return np.zeros(rows.lines.shape[1])
+        return weights_of(posterior, rows.lines, z)
 
 
 class Model:
     """Predicts measured objectives at the highest rung of which enough is known."""
 
-    def __init__(self, problem: Problem, least: int) -> None:
+    def __init__(self, problem: Problem, least: int, sample: Codes | None = None) -> None:
         self.problem, self._least = problem, least
-        self.features = Features(problem)
+        self.features = Features(problem, sample)
         self.observations = Observations(problem, self.features)
-        self.objectives = [Objective(self.features) for _ in problem.measured]
+        self.objectives = self._new_objectives()
         self.active = np.zeros(0, dtype=np.int64)
         self.version = 0
         self._fits = 0
         self._next_fit = 0
         self.broken: str | None = None
         """Why nothing can be predicted now, if a fit failed."""
+
+    def _new_objectives(self) -> list[Objective]:
+        hinted = bool(self.problem.hints)
+        return [Objective(self.features, hinted=hinted) for _ in self.problem.measured]
 
     @property
     def ready(self) -> bool:
@@ -79,10 +120,19 @@ class Model:
             self.active = np.append(self.active, len(told) - 1)
             self.push(told.rows(slice(len(told) - 1, len(told))))
 
+    def learn(self, codes: NDArray[np.int16], measurements: Sequence[Measurement]) -> None:
+        """Learn many measurements of architectures with these codes (n, P) at once."""
+        told = self.observations
+        for row, measurement in zip(codes, measurements, strict=True):
+            told.append(row, measurement)
+        rungs = sorted({m.rung for m in measurements}, reverse=True)
+        told.target = next((r for r in rungs if told.usable(r) >= self._least), rungs[0])
+        self._fit()
+
     def give_up(self, reason: str) -> None:
         """Predict nothing until the next measurement, at which all is fitted anew."""
         self.broken, self.version, self._next_fit = reason, 0, 0
-        self.objectives = [Objective(self.features) for _ in self.problem.measured]
+        self.objectives = self._new_objectives()
 
     def _full(self) -> bool:
         return len(self.active) >= ACTIVE + _LONGEST
@@ -93,11 +143,12 @@ class Model:
         z = told.standardised(0, told.warps(0, first.slack))
         self.active = told.subset(ACTIVE, z)
         learn = told.subset(LEARN, z)
-        distances = self.features.distances(told.rows(learn))
+        rows = told.rows(learn)
+        distances = self.features.distances(rows)
         for j, objective in enumerate(self.objectives):
             z = told.standardised(j, told.warps(j, objective.slack))[learn]
             steps = _STEPS if self.ready else _FIRST_STEPS
-            objective.hyperparameters.fit(distances, z, steps)
+            objective.fit(rows, distances, z, steps)
             objective.slack = self._likeliest_slack(j, learn)
             objective.posterior = Posterior(
                 objective.hyperparameters, told.rows(self.active), ACTIVE + _LONGEST + PENDING
@@ -111,11 +162,13 @@ class Model:
 
     def _likeliest_slack(self, j: int, learn: NDArray[np.int64]) -> float:
         told = self.observations
-        posterior = Posterior(self.objectives[j].hyperparameters, told.rows(learn), len(learn))
+        objective, rows = self.objectives[j], told.rows(learn)
+        posterior = Posterior(objective.hyperparameters, rows, len(learn))
         scores = []
         for slack in SLACKS:
             warps = told.warps(j, slack)
-            white = posterior.whiten(told.standardised(j, warps)[learn])
+            z = told.standardised(j, warps)[learn]
+            white = posterior.whiten(z - rows.lines @ objective.weights(posterior, rows, z))
             scores.append(told.log_slope(j, warps, learn) - 0.5 * float(white @ white))
         return SLACKS[int(np.argmax(scores))]
 
@@ -138,6 +191,12 @@ class Model:
         told = self.observations
         warps = told.warps(j, self.objectives[j].slack)
         return warps[told.target], told.standardised(j, warps)[self.active]
+
+    def weights(self, j: int, z: Doubles) -> Doubles:
+        """Return the weight of each hint in the mean of objective j; z is that of active rows."""
+        objective = self.objectives[j]
+        rows = self.observations.rows(self.active)
+        return objective.weights(posterior_of(objective), rows, z)
 
 
 def posterior_of(objective: Objective) -> Posterior:

@@ -49,6 +49,7 @@ class Observations:
         self._rungs = _Growing(1, np.int64)
         self._values = _Growing(len(problem.measured), np.float64)
         self._signals = _Growing(1, np.float64)
+        self._lines = _Growing(len(problem.hints) * len(problem.measured), np.float64)
         self._hot: _Growing | None = None
         self._dense: _Growing | None = None
         self._failed: dict[tuple[bytes, int], list[int]] = {}
@@ -75,7 +76,7 @@ class Observations:
         """Return the encoded rows of some measurements."""
         if self._hot is None or self._dense is None:
             raise RuntimeError("nothing was told yet")
-        return Rows(self._hot.all[index], self._dense.all[index])
+        return Rows(self._hot.all[index], self._dense.all[index], self._lines.all[index])
 
     def append(self, row: NDArray[np.int16], measurement: Measurement) -> None:
         """Take in a measurement of the architecture with codes ``row`` (P,)."""
@@ -97,6 +98,7 @@ class Observations:
         self._signals.append(signal)
         self._hot.append(encoded.hot[0])
         self._dense.append(encoded.dense[0])
+        self._lines.append(encoded.lines[0])
         if values is None and np.isnan(signal):
             self._failed.setdefault(place, []).append(index)
             return

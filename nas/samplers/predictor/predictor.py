@@ -60,15 +60,16 @@ class Predictor(Sampler):
         self._pool = CandidatePool(problem)
         varied = sum(len(p.choices) > 1 for p in problem.space.parameters)
         self._designs = designs or int(np.clip(4 + varied // 2, 5, 12))
-        self._model = Model(problem, least=min(_LEAST, max(2, self._designs)))
+        least = min(_LEAST, max(2, self._designs))
+        self._model = Model(problem, least, self._pool.known_sample)
         self._pending: dict[bytes, None] = {}
         self._table: Table | None = None
         self._told: list[Measurement] = []
         self._remarks: dict[int, str] = {}
         listed = self._pool.listed
         self._crowd = self._pool.table if listed else spread(problem, self._designs)
-        costs = self._pool.table_costs if listed else problem.costs(self._crowd)
-        self._aim = Aim(problem, costs)
+        known = self._pool.table_costs[self._pool.free()]
+        self._aim = Aim(problem, known if listed else problem.costs(self._crowd))
 
     @property
     def refused(self) -> int:
@@ -181,6 +182,8 @@ class Predictor(Sampler):
             miss = np.abs(cost - level)
             near = np.argsort(miss, kind="stable")[:32]
             near = near[miss[near] <= miss[near[0]] + 0.02 * np.ptp(cost)]
+        if self.problem.preference is not None:
+            return codes[near[self._pool.ordered(codes[near], rng)[0]]]
         seen = self._pool.recent(64)
         apart = (codes[near][:, None, :] != seen[None, :, :]).sum(axis=2)
         distance = apart.min(axis=1) if len(seen) else np.zeros(len(near))
@@ -196,9 +199,17 @@ class Predictor(Sampler):
                 codes, scores = self._search(acquisition, rng)
         finally:
             acquisition.close()
+        scores = self._preferred(codes, scores)
         # What is equal within rounding must not follow the order of the candidates.
         best = np.flatnonzero(scores >= scores.max() - 1e-9 * abs(scores.max()))
         return codes[rng.choice(best)]
+
+    def _preferred(self, codes: Codes, scores: Doubles) -> Doubles:
+        """Return scores times the odds of what the user prefers, which fade with evidence."""
+        if self.problem.preference is None:
+            return scores
+        logs = self.problem.preference.logs(codes, len(self._model.observations))
+        return scores * np.exp(logs - logs.max(initial=0.0))
 
     def _pending_rows(self) -> Codes:
         rows = [np.frombuffer(key, dtype=np.int16) for key in list(self._pending)[-PENDING:]]
@@ -221,7 +232,7 @@ class Predictor(Sampler):
             costs = self.problem.costs(codes)
         scores = acquisition.score(codes, costs)
         for _ in range(_ROUNDS - 1):
-            best = codes[np.argsort(-scores, kind="stable")[:16]]
+            best = codes[np.argsort(-self._preferred(codes, scores), kind="stable")[:16]]
             found, found_costs = self._pool.fresh(next_round(self._pool, best, rng))
             codes = np.concatenate([codes, found])
             scores = np.concatenate([scores, acquisition.score(found, found_costs)])

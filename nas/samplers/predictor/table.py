@@ -40,8 +40,8 @@ class Table:
             free = np.sort(free[order[:keep]])
         self.index = free
         self._known = pool.table_costs[free]
-        rows = acquisition.encode(pool.table[free], self._known)
-        self._columns = [_Projection(p, p.embed(rows)) for p in posteriors]
+        self._rows = acquisition.encode(pool.table[free], self._known)
+        self._columns = [_Projection(p, p.embed(self._rows)) for p in posteriors]
 
     def scores(self, acquisition: Acquisition) -> Doubles:
         """Return the expected improvement of the candidates, (len(index),)."""
@@ -52,7 +52,7 @@ class Table:
             mean, variance = column.predict(
                 posterior, posterior.whiten(acquisition.values[j]), size
             )
-            means.append(mean)
+            means.append(mean + acquisition.trend(j, self._rows))
             variances.append(variance)
         return acquisition.improvement(means, variances, self._known)
 

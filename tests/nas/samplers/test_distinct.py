@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
-import numpy as np
 import pytest
 
 import plugnas
 from plugnas.nas.samplers import Problem, ProblemError, SpaceExhausted, create
-from plugnas.nas.samplers import candidate_pool as pools
 from plugnas.nas.samplers.distinct import Distinct
 from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import measured
@@ -69,27 +65,3 @@ def test_a_key_that_is_none_is_an_error_that_says_so():
     sampler.ask(0)
     with pytest.raises(SpaceExhausted):
         sampler.ask(1)
-
-
-def test_costs_are_listed_in_chunks_said_when_slow_and_never_asked_of_nothing(monkeypatch, caplog):
-    space = SearchSpace({f"p{i}": [0, 1] for i in range(9)})
-    sizes = []
-
-    class Cost:
-        names = ("flops",)
-
-        def costs_of(self, codes):
-            sizes.append(len(codes))
-            return {"flops": 1.0 + np.asarray(codes).sum(axis=1)}
-
-        def cost(self, architecture):
-            return {"flops": 1.0 + sum(architecture.values.values())}
-
-    monkeypatch.setattr(pools, "_PATIENCE", -1.0)
-    problem = Problem(space, {"accuracy": "max", "flops": "min"}, {"flops": 6.0}, Cost())
-    with caplog.at_level(logging.WARNING, "plugnas"):
-        pools.CandidatePool(problem)
-    assert max(sizes) <= 64 and sum(sizes) == space.size
-    assert "costs of 64 of 512 architectures are known" in caplog.text
-    assert problem.costs(np.zeros((0, 9), dtype=np.int16)).shape == (0, 1)
-    assert 0 not in sizes

@@ -1,0 +1,1 @@
+"""What is known before a search: other runs, wishes, scores without training, modules' worth."""
