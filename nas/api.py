@@ -68,7 +68,8 @@ def search(
             objective that is no cost; may ignore rung and seed, and may raise: that is a recorded
             failure, as is a value that is not finite.
         cost: ``architecture -> {"flops": ...}``, known before anything is evaluated; of a network
-            space the exact costs are taken where this is None.
+            space the exact costs are taken where this is None. One that would take more than ten
+            seconds for a small space is also called from a thread, beside the evaluations.
         objectives: name -> ``max`` or ``min``; by default ``{"accuracy": "max"}``.
         budget: name of a cost -> its hard upper limit.
         aim: what the predictor seeks: the ``front``, or the best value within each of

@@ -16,6 +16,7 @@ from plugnas.nas.cost.network import Unmeasured
 from plugnas.nas.executors.callbacks import listeners
 from plugnas.nas.job.announcement import announcement
 from plugnas.nas.job.config import Job
+from plugnas.nas.job.known import with_hints
 from plugnas.nas.job.prepared import Prepared, prepare
 from plugnas.nas.job.remedy import check_job_budget
 from plugnas.nas.job.workers import device_of, evaluator, executor, worker_count
@@ -90,6 +91,7 @@ def run_job(
             keep_examples(run.examples, prepared.dataset, spread(scored, EXAMPLES))
         if job.needs_latency:
             prepared = prepared.with_latency(_latencies(prepared, run))
+        prepared, known = with_hints(prepared)
         space, cost, problem = prepared.space, prepared.cost, prepared.problem
         check_budget(space, cost, job.limits)
         rungs = len(job.proxy.rungs)
@@ -97,7 +99,7 @@ def run_job(
         proxy = evaluator(prepared, run.path / "states")
         # Ray reports to its own callbacks; every other executor to ours.
         heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)
-        for line in announcement(prepared):
+        for line in (*announcement(prepared), *known):
             logger.info(line)
         header = about(
             problem,

@@ -20,7 +20,6 @@ def announcement(prepared: Prepared) -> list[str]:
         f"space: {prepared.space.size:.3g} architectures; sampler {job.sampler_config.name}; "
         f"{workers} {job.executor_config.name} worker{'s' if workers > 1 else ''} "
         f"on {prepared.device}",
-        *(run.text for run in prepared.earlier),
         *_time(prepared),
     ]
 

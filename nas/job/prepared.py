@@ -25,7 +25,7 @@ from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.samplers.known.earlier import Earlier, read_all
 from plugnas.nas.samplers.known.preference import preference_of
-from plugnas.nas.samplers.known.source import informed
+from plugnas.nas.samplers.problem import Hint
 from plugnas.space import SearchSpace
 from plugnas.space.typed import ConfigError
 
@@ -43,6 +43,7 @@ class Prepared:
         task: its task.
         recorded_device: the device of an earlier search, None where the job decides.
         earlier: runs that inform the search; none until ``with_earlier``.
+        hints: what is known before the search; none until it begins.
     """
 
     job: Job
@@ -53,6 +54,7 @@ class Prepared:
     task: tasks.Task
     recorded_device: str | None = None
     earlier: tuple[Earlier, ...] = ()
+    hints: tuple[Hint, ...] = ()
 
     @property
     def device(self) -> str:
@@ -67,16 +69,16 @@ class Prepared:
     @property
     def problem(self) -> Problem:
         """What a sampler is told: space, objectives, limits, costs, seed."""
-        problem = Problem(
+        return Problem(
             space=self.space,
             objectives=self.job.objectives,
             budget=self.job.limits,
             cost=self.cost,
             seed=self.job.seed,
             levels=self.job.levels,
+            hints=self.hints,
             preference=preference_of(self.space, self.job.prefer),
         )
-        return informed(problem, self.earlier)
 
     def sampler(self) -> Sampler:
         """Return the job's sampler, new."""

@@ -24,7 +24,7 @@ SWEEP = 500_000
 """Spaces up to this size are swept for a last unseen architecture before they count as empty."""
 
 _ROUNDS, _CROWD = 60, 192
-_PATIENCE = 10.0  # seconds that the costs of a listed space may take before the search begins
+_PATIENCE = 10.0  # seconds for which the costs of a listed space hold a search up
 
 
 class CandidatePool:
@@ -80,17 +80,16 @@ class CandidatePool:
     def _quick_costs(self, codes: Codes) -> Doubles:
         """Return the costs of every architecture, or of the first chunks where that takes long."""
         parts: list[Doubles] = []
+        start = time.monotonic()
         for place in range(0, len(codes), CHUNK):
-            start = time.monotonic()
             parts.append(self.problem.costs(codes[place : place + CHUNK]))
-            left = len(codes) - place - len(parts[-1])
-            seconds = (time.monotonic() - start) / len(parts[-1]) * left
-            if left and seconds > _PATIENCE:
+            done, spent = place + len(parts[-1]), time.monotonic() - start
+            if done < len(codes) and spent > _PATIENCE:
                 logger.warning(
-                    "the costs of all %d architectures take about %.0f s more: they are worked out "
-                    "beside the search, which begins with those known (a cost model with "
-                    "costs_of is quicker)",
-                    *(len(codes), seconds),
+                    "costs of %d of %d architectures are known after %.0f s; the rest, about %.0f "
+                    "s more, are worked out beside the search, which begins with those known (a "
+                    "cost model with costs_of is quicker)",
+                    *(done, len(codes), spent, spent / done * (len(codes) - done)),
                 )
                 break
         return np.concatenate(parts)

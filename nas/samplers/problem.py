@@ -32,9 +32,10 @@ class Hint(Protocol):
     """What is known of architectures before anything is measured."""
 
     name: str
+    width: int
 
     def values(self, codes: NDArray[np.int16], costs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what it says of the measured objectives of code rows, (n, objectives).
+        """Return what it says of code rows with these costs, in columns (n, width).
 
         More is better; about 0 on average and 1 apart.
         """

@@ -30,7 +30,7 @@ class Source:
     """
 
     def __init__(self, told: Earlier, problem: Problem) -> None:
-        self.name = told.name
+        self.name, self.width = told.name, len(problem.measured)
         self._told, self._problem = told, replace(problem, hints=())
         self._known: dict[bytes, Doubles] = {}
 
@@ -54,7 +54,7 @@ class Source:
             for i, value in zip(some, self._expected(codes[some], costs[some]), strict=True):
                 self._known[keys[i]] = value
         result = np.array([self._known[key] for key in keys])
-        return result.reshape(len(keys), len(self._problem.measured))
+        return result.reshape(len(keys), self.width)
 
     def _expected(self, codes: Codes, costs: Doubles) -> Doubles:
         model = self._model

@@ -83,14 +83,16 @@ def _counterpart(
     """Return the choice that stands for the other space's value, or None."""
     choices = parameter.choices
     if name is None:
-        absent = default_of(parameter.name)
-        return next((c for c in (absent, *_NOTHING) if c in choices), None)
-    value = values[name]
+        value = default_of(parameter.name)
+        if value is None:
+            return next((c for c in _NOTHING if c in choices), None)
+    else:
+        value = values[name]
     if value in choices:
         return choices[choices.index(value)]
     if parameter.ordinal and isinstance(value, int | float):
         return min(choices, key=lambda choice: (_apart(choice, value), choice))
-    family = families.get(name, {}).get(value)
+    family = families.get(name or "", {}).get(value)
     if family is None or parameter.families is None or family not in parameter.families:
         return None
     return choices[parameter.families.index(family)]

@@ -34,7 +34,7 @@ FEW = 4
 class Rows:
     """Encoded architectures: columns of the one-hot block (n, h), -1 for none; and numbers.
 
-    ``lines`` are what the problem's hints say of them, (n, hints x measured objectives).
+    ``lines`` are what the problem's hints say of them, (n, columns of all hints).
     """
 
     hot: NDArray[np.int32]

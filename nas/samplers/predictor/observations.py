@@ -49,7 +49,7 @@ class Observations:
         self._rungs = _Growing(1, np.int64)
         self._values = _Growing(len(problem.measured), np.float64)
         self._signals = _Growing(1, np.float64)
-        self._lines = _Growing(len(problem.hints) * len(problem.measured), np.float64)
+        self._lines = _Growing(sum(hint.width for hint in problem.hints), np.float64)
         self._hot: _Growing | None = None
         self._dense: _Growing | None = None
         self._failed: dict[tuple[bytes, int], list[int]] = {}

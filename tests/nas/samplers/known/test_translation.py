@@ -88,5 +88,5 @@ def test_what_a_module_refuses_here_is_left_out():
             ("op", "kernel"): lambda op, kernel: "too wide" if op == "a" and kernel > 3 else 0
         },
     )
-    with pytest.raises(Untranslated, match="refused here: op=a, kernel=5: wide"):
+    with pytest.raises(Untranslated, match="refused here: op=a, kernel=5: too wide"):
         translated({"op": "a", "kernel": 5}, {}, space)
