@@ -1,4 +1,4 @@
-"""Times modules of the zoo against timm's and torchvision's, and looks for slow ones.
+"""Times modules of the zoo against timm's, torchvision's, torch's and those of public collections.
 
 python experiments/benchmarks/zoo.py                     the table of ratios, ours over theirs
 python experiments/benchmarks/zoo.py --scan              every key: time per multiply-add
@@ -28,13 +28,14 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.benchmarks.zoo_rivals import RIVALS as FIRST_RIVALS
+from experiments.benchmarks.zoo_rivals_collections import COLLECTIONS
 from experiments.benchmarks.zoo_rivals_more import MORE_RIVALS
 from plugnas import modules
 from plugnas.modules import Site
 from plugnas.nas.report import zoo as zoo_report
 
 MODES = ("forward", "both")
-RIVALS = FIRST_RIVALS | MORE_RIVALS
+RIVALS = FIRST_RIVALS | MORE_RIVALS | COLLECTIONS
 SAMPLE_SECONDS = 0.02  # CPU time of one sample: repetitions are chosen so that it takes this
 
 
