@@ -1,20 +1,18 @@
 """The zoo: plug-in modules for vision networks, and the registry that declares them.
 
-Every file below this package registers what it defines; importing the package imports them all,
-so that a module is never missing because nobody imported it, and those of installed packages that
-announce themselves under the entry point ``plugnas.modules``. ``load`` imports a user's own files.
+Every file below this package registers what it defines. The first use of a name below imports them
+all, so that a module is never missing because nobody imported it, and those of installed packages
+that announce themselves under the entry point ``plugnas.modules``. ``load`` imports a user's own
+files. The errors are there without that: who only reads a run needs no torch.
 """
+
+from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
+from typing import TYPE_CHECKING, Any
 
-from plugnas.modules._adopt import can_adopt
-from plugnas.modules._entry import Entry, Setting, Value, token
-from plugnas.modules._fuse import fuse
-from plugnas.modules._load import load, load_entry_points, load_file
-from plugnas.modules._recipe import Recipe
-from plugnas.modules._registry import entries, get, register
-from plugnas.modules._slots import SLOTS, Site, Slot
 from plugnas.modules.errors import (
     AdoptError,
     DeclarationError,
@@ -24,6 +22,15 @@ from plugnas.modules.errors import (
     UnknownModuleError,
     did_you_mean,
 )
+
+if TYPE_CHECKING:
+    from plugnas.modules._adopt import can_adopt
+    from plugnas.modules._entry import Entry, Setting, Value, token
+    from plugnas.modules._fuse import fuse
+    from plugnas.modules._load import load, load_file
+    from plugnas.modules._recipe import Recipe
+    from plugnas.modules._registry import entries, get, register
+    from plugnas.modules._slots import SLOTS, Site, Slot
 
 __all__ = [
     "SLOTS",
@@ -50,11 +57,45 @@ __all__ = [
     "token",
 ]
 
-for _folder in pkgutil.iter_modules(__path__, prefix="plugnas.modules."):
-    if _folder.ispkg and not _folder.name.endswith(".testing"):  # the suite that tests modules
-        for _file in pkgutil.iter_modules(
-            importlib.import_module(_folder.name).__path__, prefix=f"{_folder.name}."
-        ):
-            if not _file.name.rsplit(".", 1)[-1].startswith("_"):
-                importlib.import_module(_file.name)
-load_entry_points()
+_HOMES = {
+    "_adopt": ("can_adopt",),
+    "_entry": ("Entry", "Setting", "Value", "token"),
+    "_fuse": ("fuse",),
+    "_load": ("load", "load_file"),
+    "_recipe": ("Recipe",),
+    "_registry": ("entries", "get", "register"),
+    "_slots": ("SLOTS", "Site", "Slot"),
+}
+_LATER = {name for names in _HOMES.values() for name in names}
+_filling = threading.RLock()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        with _filling:  # another thread may have been first
+            if name not in globals():
+                _fill()
+            return globals()[name]
+    folders = {folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg}
+    if name in folders - {"testing"}:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module 'plugnas.modules' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
+def _fill() -> None:
+    """Import every file of the zoo, then what installed packages announce."""
+    for folder in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
+        if folder.ispkg and not folder.name.endswith(".testing"):  # the suite that tests modules
+            for file in pkgutil.iter_modules(
+                importlib.import_module(folder.name).__path__, prefix=f"{folder.name}."
+            ):
+                if not file.name.rsplit(".", 1)[-1].startswith("_"):
+                    importlib.import_module(file.name)
+    for home, names in _HOMES.items():
+        module = importlib.import_module(f"{__name__}.{home}")
+        globals().update({name: getattr(module, name) for name in names})
+    importlib.import_module(f"{__name__}._load").load_entry_points()

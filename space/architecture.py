@@ -35,21 +35,17 @@ class Architecture:
         self._row: bytes | None = None
 
     @classmethod
-    def _from_row(cls, space: SearchSpace, row: bytes) -> Architecture:
-        """Wrap one row of a code matrix; values and id are worked out when first asked for."""
-        self = cls.__new__(cls)
-        self._values, self._id, self._space, self._row = None, None, space, row
-        return self
+    def _from_row(cls, space: SearchSpace, row: bytes, own_id: str = "") -> Architecture:
+        """Wrap one row of a code matrix; values, and an id that is none, are worked out when asked.
 
-    @classmethod
-    def _of(
-        cls, space: SearchSpace, row: bytes, values: dict[str, Token], own_id: str
-    ) -> Architecture:
-        """Wrap a row of a code matrix, its values, which stay the caller's as well, and its id."""
-        self = cls._from_row(space, row)
-        self._values = values
-        if _IS_ID(own_id):
-            self._id = own_id
+        Args:
+            space: what it is a member of.
+            row: its codes.
+            own_id: the id that was written down with it.
+        """
+        self = cls.__new__(cls)
+        self._values, self._space, self._row = None, space, row
+        self._id = own_id if _IS_ID(own_id) else None
         return self
 
     @property

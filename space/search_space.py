@@ -7,31 +7,32 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
-from plugnas.space.adoption import adopted
 from plugnas.space.architecture import Architecture
-from plugnas.space.blueprint import Blueprint
 from plugnas.space.codes import Codes, CodeTree, Odds, Rule
-from plugnas.space.config import SpaceConfig
-from plugnas.space.counting import count, count_ruled, count_tree
 from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
 from plugnas.space.foreign import param_space, suggested
-from plugnas.space.host.blueprint import HostBlueprint
-from plugnas.space.host.records import HostTrace
-from plugnas.space.network import Part
 from plugnas.space.parameter import Parameter, Token, Trial
-from plugnas.space.piece import Shape
 from plugnas.space.plain import Choices, Refusals, plain_parameters, plain_rules
-from plugnas.space.sizes import Head
-from plugnas.space.slots import Position
-from plugnas.space.typed import convert
+from plugnas.space.reading import Text
 from plugnas.space.values import Values
+
+if TYPE_CHECKING:  # what a network is made of needs torch
+    from torch import nn
+
+    from plugnas.space.blueprint import Blueprint
+    from plugnas.space.config import SpaceConfig
+    from plugnas.space.host.blueprint import HostBlueprint
+    from plugnas.space.host.records import HostTrace
+    from plugnas.space.network import Part
+    from plugnas.space.piece import Shape
+    from plugnas.space.sizes import Head
+    from plugnas.space.slots import Position
 
 
 class SearchSpace:
@@ -61,8 +62,7 @@ class SearchSpace:
     ) -> None:
         parameters = plain_parameters(choices, families)
         rules = plain_rules(parameters, refuses)
-        counted = partial(count_ruled, parameters, rules) if rules else None
-        self._setup(parameters, counted=counted, own_rules=rules)
+        self._setup(parameters, own_rules=rules)
 
     @classmethod
     def from_config(
@@ -85,6 +85,12 @@ class SearchSpace:
         Raises:
             SpaceError, ConfigError: the section says what cannot be.
         """
+        from plugnas.space.blueprint import Blueprint
+        from plugnas.space.config import SpaceConfig
+        from plugnas.space.counting import count
+        from plugnas.space.host.blueprint import HostBlueprint
+        from plugnas.space.typed import convert
+
         if not isinstance(config, SpaceConfig):
             config = convert(config, SpaceConfig, "space")
         if config.host is not None or config.sites:
@@ -118,6 +124,7 @@ class SearchSpace:
         found = (own_rules, ()) if blueprint is None else (blueprint.rules, blueprint.merges)
         self._tree = CodeTree(self.parameters, *found)
         self._blueprint, self._counted = blueprint, counted
+        self._own_rules = tuple(own_rules)
         self._values = Values(self.parameters, self._tree)
         self._encoder = Encoder(self.parameters)
         self._size: int | None = None
@@ -138,8 +145,14 @@ class SearchSpace:
     def size(self) -> int:
         """The exact number of architectures: networks, refusals excluded (see ``count_ruled``)."""
         if self._size is None:
-            self._size = self._counted() if self._counted else count_tree(self.parameters)
+            self._size = self._counted() if self._counted else self._plain_size()
         return self._size
+
+    def _plain_size(self) -> int:
+        from plugnas.space.counting import count_ruled, count_tree
+
+        rules = self._own_rules
+        return count_ruled(self.parameters, rules) if rules else count_tree(self.parameters)
 
     @property
     def fingerprint(self) -> str:
@@ -172,22 +185,21 @@ class SearchSpace:
         Raises:
             SpaceError: no member builds that network.
         """
+        from plugnas.space.adoption import adopted
+
         return self.architecture(adopted(values, self.parameters, has_network=self.has_network))
 
-    def members(
-        self, values: Sequence[dict[str, Token]], ids: Sequence[str]
-    ) -> list[Architecture | None]:
+    def members(self, values: Sequence[Text], ids: Sequence[str]) -> list[Architecture | None]:
         """Return the members that have exactly these values, None where there is none.
 
-        Many are found at once, and each keeps the mapping that it was given, in which a value is
-        replaced by the choice that equals it, so that a hundred thousand take little memory.
-        ``ids`` are those that were recorded with the values; one that is not valid is computed
-        anew. ``adopt`` and ``refusal`` say why one is missing.
+        Many are found at once. ``values`` are JSON objects, ``ids`` those that were recorded with
+        them; one that is not valid is computed anew. ``adopt`` and ``refusal`` say why one is
+        missing.
         """
         rows, known = self._values.rows(values)
         return [
-            Architecture._of(self, codes.tobytes(), named, own) if fine else None
-            for named, own, codes, fine in zip(values, ids, rows, known.tolist(), strict=True)
+            Architecture._from_row(self, codes.tobytes(), own) if fine else None
+            for own, codes, fine in zip(ids, rows, known.tolist(), strict=True)
         ]
 
     def codes(self, architectures: Sequence[Architecture]) -> Codes:
@@ -266,6 +278,10 @@ class SearchSpace:
     @property
     def host(self) -> HostBlueprint | None:
         """The compiled host where modules are plugged into one: its trace, groups and start."""
+        if self._blueprint is None:
+            return None
+        from plugnas.space.host.blueprint import HostBlueprint
+
         return self._blueprint if isinstance(self._blueprint, HostBlueprint) else None
 
     def parts(self, architecture: Architecture) -> tuple[Part, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from plugnas.space.config import Ints, SpaceConfig
@@ -76,6 +77,21 @@ def check(config: SpaceConfig, input_shape: Shape, classes: int, head: Head) -> 
             need("space.decoder.levels", config.decoder.levels, strided)
 
 
+_MOST = {"width": _WIDTH, "depth": _DEPTH, "levels": _DEPTH, "stride": _WIDTH}
+
+
+def check_values(values: Mapping[str, object]) -> None:
+    """Refuse sizes in values of somebody else's architecture that no space of ours has.
+
+    Raises:
+        SpaceError: such a size, with the law.
+    """
+    for name, value in values.items():
+        at_most = _MOST.get(name.rpartition(".")[2])
+        if at_most is not None and not (isinstance(value, int) and 0 <= value <= at_most):
+            raise SpaceError(f"`{name}` is a number from 0 to {at_most}, but got {value!s:.40}")
+
+
 def _check_head(config: SpaceConfig, head: Head) -> None:
     if head == "pooled" and config.decoder is not None:
         raise SpaceError(
@@ -89,4 +105,4 @@ def _check_head(config: SpaceConfig, head: Head) -> None:
         )
 
 
-__all__ = ["Head", "check", "halve", "ints"]
+__all__ = ["Head", "check", "check_values", "halve", "ints"]

@@ -11,6 +11,7 @@ from plugnas.modules import did_you_mean
 from plugnas.space.codes import Codes, CodeTree
 from plugnas.space.errors import SpaceError
 from plugnas.space.parameter import Parameter, Token
+from plugnas.space.reading import Reader, Text
 
 
 class Values:
@@ -20,6 +21,7 @@ class Values:
         self._parameters, self._tree = parameters, tree
         self._codes = [{c: i for i, c in enumerate(p.choices)} for p in parameters]
         self._names = {p.name: j for j, p in enumerate(parameters)}
+        self._reader: Reader | None = None
 
     def row(self, values: Mapping[str, Token]) -> Codes:
         """Return the row (1, P) of the member with these values; inactive ones are dropped.
@@ -46,27 +48,11 @@ class Values:
         own = np.where(full < 0, -1, row)[None].astype(np.int16)
         return self._tree.canonical(own)
 
-    def rows(self, values: Sequence[dict[str, Token]]) -> tuple[Codes, NDArray[np.bool_]]:
-        """Return rows (n, P), and which are those of a member with exactly these values.
-
-        Each mapping is changed in place: a value becomes the choice that equals it, so that a
-        hundred thousand of them take little memory.
-        """
-        rows = np.full((len(values), len(self._parameters)), -1, dtype=np.int16)
-        known = np.ones(len(values), dtype=bool)
-        for i, named in enumerate(values):
-            row = [-1] * len(self._parameters)
-            last, ordered = -1, True
-            try:
-                for name, value in named.items():
-                    j = self._names[name]
-                    code = row[j] = self._codes[j][value]
-                    named[name] = self._parameters[j].choices[code]
-                    ordered = ordered and j > last
-                    last = j
-                rows[i], known[i] = row, ordered
-            except (KeyError, TypeError):  # no such parameter or choice; a value that is none
-                known[i] = False
+    def rows(self, texts: Sequence[Text]) -> tuple[Codes, NDArray[np.bool_]]:
+        """Return rows (n, P) of JSON objects, and which are those of a member with these values."""
+        if self._reader is None:
+            self._reader = Reader(self._parameters)
+        rows, known = self._reader.codes(texts)
         full = self._tree.awake(np.maximum(rows, 0))
         known &= ((full >= 0) == (rows >= 0)).all(axis=1)
         known &= (self._tree.canonical(rows) == rows).all(axis=1)

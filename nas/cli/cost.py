@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the breakdown."""
     from plugnas.nas.cost import NetworkCost
-    from plugnas.nas.cost.breakdown import breakdown, breakdown_text
+    from plugnas.nas.cost.by_part import breakdown, breakdown_text
     from plugnas.nas.run.target import open_target
 
     target = open_target(args.target)

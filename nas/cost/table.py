@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import zlib
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,9 @@ import msgspec
 import torch
 
 from plugnas import modules
-from plugnas import space as space_room
 from plugnas.nas.cost.counter import Counts, count
 from plugnas.nas.cost.errors import CostError, UncountedOperatorError
+from plugnas.nas.cost.stamp import stamp
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.reading import Count, Number, decode, read_bytes
 from plugnas.nas.machine.threads import threads
@@ -161,14 +159,3 @@ def _count_on(piece: Piece, device: str) -> Counts:
     with torch.random.fork_rng(devices=[]), torch.device(device), threads(1):
         module = modules.fuse(piece.build())
         return count(module, *(torch.zeros(1, *shape) for shape in piece.input_shapes))
-
-
-@cache
-def stamp() -> str:
-    """Sixteen hexadecimal digits of torch's version and the sources on which counts depend."""
-    digest = hashlib.sha256(torch.__version__.encode())
-    roots = [Path(str(room.__file__)).parent for room in (modules, space_room)]
-    for root in [*roots, Path(__file__).parent]:
-        for source in sorted(root.rglob("*.py")):
-            digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import safetensors
 import safetensors.torch
+import torch
 from torch import nn
 
 from plugnas import modules
@@ -18,7 +20,8 @@ from plugnas.nas.export.classifier import Classifier
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.machine.reading import read_json
-from plugnas.space import Network, parts_of
+from plugnas.space import Network, Part, parts_of
+from plugnas.space.sizes import check_values
 from plugnas.space.typed import convert
 
 WEIGHTS, ARCHITECTURE = "model.safetensors", "architecture.json"
@@ -128,7 +131,12 @@ def load(directory: Path | str) -> nn.Module:
             "`from model import load` in that directory loads it, and model.pt2 needs no code"
         )
     try:
-        network: nn.Module = Network(parts_of(description.values)).eval()
+        check_values(description.values)
+        parts = parts_of(description.values)
+        _check_size(parts, directory / WEIGHTS)
+        network: nn.Module = Network(parts).eval()
+    except ExportError:
+        raise
     except PlugnasError as error:
         raise ExportError(
             f"{directory / ARCHITECTURE} cannot be built by this version of plugnas: {error}; "
@@ -140,6 +148,18 @@ def load(directory: Path | str) -> nn.Module:
     if description.preprocessing:
         return Classifier(network, description.mean, description.std).eval()
     return network
+
+
+def _check_size(parts: Sequence[Part], path: Path) -> None:
+    """Refuse to build what takes more memory than its weights: the description is not theirs."""
+    with torch.device("meta"):
+        state = Network(parts).state_dict()
+    takes = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if takes > path.stat().st_size:
+        raise ExportError(
+            f"{path} does not fit the network of {ARCHITECTURE}: that takes {takes:,} bytes, and "
+            f"the file has {path.stat().st_size:,}; copy both files again"
+        )
 
 
 def read_weights(network: nn.Module, path: Path) -> None:

@@ -77,7 +77,7 @@ def read_fitting(
     if contents is None:
         contents = read(path) if path.exists() else Contents()
     cost = _counter(contents, space, counts)
-    return fit(contents, space, cost, {} if cost is not None else _left_out_before(contents))
+    return fit(contents, space, cost, {} if cost is not None else left_out_before(contents))
 
 
 @no_collection()
@@ -100,11 +100,11 @@ def fit(
     reasons: dict[int, str] = {}
     members = _members(contents.records, space)
     for line, record, member in zip(contents.lines, contents.records, members, strict=True):
-        found = before.get(line) or member or _adopt(record, space)
+        found = before.get(line) or _measured(record, member, space)
         if isinstance(found, str):
             reasons[line] = found
         else:
-            fitting.append((line, record.measurement(found)))
+            fitting.append((line, found))
     if cost is not None and "params" in cost.names:
         reasons |= _changed(fitting, cost)
     numbers = dict(zip(contents.lines, contents.records, strict=True))
@@ -150,10 +150,21 @@ def _members(records: Sequence[Record], space: SearchSpace) -> Iterator[Architec
         yield from space.members([a.values for a in some], [a.id for a in some])  # type: ignore[misc]
 
 
+def _measured(record: Record, member: Architecture | None, space: SearchSpace) -> Measurement | str:
+    """Return the measurement that a record speaks of, or why the space has none."""
+    found = member or _adopt(record, space)
+    if isinstance(found, str):
+        return found
+    try:
+        return record.measurement(found)
+    except ValueError as error:
+        return f"it cannot be read ({error})"
+
+
 def _adopt(record: Record, space: SearchSpace) -> Architecture | str:
     """Return the member of the space that a record speaks of, or why there is none."""
     try:
-        architecture = space.adopt(record.architecture.values)  # type: ignore[arg-type]
+        architecture = space.adopt(record.architecture.named)
         return space.refusal(architecture) or architecture
     except PlugnasError as error:
         return str(error)
@@ -176,7 +187,7 @@ def _changed(fitting: Sequence[tuple[int, Measurement]], cost: CostModel) -> dic
     }
 
 
-def _left_out_before(contents: Contents) -> dict[int, str]:
+def left_out_before(contents: Contents) -> dict[int, str]:
     """Return line -> reason of what the last session left out."""
     last = contents.headers[-1] if contents.headers else {}
     return {int(line): str(reason) for line, reason in last.get("left_out", {}).items()}
@@ -188,7 +199,7 @@ def is_settled(contents: Contents) -> bool:
     Then the space that its header names is that of the run, refusals and all, for whoever only
     reads measurements.
     """
-    from plugnas.nas.cost.table import stamp
+    from plugnas.nas.cost.stamp import stamp
 
     return bool(contents.headers) and contents.headers[-1].get("counted_with") == stamp()
 
@@ -203,4 +214,12 @@ def _counter(contents: Contents, space: SearchSpace, counts: Path | None) -> Cos
     return NetworkCost(space, CostTable() if counts is None else CostTable.load(counts))
 
 
-__all__ = ["Fitted", "Misfit", "fit", "is_settled", "read_fitting", "recorded_space"]
+__all__ = [
+    "Fitted",
+    "Misfit",
+    "fit",
+    "is_settled",
+    "left_out_before",
+    "read_fitting",
+    "recorded_space",
+]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plugnas.nas.ledger.fitting import Fitted, Misfit, fit
-from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, parse, read, seal
+from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, Record, parse, read, seal
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.files import open_kept
 from plugnas.nas.machine.fingerprint import fingerprint
@@ -141,7 +141,9 @@ class Ledger:
         descriptor = self._file()
         data = seal(record)
         try:
-            parse(data[:-1])
+            entry, _ = parse(data[:-1])
+            if isinstance(entry, Record):
+                entry.check()
         except ValueError as error:
             raise LedgerError(
                 f"A ledger holds what can be read again, but {what} cannot: {error}. Correct what "
@@ -177,7 +179,7 @@ def _header(
     if fitted.misfits:
         header["left_out"] = {str(misfit.line): misfit.reason for misfit in fitted.misfits}
     if counted and space.has_network:
-        from plugnas.nas.cost.table import stamp
+        from plugnas.nas.cost.stamp import stamp
 
         header["counted_with"] = stamp()
     header.update(about)

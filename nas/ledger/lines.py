@@ -17,10 +17,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from plugnas.modules.errors import PlugnasError
-from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.ledger.record import Record
 from plugnas.nas.machine.collection import no_collection
-from plugnas.nas.machine.reading import Moment, NotNegative, Number, Seed, decode, read_bytes
-from plugnas.space import Architecture
+from plugnas.nas.machine.reading import Moment, Number, Seed, decode, read_bytes
 
 VERSION = 1
 _MARK = b',"crc":"'
@@ -29,61 +28,6 @@ _SEAL = len(_MARK) + len(b'01234567"}')
 
 class LedgerError(PlugnasError):
     """A ledger that cannot be read or written; the text names the file, the line and the remedy."""
-
-
-class Spoken(msgspec.Struct, frozen=True, gc=False):
-    """The architecture of which a record speaks, by its parameter values."""
-
-    values: dict[str, str | int | float | bool | None]
-    id: str = ""
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """A measurement as recorded (``Measurement.to_dict``), with the ``time`` it was written."""
-
-    number: Number
-    rung: Number
-    seed: Seed
-    status: Literal["ok", "failed"]
-    architecture: Spoken
-    values: dict[str, float | None] = {}
-    costs: dict[str, float | None] = {}
-    signal: float | None = None
-    curve: tuple[dict[str, Any], ...] = ()
-    seconds: NotNegative | None = 0.0
-    cpu_seconds: NotNegative | None = 0.0
-    reason: str | None = None
-    worker: str = ""
-    attempt: Number = 0
-    extra: dict[str, Any] = {}
-    time: Moment = 0.0
-
-    def __post_init__(self) -> None:
-        tries = self.extra.get("tries", 1)
-        if not isinstance(tries, int) or not 0 <= tries < 2**31:
-            raise ValueError(f"`extra.tries` must count tries, but is {tries!r:.40}")
-
-    def measurement(self, architecture: Architecture) -> Measurement:
-        """Return the measurement of the architecture that it speaks of.
-
-        What was not finite was recorded as null; of costs, and of what succeeded, it is left out.
-        """
-        values: dict[str, Any] = self.values
-        if self.status == "ok":
-            values = _known(values)
-        return Measurement(
-            self.number, architecture, self.rung, self.seed, self.status, values,
-            _known(self.costs),
-            self.signal, self.curve, self.seconds or 0.0, self.cpu_seconds or 0.0, self.reason,
-            self.worker, self.attempt, self.extra,
-        )  # fmt: skip
-
-
-def _known(values: dict[str, float | None]) -> dict[str, float]:
-    """Return values without those that are None; themselves where none is."""
-    if None not in values.values():
-        return values  # type: ignore[return-value]
-    return {name: value for name, value in values.items() if value is not None}
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -231,6 +175,8 @@ def parse(line: bytes, *, sealed: bool = False) -> tuple[Record | dict[str, Any]
         raise _ChecksumError("its checksum is that of another text")
     try:
         entry: Record | dict[str, Any] = decode(line, Record)
+        if not has and isinstance(entry, Record):
+            entry.check()  # else the checksum says that it is what was written
     except ValueError as error:
         entry = _header(line, error)
     if sealed and not has:

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from plugnas import modules
 from plugnas.nas.machine.versions import versions
@@ -68,8 +69,13 @@ def _hash(paths: Iterable[Path]) -> str:
 
 
 def _own_modules() -> dict[str, str]:
-    """Return the hashes of the files of the user's own modules, as they lie on disk."""
-    registered = {entry.cls.__module__.partition(".")[0] for entry in modules.entries()}
+    """Return the hashes of the files of the user's own modules, as they lie on disk.
+
+    Only what is imported already counts: a process that uses no module of the zoo has none.
+    """
+    zoo: Any = sys.modules.get("plugnas.modules._registry")
+    entries = () if zoo is None else zoo.entries()
+    registered = {entry.cls.__module__.partition(".")[0] for entry in entries}
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)

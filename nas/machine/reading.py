@@ -56,7 +56,7 @@ def read_text(path: Path) -> str:
     return read_bytes(path).decode("utf-8")
 
 
-def decode(data: bytes, kind: type[T]) -> T:
+def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
     """Return JSON data as the type that it should be.
 
     Raises:

@@ -29,7 +29,7 @@ from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bou
 from plugnas.nas.report.random_search import history
 from plugnas.nas.run.latency import latency_note
 from plugnas.nas.run.names import called, names_of
-from plugnas.nas.run.summary import culprits, kinds
+from plugnas.nas.run.summary import culprits_of, kinds
 from plugnas.nas.run.view import RunView
 from plugnas.space.options import Choice
 
@@ -237,10 +237,9 @@ def _confirmation(found: confirm.Confirmation) -> dict[str, Any]:
 
 def _failures(view: RunView) -> dict[str, Any]:
     failed = [m for m in view.measurements if not m.ok]
-    slots = {p.name: p.slot for p in view.space.parameters}
     return {
         "kinds": [(name, count) for name, count, _ in kinds(failed)],
-        "culprits": list(culprits(view.measurements, slots)),
+        "culprits": list(culprits_of(view)),
         "rows": [
             {"number": m.number, "id": m.architecture.id, "rung": m.rung, "seed": m.seed,
              "attempt": m.attempt, "reason": m.reason}

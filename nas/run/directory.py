@@ -13,21 +13,16 @@ import msgspec
 import yaml
 
 from plugnas import modules
-from plugnas.modules import PlugnasError, did_you_mean
+from plugnas.modules import did_you_mean
 from plugnas.nas.job.config import Job, parse
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.reading import read_json, read_text
 from plugnas.nas.machine.versions import versions
+from plugnas.nas.run.files import LEDGER, RunError, RunFiles
 from plugnas.space import SearchSpace
 from plugnas.space.host import HostTrace
 from plugnas.space.sizes import Head
 from plugnas.space.typed import ConfigError, convert, read_yaml
-
-LEDGER = "ledger.jsonl"
-
-
-class RunError(PlugnasError):
-    """A run directory that is not there, is another job's, or cannot be written."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,36 +56,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             "images": f"{'x'.join(map(str, self.input_shape))}, {len(self.classes)} classes",
             "data": self.data,
         }
-
-
-class RunFiles:
-    """Where the files of every run directory lie."""
-
-    path: Path
-
-    @property
-    def ledger(self) -> Path:
-        """The ledger's file."""
-        return self.path / LEDGER
-
-    @property
-    def costs(self) -> Path:
-        """The file of part costs counted so far."""
-        return self.path / "costs.json"
-
-    @property
-    def examples(self) -> Path:
-        """Some validation images with their masks, where the task is about masks."""
-        return self.path / "examples.npz"
-
-    @property
-    def host(self) -> Path:
-        """The record of the host's sites, by which a run is read without the host's code."""
-        return self.path / "host.json"
-
-    def looks(self, architecture: str) -> Path:
-        """The picture of where the plugs of an exported network look, by its id."""
-        return self.path / "looks" / f"{architecture}.png"
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import yaml
 
-from plugnas.nas.ledger.fitting import recorded_space
-from plugnas.nas.ledger.lines import Contents, read
-from plugnas.nas.run.directory import LEDGER, RunDirectory, RunError, RunFiles
+from plugnas.nas.ledger.fitting import is_settled, recorded_space
+from plugnas.nas.run.files import LEDGER, RunError, RunFiles
 from plugnas.space import SearchSpace
+
+if TYPE_CHECKING:  # a job's directory needs torch
+    from plugnas.nas.run.directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,9 @@ class PythonRun(RunFiles):
     latency_file: None = None
 
     @cached_property
-    def _contents(self) -> Contents:
-        return read(self.ledger)
-
-    @cached_property
     def _asked(self) -> Mapping[str, Any]:
         """What was asked for, by the last session that says so."""
-        return {name: value for header in self._contents.headers for name, value in header.items()}
+        return {name: value for header in self.contents.headers for name, value in header.items()}
 
     @property
     def objectives(self) -> Mapping[str, str]:
@@ -53,7 +51,7 @@ class PythonRun(RunFiles):
     @property
     def top_rung(self) -> int:
         """The highest rung asked for; of an older ledger, the highest recorded."""
-        recorded = max((record.rung for record in self._contents.records), default=0)
+        recorded = max((record.rung for record in self.contents.records), default=0)
         return int(self._asked["rungs"]) - 1 if "rungs" in self._asked else recorded
 
     @property
@@ -71,10 +69,10 @@ class PythonRun(RunFiles):
 
     def space(self) -> SearchSpace:
         """Return the space as the ledger names it; no code of its owner is run."""
-        return recorded_space(self._contents)
+        return recorded_space(self.contents)
 
 
-Run: TypeAlias = RunDirectory | PythonRun
+Run: TypeAlias = Union["RunDirectory", PythonRun]
 
 
 def read_run(path: Path | str) -> Run:
@@ -85,8 +83,27 @@ def read_run(path: Path | str) -> Run:
     """
     path = Path(path)
     if (path / "job.yaml").exists() or not (path / LEDGER).exists():
+        from plugnas.nas.run.directory import RunDirectory
+
         return RunDirectory.read(path)
     return PythonRun(path)
+
+
+def read_figures(path: Path | str) -> Run:
+    """Open a run for its figures alone: by its ledger, where that tells all that its job does.
+
+    That is so where the last session counted with today's sources and measured something. Neither
+    the job nor its space is compiled then, so that it takes no torch.
+
+    Raises:
+        PlugnasError: as ``read_run``.
+    """
+    recorded = PythonRun(Path(path))
+    contents = recorded.contents
+    told = contents.headers[-1] if contents.headers else {}
+    if contents.records and is_settled(contents) and {"objectives", "rungs"} <= told.keys():
+        return recorded
+    return read_run(path)
 
 
 def claim_for_python(path: Path | str) -> PythonRun:
@@ -103,4 +120,4 @@ def claim_for_python(path: Path | str) -> PythonRun:
     return PythonRun(Path(path))
 
 
-__all__ = ["PythonRun", "Run", "claim_for_python", "read_run"]
+__all__ = ["PythonRun", "Run", "claim_for_python", "read_figures", "read_run"]

@@ -15,9 +15,9 @@ from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.lines import Contents
 from plugnas.nas.ledger.lock import holder
 from plugnas.nas.machine.table import text_table
-from plugnas.nas.run.python_run import read_run
-from plugnas.nas.run.summary import Summary, summarise
-from plugnas.nas.run.view import RunView
+from plugnas.nas.run.figures import Figures
+from plugnas.nas.run.python_run import read_figures
+from plugnas.nas.run.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def status(run_dir: str | Path) -> Status:
     Raises:
         RunError: no run has begun there. LedgerError: its ledger is damaged.
     """
-    view = RunView.light(read_run(run_dir))
-    contents = view.recorded.contents
+    figures = Figures.read(read_figures(run_dir))
+    contents = figures.contents
     seconds = _driven(contents)
     last = max((record.time for record in contents.records), default=None)
     return Status(
@@ -55,10 +55,10 @@ def status(run_dir: str | Path) -> Status:
         seconds=seconds,
         rate=60 * len(contents.records) / seconds if seconds > 0 else 0.0,
         since_last=None if last is None else max(0.0, time.time() - last),  # clocks jump
-        objectives=view.objectives,
-        misfits=len(view.misfits),
-        left_out=view.left_out,
-        summary=summarise(view),
+        objectives=figures.run.objectives,
+        misfits=len(figures.fitted.misfits),
+        left_out=figures.fitted.left_out,
+        summary=figures.summary,
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from plugnas.nas.front.member import Member, nothing_within
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.run.view import RunView
-from plugnas.nas.study.rungs import ETA, trials_until
+from plugnas.nas.ledger.record import Record
+
+if TYPE_CHECKING:
+    from plugnas.nas.run.view import RunView
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,23 @@ def summarise(view: RunView) -> Summary:
         failed=len(tried - good),
         measurements=len(view.measurements),
         reasons={kind: count for kind, count, _ in kinds(view.measurements)},
-        culprits=culprits(view.measurements, {p.name: p.slot for p in view.space.parameters}),
+        culprits=culprits_of(view),
         best=None if best is None else (name, best[name]),
         hypervolume=view.hypervolume if view.front else None,
         front=tuple(view.front),
     )
 
 
+def culprits_of(view: RunView) -> tuple[str, ...]:
+    """Name the choices of a run's space that failed wherever they were."""
+    slots = {p.name: p.slot for p in view.space.parameters}
+    return culprits(view.failures, (m for m in view.measurements if m.ok), slots)
+
+
 def why_empty(view: RunView) -> str:
     """Return why a front is empty and, where a rung is still to be reached, what reaches it."""
+    from plugnas.nas.study.rungs import ETA, trials_until
+
     why = nothing_within(view.members, view.budget)
     tried, needed = len({m.architecture.id for m in view.measurements}), trials_until(view.top_rung)
     if view.members or not view.top_rung or tried >= needed:
@@ -62,7 +73,7 @@ def why_empty(view: RunView) -> str:
     )
 
 
-def kinds(measurements: Iterable[Measurement]) -> list[tuple[str, int, str]]:
+def kinds(measurements: Iterable[Measurement | Record]) -> list[tuple[str, int, str]]:
     """Return each kind of failure: its name, how often, and the first reason in full."""
     found: dict[str, list[str]] = defaultdict(list)
     for m in measurements:
@@ -81,29 +92,28 @@ def kind(reason: str | None) -> str:
 
 
 def culprits(
-    measurements: Sequence[Measurement], slots: Mapping[str, str | None]
+    failed: Iterable[Measurement], good: Iterable[Measurement], slots: Mapping[str, str | None]
 ) -> tuple[str, ...]:
     """Name the choices that failed in each of the (two or more) architectures they were in.
 
     A choice of a slot is taken together over all places of the network. Nothing is named while
-    everything fails, for then no choice is to blame more than another.
+    everything fails, for then no choice is to blame more than another. ``good`` is read only as far
+    as it takes.
     """
-    good = {m.architecture.id: m.architecture for m in measurements if m.ok}
-    if not good:
-        return ()
     owners: dict[tuple[str, object], set[str]] = defaultdict(set)
-    for measurement in measurements:
+    for measurement in failed:
         architecture = measurement.architecture
-        if not measurement.ok and architecture.id not in good:
-            for name, value in architecture.values.items():
-                owners[(_place(name, slots.get(name)), value)].add(architecture.id)
+        for name, value in architecture.values.items():
+            owners[(_place(name, slots.get(name)), value)].add(architecture.id)
     owners = {where: ids for where, ids in owners.items() if len(ids) > 1}
-    for architecture in good.values():
+    some = False
+    for measurement in good:
+        some = True
+        for name, value in measurement.architecture.values.items():
+            owners.pop((_place(name, slots.get(name)), value), None)
         if not owners:
             break
-        for name, value in architecture.values.items():
-            owners.pop((_place(name, slots.get(name)), value), None)
-    guilty = list(owners.items())
+    guilty = list(owners.items()) if some else []
     guilty.sort(key=lambda item: -len(item[1]))
     return tuple(
         f"{place} {value} (failed in {len(ids)} of {len(ids)})" for (place, value), ids in guilty
@@ -118,4 +128,4 @@ def _place(name: str, slot: str | None) -> str:
     return slot if slot in tail[-1:] or len(tail) < 2 else f"{slot} {'.'.join(tail[-2:])}"
 
 
-__all__ = ["Summary", "culprits", "kind", "kinds", "summarise", "why_empty"]
+__all__ = ["Summary", "culprits", "culprits_of", "kind", "kinds", "summarise", "why_empty"]

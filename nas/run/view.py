@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plugnas.nas.front import member as fronts
 from plugnas.nas.front.box import Box
 from plugnas.nas.front.member import Member
 from plugnas.nas.front.metric import Metric, main_objective, metric
 from plugnas.nas.front.pick import pick
-from plugnas.nas.job.config import COSTS
 from plugnas.nas.ledger.fitting import (
     Fitted,
     Misfit,
@@ -21,14 +20,17 @@ from plugnas.nas.ledger.fitting import (
     read_fitting,
     recorded_space,
 )
-from plugnas.nas.ledger.lines import Contents, read
+from plugnas.nas.ledger.lines import Contents
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.run.directory import RunDirectory, RunError
-from plugnas.nas.run.python_run import Run, read_run
-from plugnas.nas.study.drive import Outcome
-from plugnas.nas.study.plan import Plan
-from plugnas.nas.study.study import Study
+from plugnas.nas.run.files import RunError
+from plugnas.nas.run.python_run import PythonRun, Run, read_run
 from plugnas.space import Architecture, SearchSpace
+
+if TYPE_CHECKING:  # who only reads needs none of it, nor torch
+    from plugnas.nas.run.directory import RunDirectory
+    from plugnas.nas.study.drive import Outcome
+    from plugnas.nas.study.plan import Plan
+    from plugnas.nas.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class RunView:
         Raises:
             PlugnasError: a damaged ledger.
         """
-        contents = read(run.ledger) if run.ledger.exists() else Contents()
+        contents = run.contents
         space = recorded_space(contents) if is_settled(contents) else run.space()
         return cls._read(run, space, contents=contents)
 
@@ -152,7 +154,7 @@ class RunView:
     @property
     def of_job(self) -> bool:
         """Whether this is the run of a job, whose images and training plugnas has."""
-        return isinstance(self.directory, RunDirectory)
+        return self.directory is not None and not isinstance(self.directory, PythonRun)
 
     @property
     def job_run(self) -> RunDirectory:
@@ -161,7 +163,7 @@ class RunView:
         Raises:
             RunError: it is not, so there are no images and no training for its architectures.
         """
-        if isinstance(self.run, RunDirectory):
+        if not isinstance(self.run, PythonRun):
             return self.run
         raise RunError(
             f"{self.run.path} was searched from Python (plugnas.search) with an `evaluate` of its "
@@ -199,7 +201,11 @@ class RunView:
         """The names of the costs that were known before anything was evaluated."""
         if self.measurements:
             return next((tuple(m.costs) for m in self.measurements if m.costs), ())
-        return COSTS if self.of_job else ()
+        if not self.of_job:
+            return ()
+        from plugnas.nas.job.config import COSTS
+
+        return COSTS
 
     @cached_property
     def metric(self) -> Metric:

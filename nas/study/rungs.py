@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,12 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.front.pareto import crowding, ranks
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers.base import Sampler
-from plugnas.nas.samplers.predictor.predictor import Predictor
 from plugnas.nas.samplers.problem import Problem
 from plugnas.nas.study.promoter import Promoter
 from plugnas.space import Architecture
+
+if TYPE_CHECKING:  # its model needs scipy
+    from plugnas.nas.samplers.predictor.predictor import Predictor
 
 Promotion = Literal["rank", "promise"]
 
@@ -86,6 +88,8 @@ class Rungs(Promoter):
         self.problem, self.count, self.eta = problem, count, eta
         self.least = int(np.ceil(eta)) if least is None else least
         self.promotion, self.trials = promotion, trials
+        from plugnas.nas.samplers.predictor.predictor import Predictor
+
         self._shared = sampler if isinstance(sampler, Predictor) else None
         self._own: Predictor | None = None
         self._heard: list[Measurement] = []
@@ -165,6 +169,8 @@ class Rungs(Promoter):
             return self._shared
         known = len(self._heard)
         if self._own is None or list(measurements[:known]) != self._heard:
+            from plugnas.nas.samplers.predictor.predictor import Predictor
+
             self._own, self._heard = Predictor(self.problem), []
         for measurement in measurements[len(self._heard) :]:
             self._own.tell(measurement)

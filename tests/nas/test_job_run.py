@@ -13,7 +13,8 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.job.config import parse
 from plugnas.nas.job_run import run_job
 from plugnas.nas.ledger.lock import LockError, RunLock
-from plugnas.nas.run.directory import RunDirectory, RunError
+from plugnas.nas.run.directory import RunDirectory
+from plugnas.nas.run.files import RunError
 from plugnas.nas.run.view import RunView, open_run
 from plugnas.nas.study.drive import Event, Listener
 

@@ -19,7 +19,7 @@ from plugnas.nas.cli.progress import Progress, _clock
 from plugnas.nas.executors import SerialExecutor
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.run.directory import RunError
+from plugnas.nas.run.files import RunError
 from plugnas.nas.run.status import as_dict, as_text, status
 from plugnas.nas.run.summary import culprits, kind, kinds, summarise, why_empty
 from plugnas.nas.run.view import RunView
@@ -143,7 +143,9 @@ def test_module_that_fails_every_time_is_named() -> None:
     assert summary.culprits == (f"layer2 mb6 (failed in {len(tried)} of {len(tried)})",)
     assert summary.failed == len(tried)
     assert summary.reasons == {"raised ValueError": 3 * len(tried)}
-    together = culprits(run.measurements, {"layer2": "operator"})
+    failed = [m for m in run.measurements if not m.ok]
+    good = (m for m in run.measurements if m.ok)
+    together = culprits(failed, good, {"layer2": "operator"})
     assert together == (f"operator mb6 (failed in {len(tried)} of {len(tried)})",)
 
 

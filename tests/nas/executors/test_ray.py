@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,8 +24,18 @@ from plugnas.nas.job_run import run_job
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.study.drive import Event, drive
 from plugnas.nas.study.study import Study
-from tests.nas.executors.test_executors import ids
-from tests.nas.runs import Carried, CountCost, Table, broken_factory, found, study
+from tests.nas.executors.test_executors import environment, ids
+from tests.nas.killed_driver import kill_at_random
+from tests.nas.runs import (
+    Carried,
+    CountCost,
+    Table,
+    broken_factory,
+    found,
+    lines_in,
+    open_gate,
+    study,
+)
 
 ray = pytest.importorskip("ray")
 _require_listener = pytest.importorskip("plugnas.nas.executors.cluster")._require_listener
@@ -84,47 +93,6 @@ def test_equals_serial_and_repeats_nothing(cluster: Any, tmp_path: Path) -> None
 
 
 @dataclass(frozen=True)
-class Together(Table):
-    """An evaluator factory whose evaluations wait until four processes are at one."""
-
-    def evaluate(self, task: Task) -> dict[str, Any]:
-        assert self.log is not None
-        self.log.with_name(f"process-{os.getpid()}").touch()
-        end = time.monotonic() + 300
-        while len(list(self.log.parent.glob("process-*"))) < 4 and time.monotonic() < end:
-            time.sleep(0.02)
-        return Table.evaluate(self, task)
-
-
-def test_four_sleepers_at_once_and_the_node_they_slept_on_dies(
-    cluster: Any, tmp_path: Path
-) -> None:
-    log = tmp_path / "log"
-    run = study(trials=16)
-    most: list[int] = []
-
-    def kill_a_node() -> None:
-        while not log.exists() or len(log.read_text().splitlines()) < 6:
-            time.sleep(0.02)
-        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
-
-    def listen(event: Event) -> None:
-        most.append(event.running)
-
-    killer = threading.Thread(target=kill_a_node)
-    killer.start()
-    outcome = run_on(Together(seconds=0.5, log=log), run, listen)
-    killer.join()
-    cluster.add_node(num_cpus=2)
-    assert outcome.reason == "done"
-    assert max(most) == 4
-    whole = study(trials=16)
-    drive(whole, SerialExecutor(Table()))
-    assert found(run.measurements) == found(whole.measurements)
-    assert len(run.measurements) == 16
-
-
-@dataclass(frozen=True)
 class OnNode(Table):
     """An evaluator factory that leaves the id of its node, then sleeps while ``hold`` is there."""
 
@@ -137,6 +105,37 @@ class OnNode(Table):
             self.hold.with_name("begun").write_text(node)
             time.sleep(600)
         return {**Table.evaluate(self, task), "extra": {"node": node}}
+
+
+def test_a_node_dies_under_two_of_four_and_its_room_is_filled_when_one_comes(
+    cluster: Any, tmp_path: Path
+) -> None:
+    """All wait at a gate: four at once, then two and a dead node, then four again."""
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    open_gate(gate, 0)
+    run = study(trials=16)
+    nodes: list[Any] = []
+
+    def listen(event: Event) -> None:
+        if event.running < 4 or lines_in(log) < 4 + 2 * len(nodes):
+            return  # some have not begun yet
+        if nodes:
+            open_gate(gate, 1000)
+            return
+        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+        nodes.append(cluster.add_node(num_cpus=2))
+
+    assert run_on(OnNode(log=log, gate=gate), run, listen).reason == "done"
+    whole = study(trials=16)
+    drive(whole, SerialExecutor(Table()))
+    assert found(run.measurements) == found(whole.measurements)
+    assert len(run.measurements) == 16
+    assert lines_in(log) == 16 + 2  # of what was done, nothing twice
+    assert nodes[0].node_id in {m.extra["node"] for m in run.measurements}
+
+
+def test_drivers_killed_at_random_moments(cluster: Any, tmp_path: Path) -> None:
+    kill_at_random(tmp_path, 3, 30, "ray", cluster.address)
 
 
 def kill_node(cluster: Any, name: str) -> None:
@@ -286,24 +285,21 @@ metadata.version = lambda name: "0.0.7" if name == "plugnas" else version(name)
 """
 
 
-@pytest.mark.parametrize(
-    ("customize", "cause"),
-    [
-        (LACKS, "it has no `plugnas`: install there what is installed here"),
-        (OTHER, "it has another plugnas (0.0.7 for "),
-    ],
-)
-def test_node_with_other_code_is_not_used(
-    cluster: Any, tmp_path: Path, customize: str, cause: str, caplog: pytest.LogCaptureFixture
+def test_nodes_with_other_code_are_not_used(
+    cluster: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    node = add_node(cluster, tmp_path / "node", customize)
-    run = study(trials=18)
+    nodes = [
+        add_node(cluster, tmp_path / name, code) for name, code in (("a", LACKS), ("b", OTHER))
+    ]
+    run = study(trials=14)
     run_on(OnNode(seconds=0.2), run)
-    cluster.remove_node(node)
-    (told,) = [r.getMessage() for r in caplog.records if r.name == "plugnas"]
-    assert cause in told
-    assert len(found(run.measurements)) == 18  # none failed
-    assert node.node_id not in {m.extra["node"] for m in run.measurements}
+    for node in nodes:
+        cluster.remove_node(node)
+    told = " ".join(r.getMessage() for r in caplog.records if r.name == "plugnas")
+    assert "it has no `plugnas`: install there what is installed here" in told
+    assert "it has another plugnas (0.0.7 for " in told
+    assert len(found(run.measurements)) == 14  # none failed
+    assert not {node.node_id for node in nodes} & {m.extra["node"] for m in run.measurements}
 
 
 def test_where_every_node_has_other_code_the_run_ends(
@@ -417,3 +413,51 @@ def test_an_address_where_something_listens_is_left_to_ray():
     with socket.create_server(("127.0.0.1", 0)) as server:
         _require_listener(f"127.0.0.1:{server.getsockname()[1]}")
     _require_listener("auto")
+
+
+LISTENERS = """
+import sys
+from pathlib import Path
+from plugnas.nas import executors
+from tests.nas.runs import Table, study
+
+def descendants(pid):
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield child
+            yield from descendants(child)
+
+def listening(pid):
+    inodes = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            inodes.add(file.readlink().name.removeprefix("socket:[").rstrip("]"))
+        except OSError:
+            pass
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                yield fields[1].rpartition(":")[0]
+
+executor = executors.create("ray", Table(), workers=1)
+run = study(trials=2)
+executor.submit(run.ask())
+while not executor.wait(1.0):
+    pass
+pids = ["self", *descendants("self")]
+print(len(pids), *sorted({address for pid in pids for address in listening(pid)}))
+executor.close()
+"""
+
+
+def test_what_is_started_here_listens_on_this_machine_alone() -> None:
+    """Defect: without an address Ray listened on all interfaces."""
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENERS], env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    processes, *addresses = done.stdout.split()
+    assert int(processes) > 3  # the head, the node, a worker
+    localhost = {"0100007F", "0000000000000000FFFF00000100007F", "0" * 24 + "01000000"}
+    assert addresses and set(addresses) <= localhost

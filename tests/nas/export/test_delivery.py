@@ -163,6 +163,24 @@ def test_weights_of_another_network_do_not_load(copy):
         nas.load(copy)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("stage2.width", 60_000, "model.safetensors does not fit the network .* bytes"),
+        ("stage2.width", 200_000, "`stage2.width` is a number from 0 to 65536, but got 200000"),
+        ("stage1.depth", 10**30, "`stage1.depth` is a number from 0 to 64, but got 10000"),
+    ],
+)
+def test_a_network_too_large_for_its_weights_is_never_built(copy, name, value, message):
+    """Defect: one of 200,000 channels filled the memory before its weights were read."""
+    data = json.loads((copy / "architecture.json").read_text())
+    data["values"][name] = value
+    (copy / "architecture.json").write_text(json.dumps(data))
+    hashes.write(copy)
+    with pytest.raises(ExportError, match=message):
+        nas.load(copy)
+
+
 def test_a_module_this_zoo_does_not_have_is_named(copy):
     data = json.loads((copy / "architecture.json").read_text())
     data["values"]["pooling"] = "no_such_pooling"

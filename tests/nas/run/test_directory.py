@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from plugnas.nas.job.config import parse
-from plugnas.nas.run.directory import Facts, RunDirectory, RunError, facts_of
+from plugnas.nas.run.directory import Facts, RunDirectory, facts_of
+from plugnas.nas.run.files import RunError
 
 JOB = {"space": {"stages": [{"width": [4, 8]}]}, "trials": 3, "proxy": {"rungs": [{"epochs": 1}]}}
 

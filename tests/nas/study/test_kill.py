@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,85 +16,14 @@ from plugnas.nas.ledger.ledger import read
 from plugnas.nas.ledger.lock import LockError, RunLock
 from plugnas.nas.study.drive import drive
 from tests.nas.executors.test_executors import environment
-from tests.nas.runs import Table, found, lines_in, open_gate, study
-
-DRIVER = """
-import sys, warnings
-from pathlib import Path
-from plugnas.nas.study.drive import drive
-from plugnas.nas.executors import LocalExecutor, SerialExecutor
-from plugnas.nas.ledger.ledger import LedgerWarning
-from plugnas.nas.ledger.lock import RunLock
+from tests.nas.killed_driver import check, kill_at_random, let_pass, recorded, start
 from tests.nas.runs import Table, study
-
-def main(run_dir, kind, trials):
-    warnings.simplefilter("ignore", LedgerWarning)
-    with RunLock(run_dir):
-        run = study(run_dir / "ledger.jsonl", trials=trials)
-        table = Table(seconds=0.01, log=run_dir / "log", gate=run_dir / "gate")
-        executor = SerialExecutor(table) if kind == "serial" else LocalExecutor(table, workers=2)
-        print("begun", flush=True)
-        outcome = drive(run, executor)
-        print(outcome.reason, flush=True)
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
-"""
-
-
-def start(tmp_path: Path, kind: str, trials: int) -> subprocess.Popen[str]:
-    script = tmp_path / "driver.py"
-    script.write_text(DRIVER)
-    command = [sys.executable, str(script), str(tmp_path / "run"), kind, str(trials)]
-    return subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-
-
-def recorded(run_dir: Path) -> int:
-    return lines_in(run_dir / "ledger.jsonl")
-
-
-def let_pass(run_dir: Path, more: int) -> None:
-    """Let a driver begin so many more evaluations, so that it cannot be through too soon."""
-    run_dir.mkdir(exist_ok=True)
-    open_gate(run_dir / "gate", lines_in(run_dir / "log") + more)
-
-
-def check(tmp_path: Path, trials: int) -> None:
-    """The ledger says what an undisturbed run says, and no finished evaluation was repeated."""
-    whole = study(trials=trials)
-    drive(whole, SerialExecutor(Table()))
-    again = study(tmp_path / "run" / "ledger.jsonl", trials=trials)
-    assert found(again.measurements) == found(whole.measurements)
-    assert again.ask() is None
-    keys = Counter((m.key, m.attempt) for m in again.measurements)
-    assert max(keys.values()) == 1
 
 
 @pytest.mark.parametrize(("kind", "moments"), [("serial", 14), ("local", 6)])
 def test_driver_killed_at_random_moments(tmp_path: Path, kind: str, moments: int) -> None:
-    """Twenty moments: in start-up, between measurements, in the middle of a write."""
-    trials = 100
-    chance = random.Random(7)
-    run_dir = tmp_path / "run"
-    for _ in range(moments):
-        before, more = recorded(run_dir), chance.randint(0, 4)
-        let_pass(run_dir, more + 2)
-        with start(tmp_path, kind, trials) as driver:
-            while recorded(run_dir) < before + more:
-                assert driver.poll() is None
-                time.sleep(0.001)
-            time.sleep(chance.random() * 0.02)
-            assert driver.poll() is None
-            driver.kill()
-    let_pass(run_dir, trials * 2)
-    with start(tmp_path, kind, trials) as driver:
-        assert driver.communicate()[0].endswith("done\n")
-    check(tmp_path, trials)
-    begun = Counter(line.split()[0] for line in (tmp_path / "run" / "log").read_text().splitlines())
-    half_done = sum(begun.values()) - trials
-    assert half_done <= moments * (1 if kind == "serial" else 2)
+    """Twenty moments; ``local`` has two workers. On a cluster: tests/nas/executors/test_ray.py."""
+    kill_at_random(tmp_path, moments, 100, kind)
 
 
 PREDICTOR = """
@@ -149,7 +76,7 @@ def test_interrupt_ends_cleanly_and_the_same_command_goes_on(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     let_pass(tmp_path / "run", 8)
-    with start(tmp_path, "local", 40) as driver:
+    with start(tmp_path, 40, "local") as driver:
         while recorded(tmp_path / "run") < 6:
             assert driver.poll() is None
             time.sleep(0.002)
@@ -160,14 +87,14 @@ def test_interrupt_ends_cleanly_and_the_same_command_goes_on(
     assert contents.torn is None
     assert all(record.status == "ok" for record in contents.records)
     let_pass(tmp_path / "run", 100)
-    with start(tmp_path, "local", 40) as driver:
+    with start(tmp_path, 40, "local") as driver:
         assert driver.communicate()[0] == "begun\ndone\n"
     check(tmp_path, 40)
 
 
 def test_second_driver_on_one_directory_is_refused(tmp_path: Path) -> None:
     let_pass(tmp_path / "run", 3)
-    with start(tmp_path, "serial", 60) as driver:
+    with start(tmp_path, 60, "serial") as driver:
         assert driver.stdout is not None
         assert driver.stdout.readline() == "begun\n"
         with pytest.raises(LockError, match=f"process {driver.pid} on"):
