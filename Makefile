@@ -6,7 +6,7 @@ PIP := .venv/bin/pip install --quiet --disable-pip-version-check --root-user-act
 # a thread per worker; bytecode is kept, for the tests start hundreds of processes
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n auto --dist loadfile -q
 
-.PHONY: search search-host test test-quick test-slow lint docs clean
+.PHONY: search search-host test test-quick test-slow test-oldest lint docs clean
 
 search: .venv/.installed
 	$(NAS) search experiments/digits.yaml --run-dir $(RUN)
@@ -26,6 +26,15 @@ test-quick: .venv/.installed-test
 
 test-slow: .venv/.installed-test
 	$(PYTEST) -m slow
+
+# with the oldest versions that pyproject.toml allows: tests of every folder, a search, an export
+test-oldest: .venv-oldest/.installed
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv-oldest/bin/python -m pytest -q \
+		-m "not slow and not ray" --ignore tests/modules/conformance --ignore tests/field \
+		--ignore tests/test_wheel.py \
+		--ignore tests/nas/export/test_zoo.py
+	.venv-oldest/bin/nas search experiments/digits.yaml --trials 3 --run-dir runs/oldest
+	.venv-oldest/bin/nas export runs/oldest --format onnx
 
 lint: .venv/.installed-test
 	.venv/bin/ruff check .
@@ -53,5 +62,12 @@ docs: .venv/.installed
 	$(PIP) --group test --group lint
 	touch $@
 
+.venv-oldest/.installed: pyproject.toml oldest.txt
+	test -d .venv-oldest || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	.venv-oldest/bin/pip install --quiet --disable-pip-version-check --constraint oldest.txt \
+		--editable ".[ray,onnx]" --group test
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-oldest build dist *.egg-info

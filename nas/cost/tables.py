@@ -46,7 +46,7 @@ MOVES = frozenset(
 PER_OUTPUT: dict[OpOverloadPacket, int] = {
     packet: count
     for names, count in {
-        "_prelu_kernel rrelu hardswish hardswish_ leaky_relu_ celu celu_ softplus": 1,
+        "_prelu_kernel rrelu hardswish hardswish_ leaky_relu leaky_relu_ celu celu_ softplus": 1,
         "floor_divide floor_divide_ remainder fmod": 1,
         "bernoulli bernoulli_ rand rand_like randn randn_like normal_ uniform_ randperm": 1,
         "glu lerp addcdiv add_relu batch_norm native_batch_norm": 2,

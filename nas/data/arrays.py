@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 
 from plugnas.nas.data.errors import DataError
-from plugnas.nas.data.npz import read_npz
+from plugnas.nas.data.npz import forget, read_npz
 from plugnas.nas.data.source import PARTS, Listing, Opener
 from plugnas.nas.data.stack import MOST, Stack, channels_last
 
@@ -30,6 +30,10 @@ _NAMES = {
     "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
 }
+
+
+_AT_ONCE = 4096
+"""Images of a mapped file that stay in memory at a time."""
 
 
 class DigitsSource:
@@ -121,8 +125,10 @@ class NpzSource:
         given = [pair for part in PARTS if (pair := self._pair(arrays, part)) is not None]
         stacks = [_as_bytes(arrays[pair[0]], pair[0], self.path) for pair in given]
         starts = np.cumsum([0] + [len(stack) for stack in stacks])
-        for index in wanted:
+        for count, index in enumerate(wanted, start=1):
             stack = int(np.searchsorted(starts, index, side="right")) - 1
+            if count % _AT_ONCE == 0:
+                forget(stacks[stack])
             yield index, _array_opener(stacks[stack][index - starts[stack]])
 
     def _arrays(self) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
@@ -91,7 +91,7 @@ def fit(data: Data) -> Fit:
     mean = PRIOR * effects.T @ cho_solve(factor, y)
     root = solve_triangular(factor[0], effects, lower=True)
     posterior = PRIOR**2 * (np.eye(p) - root.T @ root)
-    used = float(np.trace(cho_solve(factor, fixed @ fixed.T)))
+    used = float((solve_triangular(factor[0], fixed, lower=True) ** 2).sum())
     slope = fixed[:, costs_at].T @ cho_solve(factor, y) * _COST
     spread = data.costs.std(axis=0)
     noise = theta[len(theta) - 1]
@@ -150,7 +150,7 @@ def _variances(y: Array, fixed: Array, kernels: Sequence[Array]) -> tuple[Array,
         sizes = np.exp(logs)
         total = base + sum(s * k for s, k in zip(sizes, kernels, strict=True))
         lower, _ = cho_factor(total, lower=True)
-        inverse = cho_solve((lower, True), np.eye(len(y)))
+        inverse = _inverse(lower)
         alpha = inverse @ y
         value = 0.5 * float(y @ alpha) + float(np.log(np.diag(lower)).sum())
         inner = inverse - np.outer(alpha, alpha)
@@ -165,6 +165,15 @@ def _variances(y: Array, fixed: Array, kernels: Sequence[Array]) -> tuple[Array,
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds,
                      options={"maxiter": 60, "ftol": 1e-8})  # fmt: skip
     return np.exp(found.x), -float(found.fun)
+
+
+def _inverse(lower: Array) -> Array:
+    """Return the inverse of a matrix of which the lower triangle holds the Cholesky factor."""
+    half, failed = lapack.dpotri(lower, lower=1)
+    if failed:
+        raise np.linalg.LinAlgError("a covariance could not be inverted")
+    half = np.tril(half)
+    return half + np.tril(half, -1).T
 
 
 __all__ = ["Data", "Fit", "fit"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from plugnas.nas.front.box import Box
 from plugnas.nas.ledger.measurement import Measurement
 
 Array = NDArray[np.float64]
+_BLOCK = 500  # rows that are held against a front together
 ORDERS = 40
 """Random orders over which a control of independent draws is averaged."""
 
@@ -42,11 +43,14 @@ def points_of(
     measurements: Sequence[Measurement], objectives: Mapping[str, str], rung: int
 ) -> Array:
     """Return (n, m): what counts for the front, NaN where a measurement does not."""
-    rows = np.full((len(measurements), len(objectives)), np.nan)
-    for i, m in enumerate(measurements):
-        if m.ok and m.rung == rung:
-            rows[i] = [m.values.get(n, m.costs.get(n, math.nan)) for n in objectives]
-    return rows
+    nothing = [math.nan] * len(objectives)
+    rows = [
+        [m.values.get(n, m.costs.get(n, math.nan)) for n in objectives]
+        if m.ok and m.rung == rung
+        else nothing
+        for m in measurements
+    ]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
 
 
 def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
@@ -61,20 +65,33 @@ def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
     spent = np.cumsum([m.seconds for m in measurements])
     found = Trace([0], [0.0], [0.0])
     kept: list[int] = []  # the front so far: a point that it covers changes nothing
-    for i, point in enumerate(points):
-        covered = bool((values[kept] <= values[i]).all(axis=1).any())
-        if np.isfinite(point).all() and not covered:
-            kept = [k for k in kept if (values[k] < values[i]).any()] + [i]
-            value = box.fraction(points[kept])
-            if value > found.hypervolume[-1]:
-                found.evaluations.append(i + 1)
-                found.seconds.append(round(float(spent[i]), 3))
-                found.hypervolume.append(value)
+    for i in _uncovered(values, kept):
+        kept[:] = [k for k in kept if (values[k] < values[i]).any()] + [i]
+        value = box.fraction(points[kept])
+        if value > found.hypervolume[-1]:
+            found.evaluations.append(i + 1)
+            found.seconds.append(round(float(spent[i]), 3))
+            found.hypervolume.append(value)
     if len(points):
         found.evaluations.append(len(points))
         found.seconds.append(round(float(spent[-1]), 3))
         found.hypervolume.append(found.hypervolume[-1])
     return found
+
+
+def _uncovered(values: Array, kept: Sequence[int]) -> Iterator[int]:
+    """Yield the finite rows that no kept row equals or betters; ``kept`` grows meanwhile.
+
+    Most rows of a long run are covered by what was kept before their block, and found at once.
+    """
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK]
+        open_ = np.isfinite(block).all(axis=1)
+        if kept:
+            open_ &= ~(values[kept][:, None] <= block[None]).all(axis=2).any(axis=0)
+        for i in start + np.flatnonzero(open_):
+            if not (values[kept] <= values[i]).all(axis=1).any():
+                yield int(i)
 
 
 def _repeats(measurements: Sequence[Measurement], points: Array) -> bool:
