@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,3 +23,18 @@ class CostModel(Protocol):
 
     def cost(self, architecture: Architecture) -> dict[str, float]:
         """Return the costs of one architecture."""
+
+
+def each(
+    cost: CostModel | None, architectures: Sequence[Architecture]
+) -> Iterator[dict[str, float]]:
+    """Yield the costs of each architecture, looked up together; nothing without a cost model."""
+    if cost is None or not cost.names:
+        yield from ({} for _ in architectures)
+        return
+    columns = cost.costs_of(architectures)
+    for row in zip(*(column.tolist() for column in columns.values()), strict=True):
+        yield dict(zip(columns, row, strict=True))
+
+
+__all__ = ["CostModel", "each"]

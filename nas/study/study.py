@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from plugnas.modules.errors import PlugnasError, did_you_mean
+from plugnas.nas.cost.model import each
 from plugnas.nas.ledger import unfinished
 from plugnas.nas.ledger.measurement import DIVERGED, Measurement, Task, has_diverged
 from plugnas.nas.study.controls import Controls
@@ -142,9 +143,9 @@ class Study:
                 f"{place[2]}) is not running."
             )
         # the executor's copy has been through a pickle; ours still knows its codes
-        measurement = self._complete(
-            dataclasses.replace(measurement, architecture=task.architecture)
-        )
+        (known,) = each(self.problem.cost, [task.architecture])
+        measurement = dataclasses.replace(measurement, architecture=task.architecture)
+        measurement = self._complete(measurement, known)
         if measurement.ok:
             self._check_objectives(measurement)
         if self._ledger is not None:
@@ -228,10 +229,8 @@ class Study:
             self._strikes[measurement.architecture.id] += int(measurement.extra.get("tries", 1))
         self.sampler.tell(measurement)
 
-    def _complete(self, measurement: Measurement) -> Measurement:
+    def _complete(self, measurement: Measurement, known: Mapping[str, float]) -> Measurement:
         """Add the exact costs, and see that the objectives are finite."""
-        cost = self.problem.cost
-        known: Mapping[str, float] = {} if cost is None else cost.cost(measurement.architecture)
         measurement = dataclasses.replace(measurement, costs={**measurement.costs, **known})
         if (remark := self.sampler.remark(measurement.number)) is not None:
             extra = {**measurement.extra, "proposal": remark}
@@ -265,9 +264,10 @@ class Study:
 
     def _replay(self, ledger: Ledger) -> None:
         """Learn all that is recorded, and queue what was begun and is not settled."""
-        for measurement in ledger.measurements:
+        costs = each(self.problem.cost, [m.architecture for m in ledger.measurements])
+        for measurement, known in zip(ledger.measurements, costs, strict=True):
             self._numbers.setdefault(measurement.architecture.id, measurement.number)
-            self._learn(self._complete(measurement))
+            self._learn(self._complete(measurement, known))
         begun = {(m.number, m.rung): m.architecture for m in self.measurements}
         for task in unfinished.noted(
             ledger.path.with_suffix(unfinished.SUFFIX), self.problem.fitting
