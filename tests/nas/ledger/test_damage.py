@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plugnas.nas.ledger.fitting import read_fitting
 from plugnas.nas.ledger.ledger import Ledger, LedgerError, read
 from plugnas.nas.ledger.lines import seal
 from plugnas.nas.ledger.measurement import Measurement
@@ -39,11 +40,9 @@ DEEP = "[" * 100_000 + "]" * 100_000
         ("number", 10**30), ("number", -1), ("number", 2**31), ("number", True), ("number", 1.5),
         ("rung", 2**40), ("seed", -1), ("seed", 2**70), ("attempt", "<img onerror=alert(1)>"),
         ("attempt", None), ("status", "well"), ("architecture", None), ("architecture", {}),
-        ("architecture", {"values": {"layer0": [3]}}), ("values", None), ("values", {"a": "x"}),
-        ("values", [1]), ("costs", None), ("costs", {"params": {}}), ("curve", {}),
-        ("curve", [3]), ("seconds", "x"), ("seconds", -1.0), ("time", "x"), ("time", -5),
-        ("time", 1e300), ("reason", 3), ("worker", []), ("extra", []), ("signal", "high"),
-        ("extra", {"tries": "many"}), ("extra", {"tries": 10**30}),
+        ("values", None), ("values", {"a": "x"}), ("values", [1]), ("costs", None),
+        ("costs", {"params": {}}), ("seconds", "x"), ("seconds", -1.0), ("time", "x"),
+        ("time", -5), ("time", 1e300), ("reason", 3), ("worker", []), ("signal", "high"),
     ],
 )  # fmt: skip
 def test_a_record_out_of_its_type_or_range_is_named(tmp_path: Path, name: str, value: Any) -> None:
@@ -53,6 +52,31 @@ def test_a_record_out_of_its_type_or_range_is_named(tmp_path: Path, name: str, v
     put(tmp_path / "ledger.jsonl", lines)
     with pytest.raises(LedgerError, match=r"line 3 of .*ledger.jsonl is damaged"):
         read(tmp_path / "ledger.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("architecture", {"values": {"layer0": [3]}}), ("architecture", {"values": 3}),
+        ("curve", {}), ("curve", [3]), ("extra", []), ("extra", {"tries": "many"}),
+        ("extra", {"tries": 10**30}),
+    ],
+)  # fmt: skip
+def test_what_is_decoded_later_is_left_out_and_named(tmp_path: Path, name: str, value: Any) -> None:
+    """What somebody sealed is looked into when it is needed; without a checksum, at once."""
+    path = tmp_path / "ledger.jsonl"
+    lines = written(path)
+    record = {**json.loads(lines[2]), name: value}
+    put(path, [*lines[:2], seal(record).strip(), *lines[3:]])
+    fitted = read_fitting(path, SPACE)
+    assert [misfit.line for misfit in fitted.misfits] == [3]
+    assert "cannot be read" in fitted.misfits[0].reason
+    assert len(fitted.measurements) == 2
+    bare = [json.dumps({k: v for k, v in json.loads(line).items() if k != "crc"}).encode()
+            for line in (*lines[:2], seal(record), *lines[3:])]  # fmt: skip
+    put(path, bare)
+    with pytest.raises(LedgerError, match="line 3 of"):
+        read(path)
 
 
 @pytest.mark.parametrize(

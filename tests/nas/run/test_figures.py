@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from plugnas.nas.cost import FunctionCost
 from plugnas.nas.executors import SerialExecutor
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lines import read, seal
@@ -27,16 +28,17 @@ from tests.nas.report.synthetic_run import make_run
 from tests.nas.runs import SPACE, CountCost, Table, study
 
 ROOT = Path(__file__).parents[3]
+COST = FunctionCost(CountCost().cost, ["params"], SPACE)
 
 
 def searched(path: Path, *, rungs: int, seeds: int, budget: dict[str, float]) -> None:
     """A run of two rungs or seeds, in which every `mb6` of a layer fails, and one diverges."""
-    problem = Problem(SPACE, {"accuracy": "max", "params": "min"}, budget, CountCost(), 0)
+    problem = Problem(SPACE, {"accuracy": "max", "params": "min"}, budget, COST, 0)
     plan = Plan(problem, 40, seeds, rungs)
     bad = {a.id: "raise" for codes in SPACE.enumerate() for a in SPACE.architectures(codes)
            if a["layer2"] == "mb6"}  # fmt: skip
     header = about(problem, trials=40, rungs=rungs)
-    with Ledger.open(path / "ledger.jsonl", SPACE, cost=CountCost(), about=header) as ledger:
+    with Ledger.open(path / "ledger.jsonl", SPACE, cost=COST, about=header) as ledger:
         run_plan(plan, RandomSearch(problem), lambda: SerialExecutor(Table(faults=bad)), ledger)
 
 
