@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +149,7 @@ def load(directory: Path | str) -> nn.Module:
     return network
 
 
-def _check_size(parts: Sequence[Part], path: Path) -> None:
+def _check_size(parts: tuple[Part, ...], path: Path) -> None:
     """Refuse to build what takes more memory than its weights: the description is not theirs."""
     with torch.device("meta"):
         state = Network(parts).state_dict()

@@ -147,7 +147,7 @@ def _members(records: Sequence[Record], space: SearchSpace) -> Iterator[Architec
     """Yield the members of the space that records name as they stand; None where one does not."""
     for start in range(0, len(records), _AT_ONCE):
         some = [record.architecture for record in records[start : start + _AT_ONCE]]
-        yield from space.members([a.values for a in some], [a.id for a in some])  # type: ignore[misc]
+        yield from space.members([a.values for a in some], [a.id for a in some])
 
 
 def _measured(record: Record, member: Architecture | None, space: SearchSpace) -> Measurement | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 
 import numpy as np
@@ -237,7 +238,10 @@ def test_members_are_what_adopt_finds_of_values_that_stand_as_they_are():
         {"depth": 1, "kind": "a", "more": 1},
         {},
     ]
-    found = space.members(values, [""] * len(values))
-    assert [None if m is None else m.values for m in found] == [values[0], *[None] * 6]
+    texts = [json.dumps(v).encode() for v in values] + [b"[1]", b"{", b"3"]
+    found = space.members(texts, [""] * len(texts))
+    known = [None if m is None else m.values for m in found]
+    assert known == [values[0], values[0], *[None] * (len(texts) - 2)]
+    assert list(known[1]) == ["depth", "kind"]  # the space's order
     assert found[0] == space.adopt(values[0])
     assert space.codes([found[0]]).tolist() == space.codes([space.adopt(values[0])]).tolist()
