@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from plugnas.modules.errors import (
@@ -66,16 +67,15 @@ _HOMES = {
     "_registry": ("entries", "get", "register"),
     "_slots": ("SLOTS", "Site", "Slot"),
 }
-_LATER = {name for names in _HOMES.values() for name in names}
+_LATER = {name: home for home, names in _HOMES.items() for name in names}
 _filling = threading.RLock()
+_begun = False
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        with _filling:  # another thread may have been first
-            if name not in globals():
-                _fill()
-            return globals()[name]
+        fill()
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
     folders = {folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg}
     if name in folders - {"testing"}:
         return importlib.import_module(f"{__name__}.{name}")
@@ -86,16 +86,22 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
 
 
-def _fill() -> None:
-    """Import every file of the zoo, then what installed packages announce."""
+def fill() -> None:
+    """Import every file of the zoo, then what installed packages announce; once."""
+    global _begun
+    with _filling:  # another thread may have begun it
+        if not _begun:
+            _begun = True
+            for file in _files():
+                importlib.import_module(file)
+            importlib.import_module(f"{__name__}._load").load_entry_points()
+
+
+def _files() -> Iterator[str]:
+    """Yield the names of all files with modules of the zoo; ``testing`` tests them."""
     for folder in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
-        if folder.ispkg and not folder.name.endswith(".testing"):  # the suite that tests modules
-            for file in pkgutil.iter_modules(
-                importlib.import_module(folder.name).__path__, prefix=f"{folder.name}."
-            ):
+        if folder.ispkg and not folder.name.endswith(".testing"):
+            inner = importlib.import_module(folder.name).__path__
+            for file in pkgutil.iter_modules(inner, prefix=f"{folder.name}."):
                 if not file.name.rsplit(".", 1)[-1].startswith("_"):
-                    importlib.import_module(file.name)
-    for home, names in _HOMES.items():
-        module = importlib.import_module(f"{__name__}.{home}")
-        globals().update({name: getattr(module, name) for name in names})
-    importlib.import_module(f"{__name__}._load").load_entry_points()
+                    yield file.name

@@ -142,9 +142,22 @@ def _add(entry: Entry) -> None:
         _NAMES.add(word, entry.key)
 
 
+def _fill() -> None:
+    """See that the whole zoo is registered, whoever imported this file alone."""
+    from plugnas import modules
+
+    modules.fill()
+
+
 def snapshot() -> tuple[Entry, ...]:
     """Return what is registered now, for ``restore``."""
+    _fill()
     return tuple(_ENTRIES.values())
+
+
+def packages() -> set[str]:
+    """Return the packages that have registered something so far; the zoo is not filled for it."""
+    return {entry.cls.__module__.partition(".")[0] for entry in _ENTRIES.values()}
 
 
 def restore(kept: tuple[Entry, ...]) -> None:
@@ -157,6 +170,7 @@ def restore(kept: tuple[Entry, ...]) -> None:
 
 def find(key: str) -> Entry | None:
     """Return the entry of exactly this key, or None."""
+    _fill()
     return _ENTRIES.get(key)
 
 
@@ -199,6 +213,7 @@ def _named_like(word: str) -> str:
 
 def entries(slot: str | None = None, family: str | None = None) -> list[Entry]:
     """Return the zoo, ordered by slot, family and key; narrowed to a slot or a family."""
+    _fill()
     order = list(SLOTS)
     found = [
         entry

@@ -74,8 +74,7 @@ def _own_modules() -> dict[str, str]:
     Only what is imported already counts: a process that uses no module of the zoo has none.
     """
     zoo: Any = sys.modules.get("plugnas.modules._registry")
-    entries = () if zoo is None else zoo.entries()
-    registered = {entry.cls.__module__.partition(".")[0] for entry in entries}
+    registered = set() if zoo is None else zoo.packages()
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
