@@ -81,6 +81,13 @@ def _with_families(p: Parameter, families: Mapping[Token, str]) -> Parameter:
     return Parameter(p.name, p.choices, p.parent, p.when, p.slot, named)
 
 
+def plain_size(parameters: Sequence[Parameter], rules: Sequence[Rule]) -> int:
+    """Return how many members a plain space has."""
+    from plugnas.space.counting import count_ruled, count_tree  # other spaces are counted there too
+
+    return count_ruled(parameters, rules) if rules else count_tree(parameters)
+
+
 def plain_rules(parameters: Sequence[Parameter], refuses: Refusals | None) -> list[Rule]:
     """Return the rules of a plain space: which values of some parameters do not go together.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 
 from plugnas.space.architecture import Architecture
 from plugnas.space.codes import Codes, CodeTree, Odds, Rule
+from plugnas.space.config import SpaceConfig
 from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
 from plugnas.space.foreign import param_space, suggested
 from plugnas.space.parameter import Parameter, Token, Trial
-from plugnas.space.plain import Choices, Refusals, plain_parameters, plain_rules
+from plugnas.space.plain import Choices, Refusals, plain_parameters, plain_rules, plain_size
 from plugnas.space.reading import Text
+from plugnas.space.typed import convert
 from plugnas.space.values import Values
 
 if TYPE_CHECKING:  # what a network is made of needs torch
     from torch import nn
 
     from plugnas.space.blueprint import Blueprint
-    from plugnas.space.config import SpaceConfig
     from plugnas.space.host.blueprint import HostBlueprint
     from plugnas.space.host.records import HostTrace
     from plugnas.space.network import Part
@@ -86,13 +87,10 @@ class SearchSpace:
             SpaceError, ConfigError: the section says what cannot be.
         """
         from plugnas.space.blueprint import Blueprint
-        from plugnas.space.config import SpaceConfig
         from plugnas.space.counting import count
         from plugnas.space.host.blueprint import HostBlueprint
-        from plugnas.space.typed import convert
 
-        if not isinstance(config, SpaceConfig):
-            config = convert(config, SpaceConfig, "space")
+        config = config if isinstance(config, SpaceConfig) else convert(config, SpaceConfig, "space")
         if config.host is not None or config.sites:
             return cls.of_host(HostBlueprint.of(config, input_shape, classes, Path(base), trace))
         self, skeleton = cls.__new__(cls), Blueprint(config, input_shape, classes, head)
@@ -123,11 +121,10 @@ class SearchSpace:
         self.parameters = tuple(parameters)
         found = (own_rules, ()) if blueprint is None else (blueprint.rules, blueprint.merges)
         self._tree = CodeTree(self.parameters, *found)
-        self._blueprint, self._counted = blueprint, counted
-        self._own_rules = tuple(own_rules)
+        self._blueprint = blueprint
+        self._counted = counted or partial(plain_size, self.parameters, own_rules)
         self._values = Values(self.parameters, self._tree)
         self._encoder = Encoder(self.parameters)
-        self._size: int | None = None
 
     # --- what the space is ----------------------------------------------------------------------
 
@@ -141,18 +138,10 @@ class SearchSpace:
         """The places of the network's parts; empty without a network."""
         return () if self._blueprint is None else self._blueprint.positions
 
-    @property
+    @cached_property
     def size(self) -> int:
         """The exact number of architectures: networks, refusals excluded (see ``count_ruled``)."""
-        if self._size is None:
-            self._size = self._counted() if self._counted else self._plain_size()
-        return self._size
-
-    def _plain_size(self) -> int:
-        from plugnas.space.counting import count_ruled, count_tree
-
-        rules = self._own_rules
-        return count_ruled(self.parameters, rules) if rules else count_tree(self.parameters)
+        return self._counted()
 
     @property
     def fingerprint(self) -> str:
@@ -192,9 +181,8 @@ class SearchSpace:
     def members(self, values: Sequence[Text], ids: Sequence[str]) -> list[Architecture | None]:
         """Return the members that have exactly these values, None where there is none.
 
-        Many are found at once. ``values`` are JSON objects, ``ids`` those that were recorded with
-        them; one that is not valid is computed anew. ``adopt`` and ``refusal`` say why one is
-        missing.
+        ``values`` are JSON objects, ``ids`` those that were recorded with them; one that is not
+        valid is computed anew. ``adopt`` and ``refusal`` say why one is missing.
         """
         rows, known = self._values.rows(values)
         return [
@@ -278,8 +266,6 @@ class SearchSpace:
     @property
     def host(self) -> HostBlueprint | None:
         """The compiled host where modules are plugged into one: its trace, groups and start."""
-        if self._blueprint is None:
-            return None
         from plugnas.space.host.blueprint import HostBlueprint
 
         return self._blueprint if isinstance(self._blueprint, HostBlueprint) else None

@@ -69,7 +69,7 @@ def earlier(path: Path, problem: Problem, *, named: str | None = None) -> Earlie
         values = dict(_values(record, renamed))
         if record.status != "ok" or (len(values) < len(renamed) and record.signal is None):
             continue
-        key = record.architecture.id or str(record.architecture.values)
+        key = record.architecture.id or str(bytes(record.architecture.values))
         if key not in known:
             known[key] = _translated(record, families, problem)
         if isinstance(known[key], str):
@@ -149,8 +149,8 @@ def _families(contents: Contents) -> Families:
 def _translated(record: Record, families: Families, problem: Problem) -> Any:
     """Return the architecture here and whether it is the same; or why there is none."""
     try:
-        return translated(record.architecture.values, families, problem.space)
-    except Untranslated as error:
+        return translated(record.architecture.named, families, problem.space)
+    except (Untranslated, ValueError) as error:
         return str(error)
 
 
