@@ -90,7 +90,8 @@ class SearchSpace:
         from plugnas.space.counting import count
         from plugnas.space.host.blueprint import HostBlueprint
 
-        config = config if isinstance(config, SpaceConfig) else convert(config, SpaceConfig, "space")
+        if not isinstance(config, SpaceConfig):
+            config = convert(config, SpaceConfig, "space")
         if config.host is not None or config.sites:
             return cls.of_host(HostBlueprint.of(config, input_shape, classes, Path(base), trace))
         self, skeleton = cls.__new__(cls), Blueprint(config, input_shape, classes, head)
@@ -125,8 +126,6 @@ class SearchSpace:
         self._counted = counted or partial(plain_size, self.parameters, own_rules)
         self._values = Values(self.parameters, self._tree)
         self._encoder = Encoder(self.parameters)
-
-    # --- what the space is ----------------------------------------------------------------------
 
     @property
     def has_network(self) -> bool:
