@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from plugnas.nas.cost.quantity import short
+from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member, newest_of
 from plugnas.nas.run.view import RunView
 
-SHARES = (0.25, 0.5, 1.0)
-"""Of the budget, or of the dearest on the front, where the job names no limits."""
-
-
-def limits_of(view: RunView) -> tuple[float, ...]:
-    """Return the limits of the main cost, the smallest first: the job's, or shares of its budget.
-
-    Empty where the run records no cost.
-    """
-    if view.cost not in view.costs or not view.front:
-        return ()
-    named = view.job_run.job.levels.get(view.cost) if view.of_job else None
-    if named:
-        return tuple(named)
-    whole = view.budget.get(view.cost, max(m[view.cost] for m in view.front))
-    return tuple(share * whole for share in SHARES)
-
 
 def best_within(view: RunView) -> list[tuple[float, Member]]:
-    """Return (limit, the best member within it) for each limit that something is within."""
-    main, found = view.metric, []
-    for limit in limits_of(view):
+    """Return (limit, the best of the front within it), the smallest limit first.
+
+    The limits are those that the job names, or steps of the main cost (1, 2, 5, 10, ...); such as
+    nothing is within are left out. Empty where no cost is known.
+    """
+    if view.cost not in view.costs:
+        return []
+    named = view.job_run.job.levels.get(view.cost) if view.of_job else None
+    if not named:
+        return picks.best_within_steps(view.front, view.cost, view.metric)
+    metric, found = view.metric, []
+    for limit in named:
         inside = [m for m in view.front if m[view.cost] <= limit]
         if inside:
-            found.append((limit, max(inside, key=lambda m: main.sign * m[main.name])))
+            found.append((limit, max(inside, key=lambda m: metric.sign * m[metric.name])))
     return found
 
 
@@ -49,4 +42,4 @@ def best_text(view: RunView) -> str | None:
     return f"best {metric.name} by {view.cost}: {', '.join(told)}; {last}"
 
 
-__all__ = ["best_text", "best_within", "limits_of"]
+__all__ = ["best_text", "best_within"]

@@ -17,6 +17,7 @@ from plugnas.nas.front.member import Member, newest_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.machine.table import text_table
 from plugnas.nas.report import controls
+from plugnas.nas.report.best import best_within
 from plugnas.nas.report.gates import gates_of
 from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bounds
 from plugnas.nas.run.latency import LatencyNote, latency_note
@@ -160,9 +161,9 @@ def to_text(view: RunView) -> str:
         lines.append(latency.text)
     lines += controls.lines(view, columns)
     if view.cost in view.objectives:
-        steps = picks.best_within_steps(view.front, view.cost, view.metric)
         words = [
-            f"{short(s)}: {view.metric.text(m[view.metric.name])} ({m.id[:6]})" for s, m in steps
+            f"{short(limit)}: {view.metric.text(m[view.metric.name])} ({m.id[:6]})"
+            for limit, m in best_within(view)
         ]
         lines.append(f"best within {view.cost} of " + ", ".join(words))
     return "\n".join(lines)

@@ -48,7 +48,7 @@ def test_files_and_a_control(own, tmp_path, capsys):
     control = make_run(tmp_path / "dice", trials=10, seed=5, sampler="random")
     assert front(own.path, "--control", control.path) == 0
     assert "wrote" in capsys.readouterr().out
-    assert "in the order in which it went" in (own.path / "report.html").read_text()
+    assert "in the order of its trials" in (own.path / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from plugnas.nas.cost.quantity import short
 from plugnas.nas.front.member import newest_of
 from plugnas.nas.report import data as report_data
 from plugnas.nas.report import page
-from plugnas.nas.report.best import limits_of
+from plugnas.nas.report.best import best_within
 from plugnas.nas.report.data import gather
 from plugnas.nas.report.files import write_files
 from plugnas.nas.report.noise import light_steps
@@ -155,7 +155,7 @@ def test_in_a_browser(text, view, tmp_path, width):
     assert found["growth"] == 1
     assert "not dominated yet" in found["growing"]
     assert f"last better at trial {newest_of(view.front)}." in found["note"]
-    assert f"within {short(limits_of(view)[-1])} (trial " in found["note"]
+    assert f"within {short(best_within(view)[-1][0])} (trial " in found["note"]
     assert "ypervolume" not in found["note"]
     assert found["rows"] == len(view.front)
     assert "pays" in found["modules"]
