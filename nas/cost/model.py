@@ -29,7 +29,7 @@ def each(
     cost: CostModel | None, architectures: Sequence[Architecture]
 ) -> Iterator[dict[str, float]]:
     """Yield the costs of each architecture, looked up together; nothing without a cost model."""
-    if cost is None or not cost.names:
+    if cost is None or not cost.names or not architectures:
         yield from ({} for _ in architectures)
         return
     columns = cost.costs_of(architectures)

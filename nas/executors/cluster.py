@@ -193,6 +193,11 @@ def _place_of(address: str | None) -> tuple[str, int] | None:
 
 def _no_cluster(address: str | None, error: Exception) -> ExecutorError:
     text = " ".join(str(error).split())[:300].rstrip(".")
+    if _lacks_token(error):
+        return ExecutorError(
+            f"The cluster at {address} asks for its token, and this process has none or another: "
+            "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN to what `ray get-auth-token` prints there."
+        )
     if address is None:
         return ExecutorError(
             f"Ray could not be started on this machine: {text}. Try again, or take `local`."
@@ -201,6 +206,15 @@ def _no_cluster(address: str | None, error: Exception) -> ExecutorError:
         f"The ray executor joins a running cluster, but {address} is none: {text}. "
         f"Start one with `ray start --head`, or leave the address out."
     )
+
+
+def _lacks_token(error: BaseException | None) -> bool:
+    """Whether Ray was refused for its token; its errors tell it in what they come from."""
+    while error is not None:
+        if "InvalidAuthToken" in str(error) or "no authentication token" in str(error):
+            return True
+        error = error.__cause__
+    return False
 
 
 __all__ = ["Cluster", "Node", "ray"]

@@ -415,6 +415,37 @@ def test_an_address_where_something_listens_is_left_to_ray():
     _require_listener("auto")
 
 
+def test_a_cluster_s_token_that_is_missing_is_said_in_one_sentence(tmp_path: Path) -> None:
+    """Defect: that the connection failed was said, and nothing of the token. It takes 20 s."""
+    own = {**environment(), "HOME": str(tmp_path)}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "of-this-cluster-" * 2}
+    ray_command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head"]
+    ray_command += [f"--port={port}", "--num-cpus=0", "--node-ip-address=127.0.0.1", "--block"]
+    ray_command += ["--include-dashboard=false", "--disable-usage-stats"]
+    code = f"""
+from plugnas.nas import executors
+try:
+    executors.create("ray", None, address="127.0.0.1:{port}")
+except executors.ExecutorError as error:
+    print(error)
+"""
+    with subprocess.Popen(ray_command, env={**own, **token}, stdout=subprocess.PIPE) as head:
+        try:
+            for line in head.stdout or ():
+                if b"Ray runtime started" in line:
+                    break
+            done = subprocess.run(
+                [sys.executable, "-c", code], env=own, capture_output=True, text=True
+            )
+        finally:
+            head.terminate()
+    assert done.stdout.startswith(f"The cluster at 127.0.0.1:{port} asks for its token")
+    assert done.stdout.count("\n") == 1
+
+
 LISTENERS = """
 import sys
 from pathlib import Path
