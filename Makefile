@@ -20,9 +20,9 @@ search-host: .venv/.installed
 test: .venv/.installed-test
 	$(PYTEST) -m "not slow"
 
+# without the folders and tests of tests/quick.txt: all that take over a second on a quiet machine
 test-quick: .venv/.installed-test
-	$(PYTEST) -m "not slow and not ray" --ignore tests/modules --ignore tests/nas/export \
-		--ignore tests/field --ignore tests/test_wheel.py --ignore tests/nas/cost/test_zoo.py
+	$(PYTEST) -m "not slow and not ray" @tests/quick.txt
 
 test-slow: .venv/.installed-test
 	$(PYTEST) -m slow
