@@ -143,6 +143,17 @@ def test_no_files_import_each_other_in_a_circle():
     assert sorted(waiting) == []
 
 
+def test_every_folder_has_tests_in_its_place():
+    """Wings of a folder, such as one sampler's, are tested in the folder's own place."""
+    folders = {path.parent.relative_to(ROOT) for path in files()}
+    bare = [
+        str(folder)
+        for folder in folders
+        if len(folder.parts) == 2 and not list((ROOT / "tests" / folder).glob("test_*.py"))
+    ]
+    assert bare == []
+
+
 def test_nas_has_a_handful_of_loose_files():
     loose = {path.name for path in (ROOT / "nas").glob("*.py")}
     assert loose == {"__init__.py", "__main__.py", "api.py", "job_run.py"}
