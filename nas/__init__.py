@@ -1,6 +1,6 @@
 """How architectures are found and delivered: data, proxy, cost, samplers, executors, report.
 
-Names are imported when first used, so that ``import nas`` and ``nas --help`` stay light.
+Names are imported when first used, so that ``import plugnas.nas`` and ``nas --help`` stay light.
 """
 
 from __future__ import annotations

@@ -121,7 +121,8 @@ class _Counter(TorchDispatchMode):
         except KeyError:
             raise UncountedOperatorError(
                 f"every operator that does arithmetic needs a counting rule, but `{operator}` has "
-                f"none; register one with @nas.cost.rule(torch.ops.{operator.overloadpacket})"
+                "none; register one with "
+                f"@plugnas.nas.cost.rule(torch.ops.{operator.overloadpacket})"
             ) from None
         self._add(operator, self._contraction(operator, args, kwargs, out, work))
         return out

@@ -240,7 +240,7 @@ def _loading(subject: Subject, about: About) -> str:
         ),
         "model.safetensors": (
             "plugnas; checks every checksum",
-            "import nas\nmodel = nas.load('.')\noutput = model(images)",
+            "import plugnas\nmodel = plugnas.load('.')\noutput = model(images)",
         ),
     }
     if subject.host is not None:

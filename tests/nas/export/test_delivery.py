@@ -256,7 +256,8 @@ def test_readme_says_what_a_stranger_must_know(exported):
     for needed in (
         "(B, 1, 8, 8)", "mean 0.305", "std 0.376", "0: 0", "90.00 %", "FLOPs", "latency of",
         "| stage2.block1 | 8x8x8 | conv to 16, stride 2 |", "torch.export.load", "onnxruntime",
-        "from model import load", "nas.load", "python train.py", "a short training of the search",
+        "from model import load", "import plugnas", "plugnas.load('.')", "python train.py",
+        "a short training of the search",
     ):  # fmt: skip
         assert needed in text, needed
 
