@@ -14,7 +14,6 @@ import errno
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -130,14 +129,10 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("depth", [[500], 500])
 def test_a_depth_that_nobody_means(depth):
-    """A space of 500 blocks is refused, or made, in no time."""
-    begun = time.process_time()
+    """A space of 500 blocks took minutes without a word: it is refused."""
     space = {"stages": [{"width": 8, "depth": depth}], "slots": {"attention": ["none", "se"]}}
-    try:
+    with pytest.raises(plugnas.modules.PlugnasError, match=r"space\.stages\[0\]\.depth"):
         SearchSpace.from_config(parse({"space": space}).space, (1, 8, 8), 2)
-    except plugnas.modules.PlugnasError as error:
-        assert "depth" in str(error)
-    assert time.process_time() - begun < 20
 
 
 def test_a_key_that_is_a_number():
