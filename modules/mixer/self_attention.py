@@ -53,6 +53,7 @@ def same_head_channels(site: Site, setting: Setting) -> Setting:
     choices={"heads": (1, 2, 4, 8), "head_channels": (0, 16, 32, 64)},
     same=same_head_channels,
     aliases=(
+        "Attention",
         "MultiHeadAttention",
         "ScaledDotProductAttention",
         "MHSA",

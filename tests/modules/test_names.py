@@ -111,7 +111,12 @@ NAMES = {
     "coconv": "CoConv3x3_2d",
 }
 # Names that two mechanisms share in circulating code, and whose they are here.
-SHARED = {"SCConv": "scconv", "ScConv": "scconv", "MultiHeadAttention": "self_attention"}
+SHARED = {
+    "SCConv": "scconv",
+    "ScConv": "scconv",
+    "Attention": "self_attention",
+    "MultiHeadAttention": "self_attention",
+}
 NAMED = [(name, key) for key, names in NAMES.items() for name in names.split()]
 
 
