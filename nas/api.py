@@ -47,9 +47,9 @@ def search(
     trials: int = 100,
     sampler: str | Sampler | Callable[..., Sampler] = "predictor",
     seed: int = 0,
-    seeds: int = 1,
+    seeds: int | Literal["auto"] = 1,
     rungs: int = 1,
-    promotion: Promotion = "rank",
+    promotion: Promotion = "promise",
     run_dir: Path | str | None = None,
     workers: int = 1,
     timeout: float | None = None,
@@ -74,7 +74,9 @@ def search(
         budget: name of a cost -> its hard upper limit.
         aim: what the predictor seeks: the ``front``, or the best value within each of
             the ``limits``: name of a cost -> several limits, the largest of which is hard.
-        trials: architectures to evaluate. seeds: evaluations of each. rungs: fidelities.
+        trials: architectures to evaluate. rungs: fidelities.
+        seeds: evaluations of each architecture; ``auto``: one, and a leader again under a new seed
+            where the predictor expects more of that than of a new architecture (a trial each time).
         promotion: which architectures reach the next rung: the first by ``rank``, or by
             ``promise``.
         sampler: a name, an object of a class derived from ``Sampler``, or what makes one of a
@@ -132,7 +134,8 @@ def search(
     for earlier in runs:
         logger.info(earlier.text)
     problem = informed(problem, runs)
-    plan = Plan(problem, trials, seeds, rungs, promotion)
+    each = 1 if seeds == "auto" else seeds
+    plan = Plan(problem, trials, each, rungs, promotion, again=seeds == "auto")
     proposer = create_sampler(sampler, problem, **options)
     proposer = proposer if same is None else Distinct(proposer, same)
     heard = () if on_event is None else (on_event,)

@@ -95,7 +95,15 @@ def run_job(
         space, cost, problem = prepared.space, prepared.cost, prepared.problem
         check_budget(space, cost, job.limits)
         rungs = len(job.proxy.rungs)
-        plan = Plan(problem, job.trials, job.seeds, rungs, job.proxy.promotion, _controls(problem))
+        plan = Plan(
+            problem,
+            job.trials,
+            job.seeds_of_each,
+            rungs,
+            job.proxy.promotion,
+            _controls(problem),
+            again=job.seeds == "auto",
+        )
         proxy = evaluator(prepared, run.path / "states")
         # Ray reports to its own callbacks; every other executor to ours.
         heard = [] if job.executor_config.name == "ray" else listeners(job.callbacks, run_dir)

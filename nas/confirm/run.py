@@ -84,19 +84,19 @@ def confirm(
     cost = prepared.cost if beside is None else NetworkCost(space, prepared.cost.table)
     proxy = evaluator(prepared)
     long, again = paths(run.path)
+    unused = range(job.first_unused_seed, job.first_unused_seed + wanted)
     about = {
         "recipe": msgspec.to_builtins(recipe),
         "learn_from": LEARN_FROM,
         "score_on": SCORE_ON,
         "test_images": len(prepared.dataset.test),
-        "seeds": list(range(job.seeds, job.seeds + wanted)),
+        "seeds": list(unused),
         "front": [a.id for a in front],
         "control": [a.id for a in random],
         **({} if beside is None else beside.about()),
     }
     everyone = list(dict.fromkeys([*front, *other]))
     objectives = {metric.name: metric.direction}
-    unused = range(job.seeds, job.seeds + wanted)
     if run.job.proxy.rungs and run.job.proxy.rungs[-1].zero_cost is None:
         logger.info(
             "the proxy again, seed %d: %d of the front, %d %s",

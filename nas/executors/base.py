@@ -17,7 +17,7 @@ class Executor(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many tasks may be submitted and not yet returned."""
+        """How many tasks may be submitted and not yet returned: those that wait included."""
 
     @property
     def running(self) -> int:
@@ -25,6 +25,9 @@ class Executor(Protocol):
 
     def submit(self, task: Task) -> None:
         """Take a task; returns at once."""
+
+    def recall(self) -> list[Task]:
+        """Take back the tasks that nobody has begun and return them."""
 
     def wait(self, timeout: float) -> list[Measurement]:
         """Return what has finished; wait at most ``timeout`` seconds for the first of them."""

@@ -33,13 +33,18 @@ is healthy, goes on with it and tries again after a while."""
 
 LONGEST_PAUSE = 60.0
 
+AHEAD = 1
+"""Tasks that wait for a worker to become free, so that none waits for the next proposal."""
+
 
 class LocalExecutor:
     """Runs tasks in up to ``workers`` processes, started as they are needed.
 
-    A worker that is killed, runs out of memory or gives no result in time is replaced; its task
-    comes back as failed with the reason. Each worker ends when this process does. With several
-    GPUs, each worker sees one of them, and all have as many workers.
+    One more task than there are workers may be submitted: it is begun at once when a worker has
+    finished, before the driver has thought about the next. A worker that is killed, runs out of
+    memory or gives no result in time is replaced; its task comes back as failed with the reason.
+    Each worker ends when this process does. With several GPUs, each worker sees one of them, and
+    all have as many workers.
 
     Args:
         evaluator: factory without arguments, picklable; called once in each worker.
@@ -71,7 +76,8 @@ class LocalExecutor:
                 f"workers, threads and evaluation_timeout are positive, but got workers={workers}, "
                 f"threads={threads}, evaluation_timeout={evaluation_timeout}."
             )
-        self.capacity = workers
+        self.capacity = workers + AHEAD
+        self._most = workers
         self._evaluator = evaluator
         self._patience = Patience(evaluation_timeout)
         self._threads = threads
@@ -94,6 +100,12 @@ class LocalExecutor:
         """Take a task; an idle worker gets it at once."""
         self._tasks.append(task)
         self._dispatch()
+
+    def recall(self) -> list[Task]:
+        """Take back the tasks that no worker was given yet, and return them."""
+        waiting = list(self._tasks)
+        self._tasks.clear()
+        return waiting
 
     def wait(self, timeout: float) -> list[Measurement]:
         """Return what has finished; wait at most ``timeout`` seconds for the first of them.
@@ -141,7 +153,7 @@ class LocalExecutor:
         coming = sum(1 for worker in self._workers if not worker.ready)
         if time.monotonic() < self._start_after:
             return
-        while len(self._workers) < self.capacity and coming < len(self._tasks):
+        while len(self._workers) < self._most and coming < len(self._tasks):
             self._workers.append(self._start())
             coming += 1
 

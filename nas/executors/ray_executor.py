@@ -113,6 +113,10 @@ class RayExecutor:
         self._tries.add(task)
         self._dispatch()
 
+    def recall(self) -> list[Task]:
+        """Return nothing: no more is submitted than the cluster has room for."""
+        return []
+
     def wait(self, timeout: float) -> list[Measurement]:
         """Return what has finished; wait at most ``timeout`` seconds for the first of it.
 

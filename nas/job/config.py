@@ -31,7 +31,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     rungs: list[Recipe] = []
     """Trainings, cheapest first; without any, those that suit the images are taken."""
-    promotion: Literal["rank", "promise"] = "rank"
+    promotion: Literal["rank", "promise"] = "promise"
     """Which architectures reach the next rung: the first by non-dominated `rank`, or by `promise`,
     the expected improvement.
     """
@@ -126,8 +126,10 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seed of every random choice of the search."""
     proxy: ProxyConfig = ProxyConfig()
     """The cheap training that stands in for the real one."""
-    seeds: Some = 1
-    """Trainings of each architecture at each rung."""
+    seeds: Some | Literal["auto"] = 1
+    """Trainings of each architecture at each rung; `auto`: one, and a leader again under a new seed
+    where the predictor expects more of that than of a new network (each counts as a trial).
+    """
     executor: str | ExecutorConfig = "local"
     """Where evaluations run: a name, or a mapping."""
     workers: Some | Literal["auto"] = "auto"
@@ -143,6 +145,16 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Train the front again at the end of the search."""
     callbacks: list[str | dict[str, Any]] = []
     """Where measurements go besides the ledger: tensorboard, mlflow, wandb."""
+
+    @property
+    def seeds_of_each(self) -> int:
+        """Trainings that every architecture gets at each rung."""
+        return 1 if self.seeds == "auto" else self.seeds
+
+    @property
+    def first_unused_seed(self) -> int:
+        """The first seed that no training of the search can have."""
+        return self.trials if self.seeds == "auto" else self.seeds
 
     @property
     def limits(self) -> dict[str, float]:

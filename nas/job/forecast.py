@@ -178,7 +178,8 @@ def _counts(job: Job) -> list[int]:
     traded = any(name in COSTS for name in job.objectives)
     found = expected_trainings(job.trials, len(job.proxy.rungs), traded=traded)
     control = 0 if job.space.host is None else 1
-    return [job.trials * job.seeds, *(round(job.seeds * (n + control)) for n in found[1:])]
+    each = job.seeds_of_each
+    return [job.trials * each, *(round(each * (n + control)) for n in found[1:])]
 
 
 def _two(

@@ -19,6 +19,7 @@ from plugnas.nas.proxy.recipe import Recipe
 from plugnas.nas.samplers import Problem, create
 from plugnas.nas.samplers.known.earlier import check_learns
 from plugnas.nas.samplers.known.preference import preference_of
+from plugnas.nas.study.again import check_again
 from plugnas.nas.study.scheduled import check_scheduler
 from plugnas.space import SearchSpace
 from plugnas.space.config import SpaceConfig
@@ -44,7 +45,7 @@ def check_sense(job: Job, dataset: Dataset) -> None:
                 "names none: give `space.host` and its `weights`, or leave `freeze` out"
             )
     _check_order(job.proxy.rungs, dataset)
-    seeds = {"seeds": job.seeds}
+    seeds = {"seeds": job.seeds_of_each}
     if job.confirm is not None:
         seeds["confirm.seeds"] = job.confirm.seeds
     for name, value in seeds.items():
@@ -83,6 +84,8 @@ def check_names(job: Job, space: SearchSpace, cost: NetworkCost) -> None:
     sampler = create(job.sampler_config.name, problem, **job.sampler_config.options)
     check_scheduler(sampler, len(job.proxy.rungs))
     check_learns(job.sampler_config.name, job.earlier)
+    if job.seeds == "auto":
+        check_again(sampler)
 
 
 def _check_rung(rung: Recipe, where: str, dataset: Dataset) -> None:
@@ -100,7 +103,7 @@ def _check_rung(rung: Recipe, where: str, dataset: Dataset) -> None:
     if rung.signal_epochs is not None and rung.signal_epochs > rung.epochs:
         raise ConfigError(
             f"{where}.signal_epochs must be at most its epochs ({rung.epochs}), but got "
-            f"{rung.signal_epochs}; left out, it is all of them"
+            f"{rung.signal_epochs}; left out, it is the last of up to three epochs, else all"
         )
     least = max(_LEAST_IMAGES, 2 * len(dataset.classes))
     if rung.images is not None and rung.images < least and rung.images < len(dataset.train):

@@ -12,6 +12,9 @@ from plugnas.space import Architecture
 DIVERGED = "diverged"
 OUT_OF_MEMORY = "out of memory"
 
+Key = tuple[str, int, int]
+"""Architecture id, rung and seed: what makes two tasks the same work."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -28,7 +31,7 @@ class Task:
     attempt: int = 0
 
     @property
-    def key(self) -> tuple[str, int, int]:
+    def key(self) -> Key:
         """What makes two tasks the same work: architecture id, rung, seed."""
         return (self.architecture.id, self.rung, self.seed)
 
@@ -66,7 +69,7 @@ class Measurement:
         return self.status == "ok"
 
     @property
-    def key(self) -> tuple[str, int, int]:
+    def key(self) -> Key:
         """What makes two measurements the same work: architecture id, rung, seed."""
         return (self.architecture.id, self.rung, self.seed)
 

@@ -18,6 +18,11 @@ class RecipeError(PlugnasError, ValueError):
     """A recipe that cannot be followed (msgspec adds the path in the job)."""
 
 
+SHORT = 3
+"""Epochs up to which the last training loss ranks better than the sum of all (measured in
+experiments/records/fidelity_cifar10.md)."""
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rung of the proxy, or the long training of a confirmation.
 
@@ -31,7 +36,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ``mirror`` allows random mirroring (None: as the data set says). ``clip`` bounds the norm of the
     gradient. ``validation_images`` scores on that many; None on all. ``signal_epochs`` says of how
     many last epochs the training losses are summed to rank architectures within a rung (TSE-E; Ru
-    et al., 2021, "Speedy performance estimation for neural architecture search"); None: of all.
+    et al., 2021, "Speedy performance estimation for neural architecture search"); None: of the last
+    alone in a training of up to three epochs, whose first hundred steps say little, else of all.
     ``zero_cost`` names a score of the untrained network; such a rung does not train.
 
     In a host, ``freeze: host`` trains what is plugged in alone: the host stays in eval mode, and
@@ -79,7 +85,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     validate_every_epoch: bool = False
     """Score after every epoch, not at the end alone."""
     signal_epochs: Some | None = None
-    """Last epochs whose training losses are summed to rank within a rung; all if left out."""
+    """Last epochs whose training losses are summed to rank within a rung; if left out, the last of
+    a training of up to three epochs, else all.
+    """
     zero_cost: str | None = None
     """`synflow`, `naswot` and the like: the rung scores untrained networks; trains if left out."""
     freeze: Literal["host"] | None = None
@@ -136,6 +144,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def plateau_end(self, steps_per_epoch: int) -> int:
         """Return the step at which the rate begins to fall: how far longer trapezoids agree."""
         return round(self.epochs * steps_per_epoch * (1 - self.cooldown))
+
+    @property
+    def ranked_epochs(self) -> int:
+        """The last epochs whose training losses rank within a rung."""
+        if self.signal_epochs is not None:
+            return self.signal_epochs
+        return 1 if self.epochs <= SHORT else self.epochs
 
     def begins_like(self, longer: Recipe) -> bool:
         """Whether ``longer`` can go on from where this training's rate begins to fall."""

@@ -18,7 +18,7 @@ class Training:
     training diverged, of which ``reason`` tells. ``curve`` has one entry per epoch (epoch,
     train_loss, what the task tells of a training such as train_accuracy, and where it was scored
     metrics and loss); ``signal`` is minus the sum of its training losses, of all epochs or of the
-    recipe's last ``signal_epochs``. ``details`` are the task's, such as a confusion matrix.
+    recipe's last ``ranked_epochs``. ``details`` are the task's, such as a confusion matrix.
     ``images`` were scored; ``epochs_reused`` were taken from a saved state.
     """
 
@@ -40,10 +40,9 @@ class Training:
         return self.values.get("accuracy", math.nan)
 
 
-def signal_of(curve: Sequence[Mapping[str, float]], epochs: int | None) -> float:
-    """Return minus the sum of the training losses of the last epochs; of all if None."""
-    last = curve if epochs is None else curve[-epochs:]
-    return -sum(point["train_loss"] for point in last)
+def signal_of(curve: Sequence[Mapping[str, float]], epochs: int) -> float:
+    """Return minus the sum of the training losses of the last epochs, at least 1."""
+    return -sum(point["train_loss"] for point in curve[-epochs:])
 
 
 __all__ = ["Training", "signal_of"]

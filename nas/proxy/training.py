@@ -99,7 +99,7 @@ def train(
         values=values,
         loss=scored.get("loss", math.nan),
         curve=tuple(course.curve),
-        signal=signal_of(course.curve, recipe.signal_epochs),
+        signal=signal_of(course.curve, recipe.ranked_epochs),
         seconds=time.perf_counter() - wall,
         cpu_seconds=time.process_time() - cpu,
         epochs_reused=reused,

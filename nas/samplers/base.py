@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Protocol
 
 from plugnas.nas.ledger.measurement import Measurement, Task, failed
@@ -20,9 +21,11 @@ class Sampler(ABC):
     """Proposes architectures, and learns from what their evaluation returned.
 
     ``scheduler`` is one that came with it; None: the search promotes by its own law.
+    ``measures_again``: whether it can say which leader is to be measured again.
     """
 
     scheduler: Scheduler | None = None
+    measures_again: bool = False
 
     @property
     def refused(self) -> int | None:
@@ -31,6 +34,14 @@ class Sampler(ABC):
 
     def remark(self, number: int) -> str | None:
         """Return what the record should say of the proposal with this number; None for nothing."""
+        return None
+
+    def again(self, number: int, busy: Collection[Architecture]) -> Architecture | None:
+        """Return a leader whose further measurement is worth more than proposal ``number``.
+
+        None where there is none, or the sampler does not know. Those in ``busy`` are being
+        measured. Asked before ``ask`` only where a study may measure leaders again.
+        """
         return None
 
     @abstractmethod

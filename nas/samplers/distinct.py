@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.samplers.base import Sampler
@@ -26,6 +26,7 @@ class Distinct(Sampler):
 
     def __init__(self, sampler: Sampler, same: Callable[[Architecture], Hashable]) -> None:
         self._sampler, self._same = sampler, same
+        self.measures_again = sampler.measures_again
         self._first: dict[Hashable, Architecture] = {}  # the name under which it is evaluated
         self._others: dict[Hashable, list[Architecture]] = defaultdict(list)
         self._told: dict[Hashable, list[Measurement]] = defaultdict(list)
@@ -38,6 +39,11 @@ class Distinct(Sampler):
     def remark(self, number: int) -> str | None:
         """Return what the record should say of the proposal with this number."""
         return self._sampler.remark(number)
+
+    def again(self, number: int, busy: Collection[Architecture]) -> Architecture | None:
+        """Return a leader to be measured again, under the name by which it was evaluated."""
+        leader = self._sampler.again(number, busy)
+        return None if leader is None else self._first.get(self._key(leader), leader)
 
     def ask(self, number: int) -> Architecture:
         """Return an architecture whose network was never asked for.

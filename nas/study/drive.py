@@ -107,6 +107,9 @@ class _Session:
         self.notify("begin")
         while True:
             late = self.timeout is not None and self.seconds >= self.timeout
+            if late:
+                for task in self.executor.recall():
+                    self.study.put_back(task)
             while not late and self.under_way < self.executor.capacity:
                 task = self.study.ask()
                 if task is None:

@@ -10,6 +10,7 @@ from plugnas.nas.executors import Executor
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers import Problem, Sampler
+from plugnas.nas.study.again import check_again
 from plugnas.nas.study.drive import Listener, Outcome, drive
 from plugnas.nas.study.promoter import Promoter
 from plugnas.nas.study.rungs import Promotion, Rungs
@@ -20,14 +21,19 @@ from plugnas.space import Architecture
 
 @dataclass(frozen=True)
 class Plan:
-    """What is searched, and how much of it; ``first`` is measured before what is proposed."""
+    """What is searched, and how much of it.
+
+    ``first`` is measured before what is proposed; ``again``: whether the sampler may measure a
+    leader again under a new seed, which counts as a trial.
+    """
 
     problem: Problem
     trials: int
     seeds: int = 1
     rungs: int = 1
-    promotion: Promotion = "rank"
+    promotion: Promotion = "promise"
     first: tuple[Architecture, ...] = ()
+    again: bool = False
 
     @property
     def top_rung(self) -> int:
@@ -56,6 +62,8 @@ def run_plan(
         timeout: seconds after which nothing new is begun.
         on_event: hear of the course.
     """
+    if plan.again:
+        check_again(sampler)
     study = Study(
         plan.problem,
         sampler,
@@ -64,6 +72,7 @@ def run_plan(
         rungs=_promoter(plan, sampler),
         seeds=range(plan.seeds),
         first=plan.first,
+        again=plan.again,
     )
     outcome = drive(study, make_executor(), on_event=on_event, timeout=timeout)
     return list(study.measurements), outcome

@@ -8,12 +8,13 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from plugnas.modules.errors import PlugnasError, did_you_mean
 from plugnas.nas.cost.model import each
 from plugnas.nas.ledger import unfinished
-from plugnas.nas.ledger.measurement import DIVERGED, Measurement, Task, has_diverged
+from plugnas.nas.ledger.measurement import DIVERGED, Key, Measurement, Task, has_diverged
+from plugnas.nas.study.again import Again
 from plugnas.nas.study.controls import Controls
 from plugnas.nas.study.failures import all_failed
+from plugnas.nas.study.returned import StudyError, check_objectives
 
 if TYPE_CHECKING:
     from plugnas.nas.ledger.ledger import Ledger
@@ -26,12 +27,6 @@ STRIKES = 3
 
 HOPELESS = 10
 """Architectures that fail, with none that succeeds, after which a search is given up."""
-
-Key = tuple[str, int, int]
-
-
-class StudyError(PlugnasError):
-    """A study that was asked or told something that it does not allow."""
 
 
 class Study:
@@ -51,6 +46,7 @@ class Study:
         rungs: promotes; None for a single rung.
         seeds: of every architecture.
         first: measured before what is proposed.
+        again: whether the sampler may measure a leader again; each time counts as a trial.
     """
 
     def __init__(
@@ -63,6 +59,7 @@ class Study:
         rungs: Promoter | None = None,
         seeds: Sequence[int] = (0,),
         first: Sequence[Architecture] = (),
+        again: bool = False,
     ) -> None:
         if trials < 1 or not seeds:
             raise StudyError(
@@ -81,6 +78,7 @@ class Study:
         self._rungs = rungs
         self._seeds = tuple(seeds)
         self._controls = Controls(first)
+        self._again = Again(sampler, self.top_rung, len(self._seeds)) if again else None
         self._numbers: dict[str, int] = {}
         self._failures: Counter[Key] = Counter()
         self._strikes: Counter[str] = Counter()
@@ -101,14 +99,14 @@ class Study:
 
     @property
     def started(self) -> int:
-        """Architectures handed out so far, those of earlier sessions included."""
-        return len(self._numbers)
+        """Trials handed out so far, those of earlier sessions included."""
+        return len(self._numbers) + (0 if self._again is None else len(self._again))
 
     @property
     def finished(self) -> int:
-        """Architectures handed out of which no evaluation is running or waiting."""
+        """Trials handed out of which no evaluation is running or waiting."""
         open_ids = {task.architecture.id for task in (*self.running.values(), *self._queue)}
-        return len(self._numbers) - len(open_ids)
+        return self.started - len(open_ids)
 
     @property
     def hopeless(self) -> str | None:
@@ -122,13 +120,18 @@ class Study:
 
         None while nothing is running means that the study is ``done``.
         """
-        task = self._queued() or self._promoted() or self._fresh()
+        task = self._queued() or self._promoted() or self._repeated() or self._fresh()
         if task is not None:
             self.running[(task.number, task.rung, task.seed)] = task
         self.done = task is None and not self.running
         if self._note is not None and (task is not None or self.done):
             unfinished.note(self._note, self.running.values())
         return task
+
+    def put_back(self, task: Task) -> None:
+        """Take back a task that was handed out and that nobody has begun."""
+        del self.running[(task.number, task.rung, task.seed)]
+        self._queue.appendleft(task)
 
     def tell(self, measurement: Measurement) -> Measurement:
         """Record the measurement of a task that was asked for, and return it with its costs.
@@ -146,8 +149,8 @@ class Study:
         (known,) = each(self.problem.cost, [task.architecture])
         measurement = dataclasses.replace(measurement, architecture=task.architecture)
         measurement = self._complete(measurement, known)
-        if measurement.ok:
-            self._check_objectives(measurement)
+        if measurement.ok and not self._only_ranks(measurement):
+            check_objectives(self.problem, measurement)
         if self._ledger is not None:
             self._ledger.append(measurement)
         del self.running[place]
@@ -176,6 +179,12 @@ class Study:
             return None
         architecture, rung = due
         return self._first_of(self._numbers[architecture.id], architecture, rung)
+
+    def _repeated(self) -> Task | None:
+        if self._again is None or self.exhausted or self.started >= self.trials:
+            return None
+        number = self._next if self._gap is None else self._gap
+        return self._again.next(number, self._numbers, self.running.values())
 
     def _fresh(self) -> Task | None:
         from plugnas.nas.samplers import SpaceExhausted
@@ -222,6 +231,8 @@ class Study:
     def _learn(self, measurement: Measurement) -> None:
         """Take a measurement into memory: ours, the sampler's."""
         self.measurements.append(measurement)
+        if self._again is not None:
+            self._again.hear(measurement.key)
         if measurement.ok or has_diverged(measurement):
             self._settled.add(measurement.key)
         else:
@@ -249,18 +260,6 @@ class Study:
         below = measurement.rung < self.top_rung
         measured = set(self.problem.measured) & set(measurement.values)
         return below and not measured and measurement.signal is not None
-
-    def _check_objectives(self, measurement: Measurement) -> None:
-        if self._only_ranks(measurement):
-            return
-        for name in self.problem.objectives:
-            if name not in measurement.values and name not in measurement.costs:
-                returned = ", ".join(measurement.values)
-                raise StudyError(
-                    f"Every objective is a known cost or a value that the evaluation returns, but "
-                    f"`{name}` is neither: it returned {returned}"
-                    f"{did_you_mean(name, measurement.values)}"
-                )
 
     def _replay(self, ledger: Ledger) -> None:
         """Learn all that is recorded, and queue what was begun and is not settled."""

@@ -35,6 +35,7 @@ class Acquisition:
         self.values: list[Doubles] = []  # what the hints leave over
         self._weights: list[Doubles] = []
         self._trends: list[Doubles] = []
+        expected: list[Doubles] = []
         hinted = told.rows(model.active)
         for j, objective in enumerate(model.objectives):
             warp, z = model.current(j)
@@ -45,7 +46,8 @@ class Acquisition:
             z = z - self.trend(j, hinted)
             self.values.append(np.append(z, posterior.mean(covariance, z)))
             self._trends.append(np.append(self.trend(j, hinted), self.trend(j, rows)))
-        model.push(rows)
+            expected.append((self.values[-1] + self._trends[-1])[len(z) :])
+        model.push(rows, expected, np.zeros(len(rows), dtype=bool))
         self._solved = [
             posterior_of(o).solve(z) for o, z in zip(model.objectives, self.values, strict=True)
         ]
@@ -96,6 +98,55 @@ class Acquisition:
         ]
         return expected_improvement(beliefs, self.aim.columns(costs), self.front, self.reference)
 
+    def gain_again(self, codes: Codes) -> Doubles:
+        """Return what one more measurement of each architecture is expected to add (n,).
+
+        The front is believed by means. A measurement moves the mean of its architecture, by a
+        deviation of variance^2 / (variance + noise): what is gained is how much the front's volume
+        is expected to grow, from where it is, by putting the architecture where it then belongs.
+        """
+        costs = self.problem.costs(codes)
+        means, moves = [], []
+        rows = self.encode(codes, costs)
+        for j, objective in enumerate(self.model.objectives):
+            posterior = posterior_of(objective)
+            points = posterior.embed(rows)
+            covariance = posterior.covariance(points)
+            mean = covariance.astype(np.float64) @ self._solved[j] + self.trend(j, rows)
+            variance = posterior.variance(points, covariance)
+            target = np.zeros(len(codes), dtype=bool)
+            noise = objective.hyperparameters.noise_of(mean, target)
+            means.append(mean)
+            moves.append(variance / np.sqrt(variance + noise))
+        return np.array([self._moved(row, i, means, moves, costs) for i, row in enumerate(codes)])
+
+    def _moved(
+        self,
+        row: NDArray[np.int16],
+        i: int,
+        means: list[Doubles],
+        moves: list[Doubles],
+        costs: Doubles,
+    ) -> float:
+        """Return the expected gain of moving the mean of row ``i`` of some candidates.
+
+        A move that changes no expected value gains where it changes who is on the front. The
+        reference is moved out of the way: being worse than it is no gain.
+        """
+        others = self.front[(self._codes != row).any(axis=1)]
+        reference = self.reference.copy()
+        measured = slice(0, len(means))
+        reference[measured] -= 2 * (np.ptp(self.front[:, measured], axis=0) + 1e-9)
+        columns = self.aim.columns(costs[[i]])
+        volumes = []
+        for share in (1.0, 0.0):
+            beliefs = []
+            for mean, move, warp in zip(means, moves, self.warps, strict=True):
+                deviation = share * move[[i]]
+                beliefs.append(Belief(warp.kept(mean[[i]], deviation), deviation, warp))
+            volumes.append(expected_improvement(beliefs, columns, others, reference)[0])
+        return float(volumes[0] - volumes[1])
+
     def score(self, codes: Codes, costs: Doubles, *, exact: bool = True) -> Doubles:
         """Return the expected improvement (n,) of candidates; -1 for those that cannot lead.
 
@@ -107,7 +158,8 @@ class Acquisition:
             return np.zeros(0)
         rows = self.encode(codes, costs)
         posteriors = [posterior_of(o) for o in self.model.objectives]
-        covariances = [p.covariance(p.embed(rows)) for p in posteriors]
+        points = [p.embed(rows) for p in posteriors]
+        covariances = [p.covariance(x) for p, x in zip(posteriors, points, strict=True)]
         means = [
             c @ s + self.trend(j, rows)
             for j, (c, s) in enumerate(zip(covariances, self._solved, strict=True))
@@ -115,14 +167,16 @@ class Acquisition:
         chosen = np.arange(len(codes))
         if not exact or (posteriors[0].size > _SMALL and len(codes) > _SHORTLIST):
             bounds = [
-                np.maximum(p.amplitude - c.max(axis=1) ** 2 / (p.amplitude + p.noise), 1e-9)
-                for p, c in zip(posteriors, covariances, strict=True)
+                p.bound(x, c) for p, x, c in zip(posteriors, points, covariances, strict=True)
             ]
-            bound = self.improvement(means, [b.astype(np.float64) for b in bounds], costs)
+            bound = self.improvement(means, bounds, costs)
             if not exact:
                 return bound
             chosen = np.argsort(-bound, kind="stable")[:_SHORTLIST]
-        variances = [p.variance(c[chosen]) for p, c in zip(posteriors, covariances, strict=True)]
+        variances = [
+            p.variance(x[chosen], c[chosen])
+            for p, x, c in zip(posteriors, points, covariances, strict=True)
+        ]
         scores = np.full(len(codes), -1.0)
         scores[chosen] = self.improvement([m[chosen] for m in means], variances, costs[chosen])
         return scores

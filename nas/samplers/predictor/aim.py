@@ -1,8 +1,10 @@
 """What counts as better: the front's hypervolume, or the best value within each named limit.
 
 Both are a hypervolume of the measured objectives and columns made of the known ones. For ``front``
-a column is a known objective, the reference its worst. For ``limits`` it is the number of limits
-kept: the hypervolume is then the sum of the best values within each limit.
+a column is the logarithm of a cost, so that halving it is worth the same everywhere, and the
+reference lies a tenth of the range beyond the dearest within the limit, so that the top of the
+range is worth something. For ``limits`` it is the number of limits kept: the hypervolume is then
+the sum of the best values within each limit.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ from plugnas.nas.samplers.problem import Problem
 
 Doubles = NDArray[np.float64]
 
+BEYOND = 0.1
+"""How far beyond the worst that counts the reference lies, in ranges."""
+
 
 class Aim:
     """The known objectives as the acquisition counts them, more is better.
@@ -23,7 +28,13 @@ class Aim:
 
     def __init__(self, problem: Problem, costs: Doubles) -> None:
         self.problem = problem
-        self._spread = costs
+        self._ends: dict[str, Doubles] = {}
+        self._logged: set[str] = set()
+        for name in problem.known:
+            values = self._raw(name, costs)
+            self._ends[name] = np.array([values.min(), values.max()])
+            if problem.sign(name) < 0 and values.min() > 0:
+                self._logged.add(name)
 
     def columns(self, costs: Doubles) -> Doubles:
         """Return the columns (n, K) of cost rows (n, C)."""
@@ -34,7 +45,7 @@ class Aim:
                 for name, levels in problem.levels.items()
             ]
         else:
-            columns = [problem.sign(name) * self._raw(name, costs) for name in problem.known]
+            columns = [self._worth(name, self._raw(name, costs)) for name in problem.known]
         return np.stack(columns, axis=1) if columns else np.zeros((len(costs), 0))
 
     def reference(self, told: Doubles) -> Doubles:
@@ -42,12 +53,16 @@ class Aim:
         problem = self.problem
         if problem.levels:
             return np.zeros(len(problem.levels))
-        costs = np.concatenate([told, self._spread])
         result = []
         for name in problem.known:
-            values = problem.sign(name) * self._raw(name, costs)
-            result.append(values.min() - 1e-3 * (np.ptp(values) or 1.0))
+            values = self._worth(name, np.append(self._raw(name, told), self._ends[name]))
+            result.append(values.min() - BEYOND * (np.ptp(values) or 1.0))
         return np.array(result)
+
+    def _worth(self, name: str, values: Doubles) -> Doubles:
+        """Return a known objective on the scale on which it counts, more is better."""
+        sign = self.problem.sign(name)
+        return sign * (np.log(np.maximum(values, 1e-300)) if name in self._logged else values)
 
     def _raw(self, name: str, costs: Doubles) -> Doubles:
         return costs[:, self.problem.cost_names.index(name)]

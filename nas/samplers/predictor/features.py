@@ -52,8 +52,10 @@ class Features:
     """The encoding of a problem's architectures, and which columns belong to which group.
 
     ``hot_group`` and ``dense_group`` give the group of each column, ``start`` a first guess of each
-    group's weight. ``sample`` are random code rows by which numbers are scaled, where costs take
-    long and those of others should not be asked for.
+    group's weight, ``own`` (groups,) which speak of the architecture and not of where it was
+    measured, ``trends`` the dense columns in which the mean may be a line, ``coefficients`` how
+    many numbers say what each choice does by itself. ``sample`` are random code rows by which
+    numbers are scaled, where costs take long and those of others should not be asked for.
     """
 
     def __init__(self, problem: Problem, sample: Codes | None = None) -> None:
@@ -64,6 +66,7 @@ class Features:
             j: (p.slot or "", p.choices if p.slot is None or p.families is None else ())
             for j, p in enumerate(parameters)
         }
+        self.coefficients = sum(len(parameters[j].choices) - 1 for j in self._used)
         self.groups = 0
         self.hot_width = 0
         self._hot: list[tuple[int, NDArray[np.int32]]] = []  # parameter, column of each code
@@ -144,6 +147,7 @@ class Features:
         groups = list(self._count_group)
         groups += [self._new_group(0.3) for _ in self._ranked]
         groups += [self._new_group(0.3) for _ in range(costs.shape[1])]
+        self.trends = np.arange(raw.shape[1] - costs.shape[1], raw.shape[1])
         spread = raw.std(axis=0)
         scale = np.zeros(raw.shape[1])
         for group in set(groups):
@@ -152,6 +156,7 @@ class Features:
             scale[columns] = 1 / total if total > 1e-9 else 0.0
         self._shift = raw.mean(axis=0)
         rung = self._new_group(0.5)
+        self.own = np.arange(self.groups) != rung
         self._scale = np.append(scale, 1.0).astype(np.float32)
         self.dense_group = np.array([*groups, rung], dtype=np.int64)
         self.start = np.array(self._start)
@@ -175,6 +180,19 @@ class Features:
         lines = [np.zeros((len(codes), 0)), *(h.values(codes, costs) for h in self._hints)]
         return Rows(hot, dense * self._scale, np.concatenate(lines, axis=1))
 
+    def trend(self, rows: Rows) -> Floats:
+        """Return what the mean may be a line in (n, trends): the logarithms of the known costs."""
+        return rows.dense[:, self.trends]
+
+    def norms(self, rows: Rows) -> Floats:
+        """Return the squared length of every row in every group, float32 (groups, n)."""
+        result = np.zeros((self.groups, len(rows)), dtype=np.float32)
+        for k, (_, columns) in enumerate(self._hot):
+            result[self.hot_group[columns[0]]] += rows.hot[:, k] >= 0
+        for c, group in enumerate(self.dense_group):
+            result[group] += rows.dense[:, c] ** 2
+        return result
+
     def distances(self, rows: Rows) -> Floats:
         """Return the distance of every pair in every group, float32 (groups, n, n)."""
         result = np.zeros((self.groups, len(rows), len(rows)), dtype=np.float32)
@@ -192,21 +210,43 @@ class Features:
 
 @dataclass(frozen=True)
 class Embedding:
-    """Rows as points whose half squared distance is the weighted sum of the group distances."""
+    """Rows as points whose half squared distance is the weighted sum of the group distances.
+
+    ``dense`` and ``norm`` are without the context: where a measurement was made (its rung).
+    ``trend`` (n, trends) holds what the mean is a line in, times the deviation of its slope.
+    """
 
     hot: sparse.csr_matrix
     dense: Floats
     norm: Floats
+    trend: Floats
+    context: Floats
 
     def __len__(self) -> int:
         return len(self.norm)
 
     def __getitem__(self, index: NDArray[np.int64] | slice) -> Embedding:
-        return Embedding(self.hot[index], self.dense[index], self.norm[index])
+        dense, norm, trend = self.dense[index], self.norm[index], self.trend[index]
+        return Embedding(self.hot[index], dense, norm, trend, self.context[index])
+
+    @property
+    def in_one_context(self) -> bool:
+        """Whether all rows stand at the same rung."""
+        return bool((self.context == self.context[:1]).all())
+
+    def spread(self, linear: float) -> NDArray[np.float64]:
+        """Return the prior variance (n,) of linear part and trends."""
+        trend = self.trend.astype(np.float64)
+        return linear * self.norm.astype(np.float64) + (trend**2).sum(axis=1)
 
 
-def embed(features: Features, rows: Rows, weights: NDArray[np.float64]) -> Embedding:
-    """Return the embedding of rows under group weights."""
+def embed(
+    features: Features,
+    rows: Rows,
+    weights: NDArray[np.float64],
+    trends: NDArray[np.float64] | None = None,
+) -> Embedding:
+    """Return the embedding of rows under group weights and the prior variances of the trends."""
     weight = weights.astype(np.float32)
     data: Floats = np.zeros(rows.hot.shape, dtype=np.float32)
     if features.hot_width:
@@ -218,14 +258,11 @@ def embed(features: Features, rows: Rows, weights: NDArray[np.float64]) -> Embed
     columns = np.maximum(rows.hot, 0)
     shape = (n, max(features.hot_width, 1))
     hot = sparse.csr_matrix((data.ravel(), columns.ravel(), pointers), shape=shape)
-    dense = rows.dense * np.sqrt(weight[features.dense_group])
+    numbers = rows.dense * np.sqrt(weight[features.dense_group])
+    dense = numbers[:, features.own[features.dense_group]]
+    context = numbers[:, ~features.own[features.dense_group]]
     norm = (data**2).sum(axis=1) + (dense**2).sum(axis=1)
-    return Embedding(hot, dense, norm)
-
-
-def affinity(a: Embedding, b: Embedding) -> Floats:
-    """Return exp(-half the squared distance) of every pair, float32 (len(a), len(b))."""
-    product = np.asarray(a.hot @ b.hot.T.toarray()) if a.hot.nnz else 0.0
-    product = product + a.dense @ b.dense.T
-    exponent = product - 0.5 * a.norm[:, None] - 0.5 * b.norm[None, :]
-    return np.exp(np.minimum(exponent, 0.0, out=exponent), out=exponent)
+    trend = features.trend(rows)
+    if trends is not None:
+        trend = trend * np.sqrt(trends).astype(np.float32)
+    return Embedding(hot, dense, norm, trend, context)

@@ -9,28 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
-from scipy.optimize import minimize
 
-from plugnas.nas.samplers.predictor.features import (
-    Embedding,
-    Features,
-    Floats,
-    Rows,
-    affinity,
-    embed,
-)
+from plugnas.nas.samplers.predictor.features import Embedding, Floats, Rows, embed
+from plugnas.nas.samplers.predictor.hyperparameters import Hyperparameters, ModelError
 
 Doubles = NDArray[np.float64]
-
-NOISE = 3e-3
-"""Where the noise variance is expected, in units of the values' variance."""
-
-_BOUNDS = (-9.0, 6.0)
-_WIDTH = 1.5  # how far a logarithm may be from its first guess, one standard deviation
-
-
-class ModelError(ArithmeticError):
-    """A model that cannot be computed; the search goes on without it."""
 
 
 def cholesky(kernel: Doubles) -> tuple[Doubles, float]:
@@ -52,126 +35,81 @@ def cholesky(kernel: Doubles) -> tuple[Doubles, float]:
     raise ModelError("the covariance of the measurements is not positive definite")
 
 
-class Hyperparameters:
-    """Logarithms of amplitude, group weights and noise, fitted to the marginal likelihood.
-
-    Each has a normal prior around its first guess, without which a dozen measurements would switch
-    half of the choices off.
-    """
-
-    def __init__(self, features: Features) -> None:
-        self.features = features
-        self._prior = np.concatenate([[0.0], features.start, [np.log(NOISE)]])
-        self._log = self._prior.copy()
-
-    @property
-    def amplitude(self) -> float:
-        """Variance of the process."""
-        return float(np.exp(self._log[0]))
-
-    @property
-    def weights(self) -> Doubles:
-        """Relevance of each group (groups,)."""
-        return np.exp(self._log[1:-1])
-
-    @property
-    def noise(self) -> float:
-        """Variance of a measurement around the process."""
-        return float(np.exp(self._log[-1]))
-
-    def fit(self, distances: Floats, values: Doubles, steps: int) -> None:
-        """Climb the marginal likelihood of standardised values (n,) from where it stands."""
-        if not np.isfinite(values).all():
-            raise ModelError("the values to fit are not finite")
-        flat = distances.reshape(len(distances), -1).astype(np.float64)
-
-        def loss(log: Doubles) -> tuple[float, Doubles]:
-            return self._loss(log, flat, values)
-
-        result = minimize(
-            loss,
-            self._log,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[_BOUNDS] * len(self._log),
-            options={"maxiter": steps, "maxfun": 2 * steps},
-        )
-        if np.isfinite(result.x).all():
-            self._log = np.clip(result.x, *_BOUNDS)
-
-    def _loss(self, log: Doubles, flat: Doubles, values: Doubles) -> tuple[float, Doubles]:
-        n = len(values)
-        kernel = np.exp(log[0] - np.exp(log[1:-1]) @ flat).reshape(n, n)
-        noise = np.exp(log[-1])
-        factor, info = lapack.dpotrf(kernel + noise * np.eye(n), lower=1)
-        if info != 0:
-            return 1e10, np.zeros_like(log)
-        inverse, _ = lapack.dpotri(factor, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        weighted = inverse @ values
-        pull = (log - self._prior) / _WIDTH
-        value = 0.5 * values @ weighted + np.log(np.diag(factor)).sum() + 0.5 * pull @ pull
-        slack = inverse - np.outer(weighted, weighted)
-        towards = slack * kernel
-        gradient = np.concatenate(
-            [
-                [0.5 * towards.sum()],
-                -0.5 * np.exp(log[1:-1]) * (flat @ towards.ravel()),
-                [0.5 * noise * np.trace(slack)],
-            ]
-        )
-        return float(value), gradient + pull / _WIDTH
-
-
 class Posterior:
     """The process given some rows; their values come with each question.
 
     Values may change (they are standardised anew at every question), the rows only grow.
+
+    Args:
+        hyperparameters: of the kernel.
+        rows: the first rows.
+        noise: variance of each of their measurements (n,).
+        capacity: rows at most.
     """
 
-    def __init__(self, hyperparameters: Hyperparameters, rows: Rows, capacity: int) -> None:
+    def __init__(
+        self, hyperparameters: Hyperparameters, rows: Rows, noise: Doubles, capacity: int
+    ) -> None:
         self.features = hyperparameters.features
-        self.amplitude, self.noise = hyperparameters.amplitude, hyperparameters.noise
-        self.weights = hyperparameters.weights
+        self.amplitude, self.linear = hyperparameters.amplitude, hyperparameters.linear
+        self.weights, self.trends = hyperparameters.weights, hyperparameters.trends
         self.size = len(rows)
         self.capacity = max(capacity, len(rows))
         points = self.embed(rows)
         self._points = _Columns(points, self.capacity)
         self._inverse = np.zeros((self.capacity, self.capacity))
         self._factor = np.zeros((self.capacity, self.capacity), dtype=np.float32)
-        kernel = self.amplitude * affinity(points, points).astype(np.float64)
-        kernel[np.diag_indices(len(rows))] = self.amplitude + self.noise
+        self._noise = np.zeros(self.capacity)
+        kernel = self.covariance(points).astype(np.float64)
+        kernel = 0.5 * (kernel + kernel.T)
+        kernel[np.diag_indices(len(rows))] = self.prior(points) + noise
         factor, jitter = cholesky(kernel)
-        self.noise += jitter  # rows that join later are treated alike
+        self._noise[: self.size] = noise + jitter
         inverse, _ = lapack.dtrtri(factor, lower=1)
         self._inverse[: self.size, : self.size] = np.tril(inverse)
         self._factor[: self.size, : self.size] = factor
         self._single: Floats | None = None
 
+    @property
+    def noise(self) -> Doubles:
+        """Variance of the measurement of each row (size,)."""
+        return self._noise[: self.size]
+
     def embed(self, rows: Rows) -> Embedding:
         """Return rows as points of this kernel's space."""
-        return embed(self.features, rows, self.weights)
+        return embed(self.features, rows, self.weights, self.trends)
+
+    def prior(self, points: Embedding) -> Doubles:
+        """Return the variance of the process at points before anything is measured (n,)."""
+        return self.amplitude + points.spread(self.linear)
 
     def covariance(self, points: Embedding, rows: slice | None = None) -> Floats:
         """Return the prior covariance of points with (some of) the rows, (len(points), rows)."""
         rows = slice(0, self.size) if rows is None else rows
-        return np.float32(self.amplitude) * self._points.affinity(points, rows)
+        return self._points.covariance(points, rows, self.amplitude, self.linear)
+
+    def bound(self, points: Embedding, covariance: Floats) -> Doubles:
+        """Return what the variance at points is at most, from the one row that says most (n,)."""
+        own = (self.amplitude + self._points.spread(self.size, self.linear) + self.noise) ** -0.5
+        most = (covariance * own.astype(np.float32)).max(axis=1, initial=0.0)
+        return np.maximum(self.prior(points) - most.astype(np.float64) ** 2, 1e-9)
 
     def factor_row(self, i: int) -> tuple[Floats, float]:
         """Return row i of the Cholesky factor: left of the diagonal (i,), and the diagonal."""
         return self._factor[i, :i], float(self._factor[i, i])
 
-    def append(self, point: Embedding) -> None:
-        """Add one row, up to ``capacity``."""
+    def append(self, point: Embedding, noise: float) -> None:
+        """Add one row, up to ``capacity``, whose measurement has a variance of ``noise``."""
         n = self.size
         known = self._inverse[:n, :n]
         below = known @ self.covariance(point)[0].astype(np.float64)
-        rest = self.amplitude + self.noise - below @ below
-        diagonal = float(np.sqrt(max(rest, 0.5 * self.noise)))
+        rest = float(self.prior(point)[0]) + noise - below @ below
+        diagonal = float(np.sqrt(max(rest, 0.5 * noise)))
         self._inverse[n, :n] = -(below @ known) / diagonal
         self._inverse[n, n] = 1 / diagonal
         self._factor[n, :n], self._factor[n, n] = below, diagonal
         self._points.append(point, n)
+        self._noise[n] = noise
         self.size += 1
         self._single = None
 
@@ -193,12 +131,14 @@ class Posterior:
         """Return the mean at points of a given covariance with the rows."""
         return covariance.astype(np.float64) @ self.solve(values)
 
-    def variance(self, covariance: Floats) -> Doubles:
+    def smoothed(self, values: Doubles) -> Doubles:
+        """Return the values of the rows with the noise taken out (size,)."""
+        return values - self.noise * self.solve(values)
+
+    def variance(self, points: Embedding, covariance: Floats) -> Doubles:
         """Return the variance of the process, without noise, at points."""
-        if self._single is None:
-            self._single = self._inverse[: self.size, : self.size].astype(np.float32)
         explained = (self.project(covariance) ** 2).sum(axis=0)
-        return np.maximum(self.amplitude - explained.astype(np.float64), 1e-9)
+        return np.maximum(self.prior(points) - explained.astype(np.float64), 1e-9)
 
     def project(self, covariance: Floats) -> Floats:
         """Return the inverse factor times the covariance with points, (size, len(points))."""
@@ -215,19 +155,38 @@ class _Columns:
         self._hot = np.zeros((points.hot.shape[1], capacity), dtype=np.float32)
         self._dense = np.zeros((points.dense.shape[1], capacity), dtype=np.float32)
         self._norm = np.zeros(capacity, dtype=np.float32)
+        self._trend = np.zeros((points.trend.shape[1], capacity), dtype=np.float32)
+        self._context = np.zeros((points.context.shape[1], capacity), dtype=np.float32)
         self._hot[:, :n] = points.hot.toarray().T
         self._dense[:, :n] = points.dense.T
         self._norm[:n] = points.norm
+        self._trend[:, :n] = points.trend.T
+        self._context[:, :n] = points.context.T
 
     def append(self, point: Embedding, n: int) -> None:
         self._hot[:, n] = point.hot.toarray()[0]
         self._dense[:, n] = point.dense[0]
         self._norm[n] = point.norm[0]
+        self._trend[:, n] = point.trend[0]
+        self._context[:, n] = point.context[0]
 
-    def affinity(self, points: Embedding, rows: slice) -> Floats:
+    def spread(self, size: int, linear: float) -> Doubles:
+        trend = self._trend[:, :size].astype(np.float64)
+        return linear * self._norm[:size].astype(np.float64) + (trend**2).sum(axis=0)
+
+    def covariance(self, points: Embedding, rows: slice, amplitude: float, linear: float) -> Floats:
         with np.errstate(invalid="ignore"):  # BLAS raises the flag on finite numbers, too
-            exponent = points.dense @ self._dense[:, rows]
-        exponent -= 0.5 * points.norm[:, None]
-        exponent -= 0.5 * self._norm[None, rows]
-        exponent += points.hot @ self._hot[:, rows]
-        return np.exp(np.minimum(exponent, 0.0, out=exponent), out=exponent)
+            product = points.dense @ self._dense[:, rows]
+            product += points.hot @ self._hot[:, rows]
+            result = points.trend @ self._trend[:, rows]
+        result += np.float32(linear) * product
+        product -= 0.5 * points.norm[:, None]
+        product -= 0.5 * self._norm[None, rows]
+        np.exp(np.minimum(product, 0.0, out=product), out=product)
+        product *= np.float32(amplitude)
+        result += product
+        context = self._context[:, rows]
+        if len(points) and not (points.in_one_context and (points.context[0] == context.T).all()):
+            for mine, theirs in zip(points.context.T, context, strict=True):
+                result *= np.exp(-0.5 * (mine[:, None] - theirs[None, :]) ** 2)
+        return result

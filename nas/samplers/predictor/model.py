@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plugnas.nas.ledger.measurement import Measurement
-from plugnas.nas.samplers.predictor.features import Features, Floats, Rows
-from plugnas.nas.samplers.predictor.gaussian_process import Hyperparameters, Posterior
+from plugnas.nas.samplers.predictor.features import Features, Rows
+from plugnas.nas.samplers.predictor.gaussian_process import Posterior
+from plugnas.nas.samplers.predictor.hyperparameters import ANEW, Hyperparameters, Pairs
 from plugnas.nas.samplers.predictor.observations import Observations
 from plugnas.nas.samplers.predictor.trend import left_out_density, weights_of
 from plugnas.nas.samplers.predictor.warp import SLACKS, Warp
@@ -29,7 +30,7 @@ ACTIVE = 600
 """Measurements from which predictions are made right after a fit; more join until the next."""
 
 _EACH, _GROWTH, _LONGEST = 40, 0.05, 150  # a fit at every tell up to 40, then each 5 % more
-_STEPS, _FIRST_STEPS = 12, 40
+_STEPS = 12
 PENDING = 48
 
 
@@ -46,27 +47,35 @@ class Objective:
         self.hyperparameters = self._plain
         self.slack = SLACKS[0]
         self.posterior: Posterior | None = None
+        self.levels: Doubles = np.zeros(0)  # of the measurements known at the last fit
 
-    def fit(self, rows: Rows, distances: Floats, z: Doubles, steps: int) -> None:
+    def levels_of(self, z: Doubles) -> Doubles:
+        """Return the values (n,) as believed: of new measurements half of what they say."""
+        return np.append(self.levels, 0.5 * z[len(self.levels) :])
+
+    def fit(self, rows: Rows, pairs: Pairs, z: Doubles, steps: int) -> None:
         """Fit to standardised values, and decide whether the hints count.
 
         Args:
             rows: encoded measurements (n).
-            distances: of the rows (groups, n, n).
+            pairs: the same, as the likelihood needs them.
             z: their values (n,).
             steps: of the fit.
         """
-        self._plain.fit(distances, z, steps)
+        self._plain.fit(pairs, z, steps)
         if self._hinted is None:
             return
-        before = Posterior(self._hinted, rows, len(rows))
-        weights = weights_of(before, rows.lines, z)
-        self._hinted.fit(distances, z - rows.lines @ weights, steps)
-        plain = Posterior(self._plain, rows, len(rows))
-        hinted = Posterior(self._hinted, rows, len(rows))
-        gain = left_out_density(hinted, rows.lines, z)
-        gain -= left_out_density(plain, rows.lines[:, :0], z)
+        weights = weights_of(process(self._hinted, rows, pairs), rows.lines, z)
+        self._hinted.fit(pairs, z - rows.lines @ weights, steps)
+        gain = left_out_density(process(self._hinted, rows, pairs), rows.lines, z)
+        gain -= left_out_density(process(self._plain, rows, pairs), rows.lines[:, :0], z)
         self.hyperparameters = self._hinted if gain > 0 and weights.any() else self._plain
+
+    def believed(self, rows: Rows, z: Doubles) -> Doubles:
+        """Return the values (n,) of the posterior's rows with the noise taken out."""
+        posterior = posterior_of(self)
+        trend = rows.lines @ self.weights(posterior, rows, z)
+        return posterior.smoothed(z - trend) + trend
 
     def weights(self, posterior: Posterior, rows: Rows, z: Doubles) -> Doubles:
         """Return the weight of each hint in the mean, 0 while they do not count."""
@@ -117,8 +126,7 @@ class Model:
             told.target = rung
             self._fit()
         else:
-            self.active = np.append(self.active, len(told) - 1)
-            self.push(told.rows(slice(len(told) - 1, len(told))))
+            self._join(len(told) - 1)
 
     def learn(self, codes: NDArray[np.int16], measurements: Sequence[Measurement]) -> None:
         """Learn many measurements of architectures with these codes (n, P) at once."""
@@ -137,22 +145,34 @@ class Model:
     def _full(self) -> bool:
         return len(self.active) >= ACTIVE + _LONGEST
 
+    def _join(self, i: int) -> None:
+        """Take in measurement ``i`` without a fit."""
+        told = self.observations
+        self.active = np.append(self.active, i)
+        levels = []
+        for j, objective in enumerate(self.objectives):
+            levels.append(told.standardised(j, told.warps(j, objective.slack))[[i]])
+        self.push(told.rows(np.array([i])), levels, told.rungs[[i]] < told.target)
+
     def _fit(self) -> None:
         told = self.observations
         first = self.objectives[0]
         z = told.standardised(0, told.warps(0, first.slack))
         self.active = told.subset(ACTIVE, z)
         learn = told.subset(LEARN, z)
-        rows = told.rows(learn)
-        distances = self.features.distances(rows)
+        steps = _STEPS if self.ready else ANEW
         for j, objective in enumerate(self.objectives):
-            z = told.standardised(j, told.warps(j, objective.slack))[learn]
-            steps = _STEPS if self.ready else _FIRST_STEPS
-            objective.fit(rows, distances, z, steps)
-            objective.slack = self._likeliest_slack(j, learn)
-            objective.posterior = Posterior(
-                objective.hyperparameters, told.rows(self.active), ACTIVE + _LONGEST + PENDING
-            )
+            z = told.standardised(j, told.warps(j, objective.slack))
+            levels = objective.levels_of(z)
+            below = told.rungs < told.target
+            pairs = Pairs(self.features, told.rows(learn), levels[learn], below[learn])
+            objective.fit(told.rows(learn), pairs, z[learn], steps)
+            objective.slack = self._likeliest_slack(j, learn, levels)
+            room = ACTIVE + _LONGEST + PENDING
+            objective.posterior = self._posterior(objective, self.active, levels, room)
+            z = told.standardised(j, told.warps(j, objective.slack))[self.active]
+            objective.levels = levels
+            objective.levels[self.active] = objective.believed(told.rows(self.active), z)
         count = len(told)
         step = 1 if count < _EACH else min(int(count * _GROWTH), _LONGEST)
         self._next_fit = count + step
@@ -160,10 +180,17 @@ class Model:
         self._fits += 1
         self.version = self._fits
 
-    def _likeliest_slack(self, j: int, learn: NDArray[np.int64]) -> float:
+    def _posterior(
+        self, objective: Objective, rows: NDArray[np.int64], levels: Doubles, capacity: int
+    ) -> Posterior:
+        told, hyperparameters = self.observations, objective.hyperparameters
+        noise = hyperparameters.noise_of(levels[rows], told.rungs[rows] < told.target)
+        return Posterior(hyperparameters, told.rows(rows), noise, capacity)
+
+    def _likeliest_slack(self, j: int, learn: NDArray[np.int64], levels: Doubles) -> float:
         told = self.observations
         objective, rows = self.objectives[j], told.rows(learn)
-        posterior = Posterior(objective.hyperparameters, rows, len(learn))
+        posterior = self._posterior(objective, learn, levels, len(learn))
         scores = []
         for slack in SLACKS:
             warps = told.warps(j, slack)
@@ -174,12 +201,17 @@ class Model:
 
     # --- for one question -----------------------------------------------------------------------
 
-    def push(self, rows: Rows) -> None:
-        """Add rows whose values are not known yet, or not part of the fit."""
-        for objective in self.objectives:
+    def push(self, rows: Rows, levels: list[Doubles], below: NDArray[np.bool_]) -> None:
+        """Add rows whose values are not known yet, or not part of the fit.
+
+        ``levels`` are for every objective their values as believed (n,), by which the noise of
+        their measurement is guessed; ``below`` (n,) says which are below the rung of prediction.
+        """
+        for objective, level in zip(self.objectives, levels, strict=True):
             posterior = posterior_of(objective)
+            noise = objective.hyperparameters.noise_of(level, below)
             for i in range(len(rows)):
-                posterior.append(posterior.embed(rows[slice(i, i + 1)]))
+                posterior.append(posterior.embed(rows[slice(i, i + 1)]), float(noise[i]))
 
     def shrink(self) -> None:
         """Forget the rows of ``push`` that no measurement stands behind."""
@@ -197,6 +229,12 @@ class Model:
         objective = self.objectives[j]
         rows = self.observations.rows(self.active)
         return objective.weights(posterior_of(objective), rows, z)
+
+
+def process(hyperparameters: Hyperparameters, rows: Rows, pairs: Pairs) -> Posterior:
+    """Return the process of rows under some hyperparameters."""
+    noise = hyperparameters.noise_of(pairs.levels, pairs.below)
+    return Posterior(hyperparameters, rows, noise, len(rows))
 
 
 def posterior_of(objective: Objective) -> Posterior:

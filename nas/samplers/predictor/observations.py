@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers.predictor.features import Features, Rows
-from plugnas.nas.samplers.predictor.warp import Warp
+from plugnas.nas.samplers.predictor.warp import LogError, Warp, saturated
 from plugnas.nas.samplers.problem import Problem
 
 Doubles = NDArray[np.float64]
+
+PROOF, SHARE = 2, 3
+"""Equal repetitions that show an evaluation without noise; one in how many may be one at most."""
+
+ENOUGH = 4
+"""Values from which it is said whether a metric is saturated."""
 
 
 class _Growing:
@@ -111,6 +117,21 @@ class Observations:
         something = np.isfinite(self._values.all).all(axis=1) | np.isfinite(self._signals.all[:, 0])
         return int((here & something).sum())
 
+    def worth_repeating(self) -> bool:
+        """Whether repetitions are few so far at the target, and differed where there were any."""
+        here = self.rungs == self.target
+        rows, values = self._codes.all[here], self._values.all[here, 0]
+        _, kind = np.unique(rows, axis=0, return_inverse=True)
+        kind = kind.reshape(-1)
+        distinct = int(kind.max(initial=-1)) + 1
+        repeated = len(kind) - distinct
+        low, high = np.full(distinct, np.inf), np.full(distinct, -np.inf)
+        np.minimum.at(low, kind, np.nan_to_num(values))
+        np.maximum.at(high, kind, np.nan_to_num(values))
+        if repeated >= PROOF and (low == high).all():
+            return False
+        return repeated * SHARE < len(kind)
+
     def raw(self, j: int) -> Doubles:
         """Return measured objective j of every measurement (n,), NaN where it failed."""
         result = self._values.all[:, j].copy()
@@ -130,8 +151,14 @@ class Observations:
         result = {}
         for rung in np.unique(rungs):
             values = raw[(rungs == rung) & np.isfinite(raw)]
-            result[int(rung)] = Warp.of(values if len(values) else np.zeros(1), slack)
+            kind = LogError if self._saturated(j, int(rung), values) else Warp
+            result[int(rung)] = kind.of(values if len(values) else np.zeros(1), slack)
         return result
+
+    def _saturated(self, j: int, rung: int, values: Doubles) -> bool:
+        """Whether objective j has values at the rung of prediction that are nearly all right."""
+        shares = rung == self.target and self.problem.sign(self.problem.measured[j]) > 0
+        return shares and len(values) >= ENOUGH and saturated(values)
 
     def standardised(self, j: int, warps: dict[int, Warp]) -> Doubles:
         """Return z of objective j for every measurement; what failed counts as the worst."""

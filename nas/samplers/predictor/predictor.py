@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,8 @@ class Predictor(Sampler):
         ProblemError: nothing meets the budget, or ``designs`` is below 1.
     """
 
+    measures_again = True
+
     def __init__(self, problem: Problem, *, designs: int | None = None) -> None:
         if designs is not None and designs < 1:
             raise ProblemError(f"the predictor starts from at least 1 design, not {designs}")
@@ -66,6 +68,7 @@ class Predictor(Sampler):
         self._table: Table | None = None
         self._told: list[Measurement] = []
         self._remarks: dict[int, str] = {}
+        self._weighed: tuple[tuple[int, int, int], Codes] | None = None
         listed = self._pool.listed
         self._crowd = self._pool.table if listed else spread(problem, self._designs)
         known = self._pool.table_costs[self._pool.free()]
@@ -110,6 +113,43 @@ class Predictor(Sampler):
         self._pending[row.tobytes()] = None
         return self._pool.take(row)
 
+    def again(self, number: int, busy: Collection[Architecture]) -> Architecture | None:
+        """Return the architecture of the believed front that most deserves another measurement.
+
+        None where the best unseen architecture is worth more: both are weighed by what one
+        measurement is expected to add to the front as believed. At most a third of the measurements
+        are repetitions, and none more where those so far gave the same value again.
+        """
+        waits = not self._model.ready or len(self._pool) < self._designs
+        if waits or not self._model.observations.worth_repeating():
+            return None
+        acquisition = None
+        try:
+            acquisition = Acquisition(self._model, self._pending_rows(), self._aim)
+            leaders = self._leaders(acquisition, busy)
+            unseen = leaders[:0]
+            if not self._pool.listed or self._pool.free().any():
+                unseen = self._choose(acquisition, self.problem.rng(number))[None]
+            gains = acquisition.gain_again(np.concatenate([unseen, leaders]))
+        except (ArithmeticError, ValueError, np.linalg.LinAlgError):
+            return None  # the proposal will say so
+        finally:
+            if acquisition is not None:
+                acquisition.close()
+        if len(unseen):
+            self._weighed = self._state(number), unseen[0]
+        best = int(np.argmax(gains)) if len(gains) else 0
+        if best < len(unseen) or not gains.max(initial=0.0) > 0:
+            return None
+        return self.problem.space.architectures(leaders[[best - len(unseen)]])[0]
+
+    def _leaders(self, acquisition: Acquisition, busy: Collection[Architecture]) -> Codes:
+        """Return the measured rows (n, P) that stand on the believed front, or nearly."""
+        rows = np.unique(acquisition.parents(), axis=0)
+        hidden = {row.tobytes() for row in self.problem.space.codes(list(busy))} if busy else set()
+        hidden |= self._pending.keys()
+        return rows[[row.tobytes() not in hidden for row in rows]]
+
     def remark(self, number: int) -> str | None:
         """Return why a proposal did not come from the model; None where it did."""
         return self._remarks.get(number)
@@ -122,7 +162,7 @@ class Predictor(Sampler):
         reason = self._model.broken
         if reason is None:
             try:
-                return self._best(rng)
+                return self._best(number, rng)
             except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
                 reason = str(error)
         self._remarks[number] = f"evolution, for the model failed: {reason}"
@@ -189,16 +229,24 @@ class Predictor(Sampler):
         distance = apart.min(axis=1) if len(seen) else np.zeros(len(near))
         return codes[near[np.lexsort((rng.random(len(near)), -distance))[0]]]
 
-    def _best(self, rng: np.random.Generator) -> NDArray[np.int16]:
+    def _best(self, number: int, rng: np.random.Generator) -> NDArray[np.int16]:
         """Return the row with the greatest expected improvement."""
+        if self._weighed is not None and self._weighed[0] == self._state(number):
+            return self._weighed[1]
         acquisition = Acquisition(self._model, self._pending_rows(), self._aim)
         try:
-            if self._pool.listed:
-                codes, scores = self._score_table(acquisition)
-            else:
-                codes, scores = self._search(acquisition, rng)
+            return self._choose(acquisition, rng)
         finally:
             acquisition.close()
+
+    def _state(self, number: int) -> tuple[int, int, int]:
+        return number, len(self._told), len(self._pending)
+
+    def _choose(self, acquisition: Acquisition, rng: np.random.Generator) -> NDArray[np.int16]:
+        if self._pool.listed:
+            codes, scores = self._score_table(acquisition)
+        else:
+            codes, scores = self._search(acquisition, rng)
         scores = self._preferred(codes, scores)
         # What is equal within rounding must not follow the order of the candidates.
         best = np.flatnonzero(scores >= scores.max() - 1e-9 * abs(scores.max()))

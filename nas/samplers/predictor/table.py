@@ -62,6 +62,7 @@ class _Projection:
 
     def __init__(self, posterior: Posterior, points: Embedding) -> None:
         self._points = points
+        self._prior = posterior.prior(points)
         self._data: Floats = np.zeros((posterior.capacity, len(points)), dtype=np.float32)
         self._settled = posterior.size
         self._data[: posterior.size] = posterior.project(posterior.covariance(points))
@@ -78,7 +79,7 @@ class _Projection:
         for i in range(settled, posterior.size):
             explained = explained + self._take(posterior, i) ** 2
         mean = whitened.astype(np.float32) @ self._data[: posterior.size]
-        variance = np.maximum(posterior.amplitude - explained.astype(np.float64), 1e-9)
+        variance = np.maximum(self._prior - explained.astype(np.float64), 1e-9)
         return mean.astype(np.float64), variance
 
     def _take(self, posterior: Posterior, i: int) -> Floats:

@@ -17,6 +17,10 @@ Doubles = NDArray[np.float64]
 
 SLACKS = (0.02, 0.05, 0.3, 3.0)
 
+SATURATED = 0.95
+"""A share (0 to 1, more is better) of which half of the values are above this is saturated."""
+
+_LEAST_ERROR = 2e-3  # a smaller error counts as this: a handful of images
 _OUTLIER = 10.0  # a value this many times farther below the median than the best is above it
 
 
@@ -57,6 +61,10 @@ class Warp:
         gap = np.maximum(self.top - np.maximum(values, self.floor), 1e-300)
         return float(-np.log(gap).sum() - len(values) * np.log(self.spread))
 
+    def kept(self, mean: Doubles, deviation: Doubles) -> Doubles:
+        """Return the means (n,) at which the expected values are those of ``mean`` alone."""
+        return mean + 0.5 * deviation**2 * self.spread
+
     def expected_gain(self, mean: Doubles, deviation: Doubles, heights: Doubles) -> Doubles:
         """Return E[max(y - height, 0)] where z is Gaussian: (n,), (n,), (h,) -> (n, h).
 
@@ -69,3 +77,43 @@ class Warp:
         expected = np.exp(np.minimum(scale**2 / 2 - location, 700.0))
         gain = gaps[None, :] * ndtr(reach) - expected[:, None] * ndtr(reach - scale[:, None])
         return np.maximum(gain, 0.0)
+
+
+class LogError(Warp):
+    """The same scale for a share that is saturated: what counts is the logarithm of the error.
+
+    Between 0.98 and 0.99 an accuracy halves its errors, but gains next to nothing of the range down
+    to the worst network. So values are given back as -log(1 - y), and gains are differences of it.
+    """
+
+    @classmethod
+    def of(cls, values: Doubles, slack: float = 0.0) -> LogError:
+        """Fit to shares (n,), n > 0, so that z has mean 0 and variance 1; ``slack`` is not used."""
+        top = 1.0 + _LEAST_ERROR
+        logs = -np.log(top - values)
+        return cls(top, float(values.min()), float(logs.mean()), float(logs.std()) or 1.0)
+
+    def back(self, z: Doubles) -> Doubles:
+        """Return -log(1 - y) at z."""
+        return z * self.spread + self.mean
+
+    def kept(self, mean: Doubles, deviation: Doubles) -> Doubles:
+        """Return the means themselves: the scale is that of the values."""
+        return mean
+
+    def expected_gain(self, mean: Doubles, deviation: Doubles, heights: Doubles) -> Doubles:
+        """Return the expected excess over heights in -log(1 - y): (n,), (n,), (h,) -> (n, h)."""
+        scale = np.maximum(deviation * self.spread, 1e-9)[:, None]
+        above = (mean * self.spread + self.mean)[:, None] - heights[None, :]
+        gain = above * ndtr(above / scale) + scale * _density(above / scale)
+        return np.maximum(gain, 0.0)
+
+
+def _density(x: Doubles) -> Doubles:
+    return np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
+
+
+def saturated(values: Doubles) -> bool:
+    """Return whether values (n,), n > 0, are shares of which the better half is above 0.95."""
+    inside = values.min() >= 0 and values.max() <= 1
+    return bool(inside and np.median(values) >= SATURATED)

@@ -118,6 +118,23 @@ def test_worker_killed_while_idle_costs_no_strike() -> None:
     assert second.worker != first.worker
 
 
+def test_one_task_waits_for_a_free_worker_and_can_be_taken_back() -> None:
+    executor = LocalExecutor(Table(), workers=1)
+    run = study(trials=3)
+    assert executor.capacity == 2
+    tasks = [run.ask(), run.ask()]
+    for task in tasks:
+        executor.submit(task)  # type: ignore[arg-type]
+    run.tell(wait_for(executor))
+    assert executor.running == 1  # the second began before anyone asked for a third
+    executor.submit(third := run.ask())  # type: ignore[arg-type]
+    assert executor.recall() == [third]
+    run.put_back(third)  # type: ignore[arg-type]
+    run.tell(wait_for(executor))
+    executor.close()
+    assert run.ask() == third
+
+
 def wait_for(executor: LocalExecutor):  # type: ignore[no-untyped-def]
     while True:
         got = executor.wait(10.0)

@@ -68,6 +68,11 @@ def test_the_signal_counts_the_last_epochs(digits, network, epochs, counted):
     assert len(losses) == 3 and result.signal == -sum(losses[-counted:])
 
 
+def test_left_out_the_signal_is_the_last_loss_of_a_short_training_and_all_of_a_longer():
+    assert [Recipe(epochs=n).ranked_epochs for n in (1, 3, 4, 9)] == [1, 1, 4, 9]
+    assert Recipe(epochs=3, signal_epochs=2).ranked_epochs == 2
+
+
 def test_the_signal_decides_nothing_of_the_training():
     other = _changed(TRAPEZOID, signal_epochs=1)
     assert other.beginning() == TRAPEZOID.beginning() and other.begins_like(TRAPEZOID)
@@ -102,7 +107,7 @@ def test_a_rung_without_a_fall_is_the_beginning_of_the_longer_training(digits, n
     undisturbed = train(build, digits, full, seed=3)
     assert promoted.epochs_reused == 2
     assert promoted.curve == undisturbed.curve and _weights_equal(promoted, undisturbed)
-    assert short.signal == -sum(point["train_loss"] for point in undisturbed.curve[:2])
+    assert short.signal == -undisturbed.curve[1]["train_loss"]
 
 
 def test_a_state_beyond_the_plateau_is_not_used(digits, network, tmp_path):

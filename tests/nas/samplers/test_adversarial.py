@@ -8,7 +8,8 @@ import pytest
 from plugnas.nas.cost import FunctionCost
 from plugnas.nas.samplers import Problem, SpaceExhausted, create
 from plugnas.nas.samplers.predictor import predictor as module
-from plugnas.nas.samplers.predictor.gaussian_process import ModelError, cholesky
+from plugnas.nas.samplers.predictor.gaussian_process import cholesky
+from plugnas.nas.samplers.predictor.hyperparameters import ModelError
 from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import macro_problem, measured, run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import plugnas
-from plugnas.nas.samplers import Problem, ProblemError, SpaceExhausted, create
+from plugnas.nas.samplers import Problem, ProblemError, Sampler, SpaceExhausted, create
 from plugnas.nas.samplers.distinct import Distinct
 from plugnas.space import SearchSpace
 from tests.nas.samplers.examples import measured
@@ -34,7 +34,7 @@ def test_a_network_is_evaluated_once_and_the_space_ends_when_all_are(sampler):
 def test_the_sampler_learns_a_value_under_every_name():
     told = []
 
-    class Recorder:
+    class Recorder(Sampler):
         names = iter([(0, 1), (1, 0), (2, 2), (1, 2), (2, 1), (0, 0)])
         space = SearchSpace(SPACE)
 

@@ -5,35 +5,69 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
 from plugnas.nas.cost import FunctionCost
 from plugnas.nas.front.pareto import hypervolume
 from plugnas.nas.samplers import Problem
 from plugnas.nas.samplers.predictor.expected_improvement import Belief, expected_improvement
-from plugnas.nas.samplers.predictor.features import Features, affinity, embed
-from plugnas.nas.samplers.predictor.gaussian_process import Hyperparameters, Posterior
+from plugnas.nas.samplers.predictor.features import Features
+from plugnas.nas.samplers.predictor.gaussian_process import Posterior
+from plugnas.nas.samplers.predictor.hyperparameters import (
+    ENOUGH,
+    FEW,
+    Hyperparameters,
+    Pairs,
+)
 from plugnas.nas.samplers.predictor.warp import Warp
 from plugnas.space import SearchSpace
-from tests.nas.samplers.examples import conditional_space, macro_problem
+from tests.nas.samplers.examples import MACRO, conditional_space, macro_problem
 
 RNG = np.random.default_rng
 
 
-def encoded(problem, count, seed=0):
+def encoded(problem, count, seed=0, rungs=1):
     codes = np.unique(problem.space.sample_codes(count, RNG(seed)), axis=0)
     features = Features(problem)
-    return features, features.encode(codes, problem.costs(codes), np.zeros(len(codes), int))
+    return features, features.encode(codes, problem.costs(codes), np.arange(len(codes)) % rungs)
+
+
+def covariance_of(hyper, rows):
+    """The prior covariance of rows, straight from its formula."""
+    features, own = hyper.features, hyper.features.own
+    distances, norms, trend = features.distances(rows), features.norms(rows), features.trend(rows)
+    apart = np.tensordot(hyper.weights[own], distances[own], 1)
+    norm = hyper.weights[own] @ norms[own]
+    straight = hyper.linear * (0.5 * (norm[:, None] + norm) - apart)
+    alike = np.exp(-np.tensordot(hyper.weights[~own], distances[~own], 1))
+    return alike * (
+        hyper.amplitude * np.exp(-apart) + straight + (trend * hyper.trends) @ trend.T
+    ).astype(float)
+
+
+def posterior_from(hyper, rows, capacity):
+    return Posterior(hyper, rows, np.full(len(rows), hyper.noise), capacity)
+
+
+def pairs_of(features, rows, levels=None, below=None):
+    n = len(rows)
+    levels = np.zeros(n) if levels is None else levels
+    return Pairs(features, rows, levels, np.zeros(n, bool) if below is None else below)
 
 
 @pytest.mark.parametrize("problem", [macro_problem(), Problem(conditional_space())])
-def test_affinity_is_the_exponential_of_weighted_distances(problem):
-    features, rows = encoded(problem, 30)
-    weights = RNG(1).random(features.groups)
-    points = embed(features, rows, weights)
-    direct = np.exp(-np.tensordot(weights, features.distances(rows), 1))
-    assert affinity(points, points) == pytest.approx(direct, abs=1e-5)
-    assert np.linalg.eigvalsh(direct).min() > -1e-6  # a proper kernel
+def test_the_covariance_is_that_of_the_formula_and_a_proper_one(problem):
+    features, rows = encoded(problem, 30, rungs=3)
+    hyper = Hyperparameters(features)
+    hyper._log += RNG(1).normal(size=len(hyper._log)) * 0.5
+    direct = covariance_of(hyper, rows)
+    posterior = posterior_from(hyper, rows, len(rows))
+    points = posterior.embed(rows)
+    assert posterior.covariance(points) == pytest.approx(direct, abs=2e-5)
+    assert posterior.prior(points) == pytest.approx(np.diag(direct), abs=2e-5)
+    assert np.linalg.eigvalsh(direct).min() > -1e-6
+    bound = posterior.bound(points, posterior.covariance(points))
+    assert (bound >= posterior.variance(points, posterior.covariance(points)) - 1e-5).all()
 
 
 def test_distances_count_what_differs():
@@ -61,48 +95,51 @@ def test_posterior_equals_the_textbook_however_rows_arrive():
     hyper = Hyperparameters(features)
     values = RNG(2).normal(size=40)
     train, test = rows[slice(0, 40)], rows[slice(40, None)]
-    kernel = hyper.amplitude * np.exp(-np.tensordot(hyper.weights, features.distances(rows), 1))
+    kernel = covariance_of(hyper, rows)
     inverse = np.linalg.inv(kernel[:40, :40] + hyper.noise * np.eye(40))
     mean = kernel[40:, :40] @ inverse @ values
-    variance = hyper.amplitude - np.einsum(
+    variance = np.diag(kernel)[40:] - np.einsum(
         "ij,jk,ik->i", kernel[40:, :40], inverse, kernel[40:, :40]
     )
-    at_once = Posterior(hyper, train, 50)
-    one_by_one = Posterior(hyper, train[slice(0, 25)], 50)
+    at_once = posterior_from(hyper, train, 50)
+    one_by_one = posterior_from(hyper, train[slice(0, 25)], 50)
     for i in range(25, 45):
-        one_by_one.append(one_by_one.embed(rows[slice(i, i + 1)]))
+        one_by_one.append(one_by_one.embed(rows[slice(i, i + 1)]), hyper.noise)
     one_by_one.shrink(40)
     for posterior in (at_once, one_by_one):
-        covariance = posterior.covariance(posterior.embed(test))
+        points = posterior.embed(test)
+        covariance = posterior.covariance(points)
         assert posterior.mean(covariance, values) == pytest.approx(mean, abs=2e-4)
-        assert posterior.variance(covariance) == pytest.approx(variance, abs=2e-4)
+        assert posterior.variance(points, covariance) == pytest.approx(variance, abs=2e-4)
+        there = kernel[:40, :40] @ inverse @ values
+        assert posterior.smoothed(values) == pytest.approx(there, abs=2e-4)
 
 
 def test_posterior_and_marginal_likelihood_equal_scikit_learn():
-    features, rows = encoded(macro_problem(), 50)
+    features, rows = encoded(Problem(SearchSpace(MACRO)), 50)  # no cost, so no trend
     hyper = Hyperparameters(features)
     values = RNG(3).normal(size=40)
-    points = embed(features, rows, hyper.weights)
+    posterior = posterior_from(hyper, rows[slice(0, 40)], 40)
+    points = posterior.embed(rows)
     plain = np.hstack([points.hot.toarray(), points.dense]).astype(np.float64)
-    theirs = ConstantKernel(hyper.amplitude) * RBF(1.0)
+    straight = ConstantKernel(hyper.linear) * DotProduct(0.0, sigma_0_bounds="fixed")
+    theirs = ConstantKernel(hyper.amplitude) * RBF(1.0, length_scale_bounds="fixed") + straight
 
-    posterior = Posterior(hyper, rows[slice(0, 40)], 40)
     covariance = posterior.covariance(points[slice(40, None)])
     reference = GaussianProcessRegressor(theirs, alpha=hyper.noise, optimizer=None)
     mean, deviation = reference.fit(plain[:40], values).predict(plain[40:], return_std=True)
     assert posterior.mean(covariance, values) == pytest.approx(mean, abs=2e-4)
-    assert posterior.variance(covariance) == pytest.approx(deviation**2, abs=2e-5)
+    variance = posterior.variance(points[slice(40, None)], covariance)
+    assert variance == pytest.approx(deviation**2, abs=2e-5)
 
-    distances = features.distances(rows[slice(0, 40)]).reshape(features.groups, -1)
-    loss, gradient = hyper._loss(hyper._log, distances.astype(np.float64), values)
+    loss, gradient = hyper._loss(hyper._log, pairs_of(features, rows[slice(0, 40)]), values)
     noisy = theirs + WhiteKernel(hyper.noise)
     reference = GaussianProcessRegressor(noisy, alpha=0.0, optimizer=None).fit(plain[:40], values)
     evidence, slopes = reference.log_marginal_likelihood(noisy.theta, eval_gradient=True)
     constant = 20 * np.log(2 * np.pi)  # n / 2 log 2 pi, which moves no optimum
     assert -loss - constant == pytest.approx(evidence, rel=1e-5)
-    assert -gradient[0] == pytest.approx(slopes[0], rel=1e-4)  # log amplitude
-    assert gradient[1:-1].sum() == pytest.approx(slopes[1] / 2, rel=1e-4)  # all weights together
-    assert -gradient[-1] == pytest.approx(slopes[2], rel=1e-4)  # log noise
+    # of the logarithms of amplitude, linear part and noise
+    assert -gradient[[0, -4, -3]] == pytest.approx(slopes, rel=1e-4)
 
 
 def test_fitting_finds_the_choice_that_matters():
@@ -112,25 +149,58 @@ def test_fitting_finds_the_choice_that_matters():
     codes = np.unique(space.sample_codes(80, RNG(0)), axis=0)
     values = np.array([0.0, 2.0, -1.0, 1.0])[codes[:, 2]]
     hyper = Hyperparameters(features)
-    hyper.fit(features.distances(rows), (values - values.mean()) / values.std(), 60)
+    hyper.fit(pairs_of(features, rows), (values - values.mean()) / values.std(), 60)
     relevance = hyper.weights[[features.hot_group[4 * j] for j in range(6)]]
     assert relevance[2] > 5 * np.delete(relevance, 2).max()
 
 
 def test_the_gradient_is_that_of_the_likelihood():
-    problem = macro_problem()
-    features, rows = encoded(problem, 20)
+    features, rows = encoded(macro_problem(), 20, rungs=3)
+    n = len(rows)
     hyper = Hyperparameters(features)
-    flat = features.distances(rows).reshape(features.groups, -1).astype(float)
-    values = RNG(0).normal(size=len(rows))
+    pairs = pairs_of(features, rows, RNG(2).normal(size=n), np.arange(n) % 3 < 2)
+    values = RNG(0).normal(size=n)
     log = hyper._log + RNG(1).normal(size=len(hyper._log)) * 0.3
-    _, gradient = hyper._loss(log, flat, values)
+    _, gradient = hyper._loss(log, pairs, values)
     for i in range(len(log)):
         step = np.eye(len(log))[i] * 1e-5
-        numeric = (
-            hyper._loss(log + step, flat, values)[0] - hyper._loss(log - step, flat, values)[0]
-        ) / 2e-5
-        assert gradient[i] == pytest.approx(numeric, rel=1e-3, abs=1e-5)
+        above, under = (hyper._loss(at, pairs, values)[0] for at in (log + step, log - step))
+        assert gradient[i] == pytest.approx((above - under) / 2e-5, rel=1e-3, abs=1e-5)
+
+
+def test_noise_that_grows_with_a_falling_value_is_learned():
+    features, rows = encoded(macro_problem(), 60)
+    twice = rows[np.repeat(np.arange(len(rows)), 2)]
+    rng = RNG(0)
+    truth = np.repeat(np.linspace(-1.7, 1.7, len(rows)), 2)
+    values = truth + rng.normal(size=len(truth)) * np.where(truth < 0, 0.6, 0.1)
+    hyper = Hyperparameters(features)
+    hyper.fit(pairs_of(features, twice, truth), values, 60)
+    low, high = hyper.noise_of(np.array([-1.5, 1.5]), np.zeros(2, bool))
+    assert low > 3 * high
+
+
+def test_lines_are_believed_in_while_measurements_are_few_for_their_coefficients():
+    features, rows = encoded(macro_problem(), 60)
+    hyper = Hyperparameters(features)
+    assert features.coefficients == sum(len(choices) - 1 for choices in MACRO.values())
+    few = int(max(FEW, ENOUGH * features.coefficients))
+    for count, kept in ((few, True), (few + 1, False)):
+        some = rows[slice(0, count)]
+        values = features.trend(some)[:, 0].astype(float)
+        hyper.fit(pairs_of(features, some), values / values.std(), 40)
+        assert (hyper.trends[0] + hyper.linear > 0.01) == kept
+
+
+def test_noise_of_a_lower_rung_is_learned():
+    features, rows = encoded(macro_problem(), 50, rungs=2)
+    twice = rows[np.repeat(np.arange(len(rows)), 2)]
+    below = np.repeat(np.arange(len(rows)) % 2 == 0, 2)
+    values = RNG(0).normal(size=len(below)) * np.where(below, 1.0, 0.2)
+    hyper = Hyperparameters(features)
+    hyper.fit(pairs_of(features, twice, below=below), values, 60)
+    lower, target = hyper.noise_of(np.zeros(2), np.array([True, False]))
+    assert lower > 2 * target
 
 
 @pytest.mark.parametrize("slack", [0.02, 3.0])

@@ -19,7 +19,8 @@ def fitted():
     codes = np.unique(problem.space.sample_codes(25, RNG(0)), axis=0)
     features = Features(problem)
     rows = features.encode(codes, problem.costs(codes), np.zeros(len(codes), int))
-    posterior = Posterior(Hyperparameters(features), rows, len(rows))
+    hyper = Hyperparameters(features)
+    posterior = Posterior(hyper, rows, np.full(len(rows), hyper.noise), len(rows))
     points = posterior.embed(rows)
     kernel = posterior.covariance(points).astype(float) + posterior.noise * np.eye(len(rows))
     return posterior, kernel

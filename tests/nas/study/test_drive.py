@@ -46,6 +46,29 @@ def test_after_the_timeout_nothing_is_begun():
     assert drive(run, Watched(Table())).measured == 3  # the same study goes on
 
 
+class Queueing(Watched):
+    """Takes one task more than it runs, as local workers do."""
+
+    capacity = 2
+    now = 0.0
+
+    def recall(self):
+        waiting = list(self._tasks)
+        self._tasks.clear()
+        return waiting
+
+
+def test_what_waits_at_the_timeout_is_taken_back(monkeypatch):
+    run, executor = study(trials=4), Queueing(Table())
+    clock = iter([0.0, 0.0, *[100.0] * 50])
+    monkeypatch.setattr("plugnas.nas.study.drive.time.monotonic", lambda: next(clock))
+    outcome = drive(run, executor, timeout=50)
+    assert outcome.reason == "timeout" and not run.running
+    assert outcome.measured < 2
+    assert drive(run, Watched(Table())).reason == "done"
+    assert len(run.measurements) == 4
+
+
 def test_an_interrupt_ends_the_session_and_what_was_told_is_kept():
     kinds = []
 
