@@ -9,12 +9,12 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from plugnas.nas.executors.base import ExecutorError
-from plugnas.nas.executors.environment import worker_variables
+from plugnas.nas.executors.environment import environment, worker_variables
 
 try:
     import ray
@@ -161,17 +161,35 @@ def _connect(address: str | None, workers: int | None, cpus: float) -> bool:
         if workers is not None:
             options["num_cpus"] = max(1, round(workers * cpus + 0.499))
     try:
-        ray.init(
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": worker_variables()},
-            **options,
-        )
+        with _on_this_machine_alone() if address is None else contextlib.nullcontext():
+            ray.init(
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": worker_variables()},
+                **options,
+            )
     except Exception as error:
         with contextlib.suppress(Exception):
             ray.shutdown()
         raise _no_cluster(address, error) from error
     return True
+
+
+@contextlib.contextmanager
+def _on_this_machine_alone() -> Iterator[None]:
+    """Let what Ray starts listen on 127.0.0.1, as it does where it allows no cluster.
+
+    Else it takes this machine's outer address for 127.0.0.1, and listens on all interfaces.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
+            yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _require_listener(address: str) -> None:
