@@ -135,7 +135,7 @@ def test_a_node_dies_under_two_of_four_and_its_room_is_filled_when_one_comes(
 
 
 def test_drivers_killed_at_random_moments(cluster: Any, tmp_path: Path) -> None:
-    kill_at_random(tmp_path, 3, 30, "ray", cluster.address)
+    kill_at_random(tmp_path, 2, 20, "ray", cluster.address)
 
 
 def kill_node(cluster: Any, name: str) -> None:
