@@ -46,7 +46,7 @@ def of_cifar(job_path: Path) -> tuple[list[Architecture], np.ndarray, np.ndarray
     dataset = load(parse(job.data or {}).at(job_path.parent))
     space = SearchSpace.from_config(job.space, dataset.input_shape, len(dataset.classes))
     rows = [dict(zip(record["fields"], row, strict=True)) for row in record["measurements"]]
-    long = {row["id"]: row for row in rows if str(row["rung"]).startswith("long: 32 px")}
+    long = {row["id"]: row for row in rows if str(row["recipe"]).startswith("long: 32 px")}
     names = [name for name in record["architectures"] if name in long]
     networks = [space.adopt(record["architectures"][name]) for name in names]
     accuracy = np.array([long[name]["accuracy"] for name in names])

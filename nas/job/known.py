@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from plugnas.nas.job.prepared import Prepared
-from plugnas.nas.proxy.scorer import Scorer
+from plugnas.nas.proxy.scorer import BATCH, Scorer
 from plugnas.nas.samplers.known.scored import SAMPLE, Scored
 from plugnas.nas.samplers.known.source import Source
 from plugnas.nas.samplers.problem import Hint
+
+_AT_MOST = 0.01  # of the time of the trainings
+_PASSES = 8  # of a batch through a network, forward and backward, for all scores
 
 SCORES = ("synflow", "naswot", "zico", "swap")
 """Scores of untrained networks that a search asks for (experiments/records say why these)."""
@@ -37,10 +40,23 @@ def with_hints(prepared: Prepared, run_dir: Path) -> tuple[Prepared, list[str]]:
 
 
 def _scored(prepared: Prepared) -> bool:
-    """Whether the job asks for scores, and they say something of its networks."""
-    job, host = prepared.job, prepared.space.host
-    trained = job.evaluate is None and (host is None or job.space.host.weights is None)
-    return job.zero_cost == "auto" and trained and job.sampler_config.name == "predictor"
+    """Whether scores are asked for, say something of these networks, and cost next to nothing.
+
+    A host with weights is no untrained network.
+    """
+    job = prepared.job
+    pretrained = job.space.host is not None and job.space.host.weights is not None
+    if job.zero_cost == "off" or job.evaluate is not None or pretrained:
+        return False
+    return job.sampler_config.name == "predictor" and _share(prepared) <= _AT_MOST
+
+
+def _share(prepared: Prepared) -> float:
+    """Return what scores cost, as a share of the search's trainings: in pixels seen."""
+    images, side = len(prepared.dataset.train), prepared.dataset.input_shape[1]
+    last = prepared.job.proxy.rungs[-1]
+    seen = last.epochs * min(images, last.images or images) * (last.resolution or side) ** 2
+    return SAMPLE * BATCH * _PASSES * side**2 / max(3.0 * seen * prepared.job.trials, 1.0)
 
 
 __all__ = ["SCORES", "with_hints"]

@@ -1,0 +1,62 @@
+"""What a job knows before it measures anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plugnas.modules import PlugnasError
+from plugnas.nas.job.config import parse
+from plugnas.nas.job.known import with_hints
+from plugnas.nas.job.prepared import prepare
+
+SPACE = {
+    "stem": {"width": [4, 8]},
+    "stages": [{"width": 8, "depth": 1}],
+    "slots": {"attention": ["none", "se", "eca"]},
+}
+
+
+def prepared(**changes):
+    rungs = [{"epochs": 1, "images": 64}]
+    job = {"space": SPACE, "data": "digits", "trials": 4, "proxy": {"rungs": rungs}}
+    return prepare(parse({**job, **changes}), Path())
+
+
+LONG = {"trials": 2000, "proxy": {"rungs": [{"epochs": 30}]}, "executor": "serial"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({}, False),  # a search so short that scores would cost much of it
+        (LONG, True),
+        ({**LONG, "zero_cost": "off"}, False),
+        ({**LONG, "sampler": "random"}, False),
+    ],
+)
+def test_scores_are_asked_for_where_they_cost_next_to_nothing(tmp_path, changes, asked):
+    known, said = with_hints(prepared(**changes), tmp_path)
+    assert [hint.name for hint in known.problem.hints] == ["zero-cost scores"] * asked
+    assert ("synflow" in " ".join(said)) == asked
+
+
+@pytest.mark.parametrize(
+    ("changes", "law"),
+    [
+        ({"prefer": {"atention": "se"}}, "did you mean `attention`"),
+        ({"prefer": {"attention": "cbam"}}, "no choice or family `cbam`"),
+        ({"prefer": {"attention": "se"}, "sampler": "tpe"}, "`prefer` is known to the samplers"),
+        ({"from": ["runs/a"], "sampler": "random"}, "inform the model of `sampler: predictor`"),
+        ({"from": "runs/a"}, "from: expected"),
+    ],
+)
+def test_what_cannot_be_known_is_refused_with_the_job(changes, law):
+    with pytest.raises(PlugnasError, match=law):
+        prepared(**changes)
+
+
+def test_a_run_that_is_not_there_is_said_before_the_search(tmp_path):
+    with pytest.raises(PlugnasError, match="from: runs/none is no run: there is no ledger.jsonl"):
+        prepared(**{"from": ["runs/none"]}).with_earlier(tmp_path)
