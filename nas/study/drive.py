@@ -108,8 +108,8 @@ class _Session:
         while True:
             late = self.timeout is not None and self.seconds >= self.timeout
             if late:
-                for task in self.executor.recall():
-                    self.study.put_back(task)
+                for waiting in self.executor.recall():
+                    self.study.put_back(waiting)
             while not late and self.under_way < self.executor.capacity:
                 task = self.study.ask()
                 if task is None:

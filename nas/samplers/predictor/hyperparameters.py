@@ -59,13 +59,13 @@ class Hyperparameters:
         groups, trends = features.groups, len(features.trends)
         self._weights = slice(1, 1 + groups)
         self._trends = slice(1 + groups, 1 + groups + trends)
-        guesses = [
-            [0.0],
+        guesses: list[Doubles] = [
+            np.zeros(1),
             features.start,
             np.full(trends, np.log(TREND)),
-            [np.log(LINEAR), np.log(NOISE), 0.0, 0.0],
+            np.array([np.log(LINEAR), np.log(NOISE), 0.0, 0.0]),
         ]
-        self._prior = np.concatenate(guesses)
+        self._prior: Doubles = np.concatenate(guesses)
         self._width = np.full(len(self._prior), _WIDTH)
         self._width[self._trends] = TREND_WIDTH
         self._width[-4] = LINEAR_WIDTH
