@@ -14,7 +14,7 @@ from plugnas.modules._registry import register
     family="activation",
     name="Rectified linear unit",
     year=2010,
-    no_origin="no paper's own: a layer that every library has",
+    no_origin="a layer of every library, not of one paper",
 )
 class ReLU(nn.Module):
     """Keeps what is positive and sets the rest to 0.

@@ -36,7 +36,7 @@ def _widths(site: Site, setting: Setting) -> tuple[int, int]:
         "GAM_Attention",
         "GlobalAttentionMechanism",
     ),
-    no_origin="no code of the authors was found in November 2026; their account holds NAM alone",
+    no_origin="no code of the authors was found in November 2026; their account has only NAM",
 )
 class GlobalAttentionMechanism(nn.Module):
     """Gates every value twice, by a per-pixel MLP and by two wide convolutions, without pooling.

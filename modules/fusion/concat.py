@@ -16,7 +16,7 @@ from plugnas.modules._registry import register
     name="Concatenation and pointwise projection",
     choices={"norm_activation": (False, True)},
     aliases=("FeatureConcat",),
-    no_origin="no paper's own: a layer that every library has",
+    no_origin="a layer of every library, not of one paper",
 )
 class ConcatFusion(nn.Module):
     """Stacks two maps or more over the channels and projects back by a pointwise convolution.

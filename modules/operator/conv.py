@@ -25,7 +25,7 @@ from plugnas.modules.errors import AdoptError
         "Conv2d",
         "VanillaConv",
     ),
-    no_origin="no paper's own: a layer that every library has",
+    no_origin="a layer of every library, not of one paper",
 )
 class Convolution(nn.Module):
     """A k x k convolution of all input channels.

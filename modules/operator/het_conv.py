@@ -24,7 +24,7 @@ from plugnas.modules._registry import register
     choices={"parts": (1, 2, 4, 8), "kernel_size": (3, 5)},
     aliases=("HetConv2d",),
     no_origin="no code of the authors was found in November 2026, "
-    "and what circulates does not claim to be theirs",
+    "and the code in circulation does not claim to be theirs",
 )
 class HetConvolution(nn.Module):
     """Filters with k x k kernels on 1 / P of the channels and 1x1 kernels on the others.

@@ -21,7 +21,7 @@ from plugnas.modules._registry import register
         "Deconv",
         "Deconvolution",
     ),
-    no_origin="no paper's own: a layer that every library has",
+    no_origin="a layer of every library, not of one paper",
 )
 class TransposedConvolution(nn.Module):
     """Doubles the map by a transposed convolution, then filters it with a stride that halves it.

@@ -14,7 +14,7 @@ from plugnas.modules._registry import register
     family="reshape",
     name="Flattened grid",
     choices={"grid": (1, 2, 4)},
-    no_origin="no paper's own: a layer that every library has",
+    no_origin="a layer of every library, not of one paper",
 )
 class FlattenedGrid(nn.Module):
     """Averages the map to a fixed grid and flattens it into a vector, channel by channel.

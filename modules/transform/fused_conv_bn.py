@@ -20,7 +20,7 @@ from plugnas.modules._registry import register
         "fuse_conv_and_bn",
         "ConvBN",
     ),
-    no_origin="no paper's own: what every runtime does to a trained network",
+    no_origin="what every runtime does to a trained network, not of one paper",
 )
 class FusedConvBN(nn.Module):
     """Trains a convolution with batch norm, and deploys as one biased convolution.

@@ -14,7 +14,7 @@ from plugnas.modules._registry import register
     family="interpolation",
     name="Nearest-neighbour upsampling",
     aliases=("NearestUpsampling", "UpsamplingNearest2d"),
-    no_origin="no paper's own: a layer that every library has",
+    no_origin="a layer of every library, not of one paper",
 )
 class NearestUpsampling(nn.Module):
     """Repeats every value s times along both axes.
@@ -36,7 +36,7 @@ class NearestUpsampling(nn.Module):
     family="interpolation",
     name="Bilinear upsampling",
     aliases=("BilinearUpsampling", "UpsamplingBilinear2d"),
-    no_origin="no paper's own: a layer that every library has",
+    no_origin="a layer of every library, not of one paper",
 )
 class BilinearUpsampling(nn.Module):
     """Reads the map between its pixels, linearly along both axes.
