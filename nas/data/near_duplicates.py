@@ -2,9 +2,9 @@
 
 A picture stored again as JPEG, in another size or a little brighter has other pixels, but the same
 small grey copy. Of each image one of 16 x 18 is kept. Its difference hash has 64 bits: is a cell of
-8 x 9 darker than the one on its right? Two images are compared where one of the four quarters of
-their hashes agrees; they are near-duplicates where their grey copies, brought to mean 0 and
-deviation 1, are closer than ``NEAR``, and far closer than two images of the set usually are.
+8 x 9 darker than the one on its right? Two images are compared where their hashes agree in two
+neighbouring rows, or columns. They are near-duplicates where their grey copies, levelled and
+brought to deviation 1, are closer than ``NEAR``, or so close as the set's images hardly ever come.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROWS, COLUMNS = 16, 18
-NEAR = 0.1
-"""Root of the mean squared difference of two copies of deviation 1; unrelated ones have 1.4."""
+NEAR, FAR = 0.1, 0.2
+"""Root of the mean squared difference of two copies of deviation 1; unrelated ones have 1.4. Below
+the first a pair is one picture, between the two where the set's other images are far apart."""
 
 _USUAL = 0.09
-"""... and this share of what two images of a set usually have: before one camera all are alike."""
+"""``NEAR`` at most as a share of what two images of the set usually have: a camera that does not
+move sees the same ground each time."""
+
+_NEAREST = 0.25
+"""``FAR`` at most as a share of what an image's nearest usually has: digits are near each other."""
 
 _SPREAD = 4.0
 """Deviation below which a picture is plain: nothing in it can be compared."""
@@ -27,11 +32,11 @@ _SPREAD = 4.0
 _STEP = 2
 """Cells must differ by more than so much of 255 to be darker: noise of JPEG on plain ground."""
 
-_BITS = 12
+_BITS = 10
 """Of 64 bits so many may differ."""
 
-_COMMON = 256
-"""A quarter of a hash that more images share than this is plain ground, and joins no pair."""
+_COMMON = 64
+"""Two rows or columns that more images share than this are plain ground, and join no pair."""
 
 _BATCH = 2**20
 """Pairs that are looked at in one go."""
@@ -63,15 +68,15 @@ def near_duplicates(copies: Small, of: Indices, among: Indices) -> list[tuple[in
         of: indices of the images asked about; each is in at most one pair.
         among: indices of those that it is compared with.
     """
-    limit = min(NEAR, _USUAL * _usual(copies, among))
     of, among = (part[_spread(copies[part]) >= _SPREAD] for part in (of, among))
-    if not len(of) or not len(among) or limit <= 0:
+    if not len(of) or len(among) < 2:
         return []
+    limit = _limit(copies, of, among)
     hashes = _hashes(copies[of]), _hashes(copies[among])
+    ours, theirs = (np.ascontiguousarray(h[:, :4]).view(np.uint64)[:, 0] for h in hashes)
     best: dict[int, tuple[float, int]] = {}
     for left, right in _candidates(*hashes):
-        differing = np.bitwise_count(hashes[0][left] ^ hashes[1][right])
-        alike = differing <= _BITS
+        alike = np.bitwise_count(ours[left] ^ theirs[right]) <= _BITS
         pairs = of[left[alike]], among[right[alike]]
         for i, j, distance in zip(*pairs, _distances(copies, *pairs), strict=True):
             if distance < limit:
@@ -79,19 +84,19 @@ def near_duplicates(copies: Small, of: Indices, among: Indices) -> list[tuple[in
     return [(i, j) for i, (_, j) in sorted(best.items())]
 
 
-def _hashes(copies: Small) -> NDArray[np.uint64]:
-    """Return the difference hash of each copy."""
+def _hashes(copies: Small) -> NDArray[np.uint16]:
+    """Return the difference hash of each copy twice, (N, 8): by two rows, and by two columns."""
     cells = copies.reshape(len(copies), 8, ROWS // 8, 9, COLUMNS // 9).mean(axis=(2, 4))
-    bits = np.packbits(np.diff(cells, axis=2).reshape(len(copies), 64) > _STEP, axis=1)
-    return bits.view(np.uint64)[:, 0]
+    bits = np.diff(cells, axis=2) > _STEP
+    both = (np.packbits(b.reshape(len(b), 64), axis=1) for b in (bits, bits.transpose(0, 2, 1)))
+    return np.concatenate([packed.view(np.uint16) for packed in both], axis=1)
 
 
 def _candidates(
-    left: NDArray[np.uint64], right: NDArray[np.uint64]
+    left: NDArray[np.uint16], right: NDArray[np.uint16]
 ) -> Iterator[tuple[Indices, Indices]]:
-    """Yield places in both lists whose hashes agree in a quarter, a number of pairs at a time."""
-    quarters = left.view(np.uint16).reshape(-1, 4), right.view(np.uint16).reshape(-1, 4)
-    for ours, theirs in zip(quarters[0].T, quarters[1].T, strict=True):
+    """Yield places in both lists whose hashes agree in a part, a number of pairs at a time."""
+    for ours, theirs in zip(left.T, right.T, strict=True):
         order = np.argsort(theirs, kind="stable")
         first, end = (np.searchsorted(theirs[order], ours, side=s) for s in ("left", "right"))
         counts = end - first
@@ -108,22 +113,37 @@ def _candidates(
             begin = stop
 
 
-def _usual(copies: Small, among: Indices) -> float:
-    """Return the distance that two images drawn from the set usually have."""
-    drawn = among[:: max(1, len(among) // 512)]
-    drawn = drawn[_spread(copies[drawn]) >= _SPREAD]
-    half = len(drawn) // 2
-    if half == 0:
-        return 0.0
-    return float(np.median(_distances(copies, drawn[:half], drawn[half : 2 * half])))
+def _limit(copies: Small, of: Indices, among: Indices) -> float:
+    """Return the distance below which two images of a set are near-duplicates."""
+    half = min(256, len(among) // 2)
+    usual = _distances(copies, _few(among, 2 * half)[:half], _few(among, 2 * half)[half:])
+    a, b = (_normalised(copies[_few(part, n)]) for part, n in ((of, 256), (among, 4096)))
+    nearest = np.sqrt(np.maximum(0, 2 - 2 * (a @ b.T).max(axis=1) / a.shape[1]))
+    near = min(NEAR, _USUAL * float(np.median(usual)))
+    return max(near, min(FAR, _NEAREST * float(np.median(nearest))))
+
+
+def _few(indices: Indices, count: int) -> Indices:
+    """Return at most so many of some indices, evenly spread."""
+    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(np.int64)]
 
 
 def _spread(copies: Small) -> NDArray[np.float32]:
-    """Return the deviation of each copy over its cells."""
-    deviation: NDArray[np.float32] = copies.reshape(-1, ROWS * COLUMNS).std(
-        axis=1, dtype=np.float32
-    )
+    """Return the deviation of each copy over its cells, but for a shade from side to side."""
+    deviation: NDArray[np.float32] = _levelled(copies).std(axis=1)
     return deviation
+
+
+def _levelled(copies: Small) -> NDArray[np.float32]:
+    """Return the cells of each copy less their mean and the plane that fits them best.
+
+    Light from one side is no content: without this, plain surfaces would be near each other.
+    """
+    rows, columns = np.mgrid[-1 : 1 : ROWS * 1j, -1 : 1 : COLUMNS * 1j].reshape(2, -1)
+    planes = np.stack([np.ones(ROWS * COLUMNS), rows, columns]).astype(np.float32)
+    planes /= np.linalg.norm(planes, axis=1, keepdims=True)
+    values = copies.reshape(-1, ROWS * COLUMNS).astype(np.float32)
+    return np.asarray(values - (values @ planes.T) @ planes, dtype=np.float32)
 
 
 def _distances(copies: Small, left: Indices, right: Indices) -> NDArray[np.float32]:
@@ -137,9 +157,8 @@ def _distances(copies: Small, left: Indices, right: Indices) -> NDArray[np.float
 
 
 def _normalised(copies: Small) -> NDArray[np.float32]:
-    values = copies.reshape(-1, ROWS * COLUMNS).astype(np.float32)
-    values -= values.mean(axis=1, keepdims=True)
-    values /= values.std(axis=1, keepdims=True)
+    values = _levelled(copies)
+    values /= np.maximum(values.std(axis=1, keepdims=True), np.float32(1e-6))
     return values
 
 

@@ -105,6 +105,15 @@ def test_a_camera_that_does_not_move_sees_no_copies():
     assert near_duplicates(copies, np.arange(0, 40, 4), np.arange(1, 40, 4)) == []
 
 
+def test_light_from_one_side_makes_no_copies():
+    """Plain surfaces under a lamp, as of steel, have only their grain to be told apart by."""
+    rng = np.random.default_rng(0)
+    light = np.linspace(60, 200, 32)[:, None] + np.linspace(0, 20, 36)[None]
+    grain = rng.normal(0, 10, (40, 32, 36))
+    copies = np.stack([small_copy(np.rint(light + g).astype(np.uint8)[..., None]) for g in grain])
+    assert near_duplicates(copies, np.arange(20), np.arange(20, 40)) == []
+
+
 def test_the_nearest_of_several_copies_is_named():
     images = [np.asarray(photograph(i)) for i in range(20)]
     near = np.clip(images[5].astype(int) + 1, 0, 255).astype(np.uint8)
