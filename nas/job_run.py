@@ -13,6 +13,7 @@ import msgspec
 from plugnas.modules import PlugnasError
 from plugnas.nas.cost.budget import check_budget
 from plugnas.nas.cost.network import Unmeasured
+from plugnas.nas.cost.table import FIELDS
 from plugnas.nas.executors.callbacks import listeners
 from plugnas.nas.job.announcement import announcement
 from plugnas.nas.job.config import Job
@@ -150,9 +151,7 @@ def _keep_host(run: RunDirectory, prepared: Prepared) -> None:
     """Keep the host's sites and what it costs, so that the run is read without its code."""
     host, counts = prepared.space.host, prepared.cost.host_counts()
     if host is not None and counts is not None:
-        known = {
-            name: getattr(counts, name) for name in ("params", "macs", "elementwise", "memory")
-        }
+        known = {name: getattr(counts, name) for name in FIELDS}
         run.keep_host(msgspec.structs.replace(host.trace, counts=known))
 
 
@@ -218,6 +217,7 @@ def _measure_front(prepared: Prepared, result: RunView, file: Path) -> None:
         dtype=taken.dtype,
         memory_format=taken.memory_format,
         rounds=wishes.rounds,
+        limit=wishes.limit,
     )
     chosen = [member.architecture for member in result.front]
     report = measure_architectures(prepared.space, chosen, settings)

@@ -25,6 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="random, random:SEED, smallest, largest, a JSON file, or of a run: an id, best, knee",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--dtype", choices=("float32", "float16", "bfloat16", "int8"),
+        help="count RAM and flash of a device in this number format (default: the job's, where it "
+        "limits them)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     target = open_target(args.target)
     architecture = target.choose(args.architecture)
-    model = NetworkCost(target.space, latency=target.latency_table())
+    dtype = args.dtype or target.job.device_dtype
+    model = NetworkCost(target.space, latency=target.latency_table(), dtype=dtype)
     if args.json:
         print(json.dumps(breakdown(model, architecture), indent=2))
     else:

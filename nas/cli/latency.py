@@ -6,6 +6,7 @@
   nas latency --table JOB.yaml -o pi.json             every piece of the space, for `latency: {table: pi.json}`
   nas latency --table JOB.yaml -o pi.json --extend pi.json     only what that table lacks
   nas latency JOB.yaml --runtime onnxruntime          what is exported, as onnxruntime runs it
+  nas latency --as-script FOLDER JOB.yaml             graphs and a script that make the table elsewhere, without torch
 
 In every round all candidates run once, in random order, with one thread unless --threads says
 otherwise; anchor networks in the same rounds show how the machine drifts. The command waits until
@@ -30,6 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--table", action="store_true", help="measure the pieces of the space")
     what.add_argument(
+        "--as-script", type=Path, metavar="FOLDER",
+        help="write graphs and a script that times them where only onnxruntime is",
+    )  # fmt: skip
+    what.add_argument(
         "--architecture",
         action="append",
         default=[],
@@ -45,15 +50,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the job's, else cpu)")
     parser.add_argument(
         "--runtime",
-        help="torch or onnxruntime on the exported ONNX (default: the job's, else torch)",
+        help="torch, or on the exported ONNX onnxruntime or openvino (default: the job's, else "
+        "torch)",
     )
     parser.add_argument("--batch", type=int, help="images per forward (default 1)")
     parser.add_argument("--threads", type=int, help="threads (default 1)")
     parser.add_argument("--rounds", type=int, help="rounds of timing (default 30)")
-    parser.add_argument("--dtype", default="float32", help="float32, float16 or bfloat16")
+    parser.add_argument(
+        "--dtype", help="float32, float16, bfloat16 or int8 (default: the job's, else float32)"
+    )
     parser.add_argument("--channels-last", action="store_true", help="channels_last memory format")
     parser.add_argument(
-        "--limit", type=float, default=0.05, help="relative error above which nothing is ranked"
+        "--limit",
+        type=float,
+        help="relative error above which nothing is ranked (default: the job's, else 0.05)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the random order and of --sample")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -73,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         check_file(args.output, "-o")
     target = open_target(args.target)
     settings = _settings(args, target.job)
+    if args.as_script is not None:
+        return _as_script(args.as_script, target, settings)
     if args.table:
         return _table(args, target, settings)
     return _architectures(args, target, settings)
@@ -86,17 +98,29 @@ def _settings(args: argparse.Namespace, job: Any) -> Settings:
     wishes = job.latency or LatencyConfig()
     conditions: dict[str, Any] = {
         name: getattr(wishes, name) if (given := getattr(args, name)) is None else given
-        for name in ("device", "runtime", "batch", "threads", "rounds")
+        for name in ("device", "runtime", "batch", "threads", "rounds", "dtype", "limit")
     }
+    if args.as_script is not None and args.runtime is None:
+        conditions["runtime"] = "onnxruntime"
     return Settings(
         **conditions,
-        dtype=args.dtype,
         memory_format="channels_last" if args.channels_last else "contiguous",
-        limit=args.limit,
         seed=args.seed,
         on_wait=_waiting,
         on_progress=_progress(),
     )
+
+
+def _as_script(folder: Path, target: Any, settings: Settings) -> int:
+    from plugnas.nas.latency.as_script import SCRIPT, write_script
+
+    count = write_script(target.space, folder, settings)
+    print(
+        f"{folder}: {count} pieces. Copy it to the machine that counts, which needs Python, "
+        f"onnxruntime and numpy, run `python {SCRIPT} -o table.json` there, and search with "
+        "`latency: {runtime: onnxruntime, table: table.json}`"
+    )
+    return 0
 
 
 def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:

@@ -81,7 +81,9 @@ def confirm(
     random = random_control(view, prepared, len(front)) if controlled and not of_host else []
     other = random if beside is None else beside.architectures
     space = prepared.space if beside is None else beside.space
-    cost = prepared.cost if beside is None else NetworkCost(space, prepared.cost.table)
+    cost = prepared.cost
+    if beside is not None:
+        cost = NetworkCost(space, cost.table, dtype=cost.dtype)
     proxy = evaluator(prepared)
     long, again = paths(run.path)
     unused = range(job.first_unused_seed, job.first_unused_seed + wanted)

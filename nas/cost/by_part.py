@@ -42,6 +42,11 @@ def breakdown_text(model: NetworkCost, architecture: Architecture) -> str:
         for row, part in zip(rows, parts, strict=False):
             row.append(f"{part.latency_ms:.3f}")
         rows[-1].append(f"{total['latency_ms']:.3f}")
+    if "ram" in total:
+        header += ["RAM", "flash"]
+        for row, part in zip(rows, parts, strict=False):
+            row += [_bytes(part.ram or 0), _bytes(part.flash or 0)]
+        rows[-1] += [_bytes(total["ram"]), _bytes(total["flash"])]
     lines = text_table(header, rows, align="ll" + "r" * (len(header) - 2))
     keys = [f"{part.position}: {part.key}" for part in parts]
     flops = f"{total['flops']:,.0f} FLOPs ({total['flops'] / 1e6:.3g} MFLOPs)"

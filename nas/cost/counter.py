@@ -25,20 +25,59 @@ class Counts:
     """What one forward of a module costs, at the batch size of its input.
 
     ``memory`` is the peak of live activations in bytes, the input included, parameters left out;
-    workspaces inside an operator are not seen. ``operators`` splits macs and elementwise by
-    operator.
+    workspaces inside an operator are not seen. ``memory_2`` and ``memory_1`` are the same peak
+    where each real number takes 2 bytes, or 1; ``weights_4``, ``weights_2`` and ``weights_1`` the
+    bytes of what a device keeps of parameters and buffers. ``operators`` splits macs and
+    elementwise by operator.
     """
 
     params: int = 0
     macs: int = 0
     elementwise: int = 0
     memory: int = 0
+    memory_2: int = 0
+    memory_1: int = 0
+    weights_4: int = 0
+    weights_2: int = 0
+    weights_1: int = 0
     operators: Mapping[str, Work] = field(default_factory=dict, compare=False)
 
     @property
     def flops(self) -> int:
         """Two per multiply-accumulate."""
         return 2 * self.macs
+
+    def ram(self, dtype: str) -> int:
+        """Return the peak of live activations, in bytes, where real numbers are of this dtype."""
+        return (self.memory, self.memory_2, self.memory_1)[_WIDTHS.index(WIDTHS[dtype])]
+
+    def flash(self, dtype: str) -> int:
+        """Return the bytes of the weights in this dtype; see ``weights_of``."""
+        return (self.weights_4, self.weights_2, self.weights_1)[_WIDTHS.index(WIDTHS[dtype])]
+
+
+WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
+"""Bytes of a real number by its dtype on the device."""
+_WIDTHS = (4, 2, 1)
+
+
+def weights_of(module: nn.Module, width: int) -> int:
+    """Return the bytes that a device keeps of a module's parameters and buffers.
+
+    Each real number takes ``width`` bytes; of int8 that is so for weights of two or more axes,
+    while biases, norms and all else of one axis keep 4 bytes, as static quantisation leaves them.
+    Whole numbers keep their own size; how many batches a norm has seen is not kept.
+    """
+    kept: dict[int, Tensor] = {id(p): p for p in module.parameters()}
+    kept |= {id(b): b for n, b in module.named_buffers() if not n.endswith("num_batches_tracked")}
+    total = 0
+    for tensor in kept.values():
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            total += tensor.numel() * tensor.element_size()
+        else:
+            real = tensor.numel() * (2 if tensor.is_complex() else 1)
+            total += real * (4 if width == 1 and tensor.dim() < 2 else width)
+    return total
 
 
 def count(module: nn.Module, *inputs: Tensor, **kwargs: Any) -> Counts:
@@ -64,7 +103,12 @@ def count(module: nn.Module, *inputs: Tensor, **kwargs: Any) -> Counts:
         params=sum(p.numel() for p in parameters),
         macs=sum(work.macs for work in counter.work.values()),
         elementwise=sum(work.elementwise for work in counter.work.values()),
-        memory=counter.peak,
+        memory=counter.peaks[0],
+        memory_2=counter.peaks[1],
+        memory_1=counter.peaks[2],
+        weights_4=weights_of(module, 4),
+        weights_2=weights_of(module, 2),
+        weights_1=weights_of(module, 1),
         operators=counter.work,
     )
 
@@ -91,11 +135,11 @@ class _Counter(TorchDispatchMode):
     def __init__(self, owned: list[Tensor], inputs: list[Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.work: dict[str, Work] = {}
-        self.peak = 0
+        self.peaks = [0, 0, 0]  # with real numbers of 4, 2 and 1 bytes
         self._owned = {tensor.untyped_storage()._cdata for tensor in owned}
-        self._alive: dict[int, tuple[weakref.ref[Any], int]] = {}
+        self._alive: dict[int, tuple[weakref.ref[Any], list[int]]] = {}
         self._products: dict[int, tuple[torch.Size, tuple[set[int], ...], int]] = {}
-        self._bytes = 0
+        self._bytes = [0, 0, 0]
         self._hold(inputs)
 
     def __torch_dispatch__(
@@ -183,14 +227,23 @@ class _Counter(TorchDispatchMode):
             key = storage._cdata
             if key in self._owned or key in self._alive:
                 continue
-            size = storage.nbytes()
-            self._alive[key] = (weakref.ref(storage, partial(self._release, key)), size)
-            self._bytes += size
-        self.peak = max(self.peak, self._bytes)
+            sizes = _sizes(tensor, storage.nbytes())
+            self._alive[key] = (weakref.ref(storage, partial(self._release, key)), sizes)
+            self._bytes = [held + size for held, size in zip(self._bytes, sizes, strict=True)]
+        self.peaks = [max(both) for both in zip(self.peaks, self._bytes, strict=True)]
 
     def _release(self, key: int, _: weakref.ref[Any]) -> None:
-        self._bytes -= self._alive.pop(key)[1]
+        sizes = self._alive.pop(key)[1]
+        self._bytes = [held - size for held, size in zip(self._bytes, sizes, strict=True)]
         self._products.pop(key, None)
+
+
+def _sizes(tensor: Tensor, size: int) -> list[int]:
+    """The bytes of a storage as it is, and with real numbers of 2 bytes and of 1."""
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return [size, size, size]
+    real = tensor.element_size() // (2 if tensor.is_complex() else 1)
+    return [size, *(size * width // real for width in (2, 1))]
 
 
 def _varying_axes(factor: Tensor, dims: int) -> set[int]:

@@ -17,6 +17,7 @@ from plugnas.space import Architecture, Part, Position, SearchSpace
 Codes = NDArray[np.int16]
 SUMS = ("params", "macs", "flops", "elementwise")  # over the parts; memory is their maximum
 NAMES = (*SUMS, "memory")
+DEVICE = ("ram", "flash")  # in the dtype of a device
 
 
 class PartLatencies(Protocol):
@@ -42,7 +43,10 @@ class Unmeasured:
 
 @dataclass(frozen=True)
 class PartCost:
-    """What one part of a network costs; memory in bytes, latency only with a latency table."""
+    """What one part of a network costs; memory, ram and flash in bytes.
+
+    Latency is known only with a latency table, ram and flash with a dtype.
+    """
 
     position: str
     key: str
@@ -53,6 +57,8 @@ class PartCost:
     elementwise: int
     memory: int
     latency_ms: float | None = None
+    ram: int | None = None
+    flash: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -64,12 +70,14 @@ class NetworkCost:
 
     ``params``, ``macs``, ``flops`` and ``elementwise`` are sums over the parts; ``memory``, peak
     activation bytes, is the maximum over them, since a map is freed once the next part has read it.
-    With a latency table there is ``latency_ms`` too.
+    With a latency table there is ``latency_ms`` too, and with a dtype ``ram``, which is ``memory``
+    in it, and ``flash``, the bytes of the weights in it.
 
     Args:
         space: a space with a network behind it.
         table: counts made before, such as a run's; new parts are added to it.
         latency: measured latencies of the parts.
+        dtype: number format on the device, one of ``counter.WIDTHS``.
 
     Raises:
         CostError: the space has no network.
@@ -80,6 +88,7 @@ class NetworkCost:
         space: SearchSpace,
         table: CostTable | None = None,
         latency: PartLatencies | None = None,
+        dtype: str | None = None,
     ) -> None:
         if not space.has_network:
             raise CostError(
@@ -88,8 +97,12 @@ class NetworkCost:
         self.space = space
         self.table = CostTable() if table is None else table
         self._know_host()
-        self.latency = latency
-        self.names: tuple[str, ...] = NAMES if latency is None else (*NAMES, "latency_ms")
+        self.latency, self.dtype = latency, dtype
+        self.names: tuple[str, ...] = (
+            *NAMES,
+            *(DEVICE if dtype is not None else ()),
+            *(("latency_ms",) if latency is not None else ()),
+        )
         self._places = [_Place(space, position, self._values) for position in space.positions]
 
     def host_counts(self) -> Counts | None:
@@ -115,11 +128,11 @@ class NetworkCost:
         """
         codes = _as_codes(self.space, architectures)
         totals = np.zeros((len(self.names), len(codes)))
-        memory = self.names.index("memory")
+        peaks = [i for i, name in enumerate(self.names) if name in ("memory", "ram")]
         for place in self._places:
             values = place.look_up(codes)
-            np.maximum(totals[memory], values[memory], out=values[memory])
-            totals[memory] = 0
+            values[peaks] = np.maximum(totals[peaks], values[peaks])
+            totals[peaks] = 0
             totals += values
         if self.latency is not None:
             totals[-1] += self.latency.overhead_ms
@@ -139,6 +152,8 @@ class NetworkCost:
             part.position, part.key, part.input_shape,
             counts.params, counts.macs, counts.flops, counts.elementwise, counts.memory,
             None if self.latency is None else self.latency.milliseconds(part),
+            None if self.dtype is None else counts.ram(self.dtype),
+            None if self.dtype is None else counts.flash(self.dtype),
         )  # fmt: skip
 
     def _values(self, part: Part | None) -> list[float]:

@@ -25,7 +25,11 @@ from plugnas.space.piece import Piece, Shape
 
 # Below so many input elements arithmetic is cheaper than the meta device's bookkeeping in Python.
 _SMALL = 2**16
-_FLOAT32 = 4  # bytes
+VERSION = 3  # 2 knew no bytes of weights
+PEAKS = {"memory": 4, "memory_2": 2, "memory_1": 1}  # bytes of a real number in each
+WEIGHTS = ("weights_4", "weights_2", "weights_1")
+FIELDS = ("params", "macs", "elementwise", *PEAKS, *WEIGHTS)
+"""What is kept of the counts of a piece, in order."""
 
 Key = tuple[str, tuple[int, int, int], int]
 
@@ -66,13 +70,17 @@ class CostTable:
         pieces = part.pieces()
         counts = [self._piece(piece) for piece in pieces]
         both = list(zip(pieces, counts, strict=True))
-        return Counts(
-            params=sum(p.times * c.params for p, c in both),
-            macs=sum(p.times * c.macs for p, c in both),
-            elementwise=sum(p.times * c.elementwise for p, c in both),
-            memory=_FLOAT32 * part.beside
-            + max((c.memory + _FLOAT32 * p.beside for p, c in both if p.times > 0), default=0),
-        )
+
+        def total(name: str) -> int:
+            return sum(p.times * getattr(c, name) for p, c in both)
+
+        def peak(name: str, width: int) -> int:
+            alive = (getattr(c, name) + width * p.beside for p, c in both if p.times > 0)
+            return width * part.beside + max(alive, default=0)
+
+        found: dict[str, Any] = {n: total(n) for n in ("params", "macs", "elementwise", *WEIGHTS)}
+        found |= {name: peak(name, width) for name, width in PEAKS.items()}
+        return Counts(**found)
 
     def _piece(self, piece: Piece) -> Counts:
         key = (piece.key, piece.input_shapes)
@@ -83,10 +91,10 @@ class CostTable:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as JSON, whole or not at all."""
         rows = [
-            [key, shapes, c.params, c.macs, c.elementwise, c.memory]
+            [key, shapes, *(getattr(c, name) for name in FIELDS)]
             for (key, shapes), c in self.pieces.items()
         ]
-        data = {"cost_table": 2, "stamp": stamp(), "crc": _checksum(rows), "pieces": rows}
+        data = {"cost_table": VERSION, "stamp": stamp(), "crc": _checksum(rows), "pieces": rows}
         write_text(Path(path), json.dumps(data))
 
     @classmethod
@@ -101,7 +109,7 @@ class CostTable:
             return table
         try:
             data = read_bytes(Path(path))
-            if decode(data, _Head) == _Head(2, stamp()):
+            if decode(data, _Head) == _Head(VERSION, stamp()):
                 saved = decode(data, _Saved)
                 if saved.crc != _checksum(saved.pieces):
                     raise ValueError("its checksum is that of other figures")
@@ -125,7 +133,7 @@ class _Head(msgspec.Struct, frozen=True):
     stamp: str
 
 
-_Row = tuple[str, list[list[Number]], Count, Count, Count, Count]
+_Row = tuple[str, list[list[Number]], Count, Count, Count, Count, Count, Count, Count, Count, Count]
 
 
 class _Saved(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from plugnas.nas.explain.advice import Advice, advice, only_open
 from plugnas.nas.explain.design import Slot, slots_of
 from plugnas.nas.explain.effect import Effect
 from plugnas.nas.explain.effects import ExplainError, Explanation, explain
+from plugnas.nas.explain.int8 import Int8Losses, int8_losses
 from plugnas.nas.explain.pairs import Comparison, comparisons
 from plugnas.nas.explain.places import sentences
 from plugnas.nas.explain.settle import judged_space, settled
@@ -39,6 +40,7 @@ class RunExplanation:
     misfits: int = 0
     left_out: str | None = None
     advice: Advice | None = None
+    int8: Int8Losses | None = None
 
     @property
     def nothing(self) -> str | None:
@@ -59,6 +61,7 @@ class RunExplanation:
             if self.advice is None
             else {**asdict(self.advice), "text": self.advice.text},
             "latency": None if self.latency is None else asdict(self.latency),
+            "int8": None if self.int8 is None else self.int8.to_dict(),
         }
 
     def to_text(self) -> str:
@@ -66,6 +69,7 @@ class RunExplanation:
         first = str(self.reason) if self.model is None else effects_text(self.model)
         last = [] if self.advice is None else [f"To settle what is open: {self.advice.text}."]
         last += [] if self.left_out is None else [self.left_out]
+        last += [] if self.int8 is None else [self.int8.to_text()]
         if self.nothing is not None:
             return "\n".join([self.nothing, *last])
         tables = [pairs_text(table, self.latency) for table in self.pairs]
@@ -101,6 +105,7 @@ def explain_run(view: RunView) -> RunExplanation:
         len(view.misfits),
         view.left_out,
         advice(view, model, [slot.name for slot in controlled]),
+        int8_losses(view),
     )
 
 

@@ -70,7 +70,9 @@ def settle(
         range(seeds),
         path,
         space,
-        prepared.cost if own else NetworkCost(space, prepared.cost.table),
+        prepared.cost
+        if own
+        else NetworkCost(space, prepared.cost.table, dtype=prepared.cost.dtype),
         lambda: executor(prepared, top, job.evaluation_timeout),
         objectives={view.metric.name: view.metric.direction},
         about={"settle": slot.name, "seeds": seeds, "rung": view.top_rung},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -22,6 +23,7 @@ TOLERANCE = 1e-4  # float32, relative to the largest output
 REFUSED = (
     "modules", "space", "nas", "plugnas", "msgspec", "yaml", "optuna", "ray", "sklearn", "scipy",
     "matplotlib", "safetensors", "onnx", "onnxscript", "onnxruntime", "torchao", "timm",
+    "openvino", "executorch", "huggingface_hub",
 )  # fmt: skip
 
 
@@ -47,28 +49,52 @@ class Item:
     expected: tuple[Tensor, ...]
     own: Mapping[str, Own] = field(default_factory=dict)
     host: Hosted | None = None
+    whole: Whole | None = None
 
 
-def check(items: Sequence[Item], seconds: float = 0.0) -> list[dict[str, list[float]]]:
-    """Compare all items in one fresh process; return the latencies of each item's files.
+@dataclass(frozen=True)
+class Whole:
+    """Images (N, H, W, C) as bytes on which every file answers; ``norm`` is (mean, std) of each.
+
+    Without ``norm`` the files take the bytes themselves.
+    """
+
+    images: Tensor
+    norm: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of an item: latencies of its files, and their outputs on the whole images.
 
     Latencies are [first quartile, median, third quartile] in milliseconds at the first batch, one
-    thread, taken for ``seconds`` each; none are taken for 0.
+    thread. Of maps the outputs are the classes of their pixels.
+    """
+
+    latencies: Mapping[str, list[float]]
+    outputs: Mapping[str, list[Tensor]]
+
+
+def check(items: Sequence[Item], seconds: float = 0.0) -> list[Found]:
+    """Compare all items in one fresh process; return what it measured.
+
+    Latencies are taken for ``seconds`` each; none are taken for 0.
 
     Raises:
         ExportError: a file does not load without plugnas, or computes something else.
     """
     answers = _ask(items, seconds)
-    latencies = []
+    found = []
     for item, answer in zip(items, answers, strict=True):
-        latencies.append({n: a["milliseconds"] for n, a in answer.items() if "milliseconds" in a})
+        latencies = {n: a["milliseconds"] for n, a in answer.items() if "milliseconds" in a}
+        found.append(Found(latencies, {n: a["whole"] for n, a in answer.items() if "whole" in a}))
         for name in item.files:
             if reason := difference(item, name, answer[name]):
                 raise ExportError(
                     f"{name} of {item.directory.name} failed its check in a fresh process: "
                     f"{reason}; {_remedy(item, name)}"
                 )
-    return latencies
+    return found
 
 
 def _remedy(item: Item, name: str) -> str:
@@ -90,8 +116,12 @@ def _ask(items: Sequence[Item], seconds: float) -> list[dict[str, Any]]:
         for number, item in enumerate(items):
             inputs = Path(folder) / f"{number}.pt"
             torch.save(list(item.batches), inputs)
+            if item.whole is not None:
+                torch.save(item.whole.images, Path(folder) / f"{number}.whole.pt")
             request["items"].append(
-                {"directory": str(item.directory.resolve()), "files": item.files,
+                {"whole": item.whole and str(Path(folder) / f"{number}.whole.pt"),
+                 "norm": item.whole and item.whole.norm,
+                 "directory": str(item.directory.resolve()), "files": item.files,
                  "inputs": str(inputs), "hosted": item.host is not None,
                  "package": _own_package(item)}
             )  # fmt: skip
@@ -114,6 +144,9 @@ def _library_paths(items: Sequence[Item]) -> list[str]:
     import numpy
 
     found = [Path(module.__file__ or "").parent.parent for module in (torch, numpy)]
+    for name in ("onnxruntime", "openvino", "executorch", "huggingface_hub"):  # perhaps elsewhere
+        spec = importlib.util.find_spec(name)
+        found += [Path(p).parent for p in (spec and spec.submodule_search_locations) or ()]
     for item in items:
         module = sys.modules.get(_own_package(item) or "")
         found += [Path(place).parent for place in getattr(module, "__path__", ())]

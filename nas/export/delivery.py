@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from plugnas import modules
 from plugnas.nas.export import (
     check,
     directory,
     elsewhere,
+    executorch_format,
     hashes,
+    hub,
     model_py,
     onnx_format,
+    openvino_format,
     pt2,
     quantize,
     readme,
@@ -25,29 +27,22 @@ from plugnas.nas.export import (
     train_py,
 )
 from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.formats import FORMATS, Options, formats_of
 from plugnas.nas.export.subject import Subject
-from plugnas.nas.graph.onnx_graph import OPSET
 from plugnas.nas.machine.versions import versions
 
-FORMATS = ("pt2", "onnx", "safetensors", "source")
 _SECONDS = 0.3  # for the latency of each file
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is written, and how. ``formats`` of None are all that the network's modules take.
-
-    ``elsewhere`` names libraries that get a file of their own: ``timm``, ``hub``, ``mmdet``.
-    """
-
-    formats: tuple[str, ...] | None = None
-    deploy: bool = True
-    preprocessing: bool = False
-    fixed_size: bool = False
-    quantize: str | None = None
-    opset: int = OPSET
-    measure: bool = True
-    elsewhere: tuple[str, ...] = ()
+_BATCH = 64  # validation images at a time
+_GRAPHS = {
+    "pt2": [pt2.FILE],
+    "onnx": [onnx_format.FILE],
+    "openvino": [openvino_format.FILE, openvino_format.WEIGHTS],
+    "executorch": [executorch_format.FILE],
+}
+MODELS = (
+    pt2.FILE, onnx_format.FILE, openvino_format.FILE, executorch_format.FILE, model_py.FILE,
+    hub.FILE, quantize.FILE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,8 @@ class Delivery:
     ``skipped`` tells of each format left out and why; ``latencies`` are milliseconds of one image
     (first quartile, median, third quartile) per file; ``step`` is the step in which height and
     width of model.pt2 may vary, None where they are fixed. ``notes`` say what a file for another
-    library cannot say.
+    library cannot say. ``accuracies`` are the main metric on the whole validation part, of the
+    eager network and of each file.
     """
 
     path: Path
@@ -66,6 +62,7 @@ class Delivery:
     latencies: Mapping[str, list[float]] = field(default_factory=dict)
     step: int | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    accuracies: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -90,25 +87,30 @@ class _Work:
             self.program = pt2.trace(
                 self.model,
                 self.inputs(self.subject.images[:3]),
-                None if self.options.fixed_size else self.subject.stride,
+                None if self.options.fixed_size or self.options.timed else self.subject.stride,
                 channels_last=self.options.preprocessing,
             )
         return self.program
 
     def write_graph(self, name: str) -> None:
-        """Write model.pt2 or model.onnx."""
+        """Write one of the graphs: model.pt2, model.onnx, openvino's or executorch's."""
         if name == "pt2":
             pt2.write(self.traced(), self.path)
+        elif name == "executorch":
+            example = self.inputs(self.subject.images[:1])
+            executorch_format.write(self.model, example, self.path)
         else:
-            onnx_format.write(
+            write = onnx_format.write if name == "onnx" else openvino_format.write
+            write(
                 self.traced(), self.path,
                 preprocessing=self.options.preprocessing, opset=self.options.opset,
             )  # fmt: skip
 
-    def finish(self, latencies: Mapping[str, list[float]]) -> None:
+    def finish(self, found: check.Found) -> None:
         """Write what can only be written after the check: README.md and the checksums."""
+        latencies = found.latencies
         done = replace(self.delivery, files=(*self.delivery.files, readme.FILE, hashes.NAME))
-        self.delivery = replace(done, latencies=latencies)
+        self.delivery = replace(done, latencies=latencies, accuracies=self._accuracies(found))
         about = readme.About(
             files=done.files,
             skipped=done.skipped,
@@ -120,9 +122,22 @@ class _Work:
             opset=self.options.opset,
             versions=versions(),
             quantised=self.quantised.sentence() if self.quantised else None,
+            accuracies=self.delivery.accuracies,
+            timed=self.options.timed if self.options.is_as_timed else None,
         )
         readme.write(self.subject, self.path, about)
         hashes.write(self.path)
+
+    def _accuracies(self, found: check.Found) -> dict[str, float]:
+        """Return the metric of the eager network and of each file on the whole validation part."""
+        whole = self.subject.validation
+        if whole is None:
+            return {}
+        eager = self.subject.served(deploy=False, preprocessing=self.options.preprocessing)
+        with torch.no_grad():
+            batches = (eager(self.inputs(images)) for images in whole.images.split(_BATCH))
+            answers = {readme.EAGER: [y.argmax(1) if y.dim() > 2 else y for y in batches]}
+        return {name: whole.score(y) for name, y in (answers | dict(found.outputs)).items()}
 
     def item(self) -> check.Item:
         """What has to be checked: the eager network in training form says what is right."""
@@ -131,14 +146,18 @@ class _Work:
         eager = self.subject.served(deploy=False, preprocessing=self.options.preprocessing)
         with torch.no_grad():
             expected = tuple(eager(batch) for batch in batches)
-        models = ("model.pt2", "model.onnx", "model.py", quantize.FILE)
-        checked = tuple(name for name in self.delivery.files if name in models)
+        checked = tuple(name for name in self.delivery.files if name in MODELS)
         own = {}
         if self.quantised is not None:
             with torch.no_grad():
                 rounded = tuple(self.quantised.model(batch) for batch in batches)
             own[quantize.FILE] = check.Own(rounded, quantize.TOLERANCE)
-        return check.Item(self.path, checked, tuple(batches), expected, own, self.subject.host)
+        whole = self.subject.validation
+        norm = None if self.options.preprocessing else (self.subject.mean, self.subject.std)
+        return check.Item(
+            self.path, checked, tuple(batches), expected, own, self.subject.host,
+            None if whole is None else check.Whole(whole.images, norm),
+        )  # fmt: skip
 
 
 def deliver(subject: Subject, target: Path, options: Options | None = None) -> Delivery:
@@ -162,10 +181,10 @@ def deliver_all(subjects: Sequence[tuple[Subject, Path]], options: Options) -> l
             path = stack.enter_context(directory.whole(target))
             works.append(_write_models(subject, target, path, options))
         items = [work.item() for work in works]
-        latencies = check.check(items, _SECONDS if options.measure else 0.0)
+        answers = check.check(items, _SECONDS if options.measure else 0.0)
         found = []
-        for work, took in zip(works, latencies, strict=True):
-            work.finish(took)
+        for work, answer in zip(works, answers, strict=True):
+            work.finish(answer)
             found.append(work.delivery)
     return found
 
@@ -175,7 +194,7 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
     served = subject.served(deploy=options.deploy, preprocessing=options.preprocessing)
     work = _Work(subject, options, path, served)
     files, notes = [], dict[str, str]()
-    for name, file in (("pt2", pt2.FILE), ("onnx", onnx_format.FILE)):
+    for name, own in _GRAPHS.items():
         if name not in wanted:
             continue
         try:
@@ -185,7 +204,7 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
                 raise
             skipped[name] = str(error)  # by default, what can be written is
         else:
-            files.append(file)
+            files += own
     if options.quantize is not None:
         work.quantised = quantize.write(served, subject, work.inputs, path)
         files.append(quantize.FILE)
@@ -207,7 +226,9 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
             files += [train_py.FILE, train_py.READER]
         if subject.host is not None and subject.host.file is not None:
             files.append(str(subject.host.file_name))
-        for kind in options.elsewhere:
+        if "hub" in wanted:
+            files += hub.write(subject, path)
+        for kind in _libraries(wanted, options):
             written = elsewhere.write(kind, subject, path, work.libraries)
             files.append(written.file)
             if written.note is not None:
@@ -217,37 +238,10 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
     return work
 
 
-def formats_of(
-    identity: str, keys: Collection[str], options: Options
-) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the formats to write, and the reasons for those that a module does not allow.
+def _libraries(wanted: Sequence[str], options: Options) -> tuple[str, ...]:
+    """Return the libraries that get a file of their own; timm reads a hub's folder through one."""
+    given = options.elsewhere
+    return (*given, "timm") if "hub" in wanted and "timm" not in given else given
 
-    Raises:
-        ExportError: the options ask for what is not there or what a module does not allow.
-    """
-    if options.quantize not in (None, "int8"):
-        raise ExportError(f"--quantize takes int8, not `{options.quantize}`")
-    elsewhere.check_kinds(options.elsewhere, options.formats)
-    onnx_format.check_opset(options.opset)
-    if options.quantize and not options.deploy:
-        raise ExportError("int8 is made of the deploy form; leave out --keep-training-form")
-    reasons: dict[str, str] = {}
-    for key in sorted(keys):
-        for name, reason in modules.get(key).export.items():
-            reasons.setdefault(name, f"`{key}`: {reason}")
-    for name in options.formats or ():
-        if name not in FORMATS:
-            raise ExportError(
-                f"--format is one or more of {', '.join(FORMATS)}, not `{name}`"
-                f"{modules.did_you_mean(name, FORMATS)}"
-            )
-        if name in reasons:
-            raise ExportError(f"{identity} cannot be written as {name}: {reasons[name]}")
-    wanted = options.formats or tuple(name for name in FORMATS if name not in reasons)
-    if "source" in wanted and "safetensors" not in wanted:
-        wanted = (*wanted, "safetensors")  # model.py reads its weights from there
-    if options.quantize:
-        quantize.require()
-        if "pt2" not in wanted and "pt2" not in reasons:
-            wanted = (*wanted, "pt2")  # the float model's latency stands beside int8's
-    return wanted, {} if options.formats else reasons
+
+__all__ = ["FORMATS", "Delivery", "Options", "deliver", "deliver_all"]

@@ -156,7 +156,8 @@ def _title(subject: Subject) -> str:
     return f"{subject.host.trace.name} with {plugs}"
 
 
-def _common(subject: Subject) -> dict[str, object]:
+def common(subject: Subject) -> dict[str, object]:
+    """Return what every template is filled with."""
     name = name_of(subject)
     return {
         "name": name,
@@ -174,12 +175,12 @@ def _timm(subject: Subject, path: Path, needs: Sequence[str]) -> tuple[str, str 
         "timm's features_only, in_chans and num_classes are not for this network: its layers are "
         "those of its own constructor"
     )
-    return _TIMM.format(**_common(subject)), note
+    return _TIMM.format(**common(subject)), note
 
 
 def _hub(subject: Subject, path: Path, needs: Sequence[str]) -> tuple[str, str | None]:
     packages = list(dict.fromkeys([*needs, "safetensors"]))
-    return _HUB.format(**_common(subject), needs=packages), None
+    return _HUB.format(**common(subject), needs=packages), None
 
 
 def _mmdet(subject: Subject, path: Path, needs: Sequence[str]) -> tuple[str, str | None]:
@@ -196,4 +197,4 @@ _WRITERS: dict[str, Callable[[Subject, Path, Sequence[str]], tuple[str, str | No
     "mmdet": _mmdet,
 }
 
-__all__ = ["FILES", "Written", "check_kinds", "name_of", "ways", "write"]
+__all__ = ["FILES", "Written", "check_kinds", "common", "name_of", "ways", "write"]

@@ -27,11 +27,15 @@ def check_opset(opset: int) -> None:
 
 
 def write(program: Program, directory: Path, *, preprocessing: bool, opset: int = OPSET) -> None:
-    """Write model.onnx: one file, this opset, batch dynamic, sizes as in the program.
+    """Write model.onnx; arguments and errors are those of ``graph``."""
+    (directory / FILE).write_bytes(graph(program, preprocessing=preprocessing, opset=opset))
+
+
+def graph(program: Program, *, preprocessing: bool, opset: int = OPSET) -> bytes:
+    """Return the ONNX graph: this opset, batch dynamic, sizes as in the program.
 
     Args:
         program: the exported program.
-        directory: where model.onnx is written.
         preprocessing: whether it takes images as bytes.
         opset: version of the ONNX operators.
 
@@ -52,7 +56,8 @@ def write(program: Program, directory: Path, *, preprocessing: bool, opset: int 
             f"opset {written[0]}; give --opset {written[0]}"
         )
     _name_dimensions(model)
-    (directory / FILE).write_bytes(model.SerializeToString())
+    file: bytes = model.SerializeToString()
+    return file
 
 
 def _name_dimensions(model: Any) -> None:

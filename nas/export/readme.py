@@ -7,11 +7,11 @@ import math
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from plugnas.nas.cost.quantity import short
-from plugnas.nas.export import elsewhere, quantize, train_py
+from plugnas.nas.export import hub, loading, quantize, train_py
 from plugnas.nas.export.geometry import geometry
 from plugnas.nas.export.hosted import Hosted
 from plugnas.nas.export.subject import Subject
@@ -23,12 +23,15 @@ from plugnas.space.network import StemSpec
 from plugnas.space.options import Choice
 
 FILE = "README.md"
+EAGER = "eager"  # the network itself among the accuracies of files
 _COSTS = {
     "params": "parameters",
     "flops": "FLOPs (2 per multiply-add)",
     "macs": "multiply-adds",
     "elementwise": "elementwise operations",
     "memory": "peak activation memory, bytes, one image",
+    "ram": "RAM on the device, bytes",
+    "flash": "flash on the device, bytes of the weights",
     "latency_ms": "latency in the search, ms",
 }
 
@@ -47,6 +50,8 @@ class About:
     opset: int
     versions: Mapping[str, str]
     quantised: str | None = None
+    timed: str | None = None
+    accuracies: Mapping[str, float] = field(default_factory=dict)
 
 
 def write(subject: Subject, directory: Path, about: About) -> None:
@@ -55,12 +60,17 @@ def write(subject: Subject, directory: Path, about: About) -> None:
         _title(subject, about),
         _input(subject, about),
         _quality(subject),
+        _exported_quality(subject, about),
         _costs(subject, about),
         _architecture(subject),
-        _loading(subject, about),
+        loading.section(
+            subject, about.files, about.skipped, about.libraries, about.opset, deploy=about.deploy
+        ),
         _training(subject, about),
         _checks(subject, about),
     ]
+    if hub.FILE in about.files:
+        sections.insert(0, hub.front_matter(subject))
     text = "\n\n".join(section for section in sections if section)
     (directory / FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -129,6 +139,20 @@ def _quality(subject: Subject) -> str:
     return f"## {title}\n\n" + " ".join(lines) + f"\n\nWeights: {p.note}."
 
 
+def _exported_quality(subject: Subject, about: About) -> str:
+    """What each file gives on the whole validation part, beside the eager network."""
+    whole = subject.validation
+    if whole is None or not about.accuracies:
+        return ""
+    shown = metric(whole.metric, "max", list(about.accuracies.values()))
+    title = whole.metric.replace("_", " ")
+    rows = [f"| | {title} on the {len(whole.images)} validation images |", "|---|---|"]
+    for name, value in about.accuracies.items():
+        label = f"`{name}`" if name != EAGER else "the network itself, eager torch"
+        rows.append(f"| {label} | {shown.text(value)} |")
+    return "\n".join(rows)
+
+
 def _costs(subject: Subject, about: About) -> str:
     rows = ["| cost | |", "|---|---|"]
     for name, label in _COSTS.items():
@@ -142,6 +166,11 @@ def _costs(subject: Subject, about: About) -> str:
         "calls (quartiles in brackets), measured when the export was made; costs are those of the "
         "deploy form."
     )
+    if about.timed is not None and "model.onnx" in about.files:
+        note += (
+            f" The search timed this graph, `model.onnx`, in {about.timed}: sizes fixed, the batch "
+            f"free, opset {about.opset}."
+        )
     counted, (_, height, width) = str(subject.values["input"]), subject.input_shape
     if counted.split("x")[1:] != [str(height), str(width)]:
         note += (
@@ -213,49 +242,6 @@ def _cells(part: Part) -> dict[str, str]:
         stride = f", stride {spec.stride}" if spec.stride > 1 else ""
         cells["operator"] += f" to {spec.out_channels}{stride}"
     return cells
-
-
-def _loading(subject: Subject, about: About) -> str:
-    needs = " and ".join(about.libraries)
-    ways = {
-        "model.pt2": (
-            "torch alone",
-            "import torch\nmodel = torch.export.load('model.pt2').module()\noutput = model(images)",
-        ),
-        "model_int8.pt2": (
-            "torch alone; the second import knows the operators",
-            "import torch\nimport torch.ao.quantization.fx._decomposed\n"
-            "model = torch.export.load('model_int8.pt2').module()\noutput = model(images)",
-        ),
-        "model.onnx": (
-            f"onnxruntime; opset {about.opset}",
-            "import onnxruntime\nsession = onnxruntime.InferenceSession('model.onnx')\n"
-            "output = session.run(None, {'images': images})[0]  # a numpy array",
-        ),
-        "model.py": (
-            f"{needs}; the source, to read, change and train further",
-            "from model import load\nmodel = load()"
-            + ("  # load(deploy=False): to train further" if about.deploy else "")
-            + "\noutput = model(images)",
-        ),
-        "model.safetensors": (
-            "plugnas; checks every checksum",
-            "import plugnas\nmodel = plugnas.load('.')\noutput = model(images)",
-        ),
-    }
-    if subject.host is not None:
-        ways["model.safetensors"] = (
-            "any reader of safetensors; keys of the host have the host's names",
-            "from safetensors.torch import load_file\nstate = load_file('model.safetensors')",
-        )
-    ways |= elsewhere.ways(subject)
-    parts = [
-        f"`{name}` ({how}):\n\n```python\n{code}\n```"
-        for name, (how, code) in ways.items()
-        if name in about.files
-    ]
-    missing = [f"No {name}: {reason}." for name, reason in about.skipped.items()]
-    return "## Loading\n\n" + "\n\n".join([*parts, *missing])
 
 
 def _training(subject: Subject, about: About) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,15 +14,18 @@ from torch.nn import functional as F
 from plugnas.nas import tasks
 from plugnas.nas.data import Dataset
 from plugnas.nas.export import directory, looks
-from plugnas.nas.export.delivery import Delivery, Options, deliver_all, formats_of
+from plugnas.nas.export.delivery import Delivery, deliver_all
 from plugnas.nas.export.errors import ExportError
+from plugnas.nas.export.formats import Options, formats_of
 from plugnas.nas.export.hosted import hosted
-from plugnas.nas.export.subject import Provenance, Subject, module_keys
+from plugnas.nas.export.subject import Provenance, Subject, Validation, module_keys
 from plugnas.nas.export.weights import trained_size, weights_of
 from plugnas.nas.front.member import Member
 from plugnas.nas.job.images import images_of
 from plugnas.nas.job.prepared import prepare
 from plugnas.nas.machine.log import logger
+from plugnas.nas.proxy import Recipe
+from plugnas.nas.proxy.batches import Batches
 from plugnas.nas.run.view import RunView
 from plugnas.space import SearchSpace, parts_of
 
@@ -51,8 +55,10 @@ def export_members(
     Raises:
         PlugnasError: as ``weights_of`` and ``deliver_all``; nothing is left behind.
     """
+    job = view.job_run.job  # refused first: a search from Python has no networks to export
     options = options or Options()
-    _ = view.job_run  # refused first: a search from Python has no networks to export
+    if job.needs_latency and job.latency is not None and job.latency.runtime != "torch":
+        options = replace(options, timed=job.latency.runtime)
     targets = [_target(view, member, to, alone=len(members) == 1) for member in members]
     for member, target in zip(members, targets, strict=True):  # refused before anything trains
         formats_of(member.id, _keys(view, member), options)
@@ -66,8 +72,12 @@ def export_members(
         size = trained_size(view, member, dataset, provenance)
         subject = _subject(member, network, provenance, dataset, size)
         host = hosted(space, member.architecture)
-        dense = tasks.create(view.job_run.job.task, view.job_run.base).head == "dense"
-        subjects.append((replace(subject, host=host, dense=dense), target))
+        task = tasks.create(job.task, view.job_run.base).prepared(dataset)
+        subject = replace(
+            subject, host=host, dense=task.head == "dense", data=dataset.name,
+            validation=_validation(dataset, task, size),
+        )  # fmt: skip
+        subjects.append((subject, target))
     deliveries = deliver_all(subjects, options)
     for subject, _ in subjects:
         if (picture := looks.write(subject, view.run.looks(subject.id))) is not None:
@@ -133,6 +143,27 @@ def _subject(
         labels=_labels(dataset, held_out[:_HELD_OUT]) if dataset.labels.ndim == 1 else None,
         several=dataset.labels.ndim == 2,
     )
+
+
+def _validation(dataset: Dataset, task: tasks.Task, size: tuple[int, int]) -> Validation | None:
+    """Return the whole validation part at the size of training; None where there is none."""
+    indices = dataset.validation
+    if not len(indices):
+        return None
+    given = tuple(dataset.input_shape[1:])
+    recipe = Recipe(resolution=None if size == given else size[0])
+    labels = Batches(dataset, recipe, torch.device("cpu")).plain(indices)[1]
+
+    def score(outputs: Iterable[torch.Tensor]) -> float:
+        tallies, done = [], 0
+        for y in outputs:
+            if y.ndim > 2:  # the classes of pixels: as outputs that leave no doubt
+                y = F.one_hot(y.long(), task.outputs(dataset)).permute(0, 3, 1, 2).float()
+            tallies.append(task.tally(y, labels[done : done + len(y)]))
+            done += len(y)
+        return task.score(functools.reduce(task.add, tallies))[task.main]
+
+    return Validation(_images(dataset, indices, size)[: len(indices)], task.main, score)
 
 
 def _labels(dataset: Dataset, indices: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -43,6 +43,19 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Validation:
+    """The whole validation part: its images, uint8 (N, H, W, C), and what outputs on it are worth.
+
+    ``score`` takes batches of outputs in the images' order, (b, classes) or, of maps, the classes
+    (b, H, W), and returns the value of ``metric``.
+    """
+
+    images: Tensor
+    metric: str
+    score: Callable[[Iterable[Tensor]], float]
+
+
+@dataclass(frozen=True)
 class Subject:
     """A trained network in training form (eval mode, float32, on the CPU) and its facts.
 
@@ -50,7 +63,7 @@ class Subject:
     (N, H, W, C), by which the artefacts are checked; ``calibration`` training images by which int8
     ranges are found. ``costs`` are exact ones of the deploy form. ``host`` is what the modules are
     plugged into, None for a skeleton. ``dense`` says that every pixel is given a class,
-    ``several`` that an image may have several labels.
+    ``several`` that an image may have several labels. ``data`` is what the images are called.
     """
 
     id: str
@@ -69,6 +82,8 @@ class Subject:
     host: Hosted | None = None
     dense: bool = False
     several: bool = False
+    data: str = ""
+    validation: Validation | None = None
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:

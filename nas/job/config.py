@@ -19,7 +19,7 @@ from plugnas.nas.proxy.recipe import Recipe
 from plugnas.space.config import SpaceConfig
 from plugnas.space.typed import ConfigError, convert, read_yaml
 
-COSTS = ("params", "macs", "flops", "elementwise", "memory", "latency_ms")
+COSTS = ("params", "macs", "flops", "elementwise", "memory", "ram", "flash", "latency_ms")
 
 
 class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +103,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     budget: dict[str, Quantity] = {}
     """Hard upper limits of params, macs, flops, elementwise, memory (bytes), latency_ms: 2M, 500k,
-    or of a host `host + 5%`; none if left out."""
+    or of a host `host + 5%`; none if left out. On a small device `ram`, the bytes of live
+    activations at their peak, and `flash`, the bytes of the weights, in the dtype of `latency`."""
     aim: Literal["front", "limits"] = "front"
     """What the predictor seeks: the front, or the best within each of `limits`."""
     named_limits: dict[str, list[Quantity]] = msgspec.field(name="limits", default_factory=dict)
@@ -194,6 +195,13 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def needs_latency(self) -> bool:
         """Whether latency is an objective or has a limit."""
         return "latency_ms" in self.objectives or "latency_ms" in self.budget
+
+    @property
+    def device_dtype(self) -> str | None:
+        """The number format in which ``ram`` and ``flash`` are counted; None: neither is asked."""
+        if not {"ram", "flash"} & {*self.objectives, *self.budget, *self.named_limits}:
+            return None
+        return (self.latency or LatencyConfig()).dtype
 
 
 def load(path: Path) -> Job:

@@ -12,6 +12,7 @@ import msgspec
 from plugnas.modules import did_you_mean
 from plugnas.nas import tasks
 from plugnas.nas.job.config import COSTS, Job
+from plugnas.nas.proxy.int8 import SUFFIX
 from plugnas.space.typed import ConfigError
 
 
@@ -36,16 +37,22 @@ def check_objectives(objectives: Mapping[str, str], metrics: Mapping[str, str]) 
     Raises:
         ConfigError: an unknown name, or a metric in its worse direction.
     """
+    metrics = {**metrics, **{f"{n}{SUFFIX}": d for n, d in metrics.items()}}
     for name, direction in objectives.items():
         if name in COSTS:
             continue
         if name not in metrics:
             raise ConfigError(
-                f"objectives: `{name}` is neither a metric of the task ({', '.join(metrics)}) nor "
+                f"objectives: `{name}` is neither a metric of the task "
+                f"({', '.join(_plain(metrics))}; with {SUFFIX}: of the quantised network) nor "
                 f"a cost ({', '.join(COSTS)}){did_you_mean(name, (*metrics, *COSTS))}"
             )
         if direction != metrics[name]:
             raise ConfigError(f"objectives.{name} must be `{metrics[name]}`, but got `{direction}`")
+
+
+def _plain(metrics: Mapping[str, str]) -> list[str]:
+    return [name for name in metrics if not name.endswith(SUFFIX)]
 
 
 __all__ = ["check_objectives", "with_masks", "with_objectives"]

@@ -87,7 +87,8 @@ class Prepared:
 
     def with_latency(self, latency: PartLatencies) -> Prepared:
         """Return the same with latencies among its costs."""
-        return replace(self, cost=NetworkCost(self.space, self.cost.table, latency))
+        cost = NetworkCost(self.space, self.cost.table, latency, self.cost.dtype)
+        return replace(self, cost=cost)
 
     def with_earlier(self, own: Path) -> Prepared:
         """Return the same with the earlier runs of the job; ``own`` is the search's directory.
@@ -144,7 +145,7 @@ def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     space = SearchSpace.from_config(
         job.space, dataset.input_shape, outputs, base=base, head=task.head
     )
-    cost = cost_model(space, costs)
+    cost = cost_model(space, costs, job.device_dtype)
     check_names(job, space, cost)
     job = with_rungs(relative_to_host(job, cost), dataset)
     return Prepared(job, base, dataset, space, cost, task)
@@ -162,10 +163,20 @@ def relative_to_host(job: Job, cost: NetworkCost) -> Job:
     counts = cost.host_counts()
     if counts is None:
         raise ConfigError(f"budget.{next(iter(shares))}: only a space with a host has its costs")
-    limits = {name: share * getattr(counts, name) for name, share in shares.items()}
+    own = {"ram": counts.ram, "flash": counts.flash}
+    limits = {
+        name: share * (own[name](str(cost.dtype)) if name in own else getattr(counts, name))
+        for name, share in shares.items()
+    }
     return msgspec.structs.replace(job, budget={**job.budget, **limits})
 
 
-def cost_model(space: SearchSpace, costs: Path | None = None) -> NetworkCost:
-    """Return the exact costs of a space, from the counts kept in ``costs`` where there are any."""
-    return NetworkCost(space, CostTable() if costs is None else CostTable.load(costs))
+def cost_model(
+    space: SearchSpace, costs: Path | None = None, dtype: str | None = None
+) -> NetworkCost:
+    """Return the exact costs of a space, from the counts kept in ``costs`` where there are any.
+
+    With the ``dtype`` of a device there are ``ram`` and ``flash`` too.
+    """
+    table = CostTable() if costs is None else CostTable.load(costs)
+    return NetworkCost(space, table, dtype=dtype)

@@ -83,7 +83,7 @@ def _cheapest(
     dataset, task = prepared.dataset, prepared.task
     try:
         space = SearchSpace.from_config(config, dataset.input_shape, task.outputs(dataset))
-        cost = NetworkCost(space, prepared.cost.table)
+        cost = NetworkCost(space, prepared.cost.table, dtype=prepared.cost.dtype)
         architecture, excess = least(space, cost, budget)
     except PlugnasError:  # such a space cannot be, so it is no advice
         return None

@@ -73,7 +73,9 @@ def check_names(job: Job, space: SearchSpace, cost: NetworkCost) -> None:
             f"{did_you_mean(kind, _DEVICES)}"
         )
     worker_count(job)
-    known = NetworkCost(space, cost.table, Unmeasured()) if job.needs_latency else cost
+    known = cost
+    if job.needs_latency:
+        known = NetworkCost(space, cost.table, Unmeasured(), cost.dtype)
     problem = Problem(
         space=space,
         objectives=job.objectives,

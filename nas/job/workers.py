@@ -19,6 +19,7 @@ from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.job.config import COSTS, Job
 from plugnas.nas.machine.foreign import absolute
 from plugnas.nas.proxy import Proxy, resolve_device
+from plugnas.nas.proxy.int8 import asked
 from plugnas.nas.tasks.outputs import ANSWER
 from plugnas.space.host import HostTrace
 from plugnas.space.typed import ConfigError
@@ -95,6 +96,7 @@ def evaluator(prepared: Prepared, states: Path | None = None) -> Proxy | OwnTrai
         imports=tuple(modules.load(job.imports, folder=prepared.base)),
         task=tasks.placed(job.task, prepared.base),
         states=None if states is None else str(states.resolve()),
+        int8=bool(asked(tuple(job.objectives), tuple(prepared.task.metrics))),
     )
 
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from plugnas.nas.latency.errors import LatencyError
+from plugnas.nas.latency.protocol import processor
 
-DTYPES = ("float32", "float16", "bfloat16")
-RUNTIMES = ("torch", "onnxruntime")
+DTYPES = ("float32", "float16", "bfloat16", "int8")
+RUNTIMES = {  # what each takes on a CPU; torch takes its own dtypes on every device
+    "torch": ("float32", "float16", "bfloat16"),
+    "onnxruntime": ("float32", "int8"),
+    "openvino": ("float32", "bfloat16", "int8"),
+}
+EXTRAS = {"onnxruntime": "onnx", "openvino": "onnx,openvino"}
+REFUSED = {
+    "tensorrt": "it needs an NVIDIA GPU, and nothing here was ever timed by it",
+    "executorch": "it runs on phones, and its Python binding is no measure of them; export to it "
+    "by `nas export --format executorch`, and time the pieces there by `nas latency --as-script`",
+}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -33,7 +42,7 @@ class Conditions:
     memory_format: str = "contiguous"
     torch: str = ""
     runtime: str = "torch"
-    runtime_version: str = ""  # of onnxruntime; that of torch stands above
+    runtime_version: str = ""  # of onnxruntime or openvino; that of torch stands above
 
     @classmethod
     def here(
@@ -67,6 +76,8 @@ class Conditions:
                 f"memory format must be one of {', '.join(FORMATS)}, but got {memory_format!r}"
             )
         name = device_name(device)
+        if runtime in REFUSED:
+            raise LatencyError(f"`runtime: {runtime}` is not timed: {REFUSED[runtime]}")
         if runtime not in RUNTIMES:
             raise LatencyError(f"runtime is one of {', '.join(RUNTIMES)}, but got {runtime!r}")
         own = "" if runtime == "torch" else runtime_version(runtime)
@@ -78,12 +89,19 @@ class Conditions:
 
     def check_runtime(self) -> None:
         """Raise LatencyError where the runtime does not take the other settings."""
-        asked = (torch.device(self.device).type, self.dtype, self.memory_format)
-        if self.runtime != "torch" and asked != ("cpu", "float32", "contiguous"):
+        kind, taken = torch.device(self.device).type, RUNTIMES[self.runtime]
+        placed = self.runtime == "torch" or (kind, self.memory_format) == ("cpu", "contiguous")
+        if self.dtype not in taken or not placed:
+            where = "" if self.runtime == "torch" else " on cpu, contiguous,"
             raise LatencyError(
-                f"{self.runtime} is timed on cpu in float32, contiguous, but got "
-                f"{', '.join(asked)}; leave those out, or measure with `runtime: torch`"
+                f"{self.runtime} is timed{where} in {' or '.join(taken)}, but got {kind}, "
+                f"{self.dtype}, {self.memory_format}; leave those out, or take another runtime "
+                f"({', '.join(RUNTIMES)})"
             )
+        if self.runtime == "openvino" and self.dtype == "bfloat16":
+            from plugnas.nas.latency.openvino_timers import check_bfloat16
+
+            check_bfloat16()
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
@@ -110,7 +128,8 @@ def runtime_version(runtime: str) -> str:
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.version(name)
     raise LatencyError(
-        f"`runtime: {runtime}` needs a library that is not installed: pip install 'plugnas[onnx]'"
+        f"`runtime: {runtime}` needs a library that is not installed: "
+        f"pip install 'plugnas[{EXTRAS[runtime]}]'"
     )
 
 
@@ -125,7 +144,7 @@ def device_name(device: str) -> str:
     except RuntimeError:
         raise LatencyError(f"device must be cpu, cuda or cuda:N, but got {device!r}") from None
     if kind.type == "cpu":
-        return _processor()
+        return processor()
     if kind.type != "cuda":
         raise LatencyError(f"latency is taken on cpu or cuda, but got {device!r}")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -135,18 +154,6 @@ def device_name(device: str) -> str:
             "devices; name another, or measure on the machine that has it (nas latency --table)"
         )
     return torch.cuda.get_device_name(kind)
-
-
-def _processor() -> str:
-    board = Path("/proc/device-tree/model")  # such as "Raspberry Pi 5 Model B Rev 1.0"
-    if board.exists():
-        return board.read_text().rstrip("\x00\n")
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def clocks(device: str, work: Callable[[], None] = lambda: None) -> str | None:

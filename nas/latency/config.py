@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from plugnas.nas.machine.reading import Some
+from plugnas.nas.machine.reading import Positive, Some
 
 
 class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -18,13 +18,20 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     device: str = "cpu"
     """Where latency is measured: `cpu` or `cuda`."""
-    runtime: Literal["torch", "onnxruntime"] = "torch"
-    """What runs the networks: eager `torch`, or `onnxruntime` on the exported ONNX (on the CPU, in float32)."""  # noqa: E501
+    runtime: Literal["torch", "onnxruntime", "openvino"] = "torch"
+    """What runs the networks: eager `torch`, or `onnxruntime` or `openvino` on the exported ONNX,
+    on the CPU."""
     table: str | None = None
-    """A file made by `nas latency --table`; without one, pieces are measured before the search."""
+    """A file made by `nas latency --table`, or on another machine by the script of `nas latency
+    --as-script`; without one, pieces are measured before the search."""
     batch: Some = 1
     """Images in a forward pass."""
     threads: Some = 1
     """Threads on a CPU."""
     rounds: Some = 30
     """Rounds in which everything is timed once, in random order."""
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
+    """Number format of what is timed, and of `ram` and `flash`; `int8` is static quantisation, in
+    onnxruntime and openvino."""
+    limit: Positive = 0.05
+    """Relative error above which a measurement is refused; 1: the machine is taken as it is."""

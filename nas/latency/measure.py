@@ -25,6 +25,7 @@ from plugnas.space import Architecture, SearchSpace
 
 CHECKS = 24  # whole networks that show what a table's predictions are worth
 FITTED = 12  # others, on which its scale is fitted
+FITTED_GRAPH = 36  # or, of a runtime that merges operators across pieces, a factor for each kind
 MAX_PIECES = 20_000  # half an hour and more
 
 
@@ -119,9 +120,7 @@ def measure_table(
     wanted = {key: piece for key, piece in pieces.items() if key not in known}
     bridges = {key: piece for key, piece in pieces.items() if key in known}
     rng = np.random.default_rng(settings.seed)
-    pool = architectures or space.architectures(space.sample_codes(FITTED + checks, rng))
-    networks = list({a.id: a for a in pool}.values())[: FITTED + checks]
-    fitted = max(len(networks) - checks, len(networks) // 3)
+    networks, fitted = beside(space, architectures, conditions, checks, rng)
     with _undisturbed(settings, conditions):
         before = load()
         session = Session(conditions, settings.rounds, rng, settings.on_progress)
@@ -137,6 +136,28 @@ def measure_table(
     if wanted and (reason := session.busy_reason(table, settings.limit)):
         raise BusyMachineError(reason)
     return table
+
+
+def beside(
+    space: SearchSpace,
+    architectures: Sequence[Architecture] | None,
+    conditions: Conditions,
+    checks: int,
+    rng: np.random.Generator,
+) -> tuple[list[Architecture], int]:
+    """Return the whole networks of a table's session, and how many of them it is fitted on.
+
+    Args:
+        space: the space.
+        architectures: draw from these alone.
+        conditions: how the latency is taken.
+        checks: networks on which the table is checked.
+        rng: draws them.
+    """
+    wanted = checks + (FITTED if conditions.runtime == "torch" else FITTED_GRAPH)
+    pool = architectures or space.architectures(space.sample_codes(wanted, rng))
+    networks = list({a.id: a for a in pool}.values())[:wanted]
+    return networks, max(len(networks) - checks, len(networks) // 3)
 
 
 @contextmanager

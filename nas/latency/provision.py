@@ -45,7 +45,7 @@ def provide_table(
     """
     conditions: dict[str, Any] = {
         "device": wishes.device, "runtime": wishes.runtime, "batch": wishes.batch,
-        "threads": wishes.threads,
+        "threads": wishes.threads, "dtype": wishes.dtype,
     }  # fmt: skip
     if wishes.table is not None:
         table = LatencyTable.load(base / wishes.table)
@@ -57,8 +57,9 @@ def provide_table(
         before.require_conditions(**conditions)
         return before
     settings = Settings(
-        **conditions, rounds=wishes.rounds, on_wait=on_wait, on_progress=on_progress
-    )
+        **conditions, rounds=wishes.rounds, limit=wishes.limit, on_wait=on_wait,
+        on_progress=on_progress,
+    )  # fmt: skip
     table = measure_table(space, settings, extend=before)
     if keep is not None:
         table.save(keep)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 
 from plugnas.nas.latency.conditions import Conditions
-from plugnas.nas.latency.rounds import Samples
-from plugnas.nas.latency.statistics import medians, relative_errors, tie_groups
+from plugnas.nas.latency.figures import medians, relative_errors, share_reason, spread_reason
+from plugnas.nas.latency.protocol import Samples
+from plugnas.nas.latency.statistics import tie_groups
 from plugnas.nas.machine.quiet import BusyMachineError
-
-SHARE = 0.9  # of a core that every candidate must have had, in the median round
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def report(
     """
     walls = samples.normalised(samples.anchor_medians)
     ms, errors, cpu = medians(walls), relative_errors(walls), medians(samples.cpu)
-    busy = busy_reason(names, errors, limit) or shared_core_reason(samples, conditions, limit)
+    busy = spread_reason(names, errors, limit) or shared_core_reason(samples, conditions, limit)
     ranks: dict[int, int] = {}
     if busy is None:
         place = 1
@@ -138,31 +136,8 @@ def report(
     return LatencyReport(figures, conditions, rounds, medians_of_anchors, load, busy, clocks)
 
 
-def busy_reason(names: list[str], errors: np.ndarray, limit: float) -> str | None:
-    """Why the figures must not be ranked: a relative error above the limit; else None."""
-    worst = int(np.argmax(errors))
-    if errors[worst] <= limit:
-        return None
-    above = int((errors > limit).sum())
-    return (
-        f"a latency is trusted up to a relative standard error of {limit:.1%}, but {above} of "
-        f"{len(names)} are above it (worst {names[worst]}: {errors[worst]:.1%}); the machine is "
-        "busy: stop what else runs, or give more rounds"
-    )
-
-
 def shared_core_reason(samples: Samples, conditions: Conditions, limit: float) -> str | None:
-    """Why the figures must not be ranked: the processor was shared; else None.
-
-    What runs longer than a time slice is interrupted and the short anchors are not, so that drift
-    cannot be taken out; the process's own clock against the wall's shows it.
-    """
-    if limit >= 1 or torch.device(conditions.device).type != "cpu":
-        return None  # with such a limit the caller takes the machine as it is
-    share = float(np.min(medians(samples.cpu / samples.wall)))
-    if share >= SHARE:
+    """Why the figures must not be ranked: the processor was shared; else None."""
+    if torch.device(conditions.device).type != "cpu":
         return None
-    return (
-        f"a latency is taken where this process has a core to itself, but it got only {share:.0%} "
-        "of one; the machine is busy: stop what else runs"
-    )
+    return share_reason(samples.cpu, samples.wall, limit)

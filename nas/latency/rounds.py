@@ -4,44 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from plugnas.nas.latency.anchors import SHAPE, anchors
 from plugnas.nas.latency.conditions import Conditions, clocks
+from plugnas.nas.latency.protocol import BLOCK, Progress, Samples, Timer, interleaved
 from plugnas.nas.latency.runtime import Timed, make_timers
-from plugnas.nas.latency.timers import Timer
-
-WARM_UP = 3
-BLOCK = 16  # candidates that share one reading of the anchors
-Progress = Callable[[int, int], None]  # (done, of)
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Raw milliseconds of n candidates over r rounds, and of the a anchors read beside each."""
-
-    wall: NDArray[np.float64]  # (r, n)
-    cpu: NDArray[np.float64]  # (r, n)
-    anchors: NDArray[np.float64]  # (r, n, a): the anchors of the block in which it was timed
-
-    @property
-    def anchor_medians(self) -> NDArray[np.float64]:
-        """The anchors' milliseconds in this session, (a,)."""
-        return np.median(self.anchors.reshape(-1, self.anchors.shape[-1]), axis=0)
-
-    def normalised(self, reference: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Wall times as they would be where the anchors take ``reference`` ms, (r, n).
-
-        The drift of a block is the median over its anchors of measured over reference.
-        """
-        drift = np.median(np.log(self.anchors / reference), axis=-1)
-        return self.wall / np.exp(drift)
 
 
 def anchor_timers(conditions: Conditions) -> list[Timer]:
@@ -66,25 +38,8 @@ def run_rounds(
         rng: draws the order.
         on_progress: hears of each round.
     """
-    count = len(timers)
-    wall, cpu = np.zeros((rounds, count)), np.zeros((rounds, count))
-    read = np.zeros((rounds, count, len(anchor_timers)))
     with torch.inference_mode(), _no_collection():
-        for run in [*timers, *anchor_timers] * WARM_UP:
-            run()
-        for r in range(rounds):
-            order = rng.permutation(count)
-            for block in np.array_split(order, -(-count // BLOCK)):
-                # Numbers from ``count`` on are the anchors, strewn among the candidates.
-                for i in rng.permutation([*block, *range(count, count + len(anchor_timers))]):
-                    if i < count:
-                        wall[r, i], cpu[r, i] = timers[i]()
-                    else:
-                        read[r, block, i - count] = anchor_timers[i - count]().wall
-            gc.collect()
-            if on_progress is not None:
-                on_progress(r + 1, rounds)
-    return Samples(wall, cpu, read)
+        return interleaved(timers, anchor_timers, rounds, rng, on_progress)
 
 
 def clocks_at_work(conditions: Conditions, timers: Sequence[Timer]) -> str | None:
@@ -127,3 +82,15 @@ def load() -> float | None:
         return os.getloadavg()[0]
     except OSError:
         return None
+
+
+__all__ = [
+    "BLOCK",
+    "Progress",
+    "Samples",
+    "anchor_timers",
+    "clocks_at_work",
+    "load",
+    "run_rounds",
+    "threads_set",
+]

@@ -1,4 +1,4 @@
-"""What runs a forward that is timed: torch as it is, or onnxruntime on the exported graph."""
+"""What runs a forward that is timed: torch as it is, or a runtime on the exported graph."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Timed(NamedTuple):
     name: str = ""
 
 
-_EMPTY = Timed(nn.Identity(), [(1, 1, 1)], "an empty module")
+EMPTY = Timed(nn.Identity(), [(1, 1, 1)], "an empty module")
 
 
 def make_timers(wanted: Sequence[Timed], conditions: Conditions) -> list[Timer]:
@@ -30,10 +30,10 @@ def make_timers(wanted: Sequence[Timed], conditions: Conditions) -> list[Timer]:
     Raises:
         LatencyError: the runtime is missing, or cannot take a module.
     """
-    if conditions.runtime == "onnxruntime":
-        from plugnas.nas.latency.onnx_timers import onnx_timers
+    if conditions.runtime != "torch":
+        from plugnas.nas.latency.graph_timers import graph_timers
 
-        return onnx_timers([tuple(one) for one in wanted], conditions)  # type: ignore[misc]
+        return graph_timers([tuple(one) for one in wanted], conditions)  # type: ignore[misc]
     return [timers.timer(one.module, one.shapes, conditions) for one in wanted]
 
 
@@ -51,11 +51,11 @@ def deploy_timers(wanted: Sequence[Timed], conditions: Conditions) -> list[Timer
 def bare_timers(conditions: Conditions) -> tuple[Timer, Timer]:
     """Return timers of what is in every sample, and of a module that does nothing.
 
-    The first is no work of a piece: the clocks' own time. Under onnxruntime the call of a session
-    is in every sample too, and a network makes one call where its pieces make many, so there both
-    time the same. The second is what a network takes beside its pieces.
+    The first is no work of a piece: the clocks' own time. Where a graph is run the call of a
+    session is in every sample too, and a network makes one call where its pieces make many, so
+    there both time the same. The second is what a network takes beside its pieces.
     """
     if conditions.runtime == "torch":
-        return timers.clock_timer(conditions), make_timers([_EMPTY], conditions)[0]
-    clock, empty = make_timers([_EMPTY, _EMPTY], conditions)
+        return timers.clock_timer(conditions), make_timers([EMPTY], conditions)[0]
+    clock, empty = make_timers([EMPTY, EMPTY], conditions)
     return clock, empty

@@ -13,19 +13,28 @@ from numpy.typing import NDArray
 from plugnas import modules
 from plugnas.nas.latency.anchors import NAMES
 from plugnas.nas.latency.conditions import Conditions
-from plugnas.nas.latency.pieces import Key, Pieces
-from plugnas.nas.latency.report import busy_reason, shared_core_reason
-from plugnas.nas.latency.rounds import Progress, Samples, anchor_timers, run_rounds
+from plugnas.nas.latency.figures import (
+    FIRST,
+    check_of,
+    fit,
+    halves,
+    kind_of,
+    medians,
+    relative_errors,
+    spread_reason,
+    together,
+)
+from plugnas.nas.latency.pieces import Key, Pieces, key_of
+from plugnas.nas.latency.protocol import Progress, Samples, Timer
+from plugnas.nas.latency.report import shared_core_reason
+from plugnas.nas.latency.rounds import anchor_timers, run_rounds
 from plugnas.nas.latency.runtime import Timed, bare_timers, deploy_timers
-from plugnas.nas.latency.statistics import kendall_tau, medians, relative_errors
 from plugnas.nas.latency.table import LatencyTable
-from plugnas.nas.latency.timers import Timer
 from plugnas.space import Architecture, SearchSpace
 
 GROUP = 512  # pieces alive at a time
 GROUP_WEIGHTS = 2**27  # and parameters
 BRIDGES = 64
-FIRST = 2  # candidates before the networks: the clocks alone, and an empty module
 
 
 class Session:
@@ -59,6 +68,7 @@ class Session:
         self.networks = 0
         self.network_ms = np.zeros(0)
         self.repeated = np.zeros(0), np.zeros(0)  # the same out of every second round
+        self.plain: LatencyTable | None = None  # as if pieces added up
 
     def run(
         self,
@@ -119,66 +129,65 @@ class Session:
 
     def table(self, extend: LatencyTable | None) -> LatencyTable:
         """Reduce the groups to a table on one scale."""
-        reference = np.median([group.anchor_medians for group in self.groups], axis=0)
-        walls = [group.normalised(reference) for group in self.groups]
         first, last = FIRST, FIRST + self.networks  # of the networks
-        shared = slice(0, last + len(self.bridges))
-        scales = np.array([medians(wall[:, shared]) for wall in walls])  # (groups, shared)
-        steady = np.median(scales, axis=0)
-        factors = np.exp(-np.median(np.log(scales / steady), axis=1))
-        clock, empty = map(float, steady[:FIRST])
+        found = together(self.groups, last + len(self.bridges), self.networks)
+        clock, empty = map(float, found.steady[:FIRST])
         link = 1.0
         if extend is not None and self.bridges:
             known = np.array([extend.entries[key][0] for key in self.bridges])
-            link = _link(known, steady[last:] - clock)
-        own = [w[:, shared.stop :] * f for w, f in zip(walls, factors, strict=True)]
-        whole = np.concatenate([w[:, first:last] * f for w, f in zip(walls, factors, strict=True)])
-        self.network_ms = steady[first:last] * (1.0 if extend is None else link / extend.scale)
-        self.repeated = medians(whole[::2]), medians(whole[1::2] if len(whole) > 1 else whole)
-        entries = _entries(self.keys, own, clock, link)
+            factors = np.array([extend.factor(key) for key in self.bridges])
+            link = _link(known, (found.steady[last:] - clock) * factors)
+        self.network_ms = found.steady[first:last] * (
+            1.0 if extend is None else link / extend.scale
+        )
+        self.repeated = halves(found.networks)
+        entries = _entries(self.keys, found.own, clock, link)
         if extend is not None:
-            return replace(extend, entries={**extend.entries, **entries})
-        anchor_ms = dict(zip(NAMES, reference.tolist(), strict=True))
+            added = {key: (ms * extend.factor(key), e) for key, (ms, e) in entries.items()}
+            return replace(extend, entries={**extend.entries, **added})
+        anchor_ms = dict(zip(NAMES, found.reference.tolist(), strict=True))
         return LatencyTable(self.conditions, anchor_ms, self.rounds, empty, entries)
 
     def fit(
         self, table: LatencyTable, space: SearchSpace, architectures: Sequence[Architecture]
     ) -> None:
-        """Scale a new table to the first of the networks, which are no part of the check."""
+        """Fit a new table to the first of the networks, which are no part of the check.
+
+        Eager torch runs piece by piece, so there sums hold up to one scale; a runtime that merges
+        operators across pieces may get a factor for each kind of piece.
+        """
         if not architectures:
             return
-        predicted = _predicted(table, space, architectures)
-        table.scale = float(np.median(self.network_ms[: len(predicted)] / predicted))
-        table.overhead_ms *= table.scale
-        table.entries = {key: (ms * table.scale, e) for key, (ms, e) in table.entries.items()}
+        kinds = sorted({kind_of(key) for key, _ in table.entries})
+        sums = np.zeros((len(architectures), len(kinds)))
+        for row, architecture in zip(sums, architectures, strict=True):
+            for piece in (p for part in space.parts(architecture) for p in part.pieces()):
+                ms, _ = table.entries[key_of(piece)]
+                row[kinds.index(kind_of(piece.key))] += piece.times * ms
+        own, free = self.network_ms[: len(sums)], self.conditions.runtime != "torch"
+        model = fit(kinds, sums, table.overhead_ms, own, free=free)
+        self.plain = replace(table)
+        self.plain.adopt(replace(model, factors={}))
+        table.adopt(model)
 
     def check(
         self, table: LatencyTable, space: SearchSpace, architectures: Sequence[Architecture]
     ) -> dict[str, Any]:
-        """Return how well a table predicts the last of the networks measured beside its pieces.
-
-        No prediction can rank them better than they rank themselves: ``repeat_tau`` is Kendall's
-        tau of every second round against the others.
-        """
+        """Return how well a table predicts the last of the networks measured beside its pieces."""
         own = slice(self.networks - len(architectures), None)
-        predicted, measured = _predicted(table, space, architectures), self.network_ms[own]
-        ratio = predicted / measured
-        return {
-            "networks": len(architectures),
-            "mean_error": float(np.abs(ratio - 1).mean()),
-            "worst_error": float(np.abs(ratio - 1).max()),
-            "bias": float(np.median(ratio) - 1),
-            "kendall_tau": _or_none(kendall_tau(predicted, measured)),
-            "repeat_tau": _or_none(kendall_tau(*(half[own] for half in self.repeated))),
-            "measured_ms": measured.tolist(),
-            "predicted_ms": predicted.tolist(),
-        }
+        measured = self.network_ms[own]
+        even, odd = (half[own] for half in self.repeated)
+        found = check_of(_predicted(table, space, architectures), measured, even, odd)
+        if self.plain is not None:
+            sums = _predicted(self.plain, space, architectures)
+            found["sums_error"] = float(np.abs(sums / measured - 1).mean())
+        return found
 
     def busy_reason(self, table: LatencyTable, limit: float) -> str | None:
         """Why the table must not be used: the median piece's error, or a shared processor."""
         errors = np.array([table.entries[key][1] for key in self.keys])
         if (
-            reason := busy_reason(["the median piece"], np.median(errors)[None], limit)
+            reason := spread_reason(["the median piece"], np.median(errors)[None], limit)
         ) is not None:
             return reason
         # Longer than pieces, so the first to be interrupted.
@@ -195,11 +204,6 @@ def _predicted(
     table: LatencyTable, space: SearchSpace, architectures: Sequence[Architecture]
 ) -> NDArray[np.float64]:
     return np.array([table.predict(space.parts(a)) for a in architectures], dtype=np.float64)
-
-
-def _or_none(tau: float) -> float | None:
-    """One network has no ranking, and JSON has no NaN."""
-    return None if np.isnan(tau) else tau
 
 
 def _entries(
@@ -219,5 +223,7 @@ def _link(known: NDArray[np.float64], again: NDArray[np.float64]) -> float:
 
     Nothing can be read from those that take hardly more than the clocks.
     """
-    slow = known >= np.median(known)
+    if not (known > 0).any():
+        return 1.0  # every piece costs nothing within a network
+    slow = known >= np.median(known[known > 0])
     return float(np.median(known[slow] / again[slow]))

@@ -16,7 +16,9 @@ from msgspec import UNSET, UnsetType
 
 from plugnas.nas.latency.conditions import Conditions, runtime_version
 from plugnas.nas.latency.errors import ForeignTableError, LatencyError
+from plugnas.nas.latency.figures import Model, fingerprint, kind_of
 from plugnas.nas.latency.pieces import Key, key_of
+from plugnas.nas.latency.protocol import processor
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.reading import NotNegative, Number, Positive, decode, read_bytes
 from plugnas.space import Part
@@ -36,7 +38,9 @@ class LatencyTable:
     and code are as cold as in a network that runs among others, inputs as warm as what the piece
     before has just written, and every piece holds the call of its module, the module around an
     operator and its norm standing for the block's own. What a network takes beyond that, or less,
-    is in all figures as one factor, ``scale``, fitted on whole networks of the same session.
+    is in all figures as one factor, ``scale``, fitted on whole networks of the same session. Where
+    sums do not hold, since a runtime merges operators across pieces, ``factors`` are in them too:
+    one for each kind of piece, fitted on more whole networks.
     ``anchors`` are the milliseconds of the anchor networks to which all entries are normalised;
     ``check`` is what the prediction was worth on other whole networks of that session.
     """
@@ -48,6 +52,19 @@ class LatencyTable:
     entries: dict[Key, tuple[float, float]] = field(default_factory=dict)  # (ms, relative error)
     check: dict[str, Any] = field(default_factory=dict)
     scale: float = 1.0
+    factors: dict[str, float] = field(default_factory=dict)
+
+    def factor(self, key: Key) -> float:
+        """Return the factor of a piece's kind; 1 where sums hold."""
+        return self.factors.get(kind_of(key[0]), 1.0)
+
+    def adopt(self, model: Model) -> None:
+        """Put a fitted model into all figures."""
+        self.scale, self.factors = model.scale, dict(model.factors)
+        self.overhead_ms *= self.scale
+        self.entries = {
+            key: (ms * self.scale * self.factor(key), e) for key, (ms, e) in self.entries.items()
+        }
 
     def __contains__(self, piece: Piece) -> bool:
         return key_of(piece) in self.entries
@@ -89,8 +106,9 @@ class LatencyTable:
             ForeignTableError: what differs, and the remedy.
         """
         wanted["torch"] = torch.__version__
-        if self.conditions.runtime == wanted.get("runtime") != "torch":
-            with contextlib.suppress(LatencyError):  # a table from elsewhere needs none here
+        here = self.conditions.device_name == processor()
+        if here and self.conditions.runtime == wanted.get("runtime") != "torch":
+            with contextlib.suppress(LatencyError):  # a table from elsewhere has its own version
                 wanted["runtime_version"] = runtime_version(self.conditions.runtime)
         for name, value in wanted.items():
             own = getattr(self.conditions, name)
@@ -140,9 +158,21 @@ class LatencyTable:
                 f"Kendall tau {_tau(check['kendall_tau'])} (their even rounds against their odd "
                 f"ones: {_tau(check['repeat_tau'])}); load {_loads(check['load'])}"
             )
+            if self.factors:
+                factors = ", ".join(f"{kind} {f:.2f}" for kind, f in self.factors.items())
+                lines.append(
+                    f"plain sums would be off by {check['sums_error']:.1%}: the runtime merges "
+                    f"operators across pieces, so each kind has a factor fitted on other whole "
+                    f"networks ({factors})"
+                )
             if check["clocks"]:
                 lines.append(f"clocks: {check['clocks']}")
         return "\n".join(lines)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short digest of which pieces the table holds, and of what exported them."""
+        return fingerprint(self.entries, self.conditions.torch)
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -155,6 +185,8 @@ class LatencyTable:
             "rounds": self.rounds,
             "overhead_ms": self.overhead_ms,
             "scale": self.scale,
+            "factors": self.factors,
+            "fingerprint": self.fingerprint,
             "check": self.check,
             "pieces": [[key, shapes, *figures] for (key, shapes), figures in self.entries.items()],
         }
@@ -173,13 +205,18 @@ class LatencyTable:
             if version != VERSION:
                 raise ValueError(f"version {version}, but {VERSION} is read")
             saved = decode(data, _Saved)
+            held = [(key, shapes) for key, shapes, *_ in saved.pieces]
+            if saved.fingerprint not in ("", fingerprint(held, saved.conditions.torch)):
+                raise ValueError(
+                    "its pieces are not those of its fingerprint: it was cut or changed"
+                )
             entries = {
                 (key, tuple(map(tuple, shapes))): (ms, error)
                 for key, shapes, ms, error in saved.pieces
             }
             return cls(
                 saved.conditions, saved.anchors, saved.rounds, saved.overhead_ms, entries,  # type: ignore[arg-type]
-                msgspec.to_builtins(saved.check), saved.scale,
+                msgspec.to_builtins(saved.check), saved.scale, saved.factors,
             )  # fmt: skip
         except FileNotFoundError:
             raise ForeignTableError(
@@ -209,6 +246,7 @@ class _Check(msgspec.Struct, frozen=True):
     mean_error: float | UnsetType = UNSET
     worst_error: float | UnsetType = UNSET
     bias: float | UnsetType = UNSET
+    sums_error: float | UnsetType = UNSET
     kendall_tau: float | UnsetType | None = UNSET
     repeat_tau: float | UnsetType | None = UNSET
     measured_ms: list[float] | UnsetType = UNSET
@@ -227,6 +265,8 @@ class _Saved(msgspec.Struct, frozen=True):
     scale: Positive
     check: _Check
     pieces: list[tuple[str, list[list[Number]], float, NotNegative]]
+    factors: dict[str, NotNegative] = {}
+    fingerprint: str = ""  # none in a table from before
 
 
 def _tau(tau: float | None) -> str:

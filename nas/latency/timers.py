@@ -6,24 +6,15 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from plugnas.nas.latency.conditions import FORMATS, Conditions
+from plugnas.nas.latency.protocol import Sample, Timer
 
 Forward = Callable[..., Any]
-
-
-class Sample(NamedTuple):
-    """Milliseconds of one forward: by the wall (on CUDA by the device), and of this process."""
-
-    wall: float
-    cpu: float
-
-
-Timer = Callable[[], Sample]
 
 
 def timer(module: nn.Module, shapes: Sequence[tuple[int, ...]], conditions: Conditions) -> Timer:
@@ -132,3 +123,6 @@ def _captured(forward: Forward, inputs: list[Tensor]) -> Callable[[], None] | No
         return None
     torch.cuda.current_stream().wait_stream(side)
     return graph.replay
+
+
+__all__ = ["Sample", "Timer", "clock_timer", "timer"]

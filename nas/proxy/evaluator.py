@@ -17,6 +17,7 @@ from plugnas import modules
 from plugnas.nas import tasks
 from plugnas.nas.data import Dataset, DataSpec, load, parse
 from plugnas.nas.executors.measure import ReadsImages, Training
+from plugnas.nas.graph.errors import ConversionError
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import (
     give_memory_back,
@@ -29,6 +30,7 @@ from plugnas.nas.machine.threads import threads
 from plugnas.nas.proxy.auxiliary import own_labels
 from plugnas.nas.proxy.batches import Batches
 from plugnas.nas.proxy.defaults import default_rungs
+from plugnas.nas.proxy.int8 import int8_values
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 from plugnas.nas.proxy.states import StateFile
 from plugnas.nas.proxy.training import train
@@ -48,7 +50,8 @@ class Proxy(ReadsImages):
     ``default_rungs`` for the images). With ``states``, a folder, promoted trainings go on where
     the lower rung stopped, as far as the recipes allow. ``data`` has absolute paths if the worker
     may start elsewhere (``DataSpec.at``). ``imports`` are files and packages that register modules.
-    ``task`` is the job's, with the path of a file absolute.
+    ``task`` is the job's, with the path of a file absolute. ``int8`` scores the networks of the
+    highest rung quantised too.
     """
 
     space: Mapping[str, Any] | Build
@@ -62,6 +65,7 @@ class Proxy(ReadsImages):
     dataset: Dataset | None = None
     imports: tuple[str, ...] = ()
     task: str | Mapping[str, Any] = tasks.DEFAULT
+    int8: bool = False
 
     def last_rung(self) -> Proxy:
         """Return the same with its highest rung alone."""
@@ -159,7 +163,21 @@ class _Evaluate(Training):
         }
         if training.reason is not None:
             result["reason"] = training.reason
+        elif self.proxy.int8 and task.rung == len(self.proxy.rungs) - 1:
+            self._score_int8(task, training.network, result)
         return result
+
+    def _score_int8(self, task: Task, network: nn.Module, result: dict[str, Any]) -> None:
+        """Add what the network is worth in int8, or why it has no form in it."""
+        start = time.process_time()
+        recipe = self.proxy.rungs[task.rung]
+        try:
+            found = int8_values(network, self.dataset, recipe, self.purpose, task.seed)
+        except ConversionError as error:
+            result["reason"] = f"diverged: it has no form in int8 ({error})"
+        else:
+            result["values"] = {**result["values"], **found}
+            result["cpu_seconds"] += time.process_time() - start
 
     def _state(self, task: Task) -> StateFile | None:
         """Return where the training's state lies, if some other rung shares its beginning."""

@@ -32,6 +32,8 @@ AXES = {
     "macs": "multiply-adds",
     "params": "parameters",
     "memory": "peak activation memory (bytes)",
+    "ram": "RAM: peak activation memory on the device (bytes)",
+    "flash": "flash: weights on the device (bytes)",
     "latency_ms": "latency (ms)",
     "elementwise": "elementwise operations",
     "evaluation": "number of the evaluation",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from plugnas.nas.machine.reading import read_json
+from plugnas.nas.machine.reading import NotNegative, read_json
 from plugnas.nas.run.python_run import Run
 
 
@@ -45,7 +46,7 @@ def latency_note(run: Run) -> LatencyNote | None:
     whole = run.path / "latency_front.json"
     reason = _busy(whole)
     if reason is None:
-        return LatencyNote(text, ranked=True)
+        return LatencyNote(text + _measured_whole(whole, run.budget), ranked=True)
     return LatencyNote(
         f"~ latency NOT RANKED: {reason}. Measure again with `nas latency {run.path} -o {whole}`; "
         f"until then: {text.removeprefix('latency: ')}",
@@ -63,10 +64,32 @@ def _busy(path: Path) -> str | None:
         return f"{path} cannot be read any more"
 
 
+def _measured_whole(path: Path, budget: Mapping[str, float]) -> str:
+    """Return what the front's networks took whole, and how many of them are above the limit."""
+    try:
+        figures = [figure.ms for figure in read_json(path, _Front).figures]
+    except (OSError, ValueError):
+        return ""
+    if not figures:
+        return ""
+    text = f"; the front's {len(figures)} networks measured whole there: "
+    text += f"{min(figures):.3g} to {max(figures):.3g} ms"
+    limit = budget.get("latency_ms")
+    above = sum(ms > limit for ms in figures) if limit is not None else 0
+    return text + (f", {above} above the limit of {limit:g} ms" if above else "")
+
+
+class _Figure(msgspec.Struct, frozen=True):
+    """What is read of one network."""
+
+    ms: NotNegative
+
+
 class _Front(msgspec.Struct, frozen=True):
     """What is read of a measurement of the front's whole networks."""
 
     busy: str | None = None
+    figures: list[_Figure] = []
 
 
 __all__ = ["LatencyNote", "latency_note"]

@@ -256,10 +256,10 @@ class Study:
         return dataclasses.replace(measurement, status="failed", reason=reason)
 
     def _only_ranks(self, measurement: Measurement) -> bool:
-        """Whether this comes of a rung below the last that scores without training."""
+        """Whether this comes of a rung below the last that does not tell every objective."""
         below = measurement.rung < self.top_rung
-        measured = set(self.problem.measured) & set(measurement.values)
-        return below and not measured and measurement.signal is not None
+        all_there = set(self.problem.measured) <= set(measurement.values)
+        return below and not all_there and measurement.signal is not None
 
     def _replay(self, ledger: Ledger) -> None:
         """Learn all that is recorded, and queue what was begun and is not settled."""

@@ -252,7 +252,7 @@ def test_cuda(space):
         ({"device": "meta"}, "cpu or cuda"),
         ({"batch": 0}, "start at 1"),
         ({"threads": 0}, "start at 1"),
-        ({"dtype": "int8"}, "dtype must be"),
+        ({"dtype": "int3"}, "dtype must be"),
         ({"memory_format": "nhwc"}, "memory format must be"),
         ({"rounds": 0}, "one round"),
     ],

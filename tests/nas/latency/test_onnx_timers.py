@@ -144,8 +144,8 @@ def test_a_search_in_onnxruntime_measures_its_front_there(table, tmp_path, monke
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"dtype": "bfloat16"}, "in float32, contiguous, but got cpu, bfloat16"),
-        ({"memory_format": "channels_last"}, "channels_last; leave those out"),
+        ({"dtype": "bfloat16"}, "contiguous, in float32 or int8, but got cpu, bfloat16"),
+        ({"memory_format": "channels_last"}, "float32, channels_last; leave those out"),
         ({"runtime": "onnx"}, "runtime is one of torch, onnxruntime"),
     ],
 )

@@ -1,0 +1,84 @@
+"""``model.pte``: the network for executorch on phones, through XNNPACK, one image at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from plugnas.nas.export.errors import ExportError
+
+FILE = "model.pte"
+
+
+def require() -> None:
+    """Raise ExportError where executorch is missing, before anything is trained."""
+    try:
+        with _quiet():
+            import executorch.exir  # noqa: F401
+    except ImportError as error:
+        raise ExportError(
+            f"--format executorch needs executorch ({error}): pip install 'plugnas[executorch]'"
+        ) from None
+
+
+def write(model: nn.Module, example: Tensor, directory: Path) -> None:
+    """Write model.pte; arguments are those of ``program``.
+
+    Raises:
+        ExportError: an operator has no form in executorch.
+    """
+    (directory / FILE).write_bytes(program(model, [example[:1]]))
+
+
+def program(model: nn.Module, inputs: Sequence[Tensor]) -> bytes:
+    """Return a program: float32, inputs of fixed shapes; XNNPACK computes what it knows.
+
+    Args:
+        model: the network, in eval mode.
+        inputs: one sample of each.
+
+    Raises:
+        ExportError: an operator has no form in executorch.
+    """
+    with _quiet():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+    try:
+        with _quiet(), torch.no_grad():
+            exported = torch.export.export(model, tuple(inputs))
+            edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+            made: bytes = bytes(edge.to_executorch().buffer)
+            return made
+    except Exception as error:  # executorch raises many kinds
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ExportError(
+            f"executorch cannot take this network: {lines[0]}; leave `executorch` out of --format"
+        ) from error
+
+
+def run(file: bytes, inputs: Sequence[Tensor]) -> Tensor:
+    """Return the output of a program for one sample of each input."""
+    from executorch.runtime import Runtime
+
+    rows = [x.clone(memory_format=torch.contiguous_format) for x in inputs]
+    output: Tensor = Runtime.get().load_program(file).load_method("forward").execute(rows)[0]
+    return output.clone()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep executorch's advice to itself; what matters is checked afterwards."""
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
