@@ -52,7 +52,7 @@ def program(model: nn.Module, inputs: Sequence[Tensor]) -> bytes:
         from executorch.exir import to_edge_transform_and_lower
     try:
         with _quiet(), torch.no_grad():
-            exported = torch.export.export(model, tuple(inputs))
+            exported = torch.export.export(model, tuple(map(_in_order, inputs)))
             edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
             made: bytes = bytes(edge.to_executorch().buffer)
             return made
@@ -67,9 +67,14 @@ def run(file: bytes, inputs: Sequence[Tensor]) -> Tensor:
     """Return the output of a program for one sample of each input."""
     from executorch.runtime import Runtime
 
-    rows = [x.clone(memory_format=torch.contiguous_format) for x in inputs]
+    rows = list(map(_in_order, inputs))
     output: Tensor = Runtime.get().load_program(file).load_method("forward").execute(rows)[0]
     return output.clone()
+
+
+def _in_order(x: Tensor) -> Tensor:
+    """Return a copy with its axes in order: of one channel they may lie as in channels_last."""
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,17 @@ def check_opset(opset: int) -> None:
 
 
 def write(program: Program, directory: Path, *, preprocessing: bool, opset: int = OPSET) -> None:
-    """Write model.onnx; arguments and errors are those of ``graph``."""
+    """Write model.onnx.
+
+    Args:
+        program: the exported program.
+        directory: where model.onnx is written.
+        preprocessing: whether it takes images as bytes.
+        opset: version of the ONNX operators.
+
+    Raises:
+        ExportError: an operator has no ONNX form.
+    """
     (directory / FILE).write_bytes(graph(program, preprocessing=preprocessing, opset=opset))
 
 

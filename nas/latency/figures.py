@@ -150,6 +150,12 @@ def check_of(predicted: Array, measured: Array, even: Array, odd: Array) -> dict
 
     No prediction can rank them better than they rank themselves: ``repeat_tau`` is Kendall's tau of
     the ``even`` rounds against the ``odd`` ones.
+
+    Args:
+        predicted: milliseconds.
+        measured: milliseconds.
+        even: those of every second round.
+        odd: those of the others.
     """
     ratio = predicted / measured
     return {

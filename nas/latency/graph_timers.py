@@ -86,6 +86,8 @@ def _timer(file: bytes, inputs: dict[str, Any], conditions: Conditions) -> Timer
     if conditions.runtime == "openvino":
         from plugnas.nas.latency.openvino_timers import openvino_forward
 
-        return forward_timer(openvino_forward(file, inputs, conditions), inputs)
+        return forward_timer(
+            openvino_forward(file, inputs, conditions.threads, conditions.dtype), inputs
+        )
     session = onnx_session(file, conditions.threads)
     return forward_timer(lambda given: session.run(None, given), inputs)

@@ -7,7 +7,6 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from plugnas.nas.latency.conditions import Conditions
 from plugnas.nas.latency.errors import LatencyError
 
 
@@ -28,21 +27,22 @@ def check_bfloat16() -> None:
 
 
 def openvino_forward(
-    file: bytes, inputs: dict[str, Any], conditions: Conditions
+    file: bytes, inputs: dict[str, Any], threads: int = 1, dtype: str = "float32"
 ) -> Callable[[dict[str, Any]], Any]:
     """Compile an ONNX graph for inputs of these shapes; return what runs it once, waiting.
 
     Args:
         file: the ONNX graph.
         inputs: arrays by the names of the graph's inputs; they are read where they lie.
-        conditions: threads and dtype.
+        threads: of the processor.
+        dtype: ``bfloat16`` where the processor has it; all else is computed as the graph says.
     """
     core = _core()
     model = core.read_model(io.BytesIO(file))
     model.reshape({name: list(x.shape) for name, x in inputs.items()})
-    kind = "bf16" if conditions.dtype == "bfloat16" else "f32"
+    kind = "bf16" if dtype == "bfloat16" else "f32"
     options = {
-        "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": conditions.threads,
+        "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": kind, "ENABLE_CPU_PINNING": False,
     }  # fmt: skip
     request = core.compile_model(model, "CPU", options).create_infer_request()

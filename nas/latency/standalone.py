@@ -172,7 +172,14 @@ def reduced(
 def check_quiet(
     table: dict[str, Any], groups: Sequence[Samples], networks: int, limit: float
 ) -> None:
-    """Raise ScriptError where the machine was too busy for the limit."""
+    """Raise ScriptError where the machine was too busy for the limit.
+
+    Args:
+        table: what was measured.
+        groups: its rounds.
+        networks: how many whole networks each group holds.
+        limit: relative error above which there is no table.
+    """
     errors = np.median([error for *_, error in table["pieces"]])[None]
     whole = slice(FIRST, FIRST + networks)
     wall = np.concatenate([group.wall[:, whole] for group in groups])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from plugnas.nas.graph.onnx_graph import graphs
-from plugnas.nas.latency import Conditions, LatencyError, Settings, measure_networks
+from plugnas.nas.latency import LatencyError, Settings, measure_networks
 from plugnas.nas.latency.graph_timers import graph_files
 from plugnas.nas.latency.protocol import onnx_session
 
@@ -21,13 +21,13 @@ def _network():
     return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 1)).eval()
 
 
-def test_openvino_computes_the_network_at_the_batch_of_the_conditions():
+def test_openvino_computes_the_network_at_the_batch_of_its_inputs():
     pytest.importorskip("openvino")
     from plugnas.nas.latency.openvino_timers import openvino_forward
 
     network, x = _network(), torch.randn(5, 3, 8, 8)
     (file,) = graphs([network], [[x[:3]]])
-    forward = openvino_forward(file, {"x0": x.numpy()}, Conditions(runtime="openvino", batch=5))
+    forward = openvino_forward(file, {"x0": x.numpy()})
     with torch.no_grad():
         np.testing.assert_allclose(forward({"x0": x.numpy()})[0], network(x).numpy(), atol=1e-5)
 
