@@ -102,9 +102,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task's first metric, and FLOPs.
     """
     budget: dict[str, Quantity] = {}
-    """Hard upper limits of params, macs, flops, elementwise, memory (bytes), latency_ms: 2M, 500k,
-    or of a host `host + 5%`; none if left out. On a small device `ram`, the bytes of live
-    activations at their peak, and `flash`, the bytes of the weights, in the dtype of `latency`."""
+    """Hard upper limits of params, macs, flops, elementwise, memory, ram, flash (bytes), latency_ms:
+    2M, 500k, or of a host `host + 5%`; ram and flash in the dtype of `latency`."""
     aim: Literal["front", "limits"] = "front"
     """What the predictor seeks: the front, or the best within each of `limits`."""
     named_limits: dict[str, list[Quantity]] = msgspec.field(name="limits", default_factory=dict)
@@ -198,10 +197,9 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def device_dtype(self) -> str | None:
-        """The number format in which ``ram`` and ``flash`` are counted; None: neither is asked."""
-        if not {"ram", "flash"} & {*self.objectives, *self.budget, *self.named_limits}:
-            return None
-        return (self.latency or LatencyConfig()).dtype
+        """The dtype in which ``ram`` and ``flash`` are counted; None: neither is asked."""
+        asked = {"ram", "flash"} & {*self.objectives, *self.budget, *self.named_limits}
+        return (self.latency or LatencyConfig()).dtype if asked else None
 
 
 def load(path: Path) -> Job:
