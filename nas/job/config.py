@@ -102,7 +102,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task's first metric, and FLOPs.
     """
     budget: dict[str, Quantity] = {}
-    """Hard upper limits of params, macs, flops, elementwise, memory, ram, flash (bytes), latency_ms:
+    """Hard upper limits of params, macs, flops, elementwise, memory, ram, flash, latency_ms:
     2M, 500k, or of a host `host + 5%`; ram and flash in the dtype of `latency`."""
     aim: Literal["front", "limits"] = "front"
     """What the predictor seeks: the front, or the best within each of `limits`."""
@@ -257,8 +257,8 @@ def _check(job: Job) -> None:
         if not 0 < limit < math.inf:  # by hand: `2M` is a number only when it has been read
             raise ConfigError(f"budget.{name} must be a number above 0, but got {limit}")
     for name in job.shares:
-        if name not in COSTS or name == "latency_ms":
-            counted = ", ".join(cost for cost in COSTS if cost != "latency_ms")
+        if name not in COSTS[:-1]:
+            counted = ", ".join(COSTS[:-1])
             raise ConfigError(f"budget.{name}: relative to the host can be {counted}")
         if job.space.host is None:
             raise ConfigError(f"budget.{name} is relative to a host, but `space` names none")
@@ -287,9 +287,7 @@ def _check_images(job: Job) -> None:
             "leaves it: `input: [3, 64, 64]` and `classes: 10`"
         )
     if job.data is not None and given:
-        raise ConfigError(
-            f"{given[0]}: is read from the images of `data`, so leave one of both out"
-        )
+        raise ConfigError(f"{given[0]}: is read from the images of `data`; leave one of both out")
     # by hand: in a choice of a number or a list, msgspec (0.22) takes a range for another one
     if job.classes == [] or (isinstance(job.classes, int) and job.classes < 1):
         raise ConfigError(f"classes must be at least 1, or a list of names, but got {job.classes}")
