@@ -222,8 +222,7 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
         if subject.several:
             skipped[train_py.FILE] = "it learns one class for each image, not several labels"
         else:
-            train_py.write(subject, path)
-            files += [train_py.FILE, train_py.READER]
+            files += train_py.write(subject, path)
         if subject.host is not None and subject.host.file is not None:
             files.append(str(subject.host.file_name))
         if "hub" in wanted:

@@ -249,12 +249,15 @@ def _training(subject: Subject, about: About) -> str:
         return ""
     recipe = subject.provenance.recipe
     size = f" at {recipe['height']}x{recipe['width']} pixels" if "height" in recipe else ""
+    mixed = "" if subject.dense else ", and `mixing.py`, which mixes and erases them as it did"
+    left = ", ".join(f"`{name}`" for name in train_py.left_out(subject))
+    without = f" Of the run's recipe it leaves out {left}." if left else ""
     begin, maker = ("from scratch", "Network") if subject.host is None else ("further", "network")
     return (
         f"## Training {begin}\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
         f"{train_py.LAYOUTS[subject.dense]} The recipe"
         f"{size} is at the top of `train.py`; it needs torch, numpy and Pillow, and `pixels.py`, "
-        "which reads images as the search did. Read the result by "
+        f"which reads images as the search did{mixed}.{without} Read the result by "
         f"`{maker}().load_state_dict(torch.load('weights.pt', weights_only=True))`."
     )
 

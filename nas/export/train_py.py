@@ -1,8 +1,8 @@
 """``train.py``: the stand-alone training script, with the run's long recipe written into it.
 
-Beside it lies a copy of the search's own reader of images, so that both see the same pixels. The
-two scripts, for classes and for masks, have a few short functions in common on purpose: what is
-exported is one script that is read from top to bottom, without a third file.
+Beside it lie copies of the search's own reader of images, so that both see the same pixels, and
+of what mixes and erases them. The two scripts, for classes and for masks, have a few short
+functions in common on purpose: what is exported is one script that is read from top to bottom.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from pathlib import Path
 from plugnas.nas.data import pixels
 from plugnas.nas.export.expressions import literal
 from plugnas.nas.export.subject import Subject
+from plugnas.nas.proxy import mixing
+from plugnas.nas.proxy.recipe import Recipe
 
 FILE = "train.py"
 READER = "pixels.py"
+MIXING = "mixing.py"
 _CONSTANTS = {
     "EPOCHS": "epochs",
     "BATCH_SIZE": "batch_size",
@@ -29,7 +32,10 @@ _CONSTANTS = {
     "MIRROR": "mirror",
     "ZOOM": "zoom",
     "RESIZE": "resize",
+    "MIXUP": "mixup",
+    "ERASING": "erasing",
 }
+_LEFT_OUT = ("schedule", "warmup", "clip", "freeze", "host_learning_rate", "plugs_first")
 
 LAYOUTS = {
     False: "IMAGES holds a folder of images per class, named as the classes above.",
@@ -46,8 +52,11 @@ _OF_A_HOST = {
 }
 
 
-def write(subject: Subject, directory: Path) -> None:
-    """Write train.py and the reader of images beside model.py."""
+def write(subject: Subject, directory: Path) -> list[str]:
+    """Write train.py beside model.py, with what it imports; return the names of the files.
+
+    Images with masks are neither mixed nor erased, there and in the search.
+    """
     script = "train_masks.py" if subject.dense else "train.py"
     text = (Path(__file__).parent / "standalone" / script).read_text(encoding="utf-8")
     for name, field in _CONSTANTS.items():
@@ -58,5 +67,15 @@ def write(subject: Subject, directory: Path) -> None:
         for before, after in _OF_A_HOST.items():
             text = text.replace(before, after)
     (directory / FILE).write_text(text, encoding="utf-8")
-    reader = Path(pixels.__file__).read_text(encoding="utf-8")
-    (directory / READER).write_text(reader, encoding="utf-8")
+    copies = {READER: pixels} if subject.dense else {READER: pixels, MIXING: mixing}
+    for name, module in copies.items():
+        source = Path(str(module.__file__)).read_text(encoding="utf-8")
+        (directory / name).write_text(source, encoding="utf-8")
+    return [FILE, *copies]
+
+
+def left_out(subject: Subject) -> list[str]:
+    """Return the names of what the recipe asks for and the script does not do."""
+    recipe, plain = subject.provenance.recipe, Recipe()
+    names = _LEFT_OUT if subject.dense else (*_LEFT_OUT, "zoom")
+    return [n for n in names if n in recipe and recipe[n] != getattr(plain, n)]

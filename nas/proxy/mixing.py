@@ -1,7 +1,8 @@
 """Mixup and random erasing: what is done to a batch besides moving its images.
 
 Zhang et al., 2018, "mixup: Beyond empirical risk minimization" (arXiv:1710.09412); Zhong et al.,
-2020, "Random erasing data augmentation" (arXiv:1708.04896).
+2020, "Random erasing data augmentation" (arXiv:1708.04896). A copy of this file lies beside an
+export's train.py: it imports torch and numpy alone.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 IMAGES holds a folder per class, or ``train`` and ``val`` (or ``test``) folders of class folders;
 without them a fifth of each class is held out. Images are read by ``pixels.py``, as the search
-read them. Needs torch, numpy and Pillow.
+read them, and mixed and erased by ``mixing.py``, as the search did. Needs torch, numpy and Pillow.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import model
 import torch
+from mixing import Mixed, draw_boxes, draw_shares, erase, mix
 from PIL import Image
 from pixels import to_bytes
 from torch import Tensor, nn
@@ -33,6 +34,8 @@ WIDTH = model.INPUT_SHAPE[2]
 RESIZE = "crop"  # how images of another size become this one: crop, pad or stretch
 SHIFT = 1  # largest random shift in pixels
 MIRROR = False  # whether a mirrored image keeps its class
+MIXUP = 0.0  # images are mixed in pairs by shares from Beta(MIXUP, MIXUP); 0: none are
+ERASING = 0.0  # probability with which a rectangle of an image is erased
 SEED = 0
 
 SUFFIXES = {
@@ -126,9 +129,19 @@ def normalised(images: Tensor) -> Tensor:
 
 
 def batches(
-    images: Tensor, labels: Tensor, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield one epoch of shuffled batches, each image shifted over black and perhaps mirrored."""
+    images: Tensor, labels: Tensor, generator: torch.Generator, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor | Mixed]]:
+    """Yield one epoch of shuffled batches, as the network takes them.
+
+    Each image is shifted over black, perhaps mirrored, perhaps erased in part, and perhaps mixed
+    with another; the labels are then those of both.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: the class of each (N,).
+        generator: of all random numbers.
+        device: where the batches go.
+    """
     count, _, height, width = images.shape
     padded = F.pad(images, (SHIFT,) * 4)
     order = torch.randperm(count, generator=generator)
@@ -143,7 +156,18 @@ def batches(
                 for i, d, r, m in zip(rows, down, right, mirrored, strict=True)
             ]
         )
-        yield batch, labels[rows]
+        x, y = normalised(batch.to(device)), labels[rows].to(device)
+        if ERASING:
+            x = erase(x, draw_boxes(ERASING, len(rows), generator))
+        yield mix(x, y, draw_shares(MIXUP, 1, generator)[0]) if MIXUP else (x, y)
+
+
+def loss_of(logits: Tensor, labels: Tensor | Mixed) -> Tensor:
+    """Return the cross-entropy; of mixed images that of both labels, by their shares."""
+    if isinstance(labels, Mixed):
+        own, other = loss_of(logits, labels.own), loss_of(logits, labels.other)
+        return labels.share * own + (1 - labels.share) * other
+    return F.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
 
 
 def optimiser_of(network: nn.Module) -> torch.optim.SGD:
@@ -196,13 +220,12 @@ def main() -> None:
     total, step = args.epochs * max(1, round(len(labels) / BATCH_SIZE)), 0
     for epoch in range(1, args.epochs + 1):
         network.train()
-        for x, y in batches(images, labels, generator):
+        for x, y in batches(images, labels, generator, device):
             share = step / total  # the rate rises for a quarter of all steps, then falls to 0
             rate = LEARNING_RATE * min(4 * (step + 1) / total, (1 - share) / 0.75, 1.0)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            logits = network(normalised(x.to(device)))
-            loss = F.cross_entropy(logits, y.to(device), label_smoothing=LABEL_SMOOTHING)
+            loss = loss_of(network(x), y)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

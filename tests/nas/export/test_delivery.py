@@ -18,7 +18,7 @@ from tests.nas.export import subjects
 FAST = Options(formats=("pt2", "safetensors"), measure=False)
 FILES = {
     "model.pt2", "model.onnx", "model.safetensors", "architecture.json", "model.py", "train.py",
-    "pixels.py", "README.md", "SHA256SUMS",
+    "pixels.py", "mixing.py", "README.md", "SHA256SUMS",
 }  # fmt: skip
 
 
@@ -257,7 +257,7 @@ def test_readme_says_what_a_stranger_must_know(exported):
         "(B, 1, 8, 8)", "mean 0.305", "std 0.376", "0: 0", "90.00 %", "FLOPs", "latency of",
         "| stage2.block1 | 8x8x8 | conv to 16, stride 2 |", "torch.export.load", "onnxruntime",
         "from model import load", "import plugnas", "plugnas.load('.')", "python train.py",
-        "a short training of the search",
+        "a short training of the search", "mixes and erases them as it did.",
     ):  # fmt: skip
         assert needed in text, needed
 

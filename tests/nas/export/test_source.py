@@ -146,7 +146,7 @@ def test_is_formatted_and_names_mechanism_and_paper(exported):
     assert max(map(len, text.splitlines())) <= 100
     if shutil.which("ruff") or (Path(sys.executable).parent / "ruff").exists():
         ruff = shutil.which("ruff") or str(Path(sys.executable).parent / "ruff")
-        files = [str(path / name) for name in ("model.py", "train.py", "pixels.py")]
+        files = [str(path / name) for name in ("model.py", "train.py", "pixels.py", "mixing.py")]
         options = ["--isolated", "--line-length", "100"]
         for command in (["format", "--check"], ["check", "--select", "E,F,I,W"]):
             done = subprocess.run(
@@ -259,7 +259,7 @@ def test_train_py_learns_digits_from_a_folder(exported, tmp_path):
         folder = tmp_path / "images" / str(int(labels[i]))
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[i, :, :, 0].numpy()).save(folder / f"{i}.png")
-    for name in ("model.py", "train.py", "pixels.py"):
+    for name in ("model.py", "train.py", "pixels.py", "mixing.py"):
         shutil.copy(path / name, tmp_path)
     done = subprocess.run(
         [sys.executable, "train.py", "images", "--epochs", "15", "--device", "cpu"],

@@ -17,6 +17,7 @@ from plugnas.nas import data, export
 from plugnas.nas.data import pixels
 from plugnas.nas.export import train_py
 from plugnas.nas.export.geometry import geometry
+from plugnas.nas.proxy import mixing
 from tests.nas.export import subjects
 
 SIZE = (6, 8)
@@ -34,6 +35,7 @@ def script(name, monkeypatch):
     vars(model).update(INPUT_SHAPE=(3, *SIZE), CLASSES=("cat", "dog"), MEAN=(0,), STD=(1,))
     monkeypatch.setitem(sys.modules, "model", model)
     monkeypatch.setitem(sys.modules, "pixels", pixels)
+    monkeypatch.setitem(sys.modules, "mixing", mixing)
     path = Path(export.__file__).parent / "standalone" / name
     spec = importlib.util.spec_from_file_location("exported_train", path)
     module = importlib.util.module_from_spec(spec)
@@ -110,10 +112,42 @@ def test_masks_of_any_size_are_read_as_in_the_search(tmp_path, monkeypatch, mode
 )
 def test_the_recipe_s_way_is_written_into_script_and_readme(tmp_path, mode, words):
     found = subjects.subject()
-    found = replace(found, provenance=replace(found.provenance, recipe={"resize": mode}))
-    train_py.write(found, tmp_path)
+    recipe = {"resize": mode, "mixup": 0.2, "zoom": 0.5, "clip": None, "schedule": "trapezoid"}
+    found = replace(found, provenance=replace(found.provenance, recipe=recipe))
+    assert train_py.write(found, tmp_path) == ["train.py", "pixels.py", "mixing.py"]
+    assert "\nMIXUP = 0.2  # images" in (tmp_path / "train.py").read_text()
+    assert "\nERASING = 0.0  #" in (tmp_path / "train.py").read_text()
     assert f'\nRESIZE = "{mode}"' in (tmp_path / "train.py").read_text().replace("'", '"')
     assert words in geometry(found)
+    assert train_py.left_out(found) == ["schedule", "zoom"]
+    assert train_py.left_out(replace(found, dense=True)) == ["schedule"]
+
+
+def test_batches_are_mixed_and_erased_by_the_recipe(train, monkeypatch):
+    """Defect: the exported script trained without the recipe's mixup and erasing."""
+    images = torch.full((4, 3, *SIZE), 255, dtype=torch.uint8)
+    images[2:] = 51
+    labels = torch.tensor([0, 0, 1, 1])
+
+    def batch(**constants):
+        for name, value in {"SHIFT": 0, "MIXUP": 0.0, "ERASING": 0.0, **constants}.items():
+            monkeypatch.setattr(train, name, value)
+        generator = torch.Generator().manual_seed(0)
+        return next(train.batches(images, labels, generator, torch.device("cpu")))
+
+    x, y = batch()
+    assert torch.equal(x[:, 0, 0, 0], torch.where(y == 0, 1.0, 0.2))
+    erased, same = batch(ERASING=1.0)
+    gone = (erased == 0).flatten(1).float().mean(1)
+    assert torch.equal(same, y) and gone.min() > 0 and gone.max() < 0.5
+    assert torch.equal(erased[erased != 0], x[erased != 0])
+    mixed, both = batch(MIXUP=0.4)
+    share = both.share
+    assert 0 <= share <= 1 and torch.equal(both.own, y) and torch.equal(both.other, y.flip(0))
+    assert torch.allclose(mixed, share * x + (1 - share) * x.flip(0))
+    logits = torch.tensor([[2.0, 0.0], [0.5, 1.0], [0.0, 0.0], [-1.0, 3.0]])
+    whole = share * train.loss_of(logits, y) + (1 - share) * train.loss_of(logits, y.flip(0))
+    assert torch.allclose(train.loss_of(logits, both), whole)
 
 
 def test_a_missing_class_is_refused_and_other_folders_are_told(train, tmp_path, caplog):
