@@ -1,6 +1,7 @@
 """One network per key of the zoo, in every format it declares, against the eager network.
 
-All of them are written first and then loaded in one fresh process without plugnas.
+They are written first and then loaded in one fresh process without plugnas. `make test` takes a
+sample, for writing a network takes seconds; `make test-slow` takes the whole zoo.
 """
 
 from __future__ import annotations
@@ -22,6 +23,17 @@ from tests.nas.export import subjects
 KEYS = [entry.key for entry in modules.entries() if entry.slot != "upsampling"]
 
 
+# At least one of each mechanism that a format could get wrong: convolutions of every kind, gathered
+# neighbourhoods, sampled and shifted maps, spectra, sorting, recurrences, resized and joined maps.
+SAMPLE = (
+    "conv", "mbconv", "cond_conv", "octave_conv", "transposed_conv", "deform_conv", "wt_conv",
+    "slim_conv", "rep_vgg", "se", "cbam", "coord_attention", "fca", "outlook", "criss_cross",
+    "window_attention", "biformer", "s2", "ss2d", "graph_conv", "self_attention", "global_filter",
+    "aspp", "ocr", "aff", "freq_fusion", "gem", "prelu", "pyraformer", "hrnet", "border_align",
+    "placebo",
+)  # fmt: skip
+
+
 def slot_of(entry: modules.Entry) -> str:
     """Where ``all`` offers it; a control, which ``all`` leaves out, stands in its own slot."""
     homes = (slot for slot in adapters.HOMES if adapters.selected_by_all(entry, slot))
@@ -29,8 +41,10 @@ def slot_of(entry: modules.Entry) -> str:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory):
-    """For each key and file: how it departs from the eager network, or None."""
+def answers(request, tmp_path_factory):
+    """For each key that is tested and each file: how it departs from the eager network, or None."""
+    tests = [i for i in request.session.items if i.path == request.path and hasattr(i, "callspec")]
+    keys = [test.callspec.params["key"] for test in tests]
     folder = tmp_path_factory.mktemp("zoo")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -38,10 +52,10 @@ def answers(tmp_path_factory):
         # torch reads its table of ONNX operators anew for every export; here once.
         table = ONNXRegistry.from_torchlib()
         patch.setattr(ONNXRegistry, "from_torchlib", lambda *args, **options: table)
-        items = {key: written(key, folder) for key in KEYS}
+        items = {key: written(key, folder) for key in keys}
     torch.set_num_threads(threads)
     sound = {key: item for key, item in items.items() if not isinstance(item, str)}
-    found = dict.fromkeys(KEYS)
+    found = dict.fromkeys(keys)
     for (key, item), answer in zip(
         sound.items(), check._ask(list(sound.values()), 0.0), strict=True
     ):
@@ -66,7 +80,9 @@ def subject_of(key: str):
     return subjects.subject(subjects.values(blocks=1, **{slot: [key]}), key)
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "key", [k if k in SAMPLE else pytest.param(k, marks=pytest.mark.slow) for k in KEYS]
+)
 def test_every_declared_format_gives_the_network_s_outputs(key, answers):
     refused = set(modules.get(key).export)
     expected = {"model.py": None}
