@@ -119,8 +119,8 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times as likely): `{attention: se}`, `{attention: {se: 5, cbam: 0.5}}`; fades with evidence.
     """
     zero_cost: Literal["auto", "off"] = "auto"
-    """`auto`: scores of untrained networks inform the predictor where they help, if they cost at
-    most a hundredth of the trainings; `off`: none.
+    """`auto`: scores of untrained networks inform the predictor where they help, in searches so
+    long that they cost at most 0.5 % of the trainings; `off`: none.
     """
     trials: Some = 100
     """Architectures to evaluate in all."""

@@ -11,7 +11,8 @@ from plugnas.nas.samplers.known.scored import SAMPLE, Scored
 from plugnas.nas.samplers.known.source import Source
 from plugnas.nas.samplers.problem import Hint
 
-_AT_MOST = 0.01  # of the time of the trainings
+_AT_MOST = 0.005  # of the trainings
+_LONG = 1800.0  # seconds: who gives a search less should not wait for scores
 _PASSES = 8  # of a batch through a network, forward and backward, for all scores
 
 SCORES = ("synflow", "naswot", "zico", "swap")
@@ -48,7 +49,8 @@ def _scored(prepared: Prepared) -> bool:
     pretrained = job.space.host is not None and job.space.host.weights is not None
     if job.zero_cost == "off" or job.evaluate is not None or pretrained:
         return False
-    return job.sampler_config.name == "predictor" and _share(prepared) <= _AT_MOST
+    long = job.timeout is None or job.timeout >= _LONG
+    return long and job.sampler_config.name == "predictor" and _share(prepared) <= _AT_MOST
 
 
 def _share(prepared: Prepared) -> float:

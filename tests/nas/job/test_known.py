@@ -33,6 +33,7 @@ LONG = {"trials": 2000, "proxy": {"rungs": [{"epochs": 30}]}, "executor": "seria
         ({}, False),  # a search so short that scores would cost much of it
         (LONG, True),
         ({**LONG, "zero_cost": "off"}, False),
+        ({**LONG, "timeout": 60}, False),
         ({**LONG, "sampler": "random"}, False),
     ],
 )
