@@ -16,8 +16,8 @@ import argparse
 import logging
 import os
 import statistics
+import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -54,6 +54,43 @@ class Sleeper:
         return evaluate
 
 
+class Nodes:
+    """A cluster of a head without CPUs and nodes of one, of which any may be killed."""
+
+    def __init__(self, count: int = 3) -> None:
+        import ray
+        from ray.cluster_utils import Cluster
+
+        alert = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
+        head = {"num_cpus": 0, "_system_config": alert}
+        self.cluster = Cluster(initialize_head=True, head_node_args=head)
+        self.own = [self.cluster.add_node(num_cpus=1) for _ in range(count)]
+        self.joined: list[subprocess.Popen[bytes]] = []
+        ray.init(address=self.cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+
+    def join(self) -> None:
+        """Let another node join, as `ray start` does it; returns at once."""
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+        command += [f"--address={self.cluster.address}", "--num-cpus=1", "--disable-usage-stats"]
+        self.joined.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+
+    def await_all(self) -> None:
+        """Wait until the cluster knows of all nodes and of no dead one."""
+        import ray
+
+        while sum(node["Alive"] for node in ray.nodes()) != 1 + len(self.own) + len(self.joined):
+            time.sleep(0.1)
+
+    def end(self) -> None:
+        """End the cluster."""
+        import ray
+
+        for process in self.joined:
+            process.terminate()
+        ray.shutdown()
+        self.cluster.shutdown()
+
+
 def main() -> None:
     """Run both kinds in turn, and print what they took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -63,41 +100,34 @@ def main() -> None:
     parser.add_argument("--away", type=float, default=5.0, help="seconds without the node")
     args = parser.parse_args()
     os.environ["PYTHONPATH"] = ROOT
-    import ray
-    from ray.cluster_utils import Cluster
-
-    alert = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": alert})
-    nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
-    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    nodes = Nodes()
     taken: dict[bool, list[float]] = {False: [], True: []}
     try:
         for _ in range(args.repeats):
             for disturbed in (False, True):
-                nodes = _all_there(cluster, nodes)
-                taken[disturbed].append(_run(args, cluster, nodes, disturbed=disturbed))
+                nodes.await_all()
+                taken[disturbed].append(_run(args, nodes, disturbed=disturbed))
                 kind = "one node dies and comes back" if disturbed else "left alone"
                 print(f"{kind}: {taken[disturbed][-1]:.1f} s", flush=True)
     finally:
-        ray.shutdown()
-        cluster.shutdown()
+        nodes.end()
     alone, with_death = (statistics.median(taken[kind]) for kind in (False, True))
     print(f"medians {alone:.1f} and {with_death:.1f} s: {with_death / alone:.2f} times as long")
 
 
-def _run(args: argparse.Namespace, cluster: Any, nodes: list[Any], *, disturbed: bool) -> float:
-    """Return the seconds of one run; ``disturbed``, a node is killed and replaced in it."""
-    helper: list[threading.Thread] = []
-
-    def disturb() -> None:
-        cluster.remove_node(nodes.pop(), allow_graceful=False)
-        time.sleep(args.away)
-        nodes.append(cluster.add_node(num_cpus=1))
+def _run(args: argparse.Namespace, nodes: Nodes, *, disturbed: bool) -> float:
+    """Return the seconds of one run; ``disturbed``, a node is killed and another joins."""
+    killed: list[float] = []
 
     def listen(event: Event) -> None:
-        if disturbed and not helper and len(event.study.measurements) * 3 >= args.trials:
-            helper.append(threading.Thread(target=disturb))
-            helper[0].start()
+        if not disturbed:
+            return
+        if not killed and len(event.study.measurements) * 3 >= args.trials:
+            nodes.cluster.remove_node(nodes.own.pop(), allow_graceful=False)
+            killed.append(event.seconds)
+        elif len(killed) == 1 and event.seconds >= killed[0] + args.away:
+            nodes.join()
+            killed.append(event.seconds)
 
     problem = Problem(space=SPACE, objectives={"accuracy": "max"}, budget={}, cost=None, seed=0)
     plan = Plan(problem, args.trials)
@@ -107,21 +137,10 @@ def _run(args: argparse.Namespace, cluster: Any, nodes: list[Any], *, disturbed:
         lambda: create("ray", Sleeper(args.seconds), max_failures=0),
         on_event=[listen],
     )
-    for thread in helper:
-        thread.join()
     assert outcome.reason == "done" and len(found) == args.trials
     assert all(m.ok for m in found) and len({m.key for m in found}) == args.trials
     assert len({m.extra["node"] for m in found}) == (4 if disturbed else 3)
     return outcome.seconds
-
-
-def _all_there(cluster: Any, nodes: list[Any]) -> list[Any]:
-    """Return the nodes once the cluster knows of all of them and of no dead one."""
-    import ray
-
-    while len([n for n in ray.nodes() if n["Alive"]]) != len(nodes) + 1:
-        time.sleep(0.1)
-    return nodes
 
 
 if __name__ == "__main__":

@@ -166,7 +166,13 @@ class _Summing:
 
 def _column(groups: Sequence[Sequence[Row]], name: str) -> NDArray[np.float64]:
     """Return a value's mean over each architecture's measurements, or its cost; NaN if unknown."""
-    return np.array([_mean([record for _, record in group], name) for group in groups])
+    found = []
+    for group in groups:
+        value = group[0][1].values.get(name)
+        if value is None or len(group) > 1:  # few
+            value = _mean([record for _, record in group], name)
+        found.append(value)
+    return np.array(found)
 
 
 def _mean(group: Sequence[Record], name: str) -> float:
