@@ -128,6 +128,8 @@ def _print_rows(searches: dict[str, list[dict[str, Any]]], measure: str, *, stri
         cells += [_cell([_to(r[measure], g) for r in found]) for g in TO]
         if strict:
             cells += [_cell([_at(r["strict"], k) for r in found]) for k in (50, 100)]
+        if all(np.isnan(_at(r[measure], AT[0])) for r in found):
+            continue  # ended before the first mark
         seconds = float(np.median([r["seconds"] for r in found]))
         distinct = f"{np.median([r['distinct'] / len(r['curve']) for r in found]):.0%}"
         print(
@@ -154,7 +156,7 @@ def _quartiles(values: list[float]) -> tuple[float, float, float]:
 
 def _cell(values: list[float]) -> str:
     low, middle, high = (_number(v) for v in _quartiles(values))
-    return f"{middle} ({low}-{high})"
+    return middle if low == middle == high else f"{middle} ({low}-{high})"
 
 
 def _number(value: float) -> str:
@@ -162,7 +164,7 @@ def _number(value: float) -> str:
 
 
 def _lost(searches: dict[str, list[dict[str, Any]]], measure: str) -> list[str]:
-    lost = []
+    lost: list[str] = []
     if OURS not in searches:
         return lost
     for count in AT:
