@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
-from plugnas.nas.front.pareto import non_dominated
+from plugnas.nas.front.pareto import non_dominated, ranks
 from plugnas.nas.samplers.predictor.aim import Aim
 from plugnas.nas.samplers.predictor.expected_improvement import Belief, expected_improvement
 from plugnas.nas.samplers.predictor.features import Rows
@@ -17,6 +19,7 @@ Doubles = NDArray[np.float64]
 
 _SHORTLIST = 128  # candidates of which the variance is worked out rather than bounded
 _PARENTS = 24  # from which relatives are made, at least
+_NEAR = 3  # ranks of the front as shown that may be measured again
 _SMALL = 64  # measurements up to which it is worked out for all
 
 
@@ -98,52 +101,54 @@ class Acquisition:
         ]
         return expected_improvement(beliefs, self.aim.columns(costs), self.front, self.reference)
 
-    def gain_again(self, codes: Codes) -> Doubles:
-        """Return what one more measurement of each architecture is expected to add (n,).
+    def leaders(self, hidden: Collection[bytes]) -> tuple[Codes, Doubles]:
+        """Return measured rows (n, P) near the front as shown, and what one more measurement adds.
 
-        The front is believed by means. A measurement moves the mean of its architecture, by a
-        deviation of variance^2 / (variance + noise): what is gained is how much the front's volume
-        is expected to grow, from where it is, by putting the architecture where it then belongs.
+        The front that is shown goes by the mean of what was measured of each architecture. Of k
+        measurements it has a variance of noise / k; one more moves it by a deviation of
+        sqrt(noise / k / (k + 1)). What is gained is how much the shown volume is expected to grow,
+        from where it is, by putting the architecture where it then belongs.
+
+        Args:
+            hidden: keys of rows that are being measured.
         """
-        costs = self.problem.costs(codes)
-        means, moves = [], []
-        rows = self.encode(codes, costs)
+        told, active = self.model.observations, self.model.active
+        here = np.flatnonzero(told.rungs[active] == told.target)
+        rows, kind, counts = np.unique(
+            told.codes[active][here], axis=0, return_inverse=True, return_counts=True
+        )
+        kind = kind.reshape(-1)
+        shown, moves = [], []
         for j, objective in enumerate(self.model.objectives):
-            posterior = posterior_of(objective)
-            points = posterior.embed(rows)
-            covariance = posterior.covariance(points)
-            mean = covariance.astype(np.float64) @ self._solved[j] + self.trend(j, rows)
-            variance = posterior.variance(points, covariance)
-            target = np.zeros(len(codes), dtype=bool)
-            noise = objective.hyperparameters.noise_of(mean, target)
-            means.append(mean)
-            moves.append(variance / np.sqrt(variance + noise))
-        return np.array([self._moved(row, i, means, moves, costs) for i, row in enumerate(codes)])
+            values = (self.values[j] + self._trends[j])[here]
+            shown.append(np.bincount(kind, values) / counts)
+            noise = objective.hyperparameters.noise_of(shown[-1], np.zeros(len(rows), dtype=bool))
+            moves.append(np.sqrt(noise / counts / (counts + 1)))
+        columns = self.aim.columns(self.problem.costs(rows))
+        front = np.column_stack([*map(_back, self.warps, shown), columns])
+        free = np.array([row.tobytes() not in hidden for row in rows], dtype=bool)
+        near = np.flatnonzero(free & (ranks(front, ["max"] * front.shape[1]) < _NEAR))
+        gains = [self._moved(int(i), front, shown, moves) for i in near]
+        return rows[near], np.array(gains)
 
-    def _moved(
-        self,
-        row: NDArray[np.int16],
-        i: int,
-        means: list[Doubles],
-        moves: list[Doubles],
-        costs: Doubles,
-    ) -> float:
-        """Return the expected gain of moving the mean of row ``i`` of some candidates.
+    def _moved(self, i: int, front: Doubles, shown: list[Doubles], moves: list[Doubles]) -> float:
+        """Return the expected gain of moving row ``i`` of the front as shown.
 
         A move that changes no expected value gains where it changes who is on the front. The
         reference is moved out of the way: being worse than it is no gain.
         """
-        others = self.front[(self._codes != row).any(axis=1)]
+        others = np.delete(front, i, axis=0)
         reference = self.reference.copy()
-        measured = slice(0, len(means))
-        reference[measured] -= 2 * (np.ptp(self.front[:, measured], axis=0) + 1e-9)
-        columns = self.aim.columns(costs[[i]])
+        measured = slice(0, len(shown))
+        reference[measured] = front[:, measured].min(axis=0)
+        reference[measured] -= 2 * (np.ptp(front[:, measured], axis=0) + 1e-9)
         volumes = []
         for share in (1.0, 0.0):
             beliefs = []
-            for mean, move, warp in zip(means, moves, self.warps, strict=True):
+            for mean, move, warp in zip(shown, moves, self.warps, strict=True):
                 deviation = share * move[[i]]
                 beliefs.append(Belief(warp.kept(mean[[i]], deviation), deviation, warp))
+            columns = front[[i], len(shown) :]
             volumes.append(expected_improvement(beliefs, columns, others, reference)[0])
         return float(volumes[0] - volumes[1])
 
@@ -180,3 +185,7 @@ class Acquisition:
         scores = np.full(len(codes), -1.0)
         scores[chosen] = self.improvement([m[chosen] for m in means], variances, costs[chosen])
         return scores
+
+
+def _back(warp: Warp, z: Doubles) -> Doubles:
+    return warp.back(z)

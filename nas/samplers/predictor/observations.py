@@ -14,8 +14,8 @@ from plugnas.nas.samplers.problem import Problem
 
 Doubles = NDArray[np.float64]
 
-PROOF, SHARE = 2, 3
-"""Equal repetitions that show an evaluation without noise; one in how many may be one at most."""
+PROOF, SHARE = 3, 3
+"""Repetitions that show how much noise there is, or none; one in how many may be one at most."""
 
 ENOUGH = 4
 """Values from which it is said whether a metric is saturated."""
@@ -117,8 +117,11 @@ class Observations:
         something = np.isfinite(self._values.all).all(axis=1) | np.isfinite(self._signals.all[:, 0])
         return int((here & something).sum())
 
-    def worth_repeating(self) -> bool:
-        """Whether repetitions are few so far at the target, and differed where there were any."""
+    def repetitions(self) -> tuple[int, bool]:
+        """Return how many measurements at the target were repetitions, and if more are no use.
+
+        They are not where they are a third of all, or all so far gave the same value again.
+        """
         here = self.rungs == self.target
         rows, values = self._codes.all[here], self._values.all[here, 0]
         _, kind = np.unique(rows, axis=0, return_inverse=True)
@@ -128,9 +131,8 @@ class Observations:
         low, high = np.full(distinct, np.inf), np.full(distinct, -np.inf)
         np.minimum.at(low, kind, np.nan_to_num(values))
         np.maximum.at(high, kind, np.nan_to_num(values))
-        if repeated >= PROOF and (low == high).all():
-            return False
-        return repeated * SHARE < len(kind)
+        equal = repeated >= PROOF and bool((low == high).all())
+        return repeated, equal or repeated * SHARE >= len(kind)
 
     def raw(self, j: int) -> Doubles:
         """Return measured objective j of every measurement (n,), NaN where it failed."""

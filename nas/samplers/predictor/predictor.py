@@ -16,6 +16,7 @@ from plugnas.nas.samplers.predictor.acquisition import Acquisition
 from plugnas.nas.samplers.predictor.aim import Aim
 from plugnas.nas.samplers.predictor.candidates import first_round, next_round, spread
 from plugnas.nas.samplers.predictor.model import PENDING, Model
+from plugnas.nas.samplers.predictor.observations import PROOF
 from plugnas.nas.samplers.predictor.table import Table
 from plugnas.nas.samplers.problem import Problem, ProblemError, SpaceExhausted
 from plugnas.space import Architecture
@@ -24,6 +25,7 @@ Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]
 
 _ROUNDS, _FEW = 4, 32
+_FIRST_AGAIN = 9  # architectures before the first is measured again
 _LEAST = 4  # measurements that the model wants before it speaks
 
 
@@ -114,41 +116,34 @@ class Predictor(Sampler):
         return self._pool.take(row)
 
     def again(self, number: int, busy: Collection[Architecture]) -> Architecture | None:
-        """Return the architecture of the believed front that most deserves another measurement.
+        """Return the architecture of the shown front that most deserves another measurement.
 
-        None where the best unseen architecture is worth more: both are weighed by what one
-        measurement is expected to add to the front as believed. At most a third of the measurements
-        are repetitions, and none more where those so far gave the same value again.
+        None where the best unseen architecture is expected to add more to the front. The first
+        three repetitions are made whatever is expected: they show how much noise there is. At most
+        a third of the measurements are repetitions, and none more where those gave the same value.
         """
-        waits = not self._model.ready or len(self._pool) < self._designs
-        if waits or not self._model.observations.worth_repeating():
+        if not self._model.ready or len(self._pool) < max(self._designs, _FIRST_AGAIN):
             return None
-        acquisition = None
+        repeated, enough = self._model.observations.repetitions()
+        if enough:
+            return None
+        hidden = {row.tobytes() for row in self.problem.space.codes(list(busy))} if busy else set()
+        acquisition, unseen = None, 0.0
         try:
             acquisition = Acquisition(self._model, self._pending_rows(), self._aim)
-            leaders = self._leaders(acquisition, busy)
-            unseen = leaders[:0]
+            rows, gains = acquisition.leaders(hidden)
             if not self._pool.listed or self._pool.free().any():
-                unseen = self._choose(acquisition, self.problem.rng(number))[None]
-            gains = acquisition.gain_again(np.concatenate([unseen, leaders]))
+                row, unseen = self._choose(acquisition, self.problem.rng(number))
+                self._weighed = self._state(number), row
         except (ArithmeticError, ValueError, np.linalg.LinAlgError):
             return None  # the proposal will say so
         finally:
             if acquisition is not None:
                 acquisition.close()
-        if len(unseen):
-            self._weighed = self._state(number), unseen[0]
-        best = int(np.argmax(gains)) if len(gains) else 0
-        if best < len(unseen) or not gains.max(initial=0.0) > 0:
+        least = 0.0 if repeated < PROOF else max(unseen, 0.0)
+        if not gains.max(initial=0.0) > least:
             return None
-        return self.problem.space.architectures(leaders[[best - len(unseen)]])[0]
-
-    def _leaders(self, acquisition: Acquisition, busy: Collection[Architecture]) -> Codes:
-        """Return the measured rows (n, P) that stand on the believed front, or nearly."""
-        rows = np.unique(acquisition.parents(), axis=0)
-        hidden = {row.tobytes() for row in self.problem.space.codes(list(busy))} if busy else set()
-        hidden |= self._pending.keys()
-        return rows[[row.tobytes() not in hidden for row in rows]]
+        return self.problem.space.architectures(rows[[int(np.argmax(gains))]])[0]
 
     def remark(self, number: int) -> str | None:
         """Return why a proposal did not come from the model; None where it did."""
@@ -235,14 +230,17 @@ class Predictor(Sampler):
             return self._weighed[1]
         acquisition = Acquisition(self._model, self._pending_rows(), self._aim)
         try:
-            return self._choose(acquisition, rng)
+            return self._choose(acquisition, rng)[0]
         finally:
             acquisition.close()
 
     def _state(self, number: int) -> tuple[int, int, int]:
         return number, len(self._told), len(self._pending)
 
-    def _choose(self, acquisition: Acquisition, rng: np.random.Generator) -> NDArray[np.int16]:
+    def _choose(
+        self, acquisition: Acquisition, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int16], float]:
+        """Return the unseen row with the greatest expected improvement, and that."""
         if self._pool.listed:
             codes, scores = self._score_table(acquisition)
         else:
@@ -250,7 +248,7 @@ class Predictor(Sampler):
         scores = self._preferred(codes, scores)
         # What is equal within rounding must not follow the order of the candidates.
         best = np.flatnonzero(scores >= scores.max() - 1e-9 * abs(scores.max()))
-        return codes[rng.choice(best)]
+        return codes[rng.choice(best)], float(scores.max())
 
     def _preferred(self, codes: Codes, scores: Doubles) -> Doubles:
         """Return scores times the odds of what the user prefers, which fade with evidence."""
