@@ -11,7 +11,7 @@ from plugnas import modules
 from plugnas.modules import PlugnasError
 from plugnas.nas import tasks
 from plugnas.nas.cost import NetworkCost
-from plugnas.nas.cost.network import PartLatencies
+from plugnas.nas.cost.network import PartLatencies, Unmeasured
 from plugnas.nas.cost.table import CostTable
 from plugnas.nas.data import Dataset
 from plugnas.nas.executors.function import function_of
@@ -96,7 +96,8 @@ class Prepared:
         Raises:
             EarlierError: one of them cannot inform the search.
         """
-        found = read_all(self.job.earlier, self.base, self.problem, own)
+        known = self.with_latency(Unmeasured()) if self.job.needs_latency else self
+        found = read_all(self.job.earlier, self.base, known.problem, own)
         return replace(self, earlier=found)
 
     def keep_costs(self, path: Path) -> None:
