@@ -246,7 +246,14 @@ def embed(
     weights: NDArray[np.float64],
     trends: NDArray[np.float64] | None = None,
 ) -> Embedding:
-    """Return the embedding of rows under group weights and the prior variances of the trends."""
+    """Return the embedding of rows.
+
+    Args:
+        features: of the rows.
+        rows: encoded (n).
+        weights: of the groups (groups,).
+        trends: prior variances of the slopes of the trends; None: 1.
+    """
     weight = weights.astype(np.float32)
     data: Floats = np.zeros(rows.hot.shape, dtype=np.float32)
     if features.hot_width:
