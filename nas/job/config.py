@@ -103,7 +103,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     budget: dict[str, Quantity] = {}
     """Hard upper limits of params, macs, flops, elementwise, memory, ram, flash, latency_ms:
-    2M, 500k, or of a host `host + 5%`; ram and flash in the dtype of `latency`."""
+    2M, 500k, or of a host `host + 5%`; bytes of ram and flash are in the dtype of `latency`."""
     aim: Literal["front", "limits"] = "front"
     """What the predictor seeks: the front, or the best within each of `limits`."""
     named_limits: dict[str, list[Quantity]] = msgspec.field(name="limits", default_factory=dict)
