@@ -36,6 +36,7 @@ FEW, ENOUGH = 25, 1.5
 25; with more, what is peculiar to each architecture is known better than any line, and they go."""
 
 _BOUNDS = (-9.0, 6.0)
+_LEAST_NOISE = _BOUNDS[0]  # of its logarithm, for any row: the covariance has seven digits
 _WIDTH = 1.5  # how far a logarithm may be from its first guess, one standard deviation
 _NOISE_WIDTH, _NOISE_BOUNDS = 0.5, (-3.0, 3.0)  # of the growth of the noise's logarithm
 _REACH = 2.0  # standard deviations of value beyond which the noise grows no further
@@ -104,7 +105,7 @@ class Hyperparameters:
         ``levels`` (n,) are their values as believed, in standard deviations; ``below`` (n,) says
         which stand below the rung of prediction.
         """
-        return np.exp(self._log[-3] + _leverage(levels, below).T @ self._log[-2:])
+        return np.exp(np.maximum(self._log[-3:] @ _leverage(levels, below), _LEAST_NOISE))
 
     def fit(self, pairs: Pairs, values: Doubles, steps: int) -> None:
         """Climb the marginal likelihood of standardised values (n,) from where it stands."""
@@ -146,7 +147,8 @@ class Hyperparameters:
         trend = (pairs.trends * trends) @ pairs.trends.T
         alike = np.exp(-weights[context] @ pairs.distances[context]).reshape(n, n)
         kernel = alike * (near + straight + trend)
-        noise = np.exp(log[-3] + log[-2:] @ pairs.leverage)
+        logs = log[-3:] @ pairs.leverage
+        noise = np.exp(np.maximum(logs, _LEAST_NOISE))
         factor, info = lapack.dpotrf(kernel + np.diag(noise), lower=1)
         if info != 0:
             return 1e10, np.zeros_like(log)
@@ -158,7 +160,7 @@ class Hyperparameters:
         slack = inverse - np.outer(weighted, weighted)
         rest = slack * alike
         towards, along = rest * near, np.exp(linear) * rest
-        noisy = np.diag(slack) * noise
+        noisy = np.diag(slack) * noise * (logs > _LEAST_NOISE)
         slopes = np.empty_like(weights)
         slopes[own] = pairs.norms[own] @ along.sum(axis=1)
         slopes[own] -= pairs.distances[own] @ (towards + along).ravel()
@@ -168,7 +170,7 @@ class Hyperparameters:
                 [0.5 * towards.sum()],
                 0.5 * weights * slopes,
                 0.5 * trends * np.einsum("ik,ij,jk->k", pairs.trends, rest, pairs.trends),
-                [0.5 * (rest * straight).sum(), 0.5 * noisy.sum()],
+                [0.5 * (rest * straight).sum()],
                 0.5 * pairs.leverage @ noisy,
             ]
         )
@@ -176,8 +178,9 @@ class Hyperparameters:
 
 
 def _leverage(levels: Doubles, below: NDArray[np.bool_]) -> Doubles:
-    """Return by what the logarithm of the noise grows (2, n): a low value, a lower rung."""
-    return np.stack([-np.clip(levels, -_REACH, _REACH), below.astype(np.float64)])
+    """Return by what the logarithm of the noise grows (3, n): always, a low value, a lower rung."""
+    low = -np.clip(levels, -_REACH, _REACH)
+    return np.stack([np.ones(len(levels)), low, below.astype(np.float64)])
 
 
 class Pairs:

@@ -64,7 +64,7 @@ def test_origin_is_shown_with_its_licence(nas_modules):
     assert "no code of the authors was found in November 2026; their account" in out
     assert "the module here is written from the paper" in out
     out = nas_modules("relu", "--site", "16x4x4")
-    assert "a layer that every library has" in out
+    assert "a layer of every library, not of one paper" in out
     assert "authors" not in out
 
 
