@@ -192,6 +192,17 @@ def misbehave(fault: str) -> dict[str, Any]:
     raise ValueError("a module that raises")
 
 
+def sees() -> Callable[[Task], dict[str, Any]]:
+    """An evaluator whose accuracy is the GPU that its worker sees; one worker dies once."""
+
+    def evaluate(task: Task) -> dict[str, Any]:
+        if task.number == 2 and task.attempt == 0:
+            os._exit(1)
+        return {"values": {"accuracy": float(os.environ["CUDA_VISIBLE_DEVICES"])}}
+
+    return evaluate
+
+
 def broken_factory() -> Callable[[Task], dict[str, Any]]:
     """An evaluator factory that cannot make its evaluator."""
     raise FileNotFoundError("no images at /nowhere")

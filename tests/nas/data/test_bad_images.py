@@ -247,13 +247,13 @@ def test_photos_are_turned_upright(tmp_path):
     assert load(str(root)).input_shape == (3, 8, 6)
 
 
-def test_three_images_in_a_class_and_ten_thousand_classes(tmp_path):
-    labels = np.repeat(np.arange(10_000), 3)
-    images = np.zeros((30_000, 2, 2), dtype=np.uint8)
+def test_three_images_in_a_class_and_thousands_of_classes(tmp_path):
+    labels = np.repeat(np.arange(4_000), 3)
+    images = np.zeros((12_000, 2, 2), dtype=np.uint8)
     np.savez(tmp_path / "many.npz", images=images, labels=labels)
     data = load(str(tmp_path / "many.npz"))
-    assert len(data.classes) == 10_000
-    assert [len(data.part(p)) for p in ("train", "validation", "test")] == [10_000] * 3
+    assert len(data.classes) == 4_000
+    assert [len(data.part(p)) for p in ("train", "validation", "test")] == [4_000] * 3
     assert data.std.min() > 0  # constant images
 
 

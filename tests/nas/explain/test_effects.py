@@ -22,7 +22,7 @@ from plugnas.space import SearchSpace
 from tests.nas.explain.planted import SLOTS, SPACE, Planted, rows
 from tests.nas.report.synthetic_run import EFFECTS, make_run
 
-REPETITIONS = 200
+REPETITIONS = 100
 ACCURACY = Metric("accuracy", "max", percent=True)
 
 

@@ -112,7 +112,7 @@ def test_load_returns_the_network_in_eval_mode(exported):
 
 def test_preprocessing_travels(tmp_path):
     found = subjects.subject(subjects.values(attention=["se"]))
-    deliver(found, tmp_path / "out", Options(preprocessing=True, measure=False))
+    deliver(found, tmp_path / "out", dataclasses.replace(FAST, preprocessing=True))
     with torch.no_grad():
         expected = found.network(found.normalised(found.images)).softmax(1)
         for model in (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,9 +13,8 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.executors import LocalExecutor
 from plugnas.nas.job.config import parse
 from plugnas.nas.job.workers import device_of
-from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.study.drive import drive
-from tests.nas.runs import study
+from tests.nas.runs import sees, study
 
 SPACE = {"space": {"stages": [{"width": [4, 8]}]}}
 
@@ -55,15 +53,6 @@ def test_gpus_that_are_not_there_or_not_asked_for(monkeypatch: pytest.MonkeyPatc
         device_of(parse({**SPACE, "device": "cuda"}))
     with pytest.raises(PlugnasError, match="such as `executor: .name: ray, gpus: 0.25.`"):
         device_of(parse({**SPACE, "device": "cuda", "executor": "ray"}))
-
-
-def sees() -> Callable[[Task], dict[str, Any]]:
-    def evaluate(task: Task) -> dict[str, Any]:
-        if task.number == 2 and task.attempt == 0:
-            os._exit(1)
-        return {"values": {"accuracy": float(os.environ["CUDA_VISIBLE_DEVICES"])}}
-
-    return evaluate
 
 
 @pytest.mark.parametrize(("variable", "names"), [("", {0.0, 1.0}), ("3,5", {3.0, 5.0})])

@@ -20,9 +20,9 @@ from tests.nas.killed_driver import check, kill_at_random, let_pass, recorded, s
 from tests.nas.runs import Table, study
 
 
-@pytest.mark.parametrize(("kind", "moments"), [("serial", 14), ("local", 6)])
+@pytest.mark.parametrize(("kind", "moments"), [("serial", 8), ("local", 4)])
 def test_driver_killed_at_random_moments(tmp_path: Path, kind: str, moments: int) -> None:
-    """Twenty moments; ``local`` has two workers. On a cluster: tests/nas/executors/test_ray.py."""
+    """A dozen moments; ``local`` has two workers. On a cluster: tests/nas/executors/test_ray.py."""
     kill_at_random(tmp_path, moments, 100, kind)
 
 
