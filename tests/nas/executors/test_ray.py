@@ -231,14 +231,16 @@ def test_halted_worker_is_replaced(
     assert measurement.reason == "stopped: its process was halted (SIGSTOP) for 0.6 s"
 
 
-def test_callback_that_raises_ends_the_run(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callback_that_raises_ends_the_run(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     class Broken(ray.tune.Callback):  # type: ignore[misc,name-defined]
         def on_trial_result(self, *args: Any, **info: Any) -> None:
             raise OSError("no such server")
 
     monkeypatch.setattr(ray_executor, "of_ray", lambda *given: [Broken()])
     with pytest.raises(ExecutorError, match="Broken failed: no such server"):
-        run_on(Table(), study(trials=3), workers=1)
+        run_on(Table(), study(trials=3), workers=1, run_dir=tmp_path)
 
 
 def test_what_fits_no_node_is_refused(cluster: Any) -> None:
