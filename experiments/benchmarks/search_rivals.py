@@ -90,9 +90,22 @@ def optunahub(package: str, sampler: str, **options: Any) -> Start:
     return optuna_sampler(make)
 
 
-def _worst(case: Case, accuracy: float, cost: float, worst: float) -> float:
-    """Return the accuracy that a tool without constraints is told."""
-    return worst if case.aim == "limit" and cost > case.limit else accuracy
+class _Told:
+    """What a tool is told, which minimises and knows no constraint.
+
+    Beyond the limit that is the worst accuracy so far.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.worst = 1.0
+
+    def __call__(self, accuracy: float, cost: float) -> list[float]:
+        self.worst = min(self.worst, accuracy)
+        if self.case.aim == "front":
+            return [1 - accuracy, cost]
+        beyond = self.case.aim == "limit" and cost > self.case.limit
+        return [1 - (self.worst if beyond else accuracy)]
 
 
 def pymoo(case: Case, seed: int, count: int) -> Search:
@@ -154,14 +167,12 @@ def smac(case: Case, seed: int, count: int) -> Search:
             overwrite=True,
             **(more if front else {}),
         )
-        worst = 1.0
+        told = _Told(case)
         for _ in range(count):
             info = facade.ask()
             row = np.array([[info.config[p.name] for p in parameters]], dtype=np.int16)
-            accuracy, cost = yield row
-            worst = min(worst, accuracy)
-            error = 1 - _worst(case, accuracy, cost, worst)
-            facade.tell(info, TrialValue(cost=[error, cost] if front else error))
+            values = told(*(yield row))
+            facade.tell(info, TrialValue(cost=values if front else values[0]))
 
 
 def botorch(case: Case, seed: int, count: int) -> Search:
@@ -182,12 +193,13 @@ def botorch(case: Case, seed: int, count: int) -> Search:
     front = case.aim == "front"
     rows: list[Codes] = []
     values: list[list[float]] = []
+    told = _Told(case)
     for number in range(count):
         if number < 10:
             row = case.space.sample_codes(1, rng)
         else:
             x = torch.tensor(np.concatenate(rows), dtype=torch.float64)
-            y = torch.tensor(values, dtype=torch.float64)
+            y = -torch.tensor(values, dtype=torch.float64)
             models = []
             for j in range(y.shape[1]):
                 model = MixedSingleTaskGP(
@@ -206,10 +218,8 @@ def botorch(case: Case, seed: int, count: int) -> Search:
             with torch.no_grad():
                 found = score(torch.tensor(crowd, dtype=torch.float64)[:, None, :])
             row = crowd[[int(found.argmax())]]
-        accuracy, cost = yield row
+        values.append(told(*(yield row)))
         rows.append(row)
-        worst = min([v[0] for v in values], default=accuracy)
-        values.append([accuracy, -cost] if front else [_worst(case, accuracy, cost, worst)])
 
 
 def syne_tune(case: Case, seed: int, count: int) -> Search:
@@ -230,16 +240,13 @@ def syne_tune(case: Case, seed: int, count: int) -> Search:
         scheduler = SingleFidelityScheduler(space, names, searcher=evolution, random_seed=seed)
     else:
         scheduler = CQR(space, metric="error", random_seed=seed)
-    worst = 1.0
+    told = _Told(case)
     for number in range(count):
         config = scheduler.suggest().config
-        row = np.array([[config[p.name] for p in parameters]], dtype=np.int16)
-        accuracy, cost = yield row
-        worst = min(worst, accuracy)
-        error = 1 - _worst(case, accuracy, cost, worst)
+        values = told(*(yield np.array([[config[p.name] for p in parameters]], dtype=np.int16)))
         trial = Trial(trial_id=number, config=config, creation_time=None)
-        result = {"error": error, "cost": cost, "epoch": 1}
-        scheduler.on_trial_complete(trial, result)
+        result = dict(zip(("error", "cost"), values, strict=False))
+        scheduler.on_trial_complete(trial, {**result, "epoch": 1})
 
 
 def neps(case: Case, seed: int, count: int) -> Search:
@@ -255,14 +262,12 @@ def neps(case: Case, seed: int, count: int) -> Search:
     front = case.aim == "front"
     optimizer = algorithms.bayesian_optimization(space, ignore_fidelity=True)
     search = AskAndTell(optimizer)
-    worst = 1.0
+    told = _Told(case)
     for _ in range(count):
         trial = search.ask()
         row = np.array([[trial.config[p.name] for p in parameters]], dtype=np.int16)
-        accuracy, cost = yield row
-        worst = min(worst, accuracy)
-        error = 1 - _worst(case, accuracy, cost, worst)
-        search.tell(trial, [error, cost] if front else error)
+        values = told(*(yield row))
+        search.tell(trial, values if front else values[0])
 
 
 SEARCHES: dict[str, Start] = {

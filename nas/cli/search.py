@@ -98,11 +98,12 @@ def _asked(args: argparse.Namespace) -> tuple[Job, Path, Path]:
     """
     from plugnas.modules import PlugnasError
     from plugnas.nas.job.config import load
+    from plugnas.nas.ledger.lines import LEDGER
     from plugnas.nas.run.directory import RunDirectory
 
     path: Path = args.job
     folder = path if path.is_dir() else path.parent
-    kept = (folder / "job.yaml").is_file() and (folder / "ledger.jsonl").is_file()
+    kept = (folder / "job.yaml").is_file() and (folder / LEDGER).is_file()
     if not kept or not (path.is_dir() or path.name == "job.yaml"):
         return load(path), path.parent, args.run_dir or Path("runs") / path.stem
     if args.run_dir is not None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from plugnas.nas.export.errors import ExportError
+from plugnas.nas.machine.output import unheard
 
 FILE = "model.pte"
 
@@ -20,7 +17,7 @@ FILE = "model.pte"
 def require() -> None:
     """Raise ExportError where executorch is missing, before anything is trained."""
     try:
-        with _quiet():
+        with unheard():
             import executorch.exir  # noqa: F401
     except ImportError as error:
         raise ExportError(
@@ -47,11 +44,11 @@ def program(model: nn.Module, inputs: Sequence[Tensor]) -> bytes:
     Raises:
         ExportError: an operator has no form in executorch.
     """
-    with _quiet():
+    with unheard():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
     try:
-        with _quiet(), torch.no_grad():
+        with unheard(), torch.no_grad():
             exported = torch.export.export(model, tuple(map(_in_order, inputs)))
             edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
             made: bytes = bytes(edge.to_executorch().buffer)
@@ -75,15 +72,3 @@ def run(file: bytes, inputs: Sequence[Tensor]) -> Tensor:
 def _in_order(x: Tensor) -> Tensor:
     """Return a copy with its axes in order: of one channel they may lie as in channels_last."""
     return x.clone(memory_format=torch.contiguous_format)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep executorch's advice to itself; what matters is checked afterwards."""
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)

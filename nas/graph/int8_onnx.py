@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from plugnas.nas.graph.errors import ConversionError
+from plugnas.nas.machine.output import unheard
 
 Feed = Mapping[str, Any]
 
@@ -35,7 +33,7 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
             return next(self.left, None)
 
     try:
-        with _quiet(), tempfile.TemporaryDirectory(prefix="plugnas-int8-") as folder:
+        with unheard(), tempfile.TemporaryDirectory(prefix="plugnas-int8-") as folder:
             path = Path(folder) / "int8.onnx"
             q.quantize_static(
                 onnx.load_from_string(file), path, Reader(), quant_format=q.QuantFormat.QDQ,
@@ -46,17 +44,3 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
     except Exception as error:  # the quantizer raises many kinds
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ConversionError(f"onnxruntime does not quantise it: {lines[0]}") from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the quantizer's advice to itself: shapes are known, and what matters is checked."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        root.setLevel(level)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
-import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from plugnas.nas.graph.errors import ConversionError
+from plugnas.nas.machine.output import unheard
 
 OPSET = 20
 OPSETS = range(18, 24)  # below, torch's exporter must convert back; above, it has no operators
@@ -39,7 +37,7 @@ def convert(
     """
     _need_libraries()
     try:
-        with _quiet():
+        with unheard():
             made = torch.onnx.export(
                 exported, dynamo=True, opset_version=opset, verbose=False,
                 input_names=list(inputs), output_names=list(outputs),
@@ -133,17 +131,3 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress and advice to itself; what matters is checked afterwards."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

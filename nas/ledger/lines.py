@@ -21,6 +21,9 @@ from plugnas.nas.ledger.record import Record
 from plugnas.nas.machine.collection import no_collection
 from plugnas.nas.machine.reading import Moment, Number, Seed, decode, read_bytes
 
+LEDGER = "ledger.jsonl"
+"""The file's name in a run directory."""
+
 VERSION = 1
 _MARK = b',"crc":"'
 _SEAL = len(_MARK) + len(b'01234567"}')

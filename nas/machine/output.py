@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
@@ -69,4 +72,26 @@ def lasting_output(*, plain: bool = False) -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-__all__ = ["LastingStream", "lasting_output"]
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Drop what is printed, warned of and logged while this is entered.
+
+    For the progress and advice of other libraries' converters, where what they made is checked
+    afterwards.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    nowhere = io.StringIO()
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+__all__ = ["LastingStream", "lasting_output", "unheard"]

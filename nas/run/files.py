@@ -6,9 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from plugnas.modules.errors import PlugnasError
-from plugnas.nas.ledger.lines import Contents, read
-
-LEDGER = "ledger.jsonl"
+from plugnas.nas.ledger.lines import LEDGER, Contents, read
 
 
 class RunError(PlugnasError):

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from plugnas.modules import PlugnasError, did_you_mean
-from plugnas.nas.ledger.lines import Contents, Record, read
+from plugnas.nas.ledger.lines import LEDGER, Contents, Record, read
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.samplers.known.translation import Families, Untranslated, translated
 from plugnas.nas.samplers.problem import Problem
-
-LEDGER = "ledger.jsonl"
 
 
 class EarlierError(PlugnasError):

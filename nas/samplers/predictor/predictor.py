@@ -37,9 +37,11 @@ class Predictor(Sampler):
     architecture within budget with the largest acquisition is proposed; all are scored where the
     space is small, else those that a search by mutation from the front reaches.
 
-    Model: y(a) = f(a) + noise, with cov(f(a), f(b)) = s exp(-sum_g w_g d_g(a, b)), where d_g counts
-    in what the group g of choices differs; s, w and the noise have the largest marginal likelihood
-    (Rasmussen and Williams, 2006, chapter 5).
+    Model: y(a) = f(a) + noise. The covariance of f is the sum of s exp(-sum_g w_g d_g(a, b)), where
+    d_g counts in what the group g of choices differs; of a part that is linear in the choices; and,
+    while measurements are few, of a line in each known cost's logarithm. The noise may grow with a
+    falling value and below the last rung. All these numbers have the largest marginal likelihood
+    times a prior (Rasmussen and Williams, 2006, chapter 5).
 
     Acquisition: E[HV(F + y(a)) - HV(F)], the expected hypervolume improvement over the front F as
     believed (Emmerich, Giannakoglou and Naujoks, 2006); known costs enter as they are. With limits
