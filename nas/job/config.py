@@ -120,7 +120,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     zero_cost: Literal["auto", "off"] = "auto"
     """`auto`: scores of untrained networks inform the predictor where they help, in searches so
-    long that they cost at most 0.5 % of the trainings; `off`: none.
+    long that they cost at most 0.5 % of the trainings and of `timeout`; `off`: none.
     """
     trials: Some = 100
     """Architectures to evaluate in all."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.proxy.scorer import BATCH, Scorer
+from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.known.scored import SAMPLE, Scored
 from plugnas.nas.samplers.known.source import Source
 from plugnas.nas.samplers.problem import Hint
 
-_AT_MOST = 0.005  # of the trainings
+_AT_MOST = 0.005  # of the trainings, and of the time that the search has
 _LONG = 1800.0  # seconds: who gives a search less should not wait for scores
 _PASSES = 8  # of a batch through a network, forward and backward, for all scores
 
@@ -29,15 +31,24 @@ def with_hints(prepared: Prepared, run_dir: Path) -> tuple[Prepared, list[str]]:
     job, problem = prepared.job, prepared.problem
     hints: list[Hint] = [Source(run, problem) for run in prepared.earlier]
     said = [run.text for run in prepared.earlier]
-    if _scored(prepared):
+    file = run_dir / "scores.json"
+    if _scored(prepared) and (file.exists() or _quick(prepared)):
+        scorer = _scorer(prepared)
         beside = job.executor_config.name != "serial"  # the trainings are in other processes
-        scorer = Scorer(prepared.space.build, prepared.dataset, prepared.task, SCORES)
-        hints.append(Scored(problem, scorer, SCORES, file=run_dir / "scores.json", beside=beside))
+        hints.append(Scored(problem, scorer, SCORES, file=file, beside=beside))
         said.append(
             f"zero-cost scores ({', '.join(SCORES)}) of {SAMPLE} untrained networks are worked "
             "out beside the first trainings, and count where they help (`zero_cost: off`)"
         )
     return replace(prepared, hints=tuple(hints)), said
+
+
+def _scorer(prepared: Prepared) -> Scorer:
+    """Return what scores a network, on images as the last rung trains on."""
+    resolution = prepared.job.proxy.rungs[-1].resolution
+    return Scorer(
+        prepared.space.build, prepared.dataset, prepared.task, SCORES, resolution=resolution
+    )
 
 
 def _scored(prepared: Prepared) -> bool:
@@ -54,11 +65,25 @@ def _scored(prepared: Prepared) -> bool:
 
 
 def _share(prepared: Prepared) -> float:
-    """Return what scores cost, as a share of the search's trainings: in pixels seen."""
-    images, side = len(prepared.dataset.train), prepared.dataset.input_shape[1]
+    """Return what scores cost, as a share of all trials' trainings: in images seen."""
+    images = len(prepared.dataset.train)
     last = prepared.job.proxy.rungs[-1]
-    seen = last.epochs * min(images, last.images or images) * (last.resolution or side) ** 2
-    return SAMPLE * BATCH * _PASSES * side**2 / max(3.0 * seen * prepared.job.trials, 1.0)
+    seen = last.epochs * min(images, last.images or images)
+    return SAMPLE * BATCH * _PASSES / max(3.0 * seen * prepared.job.trials, 1.0)
+
+
+def _quick(prepared: Prepared) -> bool:
+    """Whether scores take next to nothing of the time that the search has, by those of one network.
+
+    A timeout may end a search long before its trials do, and the model waits for the scores.
+    """
+    if prepared.job.timeout is None:
+        return True
+    problem = prepared.problem
+    (one,) = problem.space.architectures(CandidatePool(problem).draw(1, problem.rng(0)))
+    start = time.perf_counter()
+    _scorer(prepared)(one)
+    return SAMPLE * (time.perf_counter() - start) <= _AT_MOST * prepared.job.timeout
 
 
 __all__ = ["SCORES", "with_hints"]

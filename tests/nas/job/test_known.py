@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.job.config import parse
 from plugnas.nas.job.known import with_hints
 from plugnas.nas.job.prepared import prepare
+from plugnas.nas.proxy.scorer import Scorer
 
 SPACE = {
     "stem": {"width": [4, 8]},
@@ -41,6 +43,35 @@ def test_scores_are_asked_for_where_they_cost_next_to_nothing(tmp_path, changes,
     known, said = with_hints(prepared(**changes), tmp_path)
     assert [hint.name for hint in known.problem.hints] == ["zero-cost scores"] * asked
     assert ("synflow" in " ".join(said)) == asked
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0.1, True), (0.3, False)])
+def test_scores_that_a_timeout_has_no_time_for_are_left_out(tmp_path, monkeypatch, seconds, asked):
+    clock = [0.0]
+
+    def slow(scorer, architecture):
+        clock[0] += seconds  # 96 networks may take half a percent of an hour: 18 s
+        return dict.fromkeys(scorer.names, 1.0)
+
+    monkeypatch.setattr(Scorer, "__call__", slow)
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    known, _ = with_hints(prepared(**{**LONG, "timeout": 3600}), tmp_path)
+    assert bool(known.problem.hints) == asked
+
+
+def test_networks_are_scored_at_the_last_rung_s_resolution(tmp_path, monkeypatch):
+    sides = set()
+
+    def score(name, network, images, *rest):
+        sides.add(images.shape[-1])
+        return 1.0
+
+    monkeypatch.setattr("plugnas.nas.proxy.scorer.zero_cost", score)
+    rungs = [{"epochs": 1, "images": 64}, {"epochs": 60, "resolution": 4}]
+    known, _ = with_hints(prepared(**{**LONG, "proxy": {"rungs": rungs}}), tmp_path)
+    codes = known.space.sample_codes(1, np.random.default_rng(0))
+    known.problem.hints[0].values(codes, known.problem.costs(codes))
+    assert sides == {4}
 
 
 @pytest.mark.parametrize(
