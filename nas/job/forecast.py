@@ -176,7 +176,13 @@ def glance(prepared: Prepared) -> Forecast | None:
 def _counts(job: Job) -> list[int]:
     """Return how many trainings a search makes at each rung; a host unchanged is at every one."""
     traded = any(name in COSTS for name in job.objectives)
-    found = expected_trainings(job.trials, len(job.proxy.rungs), traded=traded)
+    found = expected_trainings(
+        job.trials,
+        len(job.proxy.rungs),
+        job.proxy.promotion,
+        predictor=job.sampler_config.name == "predictor",
+        traded=traded,
+    )
     control = 0 if job.space.host is None else 1
     each = job.seeds_of_each
     return [job.trials * each, *(round(each * (n + control)) for n in found[1:])]

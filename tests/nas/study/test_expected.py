@@ -15,6 +15,8 @@ def test_short_searches_by_hand():
     assert expected_trainings(2, 2) == [2, 0]
     assert expected_trainings(3, 2) == [3, 1]
     assert expected_trainings(9, 1) == [9]
+    assert expected_trainings(100, 3, "promise") == [100, 33, 11]
+    assert expected_trainings(26, 2, "promise", predictor=True) == [26, 19]
 
 
 def test_the_law_is_that_of_the_rungs():
