@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from plugnas.nas.cost.quantity import short
 from plugnas.nas.front import pick as picks
 from plugnas.nas.front.member import Member, newest_of
@@ -11,14 +13,16 @@ from plugnas.nas.run.view import RunView
 def best_within(view: RunView) -> list[tuple[float, Member]]:
     """Return (limit, the best of the front within it), the smallest limit first.
 
-    The limits are those that the job names, or steps of the main cost (1, 2, 5, 10, ...); such as
-    nothing is within are left out. Empty where no cost is known.
+    The limits are those that the job names, or steps of the main cost (1, 2, 5, 10, ...) up to the
+    budget; such as nothing is within are left out. Empty where no cost is known.
     """
     if view.cost not in view.costs:
         return []
     named = view.job_run.job.levels.get(view.cost) if view.of_job else None
     if not named:
-        return picks.best_within_steps(view.front, view.cost, view.metric)
+        steps = picks.best_within_steps(view.front, view.cost, view.metric)
+        most = view.budget.get(view.cost, math.inf)
+        return [(min(limit, most), member) for limit, member in steps]
     metric, found = view.metric, []
     for limit in named:
         inside = [m for m in view.front if m[view.cost] <= limit]

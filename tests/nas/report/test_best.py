@@ -38,6 +38,13 @@ def test_the_limits_of_a_job_that_aims_at_them(tmp_path):
     assert 2e6 in rows
 
 
+def test_no_step_is_beyond_the_budget(view):
+    most = 1.01 * view.front[-1].costs["flops"]
+    rows = best_within(replace(view, budget={"flops": most}))
+    assert rows[-1][0] == most
+    assert [limit for limit, _ in rows[:-1]] == [limit for limit, _ in best_within(view)[:-1]]
+
+
 def test_a_run_without_a_cost_or_without_a_front(view):
     dear = [replace(m, costs={}) for m in view.measurements]
     costless = replace(view, measurements=tuple(dear), objectives={"accuracy": "max"}, budget={})
