@@ -75,7 +75,9 @@ _begun = False
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         fill()
-        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+        found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+        globals()[name] = found  # the next time it is there
+        return found
     folders = {folder.name for folder in pkgutil.iter_modules(__path__) if folder.ispkg}
     if name in folders - {"testing"}:
         return importlib.import_module(f"{__name__}.{name}")

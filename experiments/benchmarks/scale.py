@@ -36,6 +36,7 @@ from plugnas.nas.cost.table import CostTable
 from plugnas.nas.ledger.lines import seal
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.run.directory import RunDirectory
+from plugnas.space import Architecture
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,12 +98,14 @@ def _add(run: Path, records: int) -> None:
     """Append measurements of random architectures; better ones cost more, with noise."""
     directory = RunDirectory.read(run)
     space, rng = directory.space(), np.random.default_rng(0)
-    found: dict[str, object] = {}
+    found: dict[str, Architecture] = {}
     while len(found) < records - 1:
-        architecture = space.sample(rng)
-        found[architecture.id] = architecture
-    drawn = list(found.values())
-    costs = NetworkCost(space, CostTable.load(directory.costs)).costs_of(drawn)
+        for architecture in space.architectures(space.sample_codes(1000, rng)):
+            found[architecture.id] = architecture
+    drawn = list(found.values())[: records - 1]
+    table = CostTable.load(directory.costs)
+    costs = NetworkCost(space, table).costs_of(drawn)
+    table.save(directory.costs)  # as a search does with what it counted
     noise = rng.normal(0, 0.05, len(drawn))
     flops = np.log10(costs["flops"])
     accuracy = np.clip(0.3 + 0.1 * (flops - flops.min()) + noise, 0, 1)

@@ -44,6 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the front and, without --json or --csv, write its files."""
+    from plugnas.nas.machine.collection import no_collection
+
+    with no_collection():  # a long run has a million objects, and all of them stay
+        return _show(args)
+
+
+def _show(args: argparse.Namespace) -> int:
     from plugnas.nas.report import front as front_report
     from plugnas.nas.run.view import open_run
 

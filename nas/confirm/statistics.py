@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # Student's t; scipy.stats is slow to import
 
 Array = NDArray[np.float64]
 RESAMPLES = 2000
@@ -77,7 +77,7 @@ def mean_of(values: Sequence[float]) -> Estimate:
     mean = float(np.mean(values)) if n else math.nan
     if n < 2:
         return Estimate(mean, math.nan, math.nan, n)
-    reach = float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    reach = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / math.sqrt(n))
     return Estimate(mean, mean - reach, mean + reach, n)
 
 
@@ -113,7 +113,7 @@ def pairs(samples: Mapping[str, Sequence[float]]) -> list[Pair]:
         difference = float(groups[a].mean() - groups[b].mean())
         error = math.sqrt(variance * (1 / len(groups[a]) + 1 / len(groups[b])))
         if error > 0:
-            p = 2 * float(stats.t.sf(abs(difference) / error, freedom))
+            p = 2 * float(stdtr(freedom, -abs(difference) / error))
         else:
             p = 0.0 if difference else 1.0
         raw.append((a, b, difference, p))

@@ -17,13 +17,13 @@ An operator that stands in none of the tables is an error, never a zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
-from torch.utils.flop_counter import flop_registry
 
 from plugnas.nas.cost.tables import MOVES, PER_INPUT, PER_OUTPUT, aten, packets
 
@@ -70,8 +70,8 @@ def work_of(operator: OpOverload, args: Sequence[Any], kwargs: dict[str, Any], o
     packet = operator.overloadpacket
     if (own := _rule_of(packet)) is not None:
         return own(*args, out=out, **kwargs)
-    if packet in flop_registry:
-        flops = flop_registry[packet](*args, **kwargs, out_val=out)
+    if packet in (formulas := _formulas_of_torch()):
+        flops = formulas[packet](*args, **kwargs, out_val=out)
         return Work(macs=flops // 2 * (4 if _is_complex(args) else 1))
     if packet in MOVES or operator.is_view:
         return Work()
@@ -93,11 +93,19 @@ def is_known(operator: OpOverload) -> bool:
     packet = operator.overloadpacket
     return (
         _rule_of(packet) is not None
-        or packet in flop_registry
+        or packet in _formulas_of_torch()
         or packet in MOVES
         or packet in PER_INPUT
         or packet in PER_OUTPUT
     )
+
+
+@cache
+def _formulas_of_torch() -> Mapping[Any, Callable[..., int]]:
+    """Return torch's own counts of FLOPs; their file is slow to import, for it imports triton."""
+    from torch.utils.flop_counter import flop_registry
+
+    return flop_registry
 
 
 def _rule_of(packet: OpOverloadPacket) -> Rule | None:

@@ -61,9 +61,9 @@ def shares(space: SearchSpace, slot: Slot, codes: NDArray[np.int16]) -> NDArray[
     return counts / np.where(total > 0, total, 1)
 
 
-def distances(codes: NDArray[np.int16]) -> NDArray[np.float64]:
+def distances(codes: NDArray[np.int16]) -> NDArray[np.uint16]:
     """Return (n, n): the number of parameters in which two rows differ."""
-    apart = np.zeros((len(codes), len(codes)))
+    apart = np.zeros((len(codes), len(codes)), dtype=np.uint16)
     for column in codes.T:
         if (column != column[0]).any():
             apart += column[:, None] != column[None, :]

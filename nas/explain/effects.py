@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit  # Student's t; scipy.stats is slow to import
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.explain.design import Slot, distances, shares, slots_of
@@ -232,7 +232,7 @@ class _Judging:
             held: how many architectures hold it.
         """
         estimate, error = self.found.contrast(weights)
-        reach = float(stats.t.ppf(0.975, self.found.freedom)) * error
+        reach = float(stdtrit(self.found.freedom, 0.975)) * error
         low, effect, high = (
             _points(v, self.scale, self.middle)
             for v in (estimate - reach, estimate, estimate + reach)

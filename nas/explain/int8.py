@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit  # Student's t; scipy.stats is slow to import
 
 from plugnas.nas.front.member import Member, members
 from plugnas.nas.front.metric import Metric, metric
@@ -108,9 +109,7 @@ def _loss(module: str, losses: list[float]) -> Loss:
     mean, n = float(np.mean(losses)), len(losses)
     half = math.nan
     if n > 1:
-        from scipy import stats
-
-        half = float(stats.t.ppf(0.975, n - 1) * np.std(losses, ddof=1) / math.sqrt(n))
+        half = float(stdtrit(n - 1, 0.975) * np.std(losses, ddof=1) / math.sqrt(n))
     return Loss(module, mean, mean - half, mean + half, n)
 
 

@@ -11,7 +11,7 @@ the effects, given the model (Rubin, 1976, ignorability).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,7 @@ class Data:
     costs: Array
     rung: NDArray[np.int64]
     architecture: NDArray[np.int64]
-    distance: Array
+    distance: NDArray[np.uint16]
     centre: Array
 
     def take(self, rows: NDArray[np.int64]) -> Data:
@@ -82,9 +82,11 @@ def fit(data: Data) -> Fit:
     if len(y) > LARGEST:
         rows = np.sort(np.random.default_rng(0).choice(rows, LARGEST, replace=False))
     some = data.take(rows)
-    theta, evidence = _variances(y[rows], fixed[rows], _kernels(some))
-    kernels = _kernels(data)
-    covariance = fixed @ fixed.T + sum(t * k for t, k in zip(theta, kernels, strict=True))
+    theta, evidence = _variances(y[rows], fixed[rows], np.stack(list(_kernels(some))))
+    covariance = fixed @ fixed.T
+    for size, kernel in zip(theta, _kernels(data), strict=True):  # one at a time in memory
+        kernel *= size
+        covariance += kernel
     factor = cho_factor(covariance, lower=True)
     p = data.shares.shape[1]
     effects = PRIOR * data.shares
@@ -123,38 +125,45 @@ def _standard(columns: Array) -> Array:
     return (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
-def _kernels(data: Data) -> list[Array]:
-    """Covariances whose sizes are to be found; the last is the noise of the highest rung."""
+def _kernels(data: Data) -> Iterator[Array]:
+    """Yield covariances whose sizes are to be found; last the noise of the highest rung."""
     costs = _standard(data.costs)
-    gap = ((costs[:, None, :] - costs[None, :, :]) ** 2).sum(axis=2)
+    gap = np.zeros((len(costs), len(costs)))
+    for column in costs.T:
+        gap += (column[:, None] - column[None, :]) ** 2
+    yield np.exp(np.divide(gap, -2, out=gap), out=gap)
     middle = float(np.median(data.distance[data.distance > 0])) if data.distance.any() else 1.0
     same_rung = data.rung[:, None] == data.rung[None, :]
-    kernels = [np.exp(-gap / 2), np.exp(-2 * data.distance / middle)]
+    near = data.distance * (-2 / middle)
+    yield np.exp(near, out=near)
     away = data.shares - data.centre
-    kernels.append((away @ away.T) ** 2)
+    yield (away @ away.T) ** 2
     if len(np.unique(data.architecture)) < len(data.architecture):
-        kernels.append((data.architecture[:, None] == data.architecture[None, :]).astype(float))
+        yield (data.architecture[:, None] == data.architecture[None, :]).astype(float)
     rungs: Sequence[int] = np.unique(data.rung).tolist()
     lower = data.rung < rungs[-1]
     if lower.any():  # effects at a lower rung differ from those at the highest
-        kernels.append(data.shares @ data.shares.T * (same_rung & lower[:, None]))
-    kernels += [np.diag((data.rung == rung).astype(float)) for rung in rungs]
-    return kernels
+        yield data.shares @ data.shares.T * (same_rung & lower[:, None])
+    for rung in rungs:
+        yield np.diag((data.rung == rung).astype(float))
 
 
-def _variances(y: Array, fixed: Array, kernels: Sequence[Array]) -> tuple[Array, float]:
-    """Return the variances that make the response likeliest, and its log likelihood there."""
-    base = fixed @ fixed.T
+def _variances(y: Array, fixed: Array, kernels: Array) -> tuple[Array, float]:
+    """Return the variances that make the response likeliest, and its log likelihood there.
+
+    ``kernels`` are (k, n, n).
+    """
+    base, flat = fixed @ fixed.T, kernels.reshape(len(kernels), -1)
 
     def loss(logs: Array) -> tuple[float, Array]:
         sizes = np.exp(logs)
-        total = base + sum(s * k for s, k in zip(sizes, kernels, strict=True))
+        total = base + (sizes @ flat).reshape(base.shape)
         lower, _ = cho_factor(total, lower=True)
         inverse = _inverse(lower)
         alpha = inverse @ y
         value = 0.5 * float(y @ alpha) + float(np.log(np.diag(lower)).sum())
         inner = inverse - np.outer(alpha, alpha)
-        slope = np.array([0.5 * s * (inner * k).sum() for s, k in zip(sizes, kernels, strict=True)])
+        slope = 0.5 * sizes * (flat @ inner.ravel())
         # a slight preference for sizes near a tenth of the response's variance keeps a part from
         # being declared exactly nothing by a flat likelihood, which would narrow the intervals
         away = logs - np.log(0.1)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit  # Student's t; scipy.stats is slow to import
 
 from plugnas.nas.explain.design import Slot, content, without
 from plugnas.nas.explain.verdicts import UNSETTLED, judge, worth_of
@@ -154,7 +154,7 @@ def _additive(table: Mapping[Token, Trained], metric: str, part: int) -> list[tu
         variance = float(((y - design @ solution) ** 2).sum()) / freedom
         inverse = np.linalg.pinv(design.T @ design)
         errors = np.sqrt(variance * np.diag(inverse)[: len(table) - 1])
-        reach = float(stats.t.ppf(0.975, freedom)) * errors
+        reach = float(stdtrit(freedom, 0.975)) * errors
     return [(float(g), float(r)) for g, r in zip(solution, reach, strict=False)]
 
 

@@ -9,7 +9,7 @@ then what that session left out (the ledger's header names it) stays left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,11 +37,20 @@ class Misfit:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A ledger read for a space: what fits it, in the order recorded, and what does not."""
+    """A ledger read for a space: what fits it, in the order recorded, and what does not.
+
+    ``recorded`` counts the ledger's records.
+    """
 
     contents: Contents = field(default_factory=Contents)
     measurements: tuple[Measurement, ...] = ()
     misfits: tuple[Misfit, ...] = ()
+    recorded: int = 0
+
+    @property
+    def slim(self) -> Fitted:
+        """The same without the records as they lie on disk, which take most of the memory."""
+        return replace(self, contents=replace(self.contents, records=(), lines=()))
 
     @property
     def left_out(self) -> str | None:
@@ -50,7 +59,7 @@ class Fitted:
             return None
         first, several = self.misfits[0], len(self.misfits) > 1
         return (
-            f"{len(self.misfits)} of {len(self.contents.records)} measurements "
+            f"{len(self.misfits)} of {self.recorded} measurements "
             f"{'do not fit' if several else 'does not fit'} the space as it is now and "
             f"{'are' if several else 'is'} left out (the ledger keeps "
             f"{'them); for example' if several else 'it):'} line {first.line}: {first.reason}"
@@ -112,6 +121,7 @@ def fit(
         contents,
         tuple(m for line, m in fitting if line not in reasons),
         tuple(Misfit(line, numbers[line].number, why) for line, why in sorted(reasons.items())),
+        len(contents.records),
     )
 
 

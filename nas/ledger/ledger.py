@@ -34,7 +34,7 @@ class Ledger:
 
     def __init__(self, path: str | Path, fitted: Fitted) -> None:
         self.path = Path(path)
-        self.fitted = fitted
+        self.fitted = fitted.slim
         self.numbers = frozenset(record.number for record in fitted.contents.records)
         self._descriptor: int | None = None
 

@@ -30,12 +30,13 @@ def storage_of(view: RunView) -> Any:
     Objectives are the run's; costs, seed, seconds and the architecture's id are user attributes,
     and so is the reason of a failed trial. Values of different rungs never share a study.
     """
-    written = dict(zip(view.recorded.contents.lines, view.recorded.contents.records, strict=True))
+    written = dict(zip(view.run.contents.lines, view.run.contents.records, strict=True))
     for misfit in view.misfits:
         del written[misfit.line]
     distributions = _distributions(view)
     by_rung: dict[int, list[_Told]] = defaultdict(list)
-    for measurement, record in zip(view.measurements, written.values(), strict=True):
+    # a search that goes on may have added records since the view was read
+    for measurement, record in zip(view.measurements, written.values(), strict=False):
         by_rung[measurement.rung].append((measurement, record.time or None))
     storage = optuna.storages.InMemoryStorage()
     for rung, told in sorted(by_rung.items()):

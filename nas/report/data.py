@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import math
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +23,7 @@ from plugnas.nas.report.best import best_text
 from plugnas.nas.report.classes import answers_of, examples_of
 from plugnas.nas.report.confusion import confusion_of
 from plugnas.nas.report.controls import controls
-from plugnas.nas.report.front import modules_of, value_note, value_of
+from plugnas.nas.report.front import confirmed_of, modules_of, value_note, value_of
 from plugnas.nas.report.gates import gates_of
 from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bounds
 from plugnas.nas.report.random_search import history
@@ -36,7 +36,7 @@ from plugnas.space.options import Choice
 NUMBER = "evaluation"
 """Stands in for a cost where none is known: the number of the task, from 1."""
 
-MOST = 1500
+MOST = 1000
 """Networks on the page; of more, those that are dominated and not confirmed are drawn at random."""
 
 SHOWN = ("flops", "params", "latency_ms", "memory", "macs", "elementwise")
@@ -51,10 +51,11 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     names = names_of(view.directory)
     parts, latency = _Parts(view, names), latency_note(view.run)
     on = {m.id for m in view.front}
-    shown = _shown(members, view, confirmation)
-    history_of: dict[str, list[Measurement]] = defaultdict(list)
+    shown = sample(members, view, MOST)
+    history_of: dict[str, list[Measurement]] = {m.id: [] for m in shown}
     for measurement in view.measurements:
-        history_of[measurement.architecture.id].append(measurement)
+        if (told := history_of.get(measurement.architecture.id)) is not None:
+            told.append(measurement)
     examples = examples_of(view)
     networks = [
         {
@@ -103,15 +104,13 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     )
 
 
-def _shown(
-    members: list[Member], view: RunView, confirmation: confirm.Confirmation | None
-) -> list[Member]:
-    """Return the members that the page shows: all, or of very many the front and a sample."""
-    if len(members) <= MOST:
+def sample(members: list[Member], view: RunView, most: int) -> list[Member]:
+    """Return the members that are shown: all, or of very many the front and some of the others."""
+    if len(members) <= most:
         return members
-    kept = {m.id for m in view.front} | set({} if confirmation is None else confirmation.by_id)
+    kept = {m.id for m in view.front} | confirmed_of(view).keys()
     rest = [m for m in members if m.id not in kept]
-    drawn = np.random.default_rng(0).choice(len(rest), max(0, MOST - len(kept)), replace=False)
+    drawn = np.random.default_rng(0).choice(len(rest), max(0, most - len(kept)), replace=False)
     kept |= {rest[i].id for i in drawn}
     return [m for m in members if m.id in kept]
 
@@ -284,4 +283,4 @@ def _plain(value: Any) -> Any:
     return value
 
 
-__all__ = ["abscissa", "gather", "place_of"]
+__all__ = ["abscissa", "gather", "place_of", "sample"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from plugnas.nas.front import pick as picks
@@ -10,13 +11,16 @@ from plugnas.nas.front.member import Member, newest_of
 from plugnas.nas.machine.files import write_text, write_whole
 from plugnas.nas.machine.writable import PlaceError, unwritable
 from plugnas.nas.report.controls import controls
-from plugnas.nas.report.data import abscissa, place_of
+from plugnas.nas.report.data import abscissa, place_of, sample
 from plugnas.nas.report.front import confirmed_of, to_csv, value_note
 from plugnas.nas.report.noise import bounds, light_steps
 from plugnas.nas.report.page import page
 from plugnas.nas.report.picture import Picture, Point, draw
 from plugnas.nas.run.latency import latency_note
 from plugnas.nas.run.view import RunView
+
+MOST = 5000
+"""Networks in the picture; of more, dominated ones are drawn at random."""
 
 
 def write_files(view: RunView, control: RunView | None = None) -> list[Path]:
@@ -42,10 +46,15 @@ def picture(view: RunView) -> Picture:
     """Return what the front's picture shows."""
     cost, main = abscissa(view), view.metric.name
 
+    def place(member: Member) -> Point:
+        return Point(member.id, place_of(member, cost), member[main])
+
     def point(member: Member) -> Point:
-        return Point(member.id, place_of(member, cost), member[main], *bounds(member, view.metric))
+        low, high = bounds(member, view.metric)
+        return replace(place(member), low=low, high=high)
 
     sound = [m for m in view.members if math.isfinite(m[main] + place_of(m, cost))]
+    shown = sample(sound, view, MOST)
     device = view.run.told.get("device")
     knee = point(picks.knee(view.front, view.objectives)) if view.front else None
     return Picture(
@@ -57,13 +66,14 @@ def picture(view: RunView) -> Picture:
         + _doubt(view, cost),
         cost=cost,
         metric=view.metric,
-        evaluated=[point(m) for m in sound],
+        evaluated=[place(m) for m in shown],
         front=[point(m) for m in view.front],
         knee=knee,
         limit=view.budget.get(cost),
-        confirmed=_confirmed(view, {m.id for m in sound}),
+        confirmed=_confirmed(view, {m.id for m in shown}),
         controls=[(n, point(m)) for n, m in controls(view) if math.isfinite(m[main])],
         light=light_steps(view),
+        left_out=len(sound) - len(shown),
     )
 
 

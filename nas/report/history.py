@@ -15,6 +15,7 @@ from plugnas.nas.front.box import Box
 from plugnas.nas.ledger.measurement import Measurement
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
 _BLOCK = 500  # rows that are held against a front together
 ORDERS = 40
 """Random orders over which a control of independent draws is averaged."""
@@ -58,84 +59,64 @@ def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
 
     An architecture counts with the mean of its seeds so far, as on the front.
     """
-    points = points_of(measurements, box.objectives, rung)
-    if _repeats(measurements, points):
-        return _trace_of_means(measurements, points, box)
-    values = pareto.losses(points, list(box.objectives.values()))
-    spent = np.cumsum([m.seconds for m in measurements])
     found = Trace([0], [0.0], [0.0])
-    kept: list[int] = []  # the front so far: a point that it covers changes nothing
-    for i in _uncovered(values, kept):
-        kept[:] = [k for k in kept if (values[k] < values[i]).any()] + [i]
-        value = box.fraction(points[kept])
-        if value > found.hypervolume[-1]:
+    if not measurements:
+        return found
+    points = points_of(measurements, box.objectives, rung)
+    _, own = np.unique([m.architecture.id for m in measurements], return_inverse=True)
+    spent = np.cumsum([m.seconds for m in measurements])
+    for i, front in _fronts(points, own.reshape(-1), list(box.objectives.values())):
+        value = box.fraction(front)
+        if value != found.hypervolume[-1]:
             found.evaluations.append(i + 1)
             found.seconds.append(round(float(spent[i]), 3))
             found.hypervolume.append(value)
-    if len(points):
-        found.evaluations.append(len(points))
-        found.seconds.append(round(float(spent[-1]), 3))
-        found.hypervolume.append(found.hypervolume[-1])
+    found.evaluations.append(len(points))
+    found.seconds.append(round(float(spent[-1]), 3))
+    found.hypervolume.append(found.hypervolume[-1])
     return found
 
 
-def _uncovered(values: Array, kept: Sequence[int]) -> Iterator[int]:
-    """Yield the finite rows that no kept row equals or betters; ``kept`` grows meanwhile.
+def _fronts(points: Array, own: Indices, directions: Sequence[str]) -> Iterator[tuple[int, Array]]:
+    """Yield each row that changes the front, and the points of the front after it.
 
-    Most rows of a long run are covered by what was kept before their block, and found at once.
+    ``own`` says of which architecture a row is. Nearly all rows of a long run are an architecture's
+    first and covered by the front before them: those of a block are found, and passed, at once.
     """
-    for start in range(0, len(values), _BLOCK):
-        block = values[start : start + _BLOCK]
-        open_ = np.isfinite(block).all(axis=1)
-        if kept:
-            open_ &= ~(values[kept][:, None] <= block[None]).all(axis=2).any(axis=0)
-        for i in start + np.flatnonzero(open_):
-            if not (values[kept] <= values[i]).all(axis=1).any():
-                yield int(i)
+    values = pareto.losses(points, directions)
+    finite = np.isfinite(values).all(axis=1)
+    first = np.zeros(len(values), dtype=bool)
+    first[np.flatnonzero(finite)[np.unique(own[finite], return_index=True)[1]]] = True
+    sums, counts = np.zeros_like(values), np.zeros(len(values))  # by architecture
+    front: Indices = np.zeros(0, dtype=np.int64)  # its architectures
+    start, added = 0, 0
+    while start < len(values):
+        block = slice(start, start + _BLOCK)
+        means = sums[front] / counts[front, None]
+        passed = ~finite[block] | (first[block] & _covered(values[block], means))
+        if passed.all():
+            start += _BLOCK
+            continue
+        i = start + int(np.argmin(passed))
+        told = added + np.flatnonzero(finite[added : i + 1])
+        np.add.at(sums, own[told], values[told])
+        np.add.at(counts, own[told], 1)
+        start = added = i + 1
+        mean = sums[own[i]] / counts[own[i]]
+        if first[i]:
+            front = np.append(front[~_covered(means, mean[None])], own[i])
+        elif own[i] in front or not _covered(mean[None], means)[0]:
+            known = np.flatnonzero(counts)
+            best = pareto.non_dominated(sums[known] / counts[known, None], ["min"] * len(mean))
+            front = known[best]
+        else:
+            continue
+        yield i, pareto.losses(sums[front] / counts[front, None], directions)
 
 
-def _repeats(measurements: Sequence[Measurement], points: Array) -> bool:
-    ids = [
-        m.architecture.id
-        for m, p in zip(measurements, points, strict=True)
-        if not np.isnan(p).any()
-    ]
-    return len(set(ids)) < len(ids)
-
-
-def _trace_of_means(measurements: Sequence[Measurement], points: Array, box: Box) -> Trace:
-    """Return the trace where architectures have several measurements at the rung."""
-    told: dict[str, list[Array]] = {}
-    means: dict[str, Array] = {}
-    front: set[str] = set()  # those whose means nothing dominates: the others change nothing
-    found, spent = Trace([0], [0.0], [0.0]), 0.0
-    for i, (m, point) in enumerate(zip(measurements, points, strict=True), start=1):
-        spent += m.seconds
-        if np.isfinite(point).all():
-            own = m.architecture.id
-            told.setdefault(own, []).append(point)
-            means[own] = np.mean(told[own], axis=0)
-            value = found.hypervolume[-1]
-            if own in front or not _covered(means[own], [means[k] for k in front], box):
-                names = list(means)
-                mask = pareto.non_dominated(
-                    np.array(list(means.values())), list(box.objectives.values())
-                )
-                front = {name for name, on in zip(names, mask, strict=True) if on}
-                value = box.fraction(np.array([means[name] for name in front]))
-            if value != found.hypervolume[-1] or i == len(points):
-                found.evaluations.append(i)
-                found.seconds.append(round(spent, 3))
-                found.hypervolume.append(value)
-    return found
-
-
-def _covered(point: Array, others: Sequence[Array], box: Box) -> bool:
-    """Whether one of the other points equals or betters a point in every objective."""
-    if not others:
-        return False
-    values = pareto.losses(np.array([point, *others]), list(box.objectives.values()))
-    return bool((values[1:] <= values[0]).all(axis=1).any())
+def _covered(values: Array, by: Array) -> NDArray[np.bool_]:
+    """Return which rows some row of ``by`` equals or betters everywhere; less is better."""
+    return np.asarray((by[None] <= values[:, None]).all(axis=2).any(axis=1))
 
 
 def shuffled(measurements: Sequence[Measurement], box: Box, rung: int, seed: int = 0) -> Trace:

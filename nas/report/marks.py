@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 GREEN, PURPLE, INK = "#009E73", "#CC79A7", "#1B1F24"  # Okabe and Ito's, as in the picture
 _CONTROLS = {"host": ("P", GREEN), "placebo": ("X", PURPLE)}
 
 
-def scatter(axes: Any, points: Sequence[Any], marker: str, **style: Any) -> None:
+@dataclass(frozen=True)
+class Point:
+    """One architecture in the picture: its name, cost, value of the main objective, interval."""
+
+    id: str
+    cost: float
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+def scatter(axes: Any, points: Sequence[Point], marker: str, **style: Any) -> None:
     """Draw points, where there are any."""
     if points:
         axes.scatter([p.cost for p in points], [p.value for p in points], marker=marker, **style)
 
 
-def draw_controls(axes: Any, named: Sequence[tuple[str, Any]], labelled: Container[str]) -> None:
+def draw_controls(axes: Any, named: Sequence[tuple[str, Point]], labelled: Container[str]) -> None:
     """Draw the host unchanged and placebos; names beside those whose ids have no label yet."""
     for name, (marker, colour) in _CONTROLS.items():
         own = [p for n, p in named if n == name]
@@ -40,4 +53,4 @@ def draw_confirmed(axes: Any, rows: Sequence[tuple[float, float, float]], most: 
                   label=f"confirmed on test images, ± sd ({len(rows)})")  # fmt: skip
 
 
-__all__ = ["draw_confirmed", "draw_controls", "scatter"]
+__all__ = ["Point", "draw_confirmed", "draw_controls", "scatter"]

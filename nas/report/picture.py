@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.report.labels import Box, around, places
-from plugnas.nas.report.marks import draw_confirmed, draw_controls, scatter
+from plugnas.nas.report.marks import Point, draw_confirmed, draw_controls, scatter
 from plugnas.nas.report.noise import draw_bars
 
 # Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
@@ -42,22 +42,12 @@ LEVELS = (0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999)
 
 
 @dataclass(frozen=True)
-class Point:
-    """One architecture in the picture: its name, cost, value of the main objective, interval."""
-
-    id: str
-    cost: float
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-
-
-@dataclass(frozen=True)
 class Picture:
     """All that a front's picture shows. ``confirmed`` maps an id to (mean, standard deviation) on
     the test set; ``cost`` names the horizontal axis and ``limit`` its budget, ``metric`` the
     vertical one; ``controls`` are what a host is held against, by name; ``light`` the ids of the
-    front that are not told apart from the next cheaper."""
+    front that are not told apart from the next cheaper; ``left_out`` counts more that were
+    evaluated, where ``evaluated`` is a sample."""
 
     title: str
     caption: str
@@ -70,6 +60,7 @@ class Picture:
     confirmed: Mapping[str, tuple[float, float]] | None = None
     controls: Sequence[tuple[str, Point]] = ()
     light: Collection[str] = ()
+    left_out: int = 0
 
 
 def draw(picture: Picture, path: Path) -> None:
@@ -177,8 +168,9 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
     low, high = axes.get_ylim()
     inside = [p for p in others if low <= p.value <= high]
     outside = [p for p in others if not low <= p.value <= high]
+    drawn = f", {len(others)} drawn" if picture.left_out else ""
     scatter(axes, inside, "o", s=26, c="none", edgecolors=GREY, linewidths=1.1, zorder=2,
-             label=f"evaluated ({len(others)})")  # fmt: skip
+            label=f"evaluated ({len(others) + picture.left_out}{drawn})")  # fmt: skip
     if outside:
         end, marker, side = (low, "v", "below") if picture.metric.sign > 0 else (high, "^", "above")
         clipped = [Point(p.id, p.cost, end) for p in outside]
@@ -264,8 +256,8 @@ def _labels(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> None:
 
 def _obstacles(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> list[Box]:
     """Return the boxes of all that a label may not hide, in pixels."""
+    boxes = [around(x, y, 7) for x, y in _pixels(axes, picture.evaluated)]
     pixel = partial(_pixel, axes)
-    boxes = [around(*pixel(p), 7) for p in picture.evaluated]
     for before, after in pairwise(stairs):
         (x0, y0), (x1, y1) = pixel(before), pixel(after)
         boxes += [(x0, y0 - 2, x1, y0 + 2), (x1 - 2, min(y0, y1), x1 + 2, max(y0, y1))]
@@ -280,10 +272,14 @@ def _obstacles(axes: Axes, picture: Picture, stairs: Sequence[Point]) -> list[Bo
 
 
 def _pixel(axes: Axes, point: Point) -> tuple[float, float]:
-    """Return where a point is drawn; what lies outside the axis stands at its end."""
-    low, high = axes.get_ylim()
-    x, y = axes.transData.transform((point.cost, min(max(point.value, low), high)))
-    return float(x), float(y)
+    return _pixels(axes, [point])[0]
+
+
+def _pixels(axes: Axes, points: Sequence[Point]) -> list[tuple[float, float]]:
+    """Return where points are drawn; what lies outside the axis stands at its end."""
+    places = np.array([(p.cost, p.value) for p in points]).reshape(-1, 2)
+    places[:, 1] = places[:, 1].clip(*axes.get_ylim())
+    return list(map(tuple, axes.transData.transform(places).tolist()))
 
 
 def figure_text(value: float) -> str:

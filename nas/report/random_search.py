@@ -42,12 +42,14 @@ def history(view: RunView, control: RunView | None) -> dict[str, Any]:
     none = NONE if view.of_job else NONE_FROM_PYTHON
     fitting = [m for m in view.measurements if _within(m, view)]
     other = _of_run(view, control) if control is not None else _of_confirmation(view)
-    everything = [*fitting, *(other.measurements if other else ())]
-    points = points_of(everything, view.objectives, rung)
-    if not np.isfinite(points).all(axis=1).any():
-        return {"search": None, "control": None, "note": none}
-    # the run's own box where there is one, so that every figure of its hypervolume agrees
-    box = view.box if view.front else Box.allowed(points, view.objectives, view.budget)
+    if view.front:
+        box = view.box  # so that every figure of the run's hypervolume agrees
+    else:
+        everything = [*fitting, *(other.measurements if other else ())]
+        points = points_of(everything, view.objectives, rung)
+        if not np.isfinite(points).all(axis=1).any():
+            return {"search": None, "control": None, "note": none}
+        box = Box.allowed(points, view.objectives, view.budget)
     own = trace(fitting, box, rung).to_dict()
     found: dict[str, Any] = {"search": own, "control": None, "note": none}
     found["reference"] = dict(zip(view.objectives, map(float, box.reference), strict=True))

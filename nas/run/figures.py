@@ -85,7 +85,7 @@ class Figures:
             summary = _Summing(space, contents, run, rows).summary()
         except _MisfitFound:
             return None
-        return cls(run, Fitted(contents, (), misfits), summary)
+        return cls(run, Fitted(contents, (), misfits, len(contents.records)), summary)
 
 
 class _MisfitFound(Exception):

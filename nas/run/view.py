@@ -37,8 +37,8 @@ if TYPE_CHECKING:  # who only reads needs none of it, nor torch
 class RunView:
     """A run: the measurements that fit its space, in the order told, and the front they make.
 
-    ``recorded`` is the ledger as it was read, with what does not fit the space. ``top_rung`` is the
-    highest rung that was asked for: members and front take no other. ``reason`` says how a search
+    ``recorded`` is the ledger without its records: headers, and what does not fit. ``top_rung`` is
+    the highest rung asked for: members and front take no other. ``reason`` says how a search
     ended that was run just now: ``done``, ``exhausted`` (the space or budget has no more),
     ``timeout`` or ``interrupted``; None for a run that was opened.
     """
@@ -95,7 +95,7 @@ class RunView:
             run.objectives if objectives is None else objectives,
             run.budget if budget is None else budget,
             run.top_rung,
-            found,
+            found.slim,
             directory=run,
         )
 

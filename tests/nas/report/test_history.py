@@ -9,6 +9,7 @@ import pytest
 
 from plugnas.modules import PlugnasError
 from plugnas.nas.front.box import Box
+from plugnas.nas.front.member import front, members, table
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.report.history import shuffled, trace
 from plugnas.nas.report.random_search import check_control, history
@@ -44,6 +45,26 @@ def test_trace_by_hand():
     assert found.seconds == [0.0, 4.0, 8.0, 12.0, 12.0]
     # 0.5 x 1; then 0.5 x 3; then 0.5 x 3 + 0.5 x 1
     assert found.hypervolume == pytest.approx([0, 0.1, 0.3, 0.4, 0.4])
+
+
+def test_trace_is_that_of_the_front_after_each_measurement():
+    """Seeds told again move means up and down: at every step the trace is the whole front's."""
+    rng = np.random.default_rng(0)
+    told = [
+        m(int(a), float(accuracy), float(a % 5), rung=int(rung), status=status)
+        for a, accuracy, rung, status in zip(
+            rng.integers(9, size=80), rng.integers(10, size=80) / 10, rng.random(80) < 0.9,
+            rng.choice(["ok", "ok", "ok", "failed"], 80), strict=True,
+        )
+    ]  # fmt: skip
+    found, at = trace(told, BOX, rung=1), 0
+    for done in range(len(told) + 1):
+        now = front(members(told[:done], 1), OBJECTIVES)
+        while at + 1 < len(found.evaluations) and found.evaluations[at + 1] <= done:
+            at += 1
+        value = BOX.fraction(table(now, OBJECTIVES))
+        assert found.hypervolume[at] == pytest.approx(value, abs=1e-12)
+    assert min(np.diff(found.hypervolume)) < 0  # a mean fell
 
 
 def test_shuffled_is_the_mean_over_orders():
