@@ -68,7 +68,7 @@ ONLY = {
     "executorch": {"nas/export/executorch_format.py", "nas/export/standalone/check.py"},
     "timm": set(),
     "filelock": {"nas/machine/lock.py"},
-    "rich": {"nas/cli/progress.py", "nas/machine/table.py"},
+    "rich": {"nas/cli/progress.py", "nas/cli/work.py", "nas/machine/table.py"},
     "shtab": {"nas/cli/completion.py"},
     "libcst": {"nas/export/source.py"},
 }

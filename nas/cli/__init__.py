@@ -90,9 +90,10 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 2 for an error in the input, 130 after Ctrl-C."""
     from plugnas.nas.cli.messages import messages_shown
+    from plugnas.nas.cli.work import work_shown
     from plugnas.nas.machine.output import lasting_output
 
-    with lasting_output(plain=True), messages_shown():
+    with lasting_output(plain=True), messages_shown(), work_shown():
         return _run(_parser().parse_args(argv))
 
 

@@ -37,6 +37,7 @@ from plugnas.nas.data.split import stratified
 from plugnas.nas.data.stack import Stack
 from plugnas.nas.machine.files import own_folder
 from plugnas.nas.machine.lock import NO_LOCKS, locked
+from plugnas.nas.machine.work import counted
 
 _FORMAT = 1  # part of the key: raise it when the decoding changes
 _BATCH = 256
@@ -172,7 +173,8 @@ def _probe(
     sizes: dict[int, tuple[int, int]] = {}
     broken: dict[int, str] = {}
     kinds: set[int] = set()
-    for index, result in _each(source, chosen, _size_and_channels):
+    looked_at = _each(source, chosen, _size_and_channels)
+    for index, result in counted(looked_at, f"reading the sizes of {source.name}", len(chosen)):
         if isinstance(result, str):
             broken[index] = result
             continue
@@ -246,7 +248,8 @@ def _decode(
     sums = np.zeros((len(wanted), channels, 2))
     small = np.zeros((len(wanted), ROWS, COLUMNS), np.uint8)
     done = np.zeros(len(wanted), dtype=bool)
-    for index, result in _each(source, wanted, lambda i: _bytes_of(i, size, channels, mode)):
+    decoded = _each(source, wanted, lambda i: _bytes_of(i, size, channels, mode))
+    for index, result in counted(decoded, f"decoding {source.name}", len(wanted)):
         if isinstance(result, str):
             broken[index] = result
             continue

@@ -19,6 +19,7 @@ from plugnas.nas.data.identity import identity_of_file, identity_of_files
 from plugnas.nas.data.layout import is_image, read_layout
 from plugnas.nas.data.memory import gigabytes
 from plugnas.nas.data.source import Listing, Opener
+from plugnas.nas.machine.work import counted
 
 ARCHIVES = (".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".zip")
 LARGEST = 2**28
@@ -145,7 +146,8 @@ class ArchiveSource:
 
     def listing(self) -> Listing:
         if self._members is None:
-            names = [name for name, _ in self._walk(lambda name: False)]
+            found = counted(self._walk(lambda name: False), f"listing {self.name}")
+            names = [name for name, _ in found]
             self._members = read_layout(names, [], str(self.path))
         return self._members
 

@@ -16,6 +16,7 @@ from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.masks import IGNORED, MaskError, fitted
 from plugnas.nas.data.pixels import place_in
 from plugnas.nas.data.source import MaskedSource, MaskReader
+from plugnas.nas.machine.work import counted
 
 Shape = tuple[int, int]
 _BATCH = 256
@@ -53,7 +54,8 @@ class MaskFile:
         place = {index: row for row, index in enumerate(wanted)}
         broken: dict[int, str] = {}
         other: list[str] = []
-        for index, found in _each(source.masks(wanted)):
+        what = f"reading the masks of {source.name}"
+        for index, found in counted(_each(source.masks(wanted)), what, len(wanted)):
             if isinstance(found, str):
                 broken[index] = f"its mask is broken: {found}"
             elif found.shape != sizes[index]:

@@ -19,6 +19,7 @@ from plugnas.nas.data.folder import (
 from plugnas.nas.data.identity import identity_of_file, identity_of_files
 from plugnas.nas.data.layout import is_image
 from plugnas.nas.data.source import Opener
+from plugnas.nas.machine.work import counted
 
 _MOST = 2**20
 """Bytes of a text file above which it is no list of names."""
@@ -96,7 +97,7 @@ class ArchiveStore:
     def _list(self) -> tuple[list[str], dict[str, str]]:
         if self._listed is None:
             images, texts = [], {}
-            for name, read in self._members():
+            for name, read in counted(self._members(), f"listing {self.name}"):
                 if is_image(name):
                     images.append(name)
                 elif _is_text(name) and len(data := read()) <= _MOST:

@@ -15,6 +15,7 @@ import PIL.Image
 from plugnas.modules import did_you_mean
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.source import PARTS, Listing, Opener
+from plugnas.nas.machine.work import counted
 
 _SPLITS = {"train": ("train", "trainval"), "validation": ("val", "valid"), "test": ("test",)}
 # Sets of written signs, of which a mirrored one is another or none.
@@ -64,7 +65,8 @@ class TorchvisionSource:
     def listing(self) -> Listing:
         labels, parts, names = [], [], []
         for part, dataset in self._open():
-            for index in range(len(dataset)):
+            what = f"reading the labels of {self.name} ({PARTS[part]})"
+            for index in counted(range(len(dataset)), what, len(dataset)):
                 labels.append(self._label(dataset[index]))
                 parts.append(part)
                 names.append(f"{self.name} {PARTS[part]}[{index}]")
