@@ -116,7 +116,7 @@ def _fronts(points: Array, own: Indices, directions: Sequence[str]) -> Iterator[
 
 def _covered(values: Array, by: Array) -> NDArray[np.bool_]:
     """Return which rows some row of ``by`` equals or betters everywhere; less is better."""
-    return np.asarray((by[None] <= values[:, None]).all(axis=2).any(axis=1))
+    return np.asarray(np.any(np.all(by[None] <= values[:, None], axis=2), axis=1))
 
 
 def shuffled(measurements: Sequence[Measurement], box: Box, rung: int, seed: int = 0) -> Trace:
