@@ -130,7 +130,8 @@ def _kernels(data: Data) -> Iterator[Array]:
     costs = _standard(data.costs)
     gap = np.zeros((len(costs), len(costs)))
     for column in costs.T:
-        gap += (column[:, None] - column[None, :]) ** 2
+        apart = column[:, None] - column[None, :]
+        gap += np.multiply(apart, apart, out=apart)
     yield np.exp(np.divide(gap, -2, out=gap), out=gap)
     middle = float(np.median(data.distance[data.distance > 0])) if data.distance.any() else 1.0
     same_rung = data.rung[:, None] == data.rung[None, :]
