@@ -127,16 +127,10 @@ def _standard(columns: Array) -> Array:
 
 def _kernels(data: Data) -> Iterator[Array]:
     """Yield covariances whose sizes are to be found; last the noise of the highest rung."""
-    costs = _standard(data.costs)
-    gap = np.zeros((len(costs), len(costs)))
-    for column in costs.T:
-        apart = column[:, None] - column[None, :]
-        gap += np.multiply(apart, apart, out=apart)
-    yield np.exp(np.divide(gap, -2, out=gap), out=gap)
+    yield np.exp(-_gaps(_standard(data.costs)) / 2)  # no name here may keep an (n, n) array alive
     middle = float(np.median(data.distance[data.distance > 0])) if data.distance.any() else 1.0
     same_rung = data.rung[:, None] == data.rung[None, :]
-    near = data.distance * (-2 / middle)
-    yield np.exp(near, out=near)
+    yield np.exp(data.distance * (-2 / middle))
     away = data.shares - data.centre
     yield (away @ away.T) ** 2
     if len(np.unique(data.architecture)) < len(data.architecture):
@@ -147,6 +141,14 @@ def _kernels(data: Data) -> Iterator[Array]:
         yield data.shares @ data.shares.T * (same_rung & lower[:, None])
     for rung in rungs:
         yield np.diag((data.rung == rung).astype(float))
+
+
+def _gaps(columns: Array) -> Array:
+    """Return the squared distance (n, n) of any two rows."""
+    gaps = np.zeros((len(columns), len(columns)))
+    for column in columns.T:
+        gaps += (column[:, None] - column[None, :]) ** 2
+    return gaps
 
 
 def _variances(y: Array, fixed: Array, kernels: Array) -> tuple[Array, float]:
