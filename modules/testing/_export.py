@@ -49,7 +49,8 @@ def check_export(trial: Trial) -> None:
 def _export(module: nn.Module, args: tuple[Tensor, ...]) -> nn.Module:
     batch = torch.export.Dim("batch", min=1, max=64)
     shapes = {"args": tuple({0: batch} for _ in args)}
-    program = torch.export.export(module, args, dynamic_shapes=shapes, strict=False)
+    with torch.no_grad():  # as `nas export` does; a fifth quicker
+        program = torch.export.export(module, args, dynamic_shapes=shapes, strict=False)
     return program.module()
 
 

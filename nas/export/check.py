@@ -78,12 +78,14 @@ class Found:
 def check(items: Sequence[Item], seconds: float = 0.0) -> list[Found]:
     """Compare all items in one fresh process; return what it measured.
 
-    Latencies are taken for ``seconds`` each; none are taken for 0.
+    Latencies are taken for ``seconds`` each; none are taken for 0. Where no item has a file that
+    computes (weights alone), no process is started.
 
     Raises:
         ExportError: a file does not load without plugnas, or computes something else.
     """
-    answers = _ask(items, seconds)
+    has_models = any(item.files for item in items)
+    answers = _ask(items, seconds) if has_models else [{} for _ in items]
     found = []
     for item, answer in zip(items, answers, strict=True):
         latencies = {n: a["milliseconds"] for n, a in answer.items() if "milliseconds" in a}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -12,4 +13,15 @@ def own_latency_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     """Keep the tests' evaluations and other users' latency measurements out of each other's way."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLUGNAS_LOCK_DIR", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def onnx_table() -> Iterator[None]:
+    """Read torch's table of ONNX operators once: it takes a second, at every export anew."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patch:
+        read = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+        patch.setattr(ONNXRegistry, "from_torchlib", read)
         yield

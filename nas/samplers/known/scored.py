@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.files import write_text
@@ -111,6 +109,9 @@ class Scored:
         return [self._model_of(name) for name in self.names]
 
     def _model_of(self, name: str) -> Source | None:
+        from scipy.special import ndtri  # both are slow to import, and every search imports this
+        from scipy.stats import rankdata
+
         raw = np.array([scores[name] for scores in self._scores])
         fine = np.flatnonzero(np.isfinite(raw))
         if 2 * len(fine) < len(raw) or len(fine) < 3 or np.ptp(raw[fine]) == 0:

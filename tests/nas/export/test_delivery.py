@@ -12,7 +12,7 @@ import torch
 
 from plugnas import nas
 from plugnas.modules import PlugnasError
-from plugnas.nas.export import ExportError, Options, check, deliver, delivery, hashes
+from plugnas.nas.export import ExportError, Options, check, deliver, delivery, hashes, pt2
 from tests.nas.export import subjects
 
 FAST = Options(formats=("pt2", "safetensors"), measure=False)
@@ -65,10 +65,15 @@ def test_height_and_width_may_vary_in_steps_of_the_stride(exported):
         torch.testing.assert_close(run(x), found.network(x), rtol=1e-4, atol=1e-5)
 
 
-def test_a_network_of_a_fixed_size_is_exported_at_it(tmp_path):
-    found = subjects.subject(subjects.values(attention=["vip"]))
-    made = deliver(found, tmp_path / "out", FAST)
-    assert made.step is None
+def test_a_network_of_a_fixed_size_is_exported_at_it():
+    found = subjects.subject(subjects.values(blocks=1, attention=["vip"]))
+    x = found.normalised(found.images[:3])
+    program = pt2.trace(found.network, x, found.stride, channels_last=False)
+    assert program.step is None
+    with torch.no_grad():
+        torch.testing.assert_close(
+            program.exported.module()(x[:1]), found.network(x[:1]), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_onnx_states_its_opset_and_names_its_dimensions(exported):
@@ -86,8 +91,8 @@ def test_onnx_states_its_opset_and_names_its_dimensions(exported):
 def test_the_opset_is_chosen(tmp_path):
     import onnx
 
-    options = Options(formats=("onnx",), measure=False, opset=18)
-    made = deliver(subjects.subject(), tmp_path / "out", options)
+    options = Options(formats=("onnx",), measure=False, opset=18, fixed_size=True)
+    made = deliver(subjects.subject(subjects.values(blocks=1)), tmp_path / "out", options)
     model = onnx.load(made.path / "model.onnx")
     assert [o.version for o in model.opset_import if o.domain == ""] == [18]
     assert "opset 18" in (made.path / "README.md").read_text()
@@ -110,9 +115,10 @@ def test_load_returns_the_network_in_eval_mode(exported):
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
 
 
-def test_preprocessing_travels(tmp_path):
-    found = subjects.subject(subjects.values(attention=["se"]))
-    deliver(found, tmp_path / "out", dataclasses.replace(FAST, preprocessing=True))
+def test_preprocessing_and_the_training_form_travel(tmp_path):
+    found = subjects.subject(subjects.values(blocks=1, attention=["se"]))
+    options = dataclasses.replace(FAST, preprocessing=True, deploy=False)
+    deliver(found, tmp_path / "out", options)
     with torch.no_grad():
         expected = found.network(found.normalised(found.images)).softmax(1)
         for model in (
@@ -121,11 +127,6 @@ def test_preprocessing_travels(tmp_path):
         ):
             torch.testing.assert_close(model(found.images), expected, rtol=1e-4, atol=1e-5)
     assert "uint8 `(B, 8, 8, 1)`" in (tmp_path / "out/README.md").read_text()
-
-
-def test_the_training_form_can_be_kept(tmp_path):
-    found = subjects.subject()
-    deliver(found, tmp_path / "out", dataclasses.replace(FAST, deploy=False))
     norms = [m for m in nas.load(tmp_path / "out").modules() if "BatchNorm" in type(m).__name__]
     assert norms
     graph = torch.export.load(tmp_path / "out/model.pt2").graph_module.code
@@ -203,17 +204,16 @@ def test_a_missing_file_and_a_directory_that_is_no_export(copy, tmp_path):
 
 
 def test_a_mismatch_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
-    found = subjects.subject()
-    other = subjects.subject()
+    found, other = (subjects.subject(subjects.values(blocks=1)) for _ in range(2))
     subjects.alive(other.network, seed=5)
     monkeypatch.setattr(
         delivery._Work, "item", lambda work: check.Item(
-            work.path, ("model.pt2",), (found.normalised(found.images),),
+            work.path, ("model.py",), (found.normalised(found.images),),
             (other.network(found.normalised(found.images)).detach(),),
         ),
     )  # fmt: skip
-    with pytest.raises(ExportError, match=r"model\.pt2 of .* failed its check"):
-        deliver(found, tmp_path / "out", FAST)
+    with pytest.raises(ExportError, match=r"model\.py of .* failed its check"):
+        deliver(found, tmp_path / "out", dataclasses.replace(FAST, formats=("source",)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -227,9 +227,9 @@ def test_a_source_that_needs_plugnas_fails_its_check(tmp_path):
 
 def test_an_earlier_export_is_replaced_and_anything_else_is_not(tmp_path):
     found = subjects.subject()
-    deliver(found, tmp_path / "out", FAST)
+    deliver(found, tmp_path / "out", dataclasses.replace(FAST, formats=("source",)))
     deliver(found, tmp_path / "out", dataclasses.replace(FAST, formats=("safetensors",)))
-    assert not (tmp_path / "out/model.pt2").exists()
+    assert not (tmp_path / "out/model.py").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("years of work")
     with pytest.raises(ExportError, match="is no export; choose another --to"):
@@ -262,6 +262,18 @@ def test_readme_says_what_a_stranger_must_know(exported):
         assert needed in text, needed
 
 
+# Each block has names of its own: one that forgot an import fails.
+EACH_BLOCK = """
+import json, sys, torch
+sys.path.insert(0, ".")
+for block in json.load(open("../blocks.json")):
+    images = torch.load("../images.pt")
+    names = {"images": images.numpy() if "onnxruntime" in block else images}
+    exec(block, names)
+    print(tuple(names["output"].shape))
+"""
+
+
 def test_the_lines_of_the_readme_work(exported):
     """Each python block of README.md runs as it stands, in the export's directory."""
     found, made = exported
@@ -269,14 +281,12 @@ def test_the_lines_of_the_readme_work(exported):
     blocks = [part.split("```")[0] for part in text.split("```python\n")[1:]]
     assert len(blocks) == 4
     torch.save(found.normalised(found.images), made.path.parent / "images.pt")
-    for block in blocks:
-        begin = "import sys, torch; sys.path.insert(0, '.'); images = torch.load('../images.pt')\n"
-        begin += "images = images.numpy()\n" if "onnxruntime" in block else ""
-        done = subprocess.run(
-            [sys.executable, "-B", "-c", begin + block + "\nprint(tuple(output.shape))"],
-            cwd=made.path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.stdout.strip() == "(8, 10)", done.stderr
+    (made.path.parent / "blocks.json").write_text(json.dumps(blocks))
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", EACH_BLOCK],
+        cwd=made.path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == 4 * ["(8, 10)"], done.stderr
 
 
 def test_odd_class_names_are_shown_and_spelt_as_they_are(tmp_path):

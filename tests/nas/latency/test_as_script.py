@@ -32,13 +32,14 @@ from plugnas.space import SearchSpace
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
+pytestmark = pytest.mark.usefixtures("onnx_table")
 
 SPACE = {
     "stem": {"width": 4},
     "stages": [{"width": 4, "depth": 1, "stride": 2}],
     "slots": {
         "operator": ["conv"],
-        "attention": ["none", "se", "eca"],
+        "attention": ["none", "se"],
         "fusion": ["add"],
         "activation": {"choices": ["relu"], "scope": "network"},
     },
@@ -53,7 +54,7 @@ def space():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, onnx_table):
     """What the command writes."""
     home = tmp_path_factory.mktemp("script")
     (home / "job.yaml").write_text(json.dumps({"data": "digits", "space": SPACE}))

@@ -20,9 +20,9 @@ from tests.nas.killed_driver import check, kill_at_random, let_pass, recorded, s
 from tests.nas.runs import Table, study
 
 
-@pytest.mark.parametrize(("kind", "moments"), [("serial", 8), ("local", 4)])
+@pytest.mark.parametrize(("kind", "moments"), [("serial", 4), ("local", 2)])
 def test_driver_killed_at_random_moments(tmp_path: Path, kind: str, moments: int) -> None:
-    """A dozen moments; ``local`` has two workers. On a cluster: tests/nas/executors/test_ray.py."""
+    """Six moments; ``local`` has two workers. On a cluster: tests/nas/executors/test_ray.py."""
     kill_at_random(tmp_path, moments, 100, kind)
 
 
@@ -71,12 +71,12 @@ def test_what_a_killed_driver_had_begun_is_run_again(tmp_path: Path) -> None:
     assert {record.architecture.id for record in records} == begun
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, "local"), (signal.SIGTERM, "serial")])
 def test_interrupt_ends_cleanly_and_the_same_command_goes_on(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, kind: str
 ) -> None:
     let_pass(tmp_path / "run", 8)
-    with start(tmp_path, 40, "local") as driver:
+    with start(tmp_path, 40, kind) as driver:
         while recorded(tmp_path / "run") < 6:
             assert driver.poll() is None
             time.sleep(0.002)
@@ -87,7 +87,7 @@ def test_interrupt_ends_cleanly_and_the_same_command_goes_on(
     assert contents.torn is None
     assert all(record.status == "ok" for record in contents.records)
     let_pass(tmp_path / "run", 100)
-    with start(tmp_path, 40, "local") as driver:
+    with start(tmp_path, 40, kind) as driver:
         assert driver.communicate()[0] == "begun\ndone\n"
     check(tmp_path, 40)
 

@@ -1,0 +1,14 @@
+"""Fixtures of every test of the exports."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_onnx(request: pytest.FixtureRequest) -> None:
+    """Most of these tests write ONNX files."""
+    if importlib.util.find_spec("onnxscript") is not None:
+        request.getfixturevalue("onnx_table")
