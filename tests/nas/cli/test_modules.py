@@ -10,7 +10,7 @@ import pytest
 from plugnas import modules
 from plugnas.modules import PlugnasError
 from plugnas.nas.cli import modules as command
-from plugnas.nas.report.zoo import markdown
+from plugnas.nas.report import zoo
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_origin_is_shown_with_its_licence(nas_modules):
 
 
 def test_listing_goes_on_where_a_module_is_refused(nas_modules):
-    out = nas_modules("--site", "1x1x1")
+    out = nas_modules("--slot", modules.get("cru").slot, "--site", "1x1x1")
     (line,) = [line for line in out.splitlines() if line.split()[:1] == ["cru"]]
     assert line.split()[2] == "refused"
 
@@ -116,10 +116,10 @@ def test_json(nas_modules):
     assert one["export"] == {"pt2": "yes", "onnx": one["export"]["onnx"]}
 
 
-def test_markdown_is_the_page_at_the_site(nas_modules):
-    from plugnas.nas.report.zoo import parse_site
-
-    assert nas_modules("--markdown", "--site", "8x4x4") == markdown(parse_site("8x4x4"))
+def test_markdown_is_the_page_at_the_site(nas_modules, monkeypatch):
+    """Of the whole zoo: tests/nas/report/test_zoo.py."""
+    monkeypatch.setattr(zoo, "markdown", lambda site: f"the page at {site.height}x{site.width}\n")
+    assert nas_modules("--markdown", "--site", "8x4x5") == "the page at 4x5\n"
 
 
 @pytest.mark.parametrize(
