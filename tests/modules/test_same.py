@@ -25,7 +25,7 @@ MAPS = [Site(8, 4, 4), Site(24, 7, 9), Site(64, 9, 8)]
 OPERATORS = [Site(8, 4, 4, 1, 8), Site(16, 7, 9, 2, 24), Site(64, 9, 8, 1, 64)]
 SEQUENCES = [Site(8, 1, 4), Site(24, 1, 9), Site(64, 1, 37)]
 SITES = {"operator": OPERATORS, "transform": OPERATORS, "sequence": SEQUENCES}
-DRAWS = 2
+DRAWS = 4
 
 
 def _parts(case: Case, site: Site) -> tuple:
