@@ -208,12 +208,12 @@ def test_a_mismatch_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     subjects.alive(other.network, seed=5)
     monkeypatch.setattr(
         delivery._Work, "item", lambda work: check.Item(
-            work.path, ("model.py",), (found.normalised(found.images),),
+            work.path, ("model.pt2",), (found.normalised(found.images),),
             (other.network(found.normalised(found.images)).detach(),),
         ),
     )  # fmt: skip
-    with pytest.raises(ExportError, match=r"model\.py of .* failed its check"):
-        deliver(found, tmp_path / "out", dataclasses.replace(FAST, formats=("source",)))
+    with pytest.raises(ExportError, match=r"model\.pt2 of .* failed its check"):
+        deliver(found, tmp_path / "out", dataclasses.replace(FAST, fixed_size=True))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -32,14 +32,13 @@ from plugnas.space import SearchSpace
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-pytestmark = pytest.mark.usefixtures("onnx_table")
 
 SPACE = {
     "stem": {"width": 4},
     "stages": [{"width": 4, "depth": 1, "stride": 2}],
     "slots": {
         "operator": ["conv"],
-        "attention": ["none", "se"],
+        "attention": ["none", "se", "eca"],
         "fusion": ["add"],
         "activation": {"choices": ["relu"], "scope": "network"},
     },
@@ -54,7 +53,7 @@ def space():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, onnx_table):
+def folder(tmp_path_factory):
     """What the command writes."""
     home = tmp_path_factory.mktemp("script")
     (home / "job.yaml").write_text(json.dumps({"data": "digits", "space": SPACE}))
