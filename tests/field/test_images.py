@@ -118,6 +118,35 @@ def test_grey_and_cmyk_among_colour(tmp_path):
     assert (found.images == 77).all(dim=3).all(dim=2).all(dim=1).sum() == 1
 
 
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tif"])
+def test_of_an_animation_the_first_frame_is_read(tmp_path, suffix):
+    """The documented rule: the first frame, without blending and without a channel more."""
+    frames = [PIL.Image.new("RGB", (8, 8), (level, level, level)) for level in (40, 200, 250)]
+    options = {"lossless": True} if suffix == "webp" else {}
+    for name in ("a", "b"):
+        for number in range(5):
+            place = tmp_path / "set" / name / f"{number}.{suffix}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            frames[0].save(place, save_all=True, append_images=frames[1:], **options)
+    with PIL.Image.open(place) as saved:
+        assert saved.n_frames == 3
+    found = read(tmp_path / "set", colour="rgb")
+    assert found.images.unique().tolist() == [40] and len(found.images) == 10
+
+
+def test_a_palette_among_grey_counts_as_colour(tmp_path):
+    root = folder_of(tmp_path / "set")
+    for file in root.rglob("*.png"):
+        picture(file, 77)
+    assert read(root).input_shape == (1, 8, 8)
+    PIL.Image.new("RGB", (8, 8), (10, 120, 250)).quantize(4).save(root / "cat" / "palette.png")
+    mixed = read(root)
+    assert mixed.input_shape == (3, 8, 8)
+    assert sorted(mixed.images.flatten(0, 2).unique(dim=0).tolist()) == [
+        [10, 120, 250], [77, 77, 77],
+    ]  # fmt: skip
+
+
 def test_a_black_drawing_on_nothing(tmp_path):
     """DIGITS#85, sd-scripts#1269: it is laid over white, or nothing would be left of it."""
     for name in ("a", "b"):
