@@ -252,6 +252,8 @@ def _training(subject: Subject, about: About) -> str:
     mixed = "" if subject.dense else ", and `mixing.py`, which mixes and erases them as it did"
     left = ", ".join(f"`{name}`" for name in train_py.left_out(subject))
     without = f" Of the run's recipe it leaves out {left}." if left else ""
+    if (task := train_py.other_loss(subject)) is not None:
+        without += f" It trains by cross-entropy, not by the loss of the run's task `{task}`."
     begin, maker = ("from scratch", "Network") if subject.host is None else ("further", "network")
     return (
         f"## Training {begin}\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"

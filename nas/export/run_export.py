@@ -75,7 +75,7 @@ def export_members(
         task = tasks.create(job.task, view.job_run.base).prepared(dataset)
         subject = replace(
             subject, host=host, dense=task.head == "dense", data=dataset.name,
-            validation=_validation(dataset, task, size),
+            validation=_validation(dataset, task, size), task=task,
         )  # fmt: skip
         subjects.append((subject, target))
     deliveries = deliver_all(subjects, options)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from plugnas import modules
 from plugnas.nas.export.classifier import Answer, Classifier
 from plugnas.nas.export.hosted import Hosted
+from plugnas.nas.tasks import Task
 from plugnas.space import Part, parts_of
 from plugnas.space.options import Choice
 from plugnas.space.parameter import Token
@@ -63,7 +64,8 @@ class Subject:
     (N, H, W, C), by which the artefacts are checked; ``calibration`` training images by which int8
     ranges are found. ``costs`` are exact ones of the deploy form. ``host`` is what the modules are
     plugged into, None for a skeleton. ``dense`` says that every pixel is given a class,
-    ``several`` that an image may have several labels. ``data`` is what the images are called.
+    ``several`` that an image may have several labels. ``data`` is what the images are called;
+    ``task`` has the loss by which the run trained.
     """
 
     id: str
@@ -84,6 +86,7 @@ class Subject:
     several: bool = False
     data: str = ""
     validation: Validation | None = None
+    task: Task | None = None
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from plugnas.nas.data import pixels
-from plugnas.nas.export.expressions import literal
+from plugnas.nas.export.expressions import constant, literal
 from plugnas.nas.export.subject import Subject
 from plugnas.nas.proxy import mixing
 from plugnas.nas.proxy.recipe import Recipe
+from plugnas.nas.tasks.classification import Classification
+from plugnas.nas.tasks.segmentation import Segmentation
 
 FILE = "train.py"
 READER = "pixels.py"
@@ -63,6 +66,8 @@ def write(subject: Subject, directory: Path) -> list[str]:
         if field in subject.provenance.recipe:
             value = literal(subject.provenance.recipe[field])
             text = re.sub(rf"^{name} = [^ \n]+", f"{name} = {value}", text, flags=re.M)
+    for name, values in _of_loss(subject).items():
+        text = re.sub(rf"^{name} = [^ \n]+", _line(name, values), text, flags=re.M)
     if subject.host is not None:
         for before, after in _OF_A_HOST.items():
             text = text.replace(before, after)
@@ -79,3 +84,26 @@ def left_out(subject: Subject) -> list[str]:
     recipe, plain = subject.provenance.recipe, Recipe()
     names = _LEFT_OUT if subject.dense else (*_LEFT_OUT, "zoom")
     return [n for n in names if n in recipe and recipe[n] != getattr(plain, n)]
+
+
+def other_loss(subject: Subject) -> str | None:
+    """Return the task whose loss the script does not have, None where it trains by the run's."""
+    task = subject.task
+    if task is None or type(task) in (Classification, Segmentation):
+        return None
+    return type(task).__name__
+
+
+def _of_loss(subject: Subject) -> dict[str, Any]:
+    """Return the script's constants that make its loss the one of the run's task."""
+    task = subject.task
+    found: dict[str, Any] = {}
+    if isinstance(task, Classification | Segmentation) and task.weights is not None:
+        found["CLASS_WEIGHTS"] = tuple(float(f"{w:.7g}") for w in task.weights.tolist())
+    if isinstance(task, Segmentation):
+        found |= {"DICE": task.with_dice, "AUXILIARY": task.auxiliary}
+    return found
+
+
+def _line(name: str, value: Any) -> str:
+    return constant(name, value) if isinstance(value, tuple) else f"{name} = {value}"

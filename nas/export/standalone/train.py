@@ -29,6 +29,8 @@ LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 LABEL_SMOOTHING = 0.0
+# The weight of each class in the loss; None: all are 1.
+CLASS_WEIGHTS = None
 HEIGHT = model.INPUT_SHAPE[1]  # pixels of the images to train on
 WIDTH = model.INPUT_SHAPE[2]
 RESIZE = "crop"  # how images of another size become this one: crop, pad or stretch
@@ -167,7 +169,8 @@ def loss_of(logits: Tensor, labels: Tensor | Mixed) -> Tensor:
     if isinstance(labels, Mixed):
         own, other = loss_of(logits, labels.own), loss_of(logits, labels.other)
         return labels.share * own + (1 - labels.share) * other
-    return F.cross_entropy(logits, labels, label_smoothing=LABEL_SMOOTHING)
+    weights = None if CLASS_WEIGHTS is None else logits.new_tensor(CLASS_WEIGHTS)
+    return F.cross_entropy(logits, labels, weights, label_smoothing=LABEL_SMOOTHING)
 
 
 def optimiser_of(network: nn.Module) -> torch.optim.SGD:

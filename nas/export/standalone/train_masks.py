@@ -31,6 +31,10 @@ LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 LABEL_SMOOTHING = 0.0
+DICE = False  # whether 1 - the mean soft Dice is added to the cross-entropy
+AUXILIARY = 0.0  # weight of the loss of auxiliary outputs; 0: they are not trained
+# The weight of each class in the cross-entropy; None: all are 1.
+CLASS_WEIGHTS = None
 HEIGHT = model.INPUT_SHAPE[1]  # pixels of the images to train on
 WIDTH = model.INPUT_SHAPE[2]
 RESIZE = "crop"  # how images of another size become this one: crop, pad or stretch
@@ -153,13 +157,79 @@ def optimiser_of(network: nn.Module) -> torch.optim.SGD:
     )
 
 
+def fitted(maps: Tensor, size: torch.Size) -> Tensor:
+    """Return maps (B, K, h, w) at another size (H, W)."""
+    if maps.shape[-2:] == size:
+        return maps
+    return F.interpolate(maps, size, mode="bilinear", align_corners=False)
+
+
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:
     """Return the network's logits at the size of the images."""
     found = network(normalised(images))
-    answer = found["out"] if isinstance(found, dict) else found
-    if answer.shape[-2:] == images.shape[-2:]:
-        return answer
-    return F.interpolate(answer, images.shape[-2:], mode="bilinear", align_corners=False)
+    return fitted(found["out"] if isinstance(found, dict) else found, images.shape[-2:])
+
+
+def watched(network: nn.Module) -> list[Tensor]:
+    """Return the list to which auxiliary maps come when the network computes in training mode.
+
+    A module names the submodule that makes them by its attribute ``auxiliary``.
+    """
+    taken: list[Tensor] = []
+
+    def take(module: nn.Module, args: object, output: Tensor) -> None:
+        if module.training:
+            taken.append(output)
+
+    for module in list(network.modules()) if AUXILIARY else ():
+        name = getattr(type(module), "auxiliary", None)
+        if isinstance(name, str):
+            module.get_submodule(name).register_forward_hook(take)
+    return taken
+
+
+def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of maps (B, K, h, w) against the class of each pixel (B, H, W)."""
+    logits, known = fitted(logits, labels.shape[-2:]), labels != IGNORED
+    weights = None if CLASS_WEIGHTS is None else logits.new_tensor(CLASS_WEIGHTS)
+    losses = F.cross_entropy(
+        logits, labels, weights, ignore_index=IGNORED,
+        label_smoothing=LABEL_SMOOTHING, reduction="sum",
+    )  # fmt: skip
+    weight = known.sum() if weights is None else weights[labels[known]].sum()
+    loss = losses / weight.clamp(min=1e-6)
+    return loss + dice_loss(logits, labels) if DICE else loss
+
+
+def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return 1 - the mean over the batch's classes of 2 sum(p y) / (sum(p) + sum(y))."""
+    known = (labels != IGNORED)[:, None]
+    shares = logits.softmax(1) * known
+    classes = torch.arange(logits.shape[1], device=logits.device)[:, None, None]
+    truth = (labels[:, None] == classes) & known
+    each = (shares.sum((0, 2, 3)) + truth.sum((0, 2, 3))).clamp(min=1e-6)
+    dice, there = 2 * (shares * truth).sum((0, 2, 3)) / each, truth.any(3).any(2).any(0)
+    return 1 - (dice * there).sum() / there.sum().clamp(min=1)
+
+
+def whole_loss(found: Tensor | dict[str, Tensor], taken: list[Tensor], labels: Tensor) -> Tensor:
+    """Return the loss of the answer and, by their weight, of the auxiliary outputs.
+
+    Of one with more channels than classes the first are taught the classes; one with fewer is not.
+
+    Args:
+        found: what the network returned: maps, or a dict with them as ``out``.
+        taken: auxiliary maps that were watched; is emptied.
+        labels: the class of each pixel (B, H, W).
+    """
+    others = {"out": found} if isinstance(found, Tensor) else dict(found)
+    answer = others.pop("out")
+    loss = loss_of(answer, labels)
+    for maps in (*others.values(), *taken) if AUXILIARY else ():
+        if maps.shape[1] >= answer.shape[1]:
+            loss = loss + AUXILIARY * loss_of(maps[:, : answer.shape[1]], labels)
+    taken.clear()
+    return loss
 
 
 @torch.no_grad()
@@ -198,7 +268,7 @@ def main() -> None:
     images, masks, held_images, held_masks = read_data(args.images)
     log.info("%d images to train on, %d held out", len(masks), len(held_masks))
     network = model.Network().to(device)
-    optimiser = optimiser_of(network)
+    optimiser, taken = optimiser_of(network), watched(network)
     total, step = args.epochs * max(1, round(len(masks) / BATCH_SIZE)), 0
     for epoch in range(1, args.epochs + 1):
         network.train()
@@ -207,11 +277,7 @@ def main() -> None:
             rate = LEARNING_RATE * min(4 * (step + 1) / total, (1 - share) / 0.75, 1.0)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            losses = F.cross_entropy(
-                logits_of(network, x.to(device)), y.to(device), ignore_index=IGNORED,
-                label_smoothing=LABEL_SMOOTHING, reduction="sum",
-            )  # fmt: skip
-            loss = losses / max(1, int((y != IGNORED).sum()))
+            loss = whole_loss(network(normalised(x.to(device))), taken, y.to(device))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
