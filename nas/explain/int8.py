@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit  # Student's t; scipy.stats is slow to import
 
+from plugnas.nas.confirm.statistics import mean_of
 from plugnas.nas.front.member import Member, members
 from plugnas.nas.front.metric import Metric, metric
 from plugnas.nas.proxy.int8 import SUFFIX
@@ -106,11 +106,8 @@ def _modules(view: RunView, member: Member) -> set[str]:
 
 
 def _loss(module: str, losses: list[float]) -> Loss:
-    mean, n = float(np.mean(losses)), len(losses)
-    half = math.nan
-    if n > 1:
-        half = float(stdtrit(n - 1, 0.975) * np.std(losses, ddof=1) / math.sqrt(n))
-    return Loss(module, mean, mean - half, mean + half, n)
+    found = mean_of(losses)
+    return Loss(module, found.value, found.low, found.high, found.n)
 
 
 __all__ = ["Int8Losses", "Loss", "int8_losses"]

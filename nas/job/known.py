@@ -32,8 +32,8 @@ def with_hints(prepared: Prepared, run_dir: Path) -> tuple[Prepared, list[str]]:
     hints: list[Hint] = [Source(run, problem) for run in prepared.earlier]
     said = [run.text for run in prepared.earlier]
     file = run_dir / "scores.json"
-    if _scored(prepared) and (file.exists() or _quick(prepared)):
-        scorer = _scorer(prepared)
+    scorer = _scorer(prepared) if _scored(prepared) else None
+    if scorer is not None and (file.exists() or _quick(prepared, scorer)):
         beside = job.executor_config.name != "serial"  # the trainings are in other processes
         hints.append(Scored(problem, scorer, SCORES, file=file, beside=beside))
         said.append(
@@ -72,7 +72,7 @@ def _share(prepared: Prepared) -> float:
     return SAMPLE * BATCH * _PASSES / max(3.0 * seen * prepared.job.trials, 1.0)
 
 
-def _quick(prepared: Prepared) -> bool:
+def _quick(prepared: Prepared, scorer: Scorer) -> bool:
     """Whether scores take next to nothing of the time that the search has, by those of one network.
 
     A timeout may end a search long before its trials do, and the model waits for the scores.
@@ -82,7 +82,7 @@ def _quick(prepared: Prepared) -> bool:
     problem = prepared.problem
     (one,) = problem.space.architectures(CandidatePool(problem).draw(1, problem.rng(0)))
     start = time.perf_counter()
-    _scorer(prepared)(one)
+    scorer(one)
     return SAMPLE * (time.perf_counter() - start) <= _AT_MOST * prepared.job.timeout
 
 
