@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from plugnas.nas.confirm.outcome import paths
 from plugnas.nas.data import Dataset
+from plugnas.nas.job.rungs import long_rung
 from plugnas.nas.proxy import Recipe
-from plugnas.nas.proxy.defaults import confirmation_of, gentle
 
 if TYPE_CHECKING:
     from plugnas.nas.run.view import RunView
@@ -39,15 +37,10 @@ def recipe_of(
         epochs: in place of the recipe's own.
     """
     job = view.job_run.job
-    recipe = Recipe(epochs=30) if job.evaluate else confirmation_of(input_shape, images)
-    wished = job.confirm
-    host = job.space.host
-    if host is not None and host.weights is not None and not job.evaluate:
-        recipe = gentle(recipe)
-    asked = wished.epochs if epochs is None and wished is not None else epochs
-    if asked is None and (before := recipe_before(view)) is not None:
-        asked = before.get("epochs")
-    return recipe if asked is None else msgspec.structs.replace(recipe, epochs=asked)
+    told = epochs is not None or (job.confirm is not None and job.confirm.epochs is not None)
+    if not told and (before := recipe_before(view)) is not None:
+        epochs = before.get("epochs")
+    return long_rung(job, input_shape, images, epochs)
 
 
 def recipe_before(view: RunView) -> Mapping[str, Any] | None:

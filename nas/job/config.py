@@ -15,28 +15,11 @@ from plugnas.nas.executors import callbacks
 from plugnas.nas.job.aim import check_aim, levels_of
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.machine.reading import NotNegative, Number, Positive, Seed, Some
-from plugnas.nas.proxy.recipe import Recipe
+from plugnas.nas.proxy.config import ConfirmConfig, ProxyConfig
 from plugnas.space.config import SpaceConfig
 from plugnas.space.typed import ConfigError, convert, read_yaml
 
 COSTS = ("params", "macs", "flops", "elementwise", "memory", "ram", "flash", "latency_ms")
-
-
-class ProxyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The cheap training and its rungs, cheapest first; none given: those that suit the images.
-
-    ``promotion`` says who reaches the next rung: the first of a rung by non-dominated ``rank``, or
-    by ``promise``: the expected improvement at the last rung by the predictor's model.
-    """
-
-    rungs: list[Recipe] = []
-    """Trainings, cheapest first; without any, those that suit the images are taken."""
-    promotion: Literal["rank", "promise"] = "promise"
-    """Which architectures reach the next rung: the first by non-dominated `rank`, or by `promise`,
-    the expected improvement.
-    """
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number format of the training; `auto` takes bfloat16 where it is faster."""
 
 
 class SamplerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,17 +46,6 @@ class ExecutorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """GPUs, or a share of one, that one evaluation takes on a cluster."""
     max_failures: Number = 2  # three strikes, as without a cluster
     """How often a task whose worker died is tried again on a cluster."""
-
-
-class ConfirmConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Training the front again with the long recipe at the end of the search."""
-
-    seeds: Some = 3
-    """Trainings of each network, under seeds that the search did not use."""
-    epochs: Some | None = None
-    """Epochs of the long recipe; 30 if left out, more where images are few."""
-    control: bool = True
-    """Whether as many random networks are trained beside the front."""
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -117,7 +117,10 @@ def forecast(prepared: Prepared) -> Forecast:
     workers = worker_count(job)
     recipes = tuple(job.proxy.rungs)
     begun = time.perf_counter()
-    rehearsal = Rehearsal(proxy, recipes, long_rung(job, prepared.dataset))
+    dataset = prepared.dataset
+    images, scored = len(dataset.train), len(dataset.validation)
+    long = long_rung(job, dataset.input_shape, images + scored)
+    rehearsal = Rehearsal(proxy, recipes, long)
     found = list(_measured(prepared, rehearsal, pair, workers))
     start = found[0][0] - begun - found[0][1].seconds
     told = [m for _, m in found]
@@ -125,7 +128,6 @@ def forecast(prepared: Prepared) -> Forecast:
         if not m.ok:
             raise ForecastError(f"the rehearsal of {m.architecture.id} failed: {m.reason}")
     counts = _counts(job)
-    images, scored = len(prepared.dataset.train), len(prepared.dataset.validation)
     rungs = tuple(
         _timed(told, pair, share, r, recipe, (images, scored), counts[r])
         for r, recipe in enumerate(recipes)
@@ -135,7 +137,7 @@ def forecast(prepared: Prepared) -> Forecast:
         rungs,
         _timed(
             told, pair, share, len(recipes), rehearsal.long,
-            (images + scored, len(prepared.dataset.test)), 2 * FRONT * seeds,
+            (images + scored, len(dataset.test)), 2 * FRONT * seeds,
         ),
         job.trials,
         workers,

@@ -6,8 +6,9 @@ import msgspec
 
 from plugnas.nas.data import Dataset
 from plugnas.nas.job.config import Job
-from plugnas.nas.proxy import Recipe, default_confirmation, default_rungs
-from plugnas.nas.proxy.defaults import default_host_rungs, gentle
+from plugnas.nas.proxy import Recipe, default_rungs
+from plugnas.nas.proxy.config import ConfirmConfig
+from plugnas.nas.proxy.defaults import confirmation_of, default_host_rungs, gentle
 
 
 def with_rungs(job: Job, dataset: Dataset) -> Job:
@@ -24,12 +25,27 @@ def with_rungs(job: Job, dataset: Dataset) -> Job:
     return msgspec.structs.replace(job, proxy=msgspec.structs.replace(job.proxy, rungs=rungs))
 
 
-def long_rung(job: Job, dataset: Dataset) -> Recipe:
-    """Return the long recipe by which the job's front would be confirmed."""
-    recipe = default_confirmation(dataset)
+def long_rung(
+    job: Job, input_shape: tuple[int, int, int], images: int, epochs: int | None = None
+) -> Recipe:
+    """Return the long recipe by which a job's front is confirmed and exported.
+
+    It has the settings that ``confirm`` names, and otherwise those that suit the images; 30 epochs
+    for a training function of the user's own.
+
+    Args:
+        job: the job.
+        input_shape: (C, H, W) of an image.
+        images: how many there are to train on.
+        epochs: in place of those of the job.
+    """
+    wished = job.confirm or ConfirmConfig()
+    recipe = Recipe(epochs=30) if job.evaluate else confirmation_of(input_shape, images)
+    own = msgspec.convert(wished.recipe, Recipe)
+    recipe = msgspec.structs.replace(recipe, **{name: getattr(own, name) for name in wished.recipe})
     if _trains_weights(job):
         recipe = gentle(recipe)
-    asked = None if job.confirm is None else job.confirm.epochs
+    asked = wished.epochs if epochs is None else epochs
     return recipe if asked is None else msgspec.structs.replace(recipe, epochs=asked)
 
 

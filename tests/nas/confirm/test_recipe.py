@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from plugnas.nas import confirm as confirmations
 from plugnas.nas.confirm import run as confirm_run
@@ -17,6 +18,7 @@ from plugnas.nas.job_run import run_job
 from plugnas.nas.proxy import default_confirmation
 from plugnas.nas.run.view import open_run
 from plugnas.nas.study.drive import Outcome
+from plugnas.space.typed import ConfigError
 from tests.nas.report.synthetic_run import SPACE, make_run
 
 
@@ -85,3 +87,26 @@ def test_a_job_s_confirmation_hears_them_too(tmp_path, monkeypatch):
     assert kinds[0][-1] == "end"
     assert result.metric.name == "accuracy"
     assert open_run(tmp_path / "run").measurements == result.measurements
+
+
+def test_a_job_s_own_settings_replace_those_that_suit_the_images(tmp_path, digits):
+    usual = default_confirmation(digits)
+    own = {"epochs": 2, "recipe": {"images": 500, "learning_rate": 0.02}}
+    run = make_run(tmp_path / "run", trials=3, confirm=own)
+    expected = replace(usual, epochs=2, images=500, learning_rate=0.02)
+    assert long_recipe(open_run(run.path), digits) == expected
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({"image": 500}, "did you mean `images`"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"epochs": 3}, "say it as `confirm.epochs`"),
+        ({"zero_cost": "synflow"}, "cannot say `zero_cost`"),
+    ],
+)
+def test_settings_that_no_recipe_has_are_refused(recipe, said):
+    with pytest.raises(ConfigError, match="confirm") as refused:
+        parse({"space": SPACE, "confirm": {"recipe": recipe}})
+    assert said in str(refused.value)
