@@ -127,11 +127,15 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
     images = torch.from_numpy(np.load(entry / "images.npy", mmap_mode="c"))
     sums = np.load(entry / "sums.npy")
     mean, std = _moments(sums, divided["train"], images.shape)
+    if spec.mean is not None and spec.std is not None:
+        mean, std = _given(spec.mean, spec.std, images.shape[3])
     copies, names = np.load(entry / "small.npy"), json.loads((entry / "names.json").read_text())
     twins = twins_notes(images.numpy(), sums, copies, divided, names)
     digest = hashlib.sha256(entry.name.encode())
     for part in divided.values():
         digest.update(part.tobytes() + b"|")
+    if spec.mean is not None:
+        digest.update(repr((spec.mean, spec.std)).encode())
     if not len(divided["validation"]):
         raise DataError(f"{about['name']} leaves no image for validation; it needs two of a class")
     answers, pixels = torch.from_numpy(labels), None
@@ -157,6 +161,16 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
         fingerprint=digest.hexdigest()[:16],
         pixels=None if pixels is None else torch.from_numpy(pixels),
     )
+
+
+def _given(mean: list[float], std: list[float], channels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what the job names, a number for each channel."""
+    if len(mean) != channels:
+        raise DataError(
+            f"data.mean and data.std name a number for each channel: the images have {channels}, "
+            f"but got {len(mean)}"
+        )
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
 
 
 def _moments(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from plugnas.nas.data.errors import DataError
-from plugnas.nas.machine.reading import Part, Seed
+from plugnas.nas.machine.reading import Part, Positive, Probability, Seed
 from plugnas.space.typed import ConfigError, check_types, convert
 
 Several = Annotated[int, msgspec.Meta(ge=2, lt=2**31)]
@@ -77,6 +77,12 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether a mirrored image keeps its class, so that training mirrors; left out, only sets of
     photographs of torchvision are mirrored.
     """
+    mean: list[Probability] | None = None
+    """Mean of each channel in 0..1 by which images are normalised, such as [0.485, 0.456, 0.406]:
+    for a host, those that its weights were trained with; left out, those of the training images.
+    """
+    std: list[Positive] | None = None
+    """Standard deviation of each channel, such as [0.229, 0.224, 0.225]; goes with `mean`."""
     download: bool = False
     """Whether torchvision may download the set."""
     options: dict[str, Any] = {}
@@ -115,6 +121,11 @@ class DataSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise DataValueError(
                 f"`validation` and `test` are shares that leave something to train on, got "
                 f"{self.validation} and {self.test}"
+            )
+        if (self.mean is None) != (self.std is None) or len(self.mean or ()) != len(self.std or ()):
+            raise DataValueError(
+                "`mean` and `std` go together, a number for each channel, got "
+                f"{self.mean} and {self.std}"
             )
         if any(not 0 <= label <= 255 for label in self.ignored):
             raise DataValueError(f"`ignore` is a label from 0 to 255, got {self.ignore}")

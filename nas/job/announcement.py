@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugnas.nas.data import Dataset
+from plugnas.nas.data.spec import parse
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.forecast import glance
 from plugnas.nas.job.prepared import Prepared
@@ -37,8 +38,26 @@ def _time(prepared: Prepared) -> list[str]:
 
 def trainings_of_proxy(prepared: Prepared) -> list[str]:
     """Return what the task tells of the images, and the rungs."""
-    described = prepared.task.describe(prepared.dataset)
-    return [*described, *trainings(prepared.job.proxy.rungs, prepared.dataset)]
+    job, dataset = prepared.job, prepared.dataset
+    return [
+        *prepared.task.describe(dataset),
+        *_normalised(job, dataset),
+        *trainings(job.proxy.rungs, dataset),
+    ]
+
+
+def _normalised(job: Job, dataset: Dataset) -> list[str]:
+    """Return how images are normalised, where trained weights may expect another way."""
+    if job.space.host is None or job.space.host.weights is None:
+        return []
+    mean, std = (", ".join(f"{v:.3g}" for v in of.tolist()) for of in (dataset.mean, dataset.std))
+    line = f"images are normalised by the mean {mean} and the standard deviation {std}"
+    if parse(job.data or "").mean is not None:
+        return [line]
+    return [
+        f"{line} of the training images; `data: {{mean: [...], std: [...]}}` names those that the "
+        "host's weights were trained with"
+    ]
 
 
 def trainings_of_own(job: Job) -> list[str]:

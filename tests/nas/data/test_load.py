@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from plugnas.modules import PlugnasError
 from plugnas.nas import data as data_room
 from plugnas.nas.data import DataError, load
 from tests.nas.data.pictures import folder_of
@@ -51,6 +52,31 @@ def test_folder_of_classes(tmp_path):
     assert data.images[13, 0, 0].tolist() == [40, 3, 200] and data.labels[13] == 1
     assert [len(data.part(p)) for p in ("train", "validation", "test")] == [14, 4, 2]
     assert data.notes == () and data.skipped == ()
+
+
+def test_images_are_normalised_as_the_job_says(tmp_path):
+    """Trained weights of a host expect the mean and std that they were trained with."""
+    source = str(folder_of(tmp_path / "images"))
+    own, given = load(source), load({"source": source, "mean": [0.5, 0.4, 0], "std": [0.2, 0.3, 1]})
+    assert given.mean.tolist() == pytest.approx([0.5, 0.4, 0])
+    assert given.std.tolist() == pytest.approx([0.2, 0.3, 1])
+    assert given.fingerprint != own.fingerprint  # measurements of one are not those of the other
+    assert torch.equal(given.images, own.images)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"mean": [0.5]}, "go together"),
+        ({"mean": [0.5], "std": [0.2, 0.2]}, "go together"),
+        ({"mean": [0.5], "std": [0.2]}, "the images have 3, but got 1"),
+        ({"mean": [123.0] * 3, "std": [58.0] * 3}, "at most 1"),
+        ({"mean": [0.5] * 3, "std": [0.2, 0.2, 0]}, "above 0"),
+    ],
+)
+def test_a_mean_or_std_that_cannot_be_is_refused(tmp_path, values, said):
+    with pytest.raises(PlugnasError, match=said):
+        load({"source": str(folder_of(tmp_path / "images")), **values})
 
 
 def test_relative_paths_start_at_the_base(tmp_path):
