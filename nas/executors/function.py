@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -155,11 +156,18 @@ class _Evaluate(Training):
 
     def _called(self, network: nn.Module, context: Context) -> Any:
         """Return what the function returns; ``exit`` within it ends the evaluation alone."""
+        name = self.own.function.rpartition("/")[2]
         try:
             return self.function(network, context)
         except SystemExit as stopped:
-            name = self.own.function.rpartition("/")[2]
             raise EvaluateError(f"{name} called exit({stopped.code!r})") from stopped
+        except (RuntimeError, AssertionError) as error:  # torch raises both where no GPU is
+            if torch.cuda.is_available() or not re.search("CUDA|NVIDIA", str(error)):
+                raise
+            raise EvaluateError(
+                f"{name} asks for a GPU, and torch finds none here; `context.device` is the device "
+                f"to take, here {context.device} ({str(error).splitlines()[0]:.80})"
+            ) from error
 
     def _checked(self, returned: Any) -> dict[str, float]:
         wanted = ", ".join(self.own.objectives)

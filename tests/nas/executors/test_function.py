@@ -40,6 +40,7 @@ def nothing(network, context): pass
 def wrong(network, context): return {"map_50": 0.5}
 def several(network, context): return {"map50": torch.zeros(2)}
 def fails(network, context): raise KeyError("boxes")
+def gpu(network, context): raise RuntimeError("No CUDA GPUs are available")
 def one(network): return {"map50": 1.0}
 number = 3
 """
@@ -101,10 +102,12 @@ def test_a_confirmation_is_final_and_keeps_the_weights(folder):
         ("nothing", "must return a mapping with map50, but returned nothing"),
         ("wrong", "must return the objectives map50, but returned map_50; did you mean `map_50`"),
         ("several", "the value of map50 must be a number, but is tensor"),
+        ("gpu", "own.py:gpu asks for a GPU, and torch finds none here; `context.device`"),
         ("fails", "raised: KeyError: 'boxes'"),
     ],
 )
-def test_a_failure_is_measured_as_such(folder, function, reason):
+def test_a_failure_is_measured_as_such(folder, function, reason, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # as on most machines
     view = run_job(job_of(function, trials=1), folder, folder / "run")
     assert view.front == [] and view.failures
     assert all(reason in str(m.reason) for m in view.failures)

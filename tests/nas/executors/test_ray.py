@@ -400,6 +400,29 @@ def test_a_job_trains_the_same_networks_as_without_a_cluster(
     assert len(runs["ray"]) == 3
 
 
+def test_a_training_of_ones_own_runs_on_a_cluster(cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "def train(network, context):\n"
+        "    context.report(context.budget, loss=0.5)\n"
+        "    return {'score': sum(p.numel() for p in network.parameters()) + context.rung}\n"
+    )
+    data = {
+        "space": {"stages": [{"width": [4, 8]}], "slots": {"attention": ["none", "eca"]}},
+        "evaluate": "own.py:train", "input": [3, 8, 8], "classes": 2, "sampler": "random",
+        "objectives": {"score": "max", "flops": "min"}, "trials": 3, "workers": 2,
+        "proxy": {"rungs": [{"epochs": 1}, {"epochs": 2}]},
+    }  # fmt: skip
+    runs = {}
+    for name in ("serial", "ray"):
+        found = run_job(parse({**data, "executor": name}), tmp_path, tmp_path / name).measurements
+        runs[name] = {(m.architecture.id, m.rung): m.values["score"] for m in found}
+        curves = {len(m.curve) for m in found}
+        assert curves == {1} and {rung for _, rung in runs[name]} == {0, 1}
+    shared = runs["ray"].keys() & runs["serial"].keys()  # who is promoted depends on the order
+    assert len(shared) >= 3
+    assert {key: runs["ray"][key] for key in shared} == {k: runs["serial"][k] for k in shared}
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "head", "h:99999"]
 )
