@@ -15,7 +15,6 @@ from plugnas.modules import Entry, PlugnasError, RefusedError, Setting, Site
 from plugnas.modules._registry import FORMATS
 from plugnas.nas.cost.counter import Counts, count
 from plugnas.nas.cost.quantity import short
-from plugnas.nas.report import runtimes
 from plugnas.space import adapters
 
 DEFAULT_SITE = Site(64, 32, 32)
@@ -168,7 +167,6 @@ def markdown(site: Site = DEFAULT_SITE) -> str:
             "|:--|:--|:--|:--|--:|--:|--:|:--|",
         ]
         lines += [_row(describe(entry, site)) for entry in found]
-    lines += runtimes.markdown(runtimes.kept())
     return "\n".join(lines) + "\n"
 
 
