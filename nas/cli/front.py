@@ -12,6 +12,7 @@ equal ones the first one measured is kept; failed evaluations and lower rungs ar
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.machine.collection import no_collection
 
     with no_collection():  # a long run has a million objects, and all of them stay
-        return _show(args)
+        code = _show(args)
+        gc.freeze()  # nor is what is left of them searched when the process ends
+        return code
 
 
 def _show(args: argparse.Namespace) -> int:

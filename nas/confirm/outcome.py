@@ -142,6 +142,8 @@ def read(view: RunView) -> Confirmation | None:
         LedgerError: one of its two ledgers is damaged.
     """
     long, again = paths(view.run.path)
+    if not long.exists() and not again.exists():
+        return None
     contents = read_lines(long) if long.exists() else Contents()
     about: dict[str, Any] = {}
     kinds: dict[str, str] = {}
@@ -159,7 +161,7 @@ def read(view: RunView) -> Confirmation | None:
         name: float(np.mean([m.values[metric] for m in group]))
         for name, group in _by_architecture(measured_again.measurements, metric).items()
     }
-    seen = {m.id: m[metric] for m in view.members}
+    seen = {m.id: m[metric] for m in view.members if m.id in groups}
     members = [_confirmed(group, metric, kinds, seen, fresh) for group in groups.values()]
     if not members:
         return None

@@ -87,7 +87,9 @@ def fit(data: Data) -> Fit:
     for size, kernel in zip(theta, _kernels(data), strict=True):  # one at a time in memory
         kernel *= size
         covariance += kernel
-    factor = cho_factor(covariance, lower=True)
+    # the other way round it is in the order of LAPACK, which then needs no copy of it
+    factor = cho_factor(covariance.T, lower=True, overwrite_a=True)
+    del covariance
     p = data.shares.shape[1]
     effects = PRIOR * data.shares
     mean = PRIOR * effects.T @ cho_solve(factor, y)
@@ -127,12 +129,12 @@ def _standard(columns: Array) -> Array:
 
 def _kernels(data: Data) -> Iterator[Array]:
     """Yield covariances whose sizes are to be found; last the noise of the highest rung."""
-    yield np.exp(-_gaps(_standard(data.costs)) / 2)  # no name here may keep an (n, n) array alive
+    yield _bell(_gaps(_standard(data.costs)), -0.5)  # no name here may keep an (n, n) array alive
     middle = float(np.median(data.distance[data.distance > 0])) if data.distance.any() else 1.0
     same_rung = data.rung[:, None] == data.rung[None, :]
-    yield np.exp(data.distance * (-2 / middle))
+    yield _bell(data.distance.astype(np.float64), -2 / middle)
     away = data.shares - data.centre
-    yield (away @ away.T) ** 2
+    yield _squared(away @ away.T)
     if len(np.unique(data.architecture)) < len(data.architecture):
         yield (data.architecture[:, None] == data.architecture[None, :]).astype(float)
     rungs: Sequence[int] = np.unique(data.rung).tolist()
@@ -147,8 +149,19 @@ def _gaps(columns: Array) -> Array:
     """Return the squared distance (n, n) of any two rows."""
     gaps = np.zeros((len(columns), len(columns)))
     for column in columns.T:
-        gaps += (column[:, None] - column[None, :]) ** 2
+        gaps += _squared(column[:, None] - column[None, :])
     return gaps
+
+
+def _bell(values: Array, factor: float) -> Array:
+    """Return exp(factor x values), in the place of the values."""
+    values *= factor
+    return np.exp(values, out=values)
+
+
+def _squared(values: Array) -> Array:
+    """Return the squares, in the place of the values."""
+    return np.square(values, out=values)
 
 
 def _variances(y: Array, fixed: Array, kernels: Array) -> tuple[Array, float]:

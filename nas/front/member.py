@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -54,10 +53,10 @@ def members(measurements: Iterable[Measurement], rung: int) -> list[Member]:
 
     Failed measurements are left out; a value of another rung never enters.
     """
-    groups: dict[str, list[Measurement]] = defaultdict(list)
+    groups: dict[str, list[Measurement]] = {}
     for m in measurements:
         if m.ok and m.rung == rung:
-            groups[m.architecture.id].append(m)
+            groups.setdefault(m.architecture.id, []).append(m)
     return [_member(group) for group in groups.values()]
 
 
@@ -91,12 +90,14 @@ def _member(group: list[Measurement]) -> Member:
     )
 
 
-def intervals_of(group: Sequence[Measurement]) -> dict[str, tuple[float, float]]:
+def intervals_of(group: Sequence[Measurement]) -> Mapping[str, tuple[float, float]]:
     """Return the mean interval of each value of which every measurement tells one.
 
     All seeds are scored on the same images, so more of them make the images' part no smaller.
     """
-    told = [m.extra.get("intervals") or {} for m in group]
+    told = [m.extra.get("intervals") or _NONE for m in group]
+    if not told[0]:
+        return _NONE
     found = {}
     for name in told[0]:
         pairs = [own.get(name) for own in told]
@@ -104,6 +105,9 @@ def intervals_of(group: Sequence[Measurement]) -> dict[str, tuple[float, float]]
             low, high = np.mean(np.array(pairs, dtype=float), axis=0)
             found[str(name)] = (float(low), float(high))
     return found
+
+
+_NONE: Mapping[str, tuple[float, float]] = MappingProxyType({})  # one for all without intervals
 
 
 @cache
@@ -124,9 +128,11 @@ def class_iou_of(group: Sequence[Measurement]) -> dict[str, float | None]:
 
 def table(found: Sequence[Member], objectives: Mapping[str, str]) -> np.ndarray:
     """Return the objectives of members, float64 (n, m)."""
-    return np.array([[member[name] for name in objectives] for member in found]).reshape(
-        len(found), len(objectives)
-    )
+    columns = [
+        [m.values[name] if name in m.values else m.costs.get(name, math.nan) for m in found]
+        for name in objectives
+    ]
+    return np.array(columns, dtype=np.float64).T.reshape(len(found), len(objectives))
 
 
 def within(found: Sequence[Member], budget: Mapping[str, float]) -> list[Member]:

@@ -8,13 +8,14 @@ then what that session left out (the ledger's header names it) stays left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plugnas.modules.errors import PlugnasError
-from plugnas.nas.ledger.lines import Contents, LedgerError, Record, read
+from plugnas.nas.ledger.lines import Contents, LedgerError, Reading, Record
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.collection import no_collection
 
@@ -66,6 +67,7 @@ class Fitted:
         )
 
 
+@no_collection()
 def read_fitting(
     path: Path,
     space: SearchSpace,
@@ -83,46 +85,86 @@ def read_fitting(
     Raises:
         LedgerError: the file cannot be read, or a line of it is damaged.
     """
-    if contents is None:
-        contents = read(path) if path.exists() else Contents()
-    cost = _counter(contents, space, counts)
-    return fit(contents, space, cost, {} if cost is not None else left_out_before(contents))
+    fitting, contents = _fit(path, space) if contents is None else _fit_all(contents, space)
+    cost = _counter(contents, space, counts) if fitting.recorded else None
+    if cost is None:
+        fitting.leave_out(left_out_before(contents))
+    return fitting.done(contents, cost)
 
 
 @no_collection()
-def fit(
-    contents: Contents,
-    space: SearchSpace,
-    cost: CostModel | None = None,
-    before: Mapping[int, str] | None = None,
-) -> Fitted:
-    """Fit a ledger's records to a space by their parameter values.
+def read_counting(path: Path, space: SearchSpace, cost: CostModel | None = None) -> Fitted:
+    """Read a ledger to continue it, or that there is none; parameters are counted by ``cost``."""
+    fitting, contents = _fit(path, space)
+    return fitting.done(contents, cost)
 
-    Args:
-        contents: the ledger as it lies on disk.
-        space: what the records must fit.
-        cost: counts the parameters of each network again.
-        before: line -> reason of what was left out before and stays left out.
-    """
-    before = before or {}
-    fitting: list[tuple[int, Measurement]] = []
-    reasons: dict[int, str] = {}
-    members = _members(contents.records, space)
-    for line, record, member in zip(contents.lines, contents.records, members, strict=True):
-        found = before.get(line) or _measured(record, member, space)
-        if isinstance(found, str):
-            reasons[line] = found
-        else:
-            fitting.append((line, found))
-    if cost is not None and "params" in cost.names:
-        reasons |= _changed(fitting, cost)
-    numbers = dict(zip(contents.lines, contents.records, strict=True))
-    return Fitted(
-        contents,
-        tuple(m for line, m in fitting if line not in reasons),
-        tuple(Misfit(line, numbers[line].number, why) for line, why in sorted(reasons.items())),
-        len(contents.records),
-    )
+
+@no_collection()
+def fit(contents: Contents, space: SearchSpace) -> Fitted:
+    """Fit a ledger's records to a space by their parameter values."""
+    return _fit_all(contents, space)[0].done(contents, None)
+
+
+def _fit(path: Path, space: SearchSpace) -> tuple[_Fitting, Contents]:
+    """Read a ledger and fit it, some records at a time in memory."""
+    fitting = _Fitting(space)
+    if not path.exists():
+        return fitting, Contents()
+    reading = Reading(path)
+    rows = iter(reading)
+    while some := list(islice(rows, _AT_ONCE)):
+        fitting.add(some)
+    return fitting, reading.contents()
+
+
+def _fit_all(contents: Contents, space: SearchSpace) -> tuple[_Fitting, Contents]:
+    fitting = _Fitting(space)
+    rows = zip(contents.lines, contents.records, strict=True)
+    while some := list(islice(rows, _AT_ONCE)):
+        fitting.add(some)
+    return fitting, contents
+
+
+class _Fitting:
+    """Records of a ledger as they are fitted to a space."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.recorded = 0
+        self._space = space
+        self._fitting: list[tuple[int, Measurement]] = []
+        self._misfits: dict[int, Misfit] = {}
+
+    def add(self, rows: Sequence[tuple[int, Record]]) -> None:
+        """Fit records, given with their lines; their members are looked up together."""
+        spoken = [record.architecture for _, record in rows]
+        members = self._space.members([a.values for a in spoken], [a.id for a in spoken])
+        for (line, record), member in zip(rows, members, strict=True):
+            found = _measured(record, member, self._space)
+            if isinstance(found, str):
+                self._misfits[line] = Misfit(line, record.number, found)
+            else:
+                self._fitting.append((line, found))
+        self.recorded += len(rows)
+
+    def leave_out(self, reasons: Mapping[int, str]) -> None:
+        """Leave out what stands in these lines, whether or not it fits."""
+        for line, misfit in self._misfits.items():
+            self._misfits[line] = replace(misfit, reason=reasons.get(line, misfit.reason))
+        for line, m in self._fitting if reasons else ():
+            if line in reasons:
+                self._misfits[line] = Misfit(line, m.number, reasons[line])
+
+    def done(self, contents: Contents, cost: CostModel | None) -> Fitted:
+        """Return what fits, once its parameters were counted again where ``cost`` does that."""
+        if cost is not None and "params" in cost.names:
+            self.leave_out(_changed(self._fitting, cost))
+        out = self._misfits
+        return Fitted(
+            contents,
+            tuple(m for line, m in self._fitting if line not in out),
+            tuple(out[line] for line in sorted(out)),
+            self.recorded,
+        )
 
 
 def recorded_space(contents: Contents) -> SearchSpace:
@@ -151,13 +193,6 @@ def recorded_space(contents: Contents) -> SearchSpace:
             for name, entry in told[-1].items()
         ]
     )
-
-
-def _members(records: Sequence[Record], space: SearchSpace) -> Iterator[Architecture | None]:
-    """Yield the members of the space that records name as they stand; None where one does not."""
-    for start in range(0, len(records), _AT_ONCE):
-        some = [record.architecture for record in records[start : start + _AT_ONCE]]
-        yield from space.members([a.values for a in some], [a.id for a in some])
 
 
 def _measured(record: Record, member: Architecture | None, space: SearchSpace) -> Measurement | str:
@@ -216,7 +251,7 @@ def is_settled(contents: Contents) -> bool:
 
 def _counter(contents: Contents, space: SearchSpace, counts: Path | None) -> CostModel | None:
     """Return what counts parameters anew; None where the last session counted as today."""
-    if not space.has_network or not contents.records or is_settled(contents):
+    if not space.has_network or is_settled(contents):
         return None
     from plugnas.nas.cost import NetworkCost
     from plugnas.nas.cost.table import CostTable
@@ -230,6 +265,7 @@ __all__ = [
     "fit",
     "is_settled",
     "left_out_before",
+    "read_counting",
     "read_fitting",
     "recorded_space",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plugnas.nas.ledger.fitting import Fitted, Misfit, fit
+from plugnas.nas.ledger.fitting import Fitted, Misfit, read_counting
 from plugnas.nas.ledger.lines import VERSION, Contents, LedgerError, Record, parse, read, seal
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.files import open_kept
@@ -34,8 +34,9 @@ class Ledger:
 
     def __init__(self, path: str | Path, fitted: Fitted) -> None:
         self.path = Path(path)
-        self.fitted = fitted.slim
-        self.numbers = frozenset(record.number for record in fitted.contents.records)
+        self.fitted = fitted
+        told: tuple[Measurement | Misfit, ...] = fitted.measurements + fitted.misfits
+        self.numbers = frozenset(entry.number for entry in told)
         self._descriptor: int | None = None
 
     @property
@@ -71,12 +72,11 @@ class Ledger:
             about: what the session's header says.
         """
         path = Path(path)
-        contents = read(path) if path.exists() else Contents()
-        ledger = cls(path, fit(contents, space, cost))
+        ledger = cls(path, read_counting(path, space, cost))
         ledger._open_file()
         try:
-            if contents.torn is not None:
-                ledger._drop_torn(contents.torn)
+            if ledger.fitted.contents.torn is not None:
+                ledger._drop_torn(ledger.fitted.contents.torn)
             ledger._warn()
             header = _header(space, ledger.fitted, about or {}, counted=cost is not None)
             ledger._write(header, "the session's header")

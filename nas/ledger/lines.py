@@ -19,7 +19,7 @@ import msgspec
 from plugnas.modules.errors import PlugnasError
 from plugnas.nas.ledger.record import Record
 from plugnas.nas.machine.collection import no_collection
-from plugnas.nas.machine.reading import Moment, Number, Seed, decode, read_bytes
+from plugnas.nas.machine.reading import Moment, Number, Seed, decode, opened
 
 LEDGER = "ledger.jsonl"
 """The file's name in a run directory."""
@@ -108,58 +108,73 @@ def seal(record: Mapping[str, Any]) -> bytes:
 @no_collection()
 def read(path: str | Path) -> Contents:
     """Read a ledger, also one that is being written. Raises LedgerError naming a damaged line."""
-    path = Path(path)
+    reading = Reading(path)
+    rows = list(reading)
+    return reading.contents(
+        lines=tuple(line for line, _ in rows), records=tuple(record for _, record in rows)
+    )
+
+
+class Reading:
+    """A ledger that is read line by line: gives each record with the number of its line.
+
+    What else is in the file stands in ``contents`` once the last record was given. A ledger that
+    is being written can be read too.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._headers: list[dict[str, Any]] = []
+        self._torn: str | None = None
+        self._length = 0
+
+    def contents(self, records: tuple[Record, ...] = (), lines: tuple[int, ...] = ()) -> Contents:
+        """Return what was read, with such records as were kept and the lines they stand in."""
+        return Contents(tuple(self._headers), records, lines, self._torn, self._length)
+
+    def __iter__(self) -> Iterator[tuple[int, Record]]:
+        """Yield line and record. Raises LedgerError naming a damaged line."""
+        sealed, before = False, b""  # whether the line before had a checksum, and its text
+        for number, (chunk, whole, more) in enumerate(_lines(self._path), start=1):
+            try:
+                entry, has = parse(chunk, sealed=sealed)
+            except ValueError as error:
+                # what was cut off while it was written is the last line, and has no newline
+                if whole if isinstance(error, _ChecksumError) else more:
+                    raise _damaged(self._path, number, chunk, error) from None
+                self._torn = chunk.decode("utf-8", "replace")
+                return
+            self._length += len(chunk) + 1
+            if has and not sealed and not isinstance(entry, dict):  # sessions begin with a header
+                lost = _ChecksumError("it has no checksum, which the line after it has")
+                raise _damaged(self._path, number - 1, before, lost)
+            sealed, before = has, chunk
+            if isinstance(entry, dict):
+                _check_version(self._path, entry)
+                self._headers.append(entry)
+            elif self._headers:
+                yield number, entry
+            else:
+                raise LedgerError(
+                    f"A ledger must begin with its header, but {self._path} begins with a record. "
+                    "Restore the first line from a copy, or choose another run directory."
+                )
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, bool, bool]]:
+    """Yield each line, whether it ends with a newline, and whether more follow."""
     try:
-        data = read_bytes(path)
+        with opened(path) as file:
+            line = file.readline()
+            while line:
+                after = file.readline()
+                if after and not line.endswith(b"\n"):  # it was being written
+                    line += after
+                    continue
+                yield line.removesuffix(b"\n"), line.endswith(b"\n"), bool(after)
+                line = after
     except OSError as error:
         raise LedgerError(f"A ledger must be readable, but {path}: {error.strerror}.") from error
-    headers: list[dict[str, Any]] = []
-    records: list[Record] = []
-    lines: list[int] = []
-    length, sealed = 0, False  # whether the line before had a checksum
-    before = b""
-    for number, (chunk, whole, more) in enumerate(_lines(data), start=1):
-        try:
-            entry, has = parse(chunk, sealed=sealed)
-        except _ChecksumError as error:
-            if whole:  # a cut line has no newline
-                raise _damaged(path, number, chunk, error) from None
-            entry = None
-        except ValueError as error:
-            if more:
-                raise _damaged(path, number, chunk, error) from None
-            entry = None
-        if entry is None:
-            torn = chunk.decode("utf-8", "replace")
-            return Contents(tuple(headers), tuple(records), tuple(lines), torn, length)
-        length += len(chunk) + 1
-        if has and not sealed and not isinstance(entry, dict):  # sessions begin with a header
-            lost = _ChecksumError("it has no checksum, which the line after it has")
-            raise _damaged(path, number - 1, before, lost)
-        sealed, before = has, chunk
-        if isinstance(entry, dict):
-            _check_version(path, entry)
-            headers.append(entry)
-        elif headers:
-            records.append(entry)
-            lines.append(number)
-        else:
-            raise LedgerError(
-                f"A ledger must begin with its header, but {path} begins with a record. Restore "
-                f"the first line from a copy, or choose another run directory."
-            )
-    return Contents(tuple(headers), tuple(records), tuple(lines), None, length)
-
-
-def _lines(data: bytes) -> Iterator[tuple[bytes, bool, bool]]:
-    """Yield each line, whether it ends with a newline, and whether more follow."""
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start)
-        whole = end >= 0
-        chunk = data[start:end] if whole else data[start:]
-        start = end + 1 if whole else len(data)
-        yield chunk, whole, start < len(data)
 
 
 class _ChecksumError(ValueError):
@@ -221,4 +236,4 @@ def _plain(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
-__all__ = ["VERSION", "Contents", "LedgerError", "Record", "parse", "read", "seal"]
+__all__ = ["VERSION", "Contents", "LedgerError", "Reading", "Record", "parse", "read", "seal"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from plugnas.nas.ledger.curve import Curve
 from plugnas.space import Architecture
 
 DIVERGED = "diverged"
@@ -55,7 +56,7 @@ class Measurement:
     values: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     signal: float | None = None
-    curve: tuple[Mapping[str, float], ...] = ()
+    curve: Sequence[Mapping[str, float]] = ()
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     reason: str | None = None
@@ -135,7 +136,7 @@ def plain(value: Any) -> Any:
     """Return plain JSON data; numbers that are not finite become None."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Curve):
         return [plain(v) for v in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -5,16 +5,19 @@ A run may have a hundred thousand of them, of which a front shows a hundred.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 
+from plugnas.nas.ledger.curve import Curve
 from plugnas.nas.ledger.measurement import Measurement
 from plugnas.nas.machine.reading import Moment, NotNegative, Number, Seed, decode
 from plugnas.space import Architecture
 
 _Values = dict[str, str | int | float | bool | None]
-_Curve = tuple[dict[str, Any], ...]
 
 
 class Spoken(msgspec.Struct, frozen=True, gc=False):
@@ -59,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     def check(self) -> None:
         """Look into what is JSON still. Raises ValueError where it is not what it should be."""
-        _ = self.architecture.named, decode(self.curve, _Curve), self._extra()
+        _ = self.architecture.named, _curve(self.curve), self._extra()
 
     def measurement(self, architecture: Architecture) -> Measurement:
         """Return the measurement of the architecture that it speaks of.
@@ -75,16 +78,27 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         return Measurement(
             self.number, architecture, self.rung, self.seed, self.status, values,
             _known(self.costs),
-            self.signal, decode(self.curve, _Curve), self.seconds or 0.0, self.cpu_seconds or 0.0,
-            self.reason, self.worker, self.attempt, self._extra(),
+            self.signal, _curve(self.curve), self.seconds or 0.0, self.cpu_seconds or 0.0,
+            self.reason, sys.intern(self.worker), self.attempt, self._extra(),
         )  # fmt: skip
 
-    def _extra(self) -> dict[str, Any]:
-        extra = decode(self.extra, dict[str, Any])
-        tries = extra.get("tries", 1)
-        if not isinstance(tries, int) or not 0 <= tries < 2**31:
-            raise ValueError(f"`extra.tries` must count tries, but is {tries!r:.40}")
-        return extra
+    def _extra(self) -> Mapping[str, Any]:
+        return _extra(bytes(self.extra))
+
+
+def _curve(raw: msgspec.Raw) -> Sequence[Mapping[str, Any]]:
+    text = bytes(raw)
+    return () if text == b"[]" else Curve(text)
+
+
+@lru_cache(1024)
+def _extra(text: bytes) -> Mapping[str, Any]:
+    """Return ``extra``, one for all records that say the same, such as how many images."""
+    extra = decode(text, dict[str, Any])
+    tries = extra.get("tries", 1)
+    if not isinstance(tries, int) or not 0 <= tries < 2**31:
+        raise ValueError(f"`extra.tries` must count tries, but is {tries!r:.40}")
+    return extra
 
 
 def _known(values: dict[str, float | None]) -> dict[str, float]:

@@ -6,11 +6,13 @@ the place of a file would make a reader wait for ever, a number without a range 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -32,8 +34,9 @@ Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 """Seconds since 1970."""
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return what a regular file holds.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading.
 
     Raises:
         OSError: it cannot be read, or is a folder, a pipe or a device.
@@ -46,14 +49,24 @@ def read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is no regular file (a pipe or a device)", str(path))
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read()
+            yield file
     finally:
         os.close(descriptor)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a regular file holds. Raises OSError as ``opened``."""
+    with opened(path) as file:
+        return file.read()
 
 
 def read_text(path: Path) -> str:
     """Return a regular file's text, UTF-8. Raises OSError, or ValueError where it is no text."""
     return read_bytes(path).decode("utf-8")
+
+
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
+"""By the type: to make one takes longer than to decode a line."""
 
 
 def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
@@ -62,8 +75,11 @@ def decode(data: bytes | msgspec.Raw, kind: type[T]) -> T:
     Raises:
         ValueError: it is no JSON, has another type or leaves a range; the text names the place.
     """
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        decoder = _DECODERS[kind] = msgspec.json.Decoder(kind)
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoder.decode(data)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -84,6 +100,7 @@ __all__ = [
     "Seed",
     "Some",
     "decode",
+    "opened",
     "read_bytes",
     "read_json",
     "read_text",

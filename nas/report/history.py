@@ -44,14 +44,15 @@ def points_of(
     measurements: Sequence[Measurement], objectives: Mapping[str, str], rung: int
 ) -> Array:
     """Return (n, m): what counts for the front, NaN where a measurement does not."""
-    nothing = [math.nan] * len(objectives)
-    rows = [
-        [m.values.get(n, m.costs.get(n, math.nan)) for n in objectives]
-        if m.ok and m.rung == rung
-        else nothing
-        for m in measurements
+    count = [m.rung == rung and m.ok for m in measurements]
+    columns = [
+        [
+            (m.values[n] if n in m.values else m.costs.get(n, math.nan)) if counts else math.nan
+            for m, counts in zip(measurements, count, strict=True)
+        ]
+        for n in objectives
     ]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+    return np.array(columns, dtype=np.float64).T.reshape(len(count), len(objectives))
 
 
 def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
@@ -63,9 +64,10 @@ def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:
     if not measurements:
         return found
     points = points_of(measurements, box.objectives, rung)
-    _, own = np.unique([m.architecture.id for m in measurements], return_inverse=True)
+    seen: dict[str, int] = {}
+    own = np.array([seen.setdefault(m.architecture.id, len(seen)) for m in measurements])
     spent = np.cumsum([m.seconds for m in measurements])
-    for i, front in _fronts(points, own.reshape(-1), list(box.objectives.values())):
+    for i, front in _fronts(points, own, list(box.objectives.values())):
         value = box.fraction(front)
         if value != found.hypervolume[-1]:
             found.evaluations.append(i + 1)

@@ -40,7 +40,7 @@ def history(view: RunView, control: RunView | None) -> dict[str, Any]:
     """Return the traces of a search and its control in one box, and where the control is from."""
     rung = view.top_rung
     none = NONE if view.of_job else NONE_FROM_PYTHON
-    fitting = [m for m in view.measurements if _within(m, view)]
+    fitting = _within(view.measurements, view)
     other = _of_run(view, control) if control is not None else _of_confirmation(view)
     if view.front:
         box = view.box  # so that every figure of the run's hypervolume agrees
@@ -59,8 +59,12 @@ def history(view: RunView, control: RunView | None) -> dict[str, Any]:
     return found
 
 
-def _within(m: Measurement, view: RunView) -> bool:
-    return all(m.costs.get(name, 0.0) <= limit for name, limit in view.budget.items())
+def _within(measurements: Sequence[Measurement], view: RunView) -> Sequence[Measurement]:
+    """Return the measurements whose costs are within the run's budget."""
+    found = measurements
+    for name, limit in view.budget.items():
+        found = [m for m in found if m.costs.get(name, 0.0) <= limit]
+    return found
 
 
 def check_control(view: RunView, control: RunView) -> None:
@@ -91,7 +95,7 @@ def check_control(view: RunView, control: RunView) -> None:
 def _of_run(view: RunView, control: RunView) -> Control:
     check_control(view, control)
     return Control(
-        [m for m in control.measurements if _within(m, view)],
+        _within(control.measurements, view),
         f"Random search: the run {control.run.path}, the same job with `sampler: random`, in the "
         "order of its trials.",
         ordered=True,

@@ -14,10 +14,11 @@ def seconds_of_training(view: RunView, ids: Collection[str] = ()) -> float:
 
     ``ids`` are the architectures that count, by default all.
     """
+    asked, top = frozenset(ids), view.top_rung
     found = [
         m.seconds
         for m in view.measurements
-        if m.ok and m.rung == view.top_rung and (not ids or m.architecture.id in ids)
+        if m.rung == top and m.ok and (not asked or m.architecture.id in asked)
     ]
     return sum(found) / len(found) if found else math.nan
 

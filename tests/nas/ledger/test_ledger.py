@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import resource
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -232,3 +235,26 @@ def test_closed_ledger_refuses(tmp_path: Path) -> None:
     ledger.close()
     with pytest.raises(LedgerError, match="closed"):
         ledger.append(measurement(0))
+
+
+def test_a_line_of_which_the_end_comes_while_it_is_read_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.jsonl"
+    made, data = written(path), path.read_bytes()
+    pieces = [data[-90:-60], data[-60:]]
+
+    class Growing(io.BytesIO):
+        """The last line is written in three pieces, one after each time its end was met."""
+
+        def readline(self, size: int | None = -1) -> bytes:
+            return super().readline(size) or (pieces.pop(0) if pieces else b"")
+
+    @contextlib.contextmanager
+    def growing(_: Path) -> Iterator[Growing]:
+        yield Growing(data[:-90])
+
+    monkeypatch.setattr("plugnas.nas.ledger.lines.opened", growing)
+    contents = read(path)
+    assert contents.torn is None and contents.length == len(data)
+    assert [record.number for record in contents.records] == [m.number for m in made]
