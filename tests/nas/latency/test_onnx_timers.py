@@ -27,6 +27,7 @@ from plugnas.space import SearchSpace
 
 runtime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
+pytestmark = pytest.mark.usefixtures("onnx_table")
 
 ANY = 1e9  # a limit that a busy machine meets too
 HERE = {"runtime": "onnxruntime", "limit": ANY}
@@ -37,7 +38,7 @@ JOB = {
         "stages": [{"width": 4, "depth": 1, "stride": 2}],
         "slots": {
             "operator": ["conv"],
-            "attention": ["none", "se", "eca"],
+            "attention": ["none", "se"],
             "fusion": ["add"],
             "activation": {"choices": ["relu"], "scope": "network"},
         },
@@ -75,7 +76,7 @@ def space():
 
 
 @pytest.fixture(scope="module")
-def table(space, tmp_path_factory):
+def table(space, tmp_path_factory, onnx_table):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLUGNAS_LOCK_DIR", str(tmp_path_factory.mktemp("locks")))
         return measure_table(space, Settings(rounds=2, **HERE), checks=2)
@@ -168,7 +169,7 @@ def test_a_runtime_that_is_not_installed(monkeypatch):
 def test_the_command(tmp_path, capsys):
     path = tmp_path / "job.yaml"
     path.write_text(json.dumps({k: JOB[k] for k in ("data", "space")}))
-    argv = ["--runtime", "onnxruntime", "--sample", "2", "--rounds", "2", "--limit", "9", "--json"]
+    argv = ["--runtime", "onnxruntime", "--sample", "1", "--rounds", "2", "--limit", "9", "--json"]
     assert main(["latency", str(path), *argv]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["conditions"]["runtime"] == "onnxruntime"
