@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 from plugnas.modules.testing import _declaration, _export, _precision, _training, _values
 from plugnas.modules.testing._case import Case, Trial, cases
@@ -28,13 +29,13 @@ ONCE = (
 OF_THE_CASE = (_precision.check_coordinates, _declaration.check_canonical)
 
 
-def check_case(case: Case) -> None:
-    """Run every check on a module under one setting.
+def check_case(case: Case, *, export: bool = True) -> None:
+    """Run every check on a module under one setting, that of torch.export where ``export``.
 
     Raises:
         ConformanceError: one or more checks failed; the text names each.
     """
-    _raise(case.name, _failures(case))
+    _raise(case.name, _failures(case, export=export))
 
 
 def check_module(key: str) -> None:
@@ -60,20 +61,38 @@ def _raise(name: str, failures: Iterable[tuple[str, str]]) -> None:
         raise ConformanceError("\n".join(lines))
 
 
-def conformance_tests(*keys: str, slot: str | None = None) -> Callable[[Case], None]:
-    """Return a pytest test with a parameter for each setting of the modules (see ``cases``)."""
+def conformance_tests(
+    *keys: str, slot: str | None = None, exports: Any = ()
+) -> Callable[[Case, str], None]:
+    """Return a pytest test with a parameter for each setting of the modules (see ``cases``).
+
+    Args:
+        keys: the modules; without any, all of ``slot``, or of every slot.
+        slot: a slot's modules, where no key is given.
+        exports: a mark, such as ``pytest.mark.slow``, for tests of their own in which settings
+            beside the default are exported, which takes most of the time; by default each test
+            holds all checks of its setting.
+    """
     import pytest
 
-    found = list(cases(*keys, slot=slot))
+    found = []
+    for case in cases(*keys, slot=slot):
+        apart = exports != () and case.changes > 0 and _export.is_exported(case)
+        found.append(pytest.param(case, "values" if apart else "all", id=case.name))
+        if apart:
+            found.append(pytest.param(case, "export", id=f"{case.name}-export", marks=exports))
 
-    @pytest.mark.parametrize("case", found, ids=[case.name for case in found])
-    def test_conformance(case: Case) -> None:
-        check_case(case)
+    @pytest.mark.parametrize(("case", "checks"), found)
+    def test_conformance(case: Case, checks: str) -> None:
+        if checks == "export":
+            _export.check_export(Trial(case, case.sites[0]))
+        else:
+            check_case(case, export=checks == "all")
 
     return test_conformance
 
 
-def _failures(case: Case) -> Iterator[tuple[str, str]]:
+def _failures(case: Case, *, export: bool = True) -> Iterator[tuple[str, str]]:
     """Yield the place of each check that failed, and its message."""
     yield from _tried(case.name, lambda: _declaration.check_refusals(case))
     whole, default = case.changes <= 1, case.changes == 0
@@ -82,7 +101,8 @@ def _failures(case: Case) -> Iterator[tuple[str, str]]:
         trial = Trial(case, site)
         further = ONCE if site == sites[0] else (_values.check_meta,) if default else ()
         for check in (*EVERYWHERE, *further) if whole else EVERYWHERE:
-            yield from _tried(f"{case.name} at {site}", partial(check, trial))
+            if export or check is not _export.check_export:
+                yield from _tried(f"{case.name} at {site}", partial(check, trial))
     if sites:
         yield from _tried(case.name, lambda: _training.check_training(case, sites))
         for check_all in OF_THE_CASE if whole else ():

@@ -1,5 +1,7 @@
 """The conformance walk over the slot `fusion`."""
 
+import pytest
+
 from plugnas.modules.testing import conformance_tests
 
-test_conformance = conformance_tests(slot="fusion")
+test_conformance = conformance_tests(slot="fusion", exports=pytest.mark.slow)

@@ -1,5 +1,7 @@
 """The conformance walk over the slot `region`."""
 
+import pytest
+
 from plugnas.modules.testing import conformance_tests
 
-test_conformance = conformance_tests(slot="region")
+test_conformance = conformance_tests(slot="region", exports=pytest.mark.slow)

@@ -8,7 +8,7 @@ from torch import nn
 
 from plugnas import modules
 from plugnas.modules import _registry
-from plugnas.modules.testing import ConformanceError, check_module, conformance_tests
+from plugnas.modules.testing import ConformanceError, _export, check_module, conformance_tests
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +45,30 @@ def test_a_sound_module_passes_in_every_setting():
     check_module("MineAttention")
     test = conformance_tests("mine")
     (mark,) = test.pytestmark
-    assert mark.kwargs["ids"] == ["mine-start=1.0", "mine-start=0.1"]
-    for case in mark.args[1]:
-        test(case)
+    assert [param.id for param in mark.args[1]] == ["mine-start=1.0", "mine-start=0.1"]
+    for param in mark.args[1]:
+        test(*param.values)
+
+
+def test_exports_of_settings_may_be_tests_of_their_own(monkeypatch):
+    class Formed(Scale):
+        """Multiplies each channel by a learned number, in one of two forms."""
+
+        def __init__(self, channels, *, form="a"):
+            super().__init__(channels, start=1.0 if form == "a" else 0.5)
+
+    _register(Formed, choices={"form": ("a", "b")})
+    test = conformance_tests("mine", exports=pytest.mark.slow)
+    params = {param.id: param for param in test.pytestmark[0].args[1]}
+    assert {name: [m.name for m in p.marks] for name, p in params.items()} == {
+        "mine-form=a": [], "mine-form=b": [], "mine-form=b-export": ["slow"],
+    }  # fmt: skip
+    exported = []
+    monkeypatch.setattr(_export, "_export", lambda module, args: exported.append(1) or module)
+    for name, times in (("mine-form=a", 1), ("mine-form=b", 0), ("mine-form=b-export", 1)):
+        exported.clear()
+        test(*params[name].values)
+        assert len(exported) == times, name
 
 
 def _positions(self, x):

@@ -21,9 +21,9 @@ def _count_on(entry, setting, device):
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=[entry.key for entry in ENTRIES])
-def test_every_setting_is_counted_alike_on_cpu_and_meta(entry):
-    settings = [s for s in entry.settings() if not entry.refusal(SITE, s)]
-    for setting in settings[:6]:
+@pytest.mark.parametrize("settings", [slice(2), pytest.param(slice(2, 6), marks=pytest.mark.slow)])
+def test_every_setting_is_counted_alike_on_cpu_and_meta(entry, settings):
+    for setting in [s for s in entry.settings() if not entry.refusal(SITE, s)][settings]:
         on_cpu = _count_on(entry, setting, "cpu")
         on_meta = _count_on(entry, setting, "meta")
         for name in ("params", "macs", "elementwise"):

@@ -18,7 +18,9 @@ INT8 = Options(formats=("safetensors",), quantize="int8")
 @pytest.mark.filterwarnings("ignore")  # torchao's own
 def test_int8_is_written_checked_and_measured_beside_float(tmp_path):
     # each of its norms folds into a convolution: torchao takes half a minute where one is left
-    found = subjects.subject(subjects.values(blocks=1, operator=["depthwise_separable"], attention=["se"]))
+    found = subjects.subject(
+        subjects.values(blocks=1, operator=["depthwise_separable"], attention=["se"])
+    )
     made = deliver(found, tmp_path / "out", INT8)  # pt2 comes along: its latency stands beside
     assert "model_int8.pt2" in made.files
     assert set(made.latencies) == {"model.pt2", "model_int8.pt2"}

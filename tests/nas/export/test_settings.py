@@ -14,21 +14,24 @@ from plugnas.nas.export import model_py
 from plugnas.space import SpaceError, adapters
 from tests.nas.export import subjects
 
+KEYS = [e.key for e in modules.entries() if e.choices and e.slot != "upsampling"]
 
-def settings(entry: modules.Entry):
-    """Every value of every choice, one at a time beside the defaults."""
+
+def settings(entry: modules.Entry, every: bool):
+    """Every value of every choice, one at a time beside the defaults; of numbers else one."""
     for name, values in entry.choices.items():
-        yield from ({name: token(v)} for v in values if v != entry.defaults[name])
+        others = [v for v in values if v != entry.defaults[name]]
+        words = [v for v in others if isinstance(v, bool | str)]
+        yield from ({name: token(v)} for v in (others if every else words or others[:1]))
 
 
-@pytest.mark.parametrize(
-    "key", [e.key for e in modules.entries() if e.choices and e.slot != "upsampling"]
-)
-def test_the_source_computes_what_the_zoo_does(key, monkeypatch):
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("key", KEYS)
+def test_the_source_computes_what_the_zoo_does(key, every, monkeypatch):
     entry = modules.get(key)
     slot = next(s for s in adapters.HOMES if adapters.selected_by_all(entry, s) or s in entry.slots)
     tried = 0
-    for setting in settings(entry):
+    for setting in settings(entry, every):
         try:
             values = subjects.values(blocks=1, **{slot: [{key: setting}]})
         except SpaceError:
@@ -50,4 +53,4 @@ def test_the_source_computes_what_the_zoo_does(key, monkeypatch):
                 module.fuse(network)(x), expected, rtol=1e-4, atol=1e-4 * scale
             )
         tried += 1
-    assert tried or not any(settings(entry)) or entry.refuses is not None
+    assert tried or not any(settings(entry, every)) or entry.refuses is not None
