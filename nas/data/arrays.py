@@ -15,7 +15,8 @@ import numpy as np
 import PIL.Image
 
 from plugnas.nas.data.errors import DataError
-from plugnas.nas.data.npz import forget, read_npz
+from plugnas.nas.data.memory import forget
+from plugnas.nas.data.npz import read_npz
 from plugnas.nas.data.source import PARTS, Listing, Opener
 from plugnas.nas.data.stack import MOST, Stack, channels_last
 

@@ -16,22 +16,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
-from numpy.typing import NDArray
 
+from plugnas.nas.data.decode import each, write_images
 from plugnas.nas.data.enough import check_left, check_marks
 from plugnas.nas.data.errors import DataError
 from plugnas.nas.data.mask_cache import MaskFile
 from plugnas.nas.data.memory import check_room
-from plugnas.nas.data.near_duplicates import COLUMNS, ROWS, small_copy
-from plugnas.nas.data.pixels import is_grey, to_bytes, upright_size
-from plugnas.nas.data.source import PARTS, Listing, MaskedSource, Opener, Source
+from plugnas.nas.data.pixels import is_grey, upright_size
+from plugnas.nas.data.source import PARTS, Listing, MaskedSource, Source
 from plugnas.nas.data.spec import DataSpec
 from plugnas.nas.data.split import stratified
 from plugnas.nas.data.stack import Stack
@@ -40,8 +37,6 @@ from plugnas.nas.machine.lock import NO_LOCKS, locked
 from plugnas.nas.machine.work import counted
 
 _FORMAT = 1  # part of the key: raise it when the decoding changes
-_BATCH = 256
-_HELD = 2**26  # bytes of unpacked files that wait to be decoded
 
 
 def cache_folder(wanted: Path | str | None = None) -> Path:
@@ -113,7 +108,7 @@ def _write(source: Source, spec: DataSpec, entry: Path) -> None:
             masks = MaskFile(work, shape, spec.mode)
             broken |= masks.read(source, readable, sizes)
             readable, classes = [i for i in readable if i not in broken], masks.classes
-        kept = _decode(source, readable, (*shape, channels), spec.mode, work, broken)
+        kept = write_images(source, readable, (*shape, channels), spec.mode, work, broken)
         if masks is not None:
             masks.keep(kept)
         about = {
@@ -173,7 +168,7 @@ def _probe(
     sizes: dict[int, tuple[int, int]] = {}
     broken: dict[int, str] = {}
     kinds: set[int] = set()
-    looked_at = _each(source, chosen, _size_and_channels)
+    looked_at = each(source, chosen, _size_and_channels)
     for index, result in counted(looked_at, f"reading the sizes of {source.name}", len(chosen)):
         if isinstance(result, str):
             broken[index] = result
@@ -218,82 +213,3 @@ def _channels(kinds: set[int], spec: DataSpec, name: str) -> int:
             f"{max(kinds)}, which are taken as they are; leave it out"
         )
     return max(kinds)
-
-
-def _bytes_of(
-    image: PIL.Image.Image | Stack, size: tuple[int, int], channels: int, mode: str
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the image in the wanted form, and its small grey copy."""
-    if isinstance(image, Stack):
-        pixels = image.to_bytes(size, mode)
-    else:
-        pixels = to_bytes(image, size, grey=channels == 1, mode=mode)
-    return pixels, small_copy(pixels)
-
-
-def _decode(
-    source: Source,
-    wanted: list[int],
-    shape: tuple[int, int, int],
-    mode: str,
-    work: Path,
-    broken: dict[int, str],
-) -> list[int]:
-    """Write the images and their sums, adding to ``broken``; return the indices written."""
-    size, channels = shape[:2], shape[2]
-    path = work / "images.npy"
-    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(wanted), *shape))
-    rows: list[int] = []
-    places = {index: place for place, index in enumerate(wanted)}
-    sums = np.zeros((len(wanted), channels, 2))
-    small = np.zeros((len(wanted), ROWS, COLUMNS), np.uint8)
-    done = np.zeros(len(wanted), dtype=bool)
-    decoded = _each(source, wanted, lambda i: _bytes_of(i, size, channels, mode))
-    for index, result in counted(decoded, f"decoding {source.name}", len(wanted)):
-        if isinstance(result, str):
-            broken[index] = result
-            continue
-        place = places[index]
-        (images[place], small[place]), done[place] = result, True
-        values = result[0].astype(np.float64) / 255
-        sums[place] = np.stack([values.sum((0, 1)), (values**2).sum((0, 1))], axis=1)
-    rows = [int(row) for row in np.flatnonzero(done)]
-    if len(rows) < len(wanted):  # close the gaps that images broken in their middle left
-        for place, row in enumerate(rows):
-            images[place] = images[row]
-        images.flush()
-        kept = np.load(path, mmap_mode="r")[: len(rows)]
-        np.save(work / "kept.npy", kept)
-        (work / "kept.npy").replace(path)
-    images.flush()
-    np.save(work / "sums.npy", sums[rows])
-    np.save(work / "small.npy", small[rows])
-    return [wanted[row] for row in rows]
-
-
-def _each(source: Source, wanted: list[int], work: Any) -> Iterator[tuple[int, Any]]:
-    """Yield (index, ``work`` of that image, or in words why it is broken), by threads."""
-
-    def one(pair: tuple[int, Opener]) -> tuple[int, Any]:
-        index, opener = pair
-        try:
-            with opener() as image:
-                return index, work(image)
-        except (OSError, ValueError, SyntaxError, EOFError, PIL.Image.DecompressionBombError) as e:
-            return index, f"{type(e).__name__}: {e}" if str(e) else type(e).__name__
-
-    openers = source.openers(wanted)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        while batch := _batch(openers):
-            yield from pool.map(one, batch)
-
-
-def _batch(openers: Iterator[tuple[int, Opener]]) -> list[tuple[int, Opener]]:
-    """Return the next openers: a number of them, or fewer where they keep files in memory."""
-    batch, held = [], 0
-    for index, opener in islice(openers, _BATCH):
-        batch.append((index, opener))
-        held += getattr(opener, "size", 0)
-        if held > _HELD:
-            break
-    return batch

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import PIL.Image
@@ -44,41 +45,51 @@ class FolderSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
+        self._listing: Listing | None = None
 
     def identity(self) -> str:
-        return identity_of_files(self.path, self._names())
+        return identity_of_files(self.path, self._found[0])
 
     def listing(self) -> Listing:
-        names = self._names()
-        full = {name.rpartition("/")[0] for name in names}
-        folders = [
-            Path(base, name).relative_to(self.path).as_posix()
-            for base, below, _ in walk(self.path)
-            for name in below
-            if not name.startswith((".", "__"))
-        ]
-        empty = (
-            [f for f in folders if not any(p == f or p.startswith(f + "/") for p in full)]
-            if (len(folders) > len(full))
-            else []
-        )
-        return _once(read_layout(names, empty, str(self.path)), self.path)
+        if self._listing is None:
+            names, folders = self._found
+            full = {name.rpartition("/")[0] for name in names}
+            empty = (
+                [f for f in folders if not any(p == f or p.startswith(f + "/") for p in full)]
+                if len(folders) > len(full)
+                else []
+            )
+            self._listing = _once(read_layout(names, empty, str(self.path)), self.path)
+        return self._listing
 
     def openers(self, wanted: Sequence[int]) -> Iterator[tuple[int, Opener]]:
         names = self.listing().names
         for index in wanted:
-            yield index, path_opener(self.path / names[index])
+            yield index, path_opener(f"{self.path}/{names[index]}")
 
-    def _names(self) -> list[str]:
-        return [name for name in files_below(self.path) if is_image(name)]
+    @cached_property
+    def _found(self) -> tuple[list[str], list[str]]:
+        """The images and the folders below the path, walked through once."""
+        names: list[str] = []
+        folders: list[str] = []
+        for base, below, files in walk(self.path):
+            prefix = _prefix(base, self.path)
+            names += [name for file in files if is_image(name := prefix + file)]
+            folders += [prefix + f for f in below if not f.startswith((".", "__"))]
+        return sorted(names), folders
+
+
+def _prefix(base: str, top: Path) -> str:
+    """Return what stands before the names of a folder's files, from ``top``."""
+    inner = os.path.relpath(base, top).replace(os.sep, "/")
+    return "" if inner == "." else inner + "/"
 
 
 def files_below(top: Path) -> list[str]:
     """Return all files below a folder, named from it with ``/``, in order."""
     found = []
     for base, _, files in walk(top):
-        inner = os.path.relpath(base, top).replace(os.sep, "/")
-        prefix = "" if inner == "." else inner + "/"
+        prefix = _prefix(base, top)
         found += [prefix + file for file in files]
     return sorted(found)
 
@@ -220,7 +231,7 @@ def _zip_read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     return archive.read(member)
 
 
-def path_opener(path: Path) -> Opener:
+def path_opener(path: str | Path) -> Opener:
     """Return what opens the image of a file."""
     return lambda: PIL.Image.open(path)
 

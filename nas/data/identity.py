@@ -19,10 +19,11 @@ def identity_of_files(folder: Path, names: Iterable[str]) -> str:
     """Return the digest of a folder's files, named from the folder."""
     digest = hashlib.sha256(str(folder.resolve()).encode())
     for name in names:
+        path = f"{folder}/{name}"  # of a hundred thousand names: a Path of each takes seconds
         try:
-            state = os.stat(folder / name)
+            state = os.stat(path)
         except OSError:  # a link to nowhere: whoever opens it will say so
-            state = os.lstat(folder / name)
+            state = os.lstat(path)
         line = f"{name}|{state.st_size}|{state.st_mtime_ns}\n"
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()

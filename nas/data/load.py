@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -25,6 +26,10 @@ from plugnas.nas.data.spec import DataSpec, looks_like_path, parse
 from plugnas.nas.data.split import split
 from plugnas.nas.data.torchvision_source import TorchvisionSource, known_sets
 from plugnas.nas.data.twins import twins_notes
+from plugnas.nas.machine.files import write_text
+from plugnas.nas.machine.reading import read_json
+
+_TWINS = 1  # part of the name under which they are kept: raise it when other ones are found
 
 
 def load(
@@ -129,11 +134,10 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
     mean, std = _moments(sums, divided["train"], images.shape)
     if spec.mean is not None and spec.std is not None:
         mean, std = _given(spec.mean, spec.std, images.shape[3])
-    copies, names = np.load(entry / "small.npy"), json.loads((entry / "names.json").read_text())
-    twins = twins_notes(images.numpy(), sums, copies, divided, names)
     digest = hashlib.sha256(entry.name.encode())
     for part in divided.values():
         digest.update(part.tobytes() + b"|")
+    twins = _twins(entry, digest.hexdigest()[:16], sums, divided)
     if spec.mean is not None:
         digest.update(repr((spec.mean, spec.std)).encode())
     if not len(divided["validation"]):
@@ -161,6 +165,24 @@ def _assemble(entry: Path, spec: DataSpec) -> Dataset:
         fingerprint=digest.hexdigest()[:16],
         pixels=None if pixels is None else torch.from_numpy(pixels),
     )
+
+
+def _twins(
+    entry: Path, division: str, sums: np.ndarray, divided: Mapping[str, np.ndarray]
+) -> tuple[str, ...]:
+    """Return the notes on images that are in two parts: looked for once for each division.
+
+    Every worker and every later start of a search reads what was found.
+    """
+    kept = entry / f"twins{_TWINS}-{division}.json"
+    with contextlib.suppress(OSError, ValueError):
+        return tuple(read_json(kept, list[str]))
+    images = np.load(entry / "images.npy", mmap_mode="r")
+    copies, names = np.load(entry / "small.npy"), json.loads((entry / "names.json").read_text())
+    notes = twins_notes(images, sums, copies, divided, names)
+    with contextlib.suppress(OSError):  # a cache that may only be read
+        write_text(kept, json.dumps(notes))
+    return notes
 
 
 def _given(mean: list[float], std: list[float], channels: int) -> tuple[torch.Tensor, torch.Tensor]:

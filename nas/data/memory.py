@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import shutil
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from plugnas.nas.data.errors import DataError
 
@@ -48,6 +53,26 @@ def check_room(needed: int, folder: Path, what: str) -> None:
             "free there; name another folder in PLUGNAS_CACHE, or set a smaller `data.size` or a "
             "`data.limit`"
         )
+
+
+def forget(array: NDArray[np.generic]) -> None:
+    """Let the pages of a mapped array go, which are read from the file again when needed.
+
+    They would count as this process's memory, all that was ever looked at. Not for a map that keeps
+    what is written to itself (mode ``c``).
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    whole = base.obj if isinstance(base, memoryview) else base
+    if isinstance(whole, mmap.mmap):
+        let_go(whole)
+
+
+def let_go(whole: mmap.mmap) -> None:
+    """Let the pages of a map go, as ``forget``."""
+    if hasattr(mmap, "MADV_DONTNEED"):  # not on every system
+        whole.madvise(mmap.MADV_DONTNEED)
 
 
 def gigabytes(count: int) -> str:

@@ -38,26 +38,28 @@ _BITS = 10
 _COMMON = 64
 """Two rows or columns that more images share than this are plain ground, and join no pair."""
 
-_BATCH = 2**20
+_BATCH = 2**18
 """Pairs that are looked at in one go."""
+
+_AT_ONCE = 4096
+"""Copies that are levelled in one go."""
 
 Small = NDArray[np.uint8]
 Indices = NDArray[np.int64]
 
 
-def small_copy(image: NDArray[np.uint8]) -> Small:
-    """Return the grey copy, (ROWS, COLUMNS), of one image, (H, W, C): means over its cells."""
-    cells: NDArray[np.generic] = image
-    for axis, count in ((0, ROWS), (1, COLUMNS)):
-        size = image.shape[axis]
+def small_copies(images: NDArray[np.uint8]) -> Small:
+    """Return the grey copies, (N, ROWS, COLUMNS), of images, (N, H, W, C): means over cells."""
+    cells: NDArray[np.generic] = images
+    for axis, count in ((1, ROWS), (2, COLUMNS)):
+        size = images.shape[axis]
         starts = np.arange(count) * size // count
         # A side of fewer pixels than cells repeats pixels: ``reduceat`` gives the one at the start.
         pixels = np.maximum(np.diff(np.append(starts, size)), 1).astype(np.float32)
         sums = np.add.reduceat(cells, starts, axis=axis, dtype=np.float32)
-        cells = sums / pixels.reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-    grey = cells.mean(axis=2)
-    copy: Small = np.rint(grey).astype(np.uint8)
-    return copy
+        cells = sums / pixels.reshape((-1, 1, 1) if axis == 1 else (-1, 1))
+    copies: Small = np.rint(cells.mean(axis=3)).astype(np.uint8)
+    return copies
 
 
 def near_duplicates(copies: Small, of: Indices, among: Indices) -> list[tuple[int, int]]:
@@ -86,10 +88,19 @@ def near_duplicates(copies: Small, of: Indices, among: Indices) -> list[tuple[in
 
 def _hashes(copies: Small) -> NDArray[np.uint16]:
     """Return the difference hash of each copy twice, (N, 8): by two rows, and by two columns."""
+    return np.concatenate([_hashes_of(part) for part in _parts(copies)])
+
+
+def _hashes_of(copies: Small) -> NDArray[np.uint16]:
     cells = copies.reshape(len(copies), 8, ROWS // 8, 9, COLUMNS // 9).mean(axis=(2, 4))
     bits = np.diff(cells, axis=2) > _STEP
     both = (np.packbits(b.reshape(len(b), 64), axis=1) for b in (bits, bits.transpose(0, 2, 1)))
     return np.concatenate([packed.view(np.uint16) for packed in both], axis=1)
+
+
+def _parts(copies: Small) -> list[Small]:
+    """Return the copies, some at a time: what is worked out of them takes far more memory."""
+    return [copies[at : at + _AT_ONCE] for at in range(0, max(1, len(copies)), _AT_ONCE)]
 
 
 def _candidates(
@@ -130,8 +141,9 @@ def _few(indices: Indices, count: int) -> Indices:
 
 def _spread(copies: Small) -> NDArray[np.float32]:
     """Return the deviation of each copy over its cells, but for a shade from side to side."""
-    deviation: NDArray[np.float32] = _levelled(copies).std(axis=1)
-    return deviation
+    return np.concatenate(
+        [_levelled(part).std(axis=1) for part in _parts(copies)], dtype=np.float32
+    )
 
 
 def _levelled(copies: Small) -> NDArray[np.float32]:
@@ -149,8 +161,8 @@ def _levelled(copies: Small) -> NDArray[np.float32]:
 def _distances(copies: Small, left: Indices, right: Indices) -> NDArray[np.float32]:
     """Return the root of the mean squared difference of each pair of normalised copies."""
     found = np.zeros(len(left), np.float32)
-    for start in range(0, len(left), 4096):
-        part = slice(start, start + 4096)
+    for start in range(0, len(left), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
         a, b = (_normalised(copies[side[part]]) for side in (left, right))
         found[part] = np.sqrt(((a - b) ** 2).mean(axis=1))
     return found
@@ -162,4 +174,4 @@ def _normalised(copies: Small) -> NDArray[np.float32]:
     return values
 
 
-__all__ = ["COLUMNS", "ROWS", "near_duplicates", "small_copy"]
+__all__ = ["COLUMNS", "ROWS", "near_duplicates", "small_copies"]

@@ -9,11 +9,10 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from plugnas.nas.data.memory import check_memory
+from plugnas.nas.data.memory import check_memory, let_go
 
 _STEP = 2**24
 """Bytes of which the checksum is taken at a time."""
@@ -58,27 +57,10 @@ def _stored(whole: mmap.mmap, member: zipfile.ZipInfo) -> memoryview:
     found = 0
     for at in range(0, len(data), _STEP):
         found = zlib.crc32(data[at : at + _STEP], found)
-        _let_go(whole)
+        let_go(whole)
     if found != member.CRC:
         raise zipfile.BadZipFile(f"Bad CRC-32 for file {member.filename!r}")
     return data
-
-
-def forget(array: np.ndarray) -> None:
-    """Let the pages of a mapped array go, which are read from the file again when needed.
-
-    They would count as this process's memory, all that was ever looked at.
-    """
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap):
-        _let_go(base.obj)
-
-
-def _let_go(whole: mmap.mmap) -> None:
-    if hasattr(mmap, "MADV_DONTNEED"):  # not on every system
-        whole.madvise(mmap.MADV_DONTNEED)
 
 
 def _array(name: str, data: memoryview | bytes) -> np.ndarray:
@@ -103,4 +85,4 @@ def _array(name: str, data: memoryview | bytes) -> np.ndarray:
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
-__all__ = ["forget", "read_npz"]
+__all__ = ["read_npz"]

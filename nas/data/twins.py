@@ -25,7 +25,7 @@ def twins_notes(
     Args:
         images: (N, H, W, C).
         sums: (N, ...), what equal images have equal; only where it is are images compared.
-        copies: (N, ...), their small grey copies (`near_duplicates.small_copy`).
+        copies: (N, ...), their small grey copies (`near_duplicates.small_copies`).
         divided: the indices of each part.
         names: of each image, for examples.
     """

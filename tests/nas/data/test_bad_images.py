@@ -274,7 +274,9 @@ def test_too_little_room_is_said_before_decoding(tmp_path, monkeypatch, what, te
     else:
         usage = shutil.disk_usage(tmp_path)._replace(free=100)
         monkeypatch.setattr("plugnas.nas.data.memory.shutil.disk_usage", lambda _: usage)
-    monkeypatch.setattr("plugnas.nas.data.cache._decode", lambda *_: pytest.fail("it has started"))
+    monkeypatch.setattr(
+        "plugnas.nas.data.cache.write_images", lambda *_: pytest.fail("it has started")
+    )
     with pytest.raises(DataError, match=f"20 images of 8x8x3 .*{text}"):
         load(str(root))
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]

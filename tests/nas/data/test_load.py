@@ -11,6 +11,7 @@ import torch
 from plugnas.modules import PlugnasError
 from plugnas.nas import data as data_room
 from plugnas.nas.data import DataError, load
+from plugnas.nas.data.folder import walk
 from tests.nas.data.pictures import folder_of
 
 
@@ -252,3 +253,29 @@ def test_public_names():
 def test_digits_are_the_embedded_ones_beside_a_folder_of_that_name(tmp_path):
     (tmp_path / "digits").mkdir()
     assert load("digits", base=tmp_path, cache=tmp_path / "cache").name == "digits"
+
+
+def test_a_folder_is_walked_through_once(tmp_path, monkeypatch):
+    walked = []
+
+    def counting(top):
+        walked.append(top)
+        return walk(top)
+
+    monkeypatch.setattr("plugnas.nas.data.folder.walk", counting)
+    load(str(folder_of(tmp_path / "set")), cache=tmp_path / "cache")
+    assert walked == [tmp_path / "set"]
+
+
+def test_sums_and_moments_are_those_of_the_pixels(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (30, 9, 11, 3), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=images, labels=np.arange(30) % 2)
+    dataset = load(str(tmp_path / "set.npz"), cache=tmp_path / "cache")
+    (path,) = (tmp_path / "cache").glob("*/sums.npy")
+    shares = images.astype(np.float64) / 255
+    expected = np.stack([shares.sum((1, 2)), (shares**2).sum((1, 2))], axis=2)
+    np.testing.assert_allclose(np.load(path), expected, rtol=1e-13)
+    train = shares[dataset.train.numpy()]
+    np.testing.assert_allclose(dataset.mean.numpy(), train.mean((0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(dataset.std.numpy(), train.std((0, 1, 2)), rtol=1e-6)

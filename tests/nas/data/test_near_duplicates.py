@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from plugnas.nas.data import load
-from plugnas.nas.data.near_duplicates import COLUMNS, ROWS, near_duplicates, small_copy
+from plugnas.nas.data.near_duplicates import COLUMNS, ROWS, near_duplicates, small_copies
 from tests.nas.data.pictures import folder_of
 
 SIZE = (60, 48)
@@ -80,7 +81,7 @@ def test_another_picture_is_none(tmp_path):
 def test_digits_of_one_kind_are_no_copies():
     """Eights of one hand are as near to each other as anything that is no copy."""
     images = np.rint(load_digits().images * 255 / 16).astype(np.uint8)[..., None]
-    copies, rows = np.stack([small_copy(image) for image in images]), np.arange(len(images))
+    copies, rows = small_copies(np.stack(images)), np.arange(len(images))
     for part in range(3):
         of = rows[part::3]
         assert near_duplicates(copies, of, np.setdiff1d(rows, of)) == []
@@ -91,7 +92,7 @@ def test_plain_and_noisy_pictures_are_no_copies(tmp_path):
     folder_of(root.parent / "val", count=6, size=(9, 9))
     assert told(load({"source": str(root.parent), "size": 8}, cache=tmp_path / "cache")) == []
     noise = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 1), dtype=np.uint8)
-    copies = np.stack([small_copy(image) for image in noise])
+    copies = small_copies(np.stack(noise))
     assert near_duplicates(copies, np.arange(30), np.arange(30, 60)) == []
 
 
@@ -101,7 +102,7 @@ def test_a_camera_that_does_not_move_sees_no_copies():
     seen = np.repeat(scene[None], 40, axis=0)
     for i, image in enumerate(seen):
         image[20:30, i : i + 12] = 255
-    copies = np.stack([small_copy(image) for image in seen])
+    copies = small_copies(np.stack(seen))
     assert near_duplicates(copies, np.arange(0, 40, 4), np.arange(1, 40, 4)) == []
 
 
@@ -110,7 +111,7 @@ def test_light_from_one_side_makes_no_copies():
     rng = np.random.default_rng(0)
     light = np.linspace(60, 200, 32)[:, None] + np.linspace(0, 20, 36)[None]
     grain = rng.normal(0, 10, (40, 32, 36))
-    copies = np.stack([small_copy(np.rint(light + g).astype(np.uint8)[..., None]) for g in grain])
+    copies = small_copies(np.stack([np.rint(light + g).astype(np.uint8)[..., None] for g in grain]))
     assert near_duplicates(copies, np.arange(20), np.arange(20, 40)) == []
 
 
@@ -118,7 +119,7 @@ def test_the_nearest_of_several_copies_is_named():
     images = [np.asarray(photograph(i)) for i in range(20)]
     near = np.clip(images[5].astype(int) + 1, 0, 255).astype(np.uint8)
     far = np.asarray(PIL.Image.fromarray(images[5]).resize((20, 16)).resize(SIZE))
-    copies = np.stack([small_copy(image) for image in [*images, far, near, near]])
+    copies = small_copies(np.stack([*images, far, near, near]))
     assert near_duplicates(copies, np.array([5]), np.array([0, 1, 2, 20, 21, 22])) == [(5, 21)]
 
 
@@ -129,13 +130,13 @@ def test_a_small_copy_holds_the_means_of_cells(channels):
     image[0, 0] += 6  # one of the six pixels of a cell
     expected = cells.copy()
     expected[0, 0] += 1
-    assert np.array_equal(small_copy(image), expected)
+    assert np.array_equal(small_copies(image[None])[0], expected)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (1, 1, 3), (17, 5, 4), (100, 31, 1)])
 def test_a_small_copy_of_any_size(shape):
     rows = np.linspace(0, 255, shape[0]).astype(np.uint8)
-    copy = small_copy(np.broadcast_to(rows[:, None, None], shape))
+    copy = small_copies(np.broadcast_to(rows[:, None, None], shape)[None])[0]
     assert copy.shape == (ROWS, COLUMNS)
     assert (np.diff(copy.astype(int), axis=0) >= 0).all()
     assert (copy == copy[:, :1]).all()
@@ -151,3 +152,28 @@ def test_an_entry_of_an_older_version_is_made_anew(tmp_path):
     assert after.fingerprint == before.fingerprint
     assert json.loads((entry / "names.json").read_text())[0] == "cat/000.png"
     shutil.rmtree(entry)
+
+
+def test_copies_are_looked_for_once_and_told_each_time(tmp_path, monkeypatch):
+    folder_of(tmp_path / "set", parts=("train", "test"))  # equal pictures in both parts
+    before = load(str(tmp_path / "set"), cache=tmp_path / "cache")
+    assert any("also among the training images" in note for note in before.notes)
+    (kept,) = (tmp_path / "cache").glob("*/twins*.json")
+    with monkeypatch.context() as patched:
+        module = importlib.import_module("plugnas.nas.data.load")  # beside the function
+        patched.setattr(module, "twins_notes", lambda *_: pytest.fail("again"))
+        assert load(str(tmp_path / "set"), cache=tmp_path / "cache").notes == before.notes
+    kept.write_text('{"notes": 3}')  # damaged: looked for anew
+    assert load(str(tmp_path / "set"), cache=tmp_path / "cache").notes == before.notes
+    other = load({"source": str(tmp_path / "set"), "seed": 7}, cache=tmp_path / "cache")
+    assert other.fingerprint != before.fingerprint  # another division has its own
+    assert len(list((tmp_path / "cache").glob("*/twins*.json"))) == 2
+
+
+def test_many_copies_are_levelled_as_one_is(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 255, (10, 20, 24, 3), dtype=np.uint8)
+    copies = np.concatenate([small_copies(images), small_copies(images[:3])])
+    whole = near_duplicates(copies, np.arange(10, 13), np.arange(10))
+    monkeypatch.setattr("plugnas.nas.data.near_duplicates._AT_ONCE", 2)
+    assert near_duplicates(copies, np.arange(10, 13), np.arange(10)) == whole
+    assert whole == [(10, 0), (11, 1), (12, 2)]
