@@ -12,6 +12,7 @@ from plugnas.modules import did_you_mean
 from plugnas.space.codes import Rule
 from plugnas.space.errors import SpaceError
 from plugnas.space.parameter import Parameter, Token, plain_parameter
+from plugnas.space.tree_size import count_ruled, count_tree
 
 Choices = Sequence[Token] | Mapping[Token, Mapping[str, Any] | None]
 """A list of choices, or a mapping of each choice to the parameters that exist under it."""
@@ -83,8 +84,6 @@ def _with_families(p: Parameter, families: Mapping[Token, str]) -> Parameter:
 
 def plain_size(parameters: Sequence[Parameter], rules: Sequence[Rule]) -> int:
     """Return how many members a plain space has."""
-    from plugnas.space.counting import count_ruled, count_tree  # other spaces are counted there too
-
     return count_ruled(parameters, rules) if rules else count_tree(parameters)
 
 
