@@ -7,6 +7,7 @@ import os
 # once. Programs that tests start inherit it.
 os.environ.setdefault("TORCH_FAKE_TENSOR_DISPATCH_CACHE", "0")
 
+import pytest
 import torch  # noqa: F401  it sets its loggers up when it is imported
 
 # pytest listens to every logger that does not pass its records on, and torch, once somebody listens
@@ -14,6 +15,7 @@ import torch  # noqa: F401  it sets its loggers up when it is imported
 logging.getLogger("torch.__trace").propagate = True
 
 
+@pytest.hookimpl(optionalhook=True)  # also without xdist
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: tests that wait for processes leave theirs to others."""
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 3
