@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from plugnas.nas.confirm.outcome import Confirmed
+from plugnas.nas.confirm.outcome import Confirmed, read
 from plugnas.nas.confirm.seconds import seconds_of_confirmation
 from plugnas.nas.front.doubt import interval, interval_of, light
 from plugnas.nas.front.member import Member
@@ -37,7 +37,17 @@ def noise_text(view: RunView) -> str | None:
 
 
 def _settling(view: RunView) -> str:
-    """Return the command that settles the steps, and what it takes."""
+    """Return the command that settles the steps, and what it takes; once it is run, what it says.
+
+    Where it told no step apart, it would not if it were run again.
+    """
+    found = read(view)
+    if found is not None and not found.missing:
+        known = [found.by_id[m.id] for m in view.front if m.id in found.by_id]
+        if len(known) == len(view.front):
+            seeds = min(m.n for m in known)
+            told = f"{sum(p.distinguishable for p in found.pairs)} of {len(found.pairs)} pairs"
+            return f"; `nas confirm` under {seeds} seeds tells {told} of the front apart"
     seconds = seconds_of_confirmation(view)
     took = "" if math.isnan(seconds) else f", about {spoken(seconds)}"
     return f"; `nas confirm {view.run.path}` settles them{took}"
