@@ -22,6 +22,16 @@ class Point:
     high: float = math.nan
 
 
+def legend_columns(axes: Any) -> int:
+    """Return into how many columns the legend goes; where it needs two rows, make room for them."""
+    entries = len(axes.get_legend_handles_labels()[1])
+    if entries <= 5:
+        return entries
+    place = axes.get_position()
+    axes.set_position((place.x0, place.y0, place.width, place.height - 0.035))
+    return -(-entries // 2)
+
+
 def scatter(axes: Any, points: Sequence[Point], marker: str, **style: Any) -> None:
     """Draw points, where there are any."""
     if points:

@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.report.labels import Box, around, places
-from plugnas.nas.report.marks import Point, draw_confirmed, draw_controls, scatter
+from plugnas.nas.report.marks import Point, draw_confirmed, draw_controls, legend_columns, scatter
 from plugnas.nas.report.noise import draw_bars
 
 # Okabe and Ito's colours: told apart with every kind of colour vision. Shapes and dashes say the
@@ -76,9 +76,11 @@ def draw(picture: Picture, path: Path) -> None:
         write(0.022, picture.caption, fontsize=9, color="#5A6068")
         if picture.evaluated:
             _scales(axes, picture)
-            _labels(axes, picture, _points(axes, picture))
+            stairs = _points(axes, picture)
+            columns = legend_columns(axes)
+            _labels(axes, picture, stairs)
             axes.legend(
-                loc="lower left", bbox_to_anchor=(-0.012, 1.0), ncols=6, frameon=False,
+                loc="lower left", bbox_to_anchor=(-0.012, 1.0), ncols=columns, frameon=False,
                 handletextpad=0.3, columnspacing=1.6, fontsize=10,
             )  # fmt: skip
         else:
@@ -194,7 +196,8 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
         unit = " ms" if picture.cost == "latency_ms" else ""
         axes.axvline(picture.limit, color=RED, linestyle=(0, (5, 3)), linewidth=1.6, zorder=3,
                      label=f"budget {figure_text(picture.limit)}{unit}")  # fmt: skip
-        right = max(right, picture.limit * 1.15)
+        share = 1 + 0.08 * (1 - min(left / picture.limit, 1))  # as wide as the picture lets it be
+        right = max(right, picture.limit * (1.15 if axes.get_xscale() == "log" else share))
         axes.axvspan(picture.limit, right, facecolor="none", edgecolor=RED, alpha=0.25, hatch="//",
                      linewidth=0)  # fmt: skip
         axes.set_xlim(left, right)

@@ -92,6 +92,27 @@ def test_a_limit_far_away_makes_the_cost_axis_logarithmic(axes_of):
     assert axes_of(picture(near, limit=2e5))[0].get_xscale() == "linear"
 
 
+def test_a_near_limit_leaves_the_width_to_the_networks(axes_of):
+    """Defect: an axis from 81M went on to 98M because of a limit of 85M."""
+    near = points([0.85, 0.86, 0.87], 8.11e7, 8.2e7)
+    left, right = axes_of(picture(near, limit=8.52e7))[0].get_xlim()
+    assert right - 8.52e7 < 0.15 * (right - left)
+
+
+def test_a_long_legend_leaves_the_title_alone(axes_of):
+    """Defect: its second row stood in the title."""
+    front = points([0.5, 0.6, 0.7, 0.75])
+    shown = picture(
+        front, confirmed={front[3].id: (0.8, 0.01)}, light={front[1].id}, limit=1e9,
+        controls=[("host", front[0])],
+    )  # fmt: skip
+    (axes,) = axes_of(shown)
+    title = axes.figure.texts[0]
+    renderer = axes.figure.canvas.get_renderer()
+    below = title.get_window_extent(renderer).y0
+    assert axes.get_legend().get_window_extent(renderer).y1 <= below
+
+
 @pytest.fixture
 def axes_of(tmp_path, monkeypatch):
     """The axes of a picture, drawn to a file and kept."""
