@@ -45,10 +45,14 @@ def _representatives(blueprint: Blueprint, slot: Slot) -> list[Choice]:
     return list(found.values())
 
 
-@cache
 def _fits(slot: str, choice: Choice, site: Site) -> bool:
-    entry = modules.get(choice.key)
-    return adapters.refusal(entry, slot, site, dict(choice.setting)) is None
+    return _fits_by(modules.get(choice.key).refuses, slot, choice, site)
+
+
+@cache
+def _fits_by(refuses: object, slot: str, choice: Choice, site: Site) -> bool:
+    """Whether a choice fits a site; found anew where its module ``refuses`` by something else."""
+    return adapters.refusal(modules.get(choice.key), slot, site, dict(choice.setting)) is None
 
 
 def _networks(slot: Slot, fitting: Sequence[Site], agreeing: Sequence[Site]) -> int:

@@ -9,15 +9,14 @@ the same space, with their true costs, and times ``nas status``, ``nas front`` a
 that finds all its trials done. ``images`` writes that many JPEG files of 32 x 32 in class folders
 and times the search of one trial, first without and then with the cache; ``arrays`` does so with
 an ``.npz`` file. Each command is a process of its own; its seconds, processor seconds and peak of
-resident memory are those of the process and its children, by getrusage. What is read of a memory
-map (the images) counts as resident too.
+resident memory are those of the process and its children, by getrusage; of a search also those
+until its first trial begins. What is read of a memory map (the images) counts as resident too.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -170,25 +169,47 @@ def _job(folder: Path, data: str, trials: int) -> Path:
 
 def _told(what: str, *words: str) -> None:
     """Run a command of nas and print what it took."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    code = (
-        "import resource, sys\n"
-        "from plugnas.nas.cli import main\n"
-        "code = main(sys.argv[1:])\n"
-        "own, young = (resource.getrusage(w) for w in (0, -1))\n"
-        "print('peak', max(own.ru_maxrss, young.ru_maxrss), file=sys.stderr)\n"
-        "sys.exit(code)\n"
+    start = time.perf_counter()
+    environment = {**os.environ, "STARTED": str(time.time())}
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *words], capture_output=True, text=True, env=environment
     )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     wall = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    lines = done.stderr.splitlines()
-    peaks = [int(line.split()[1]) for line in lines if line.startswith("peak ")]
-    if done.returncode or not peaks:
+    told = {
+        name: value.split()
+        for name, _, value in (line.partition(":") for line in done.stderr.splitlines())
+        if name in ("first trial", "whole")
+    }
+    if done.returncode or "whole" not in told:
         print(done.stdout[-500:], done.stderr[-2000:])
-    peak = max(peaks, default=0) / 1024
-    print(f"{what}: {wall:.1f} s, {cpu:.1f} processor s, {peak:.0f} MB", flush=True)
+    for name, (cpu, peak, *after) in told.items():
+        seconds = after[0] if after else f"{wall:.1f}"
+        of = "" if name == "whole" else f" to the {name}"
+        print(f"{what}{of}: {seconds} s, {cpu} processor s, {peak} MB", flush=True)
+
+
+COMMAND = """
+import os, resource, sys, time
+from plugnas.nas.cli import main
+
+def took():
+    own, young = (resource.getrusage(who) for who in (0, -1))
+    cpu = sum(use.ru_utime + use.ru_stime for use in (own, young))
+    return f"{cpu:.1f} {max(own.ru_maxrss, young.ru_maxrss) / 1024:.0f}"
+
+if sys.argv[1] == "search":  # by one serial worker, in this process
+    from plugnas.nas.executors import serial
+    measure = serial.measure
+    def first(*arguments, **named):
+        serial.measure = measure
+        after = time.time() - float(os.environ["STARTED"])
+        print(f"first trial: {took()} {after:.1f}", file=sys.__stderr__)
+        return measure(*arguments, **named)
+    serial.measure = first
+code = main(sys.argv[1:])
+print(f"whole: {took()}", file=sys.__stderr__)
+sys.exit(code)
+"""
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from plugnas.nas.explain.places import averages, sentences
 from plugnas.nas.explain.verdicts import judge, worth_of
 from plugnas.nas.front.metric import Metric
 from plugnas.nas.ledger.measurement import Measurement
+from plugnas.nas.machine.blas import one_blas_thread
 from plugnas.space import SearchSpace
 
 Array = NDArray[np.float64]
@@ -68,6 +69,7 @@ class Explanation:
         return {**asdict(self), "metric": self.metric.name}
 
 
+@one_blas_thread()
 def explain(
     space: SearchSpace,
     measurements: Sequence[Measurement],

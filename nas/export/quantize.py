@@ -106,7 +106,8 @@ def write(
     if not weights:
         raise ExportError(
             f"int8 cannot take {subject.id}: none of its {len(layers)} convolutions and linear "
-            "maps has a weight of its own to quantise; export it without --quantize"
+            f"maps has a weight of its own to quantise, by torchao under torch {torch.__version__} "
+            "(it finds none at all under 2.11); export it without --quantize"
         )
     made = Quantised(run, len(weights), len(layers))
     if subject.held_out is None or subject.labels is None:

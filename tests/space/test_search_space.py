@@ -105,13 +105,15 @@ def test_refusals_are_kept_out():
     def refuses(site, setting):
         return "too wide" if site.channels > 10 else None
 
+    job = {
+        "stages": [{"width": [8, 12], "depth": [1, 2]}],
+        "slots": {"attention": ["none", "se"]},
+    }
+    assert SearchSpace.from_config(job, (3, 8, 8), 2).size == 2 * (2 + 4)
     entry = modules.get("se")
+    before = entry.refuses
     object.__setattr__(entry, "refuses", refuses)
     try:
-        job = {
-            "stages": [{"width": [8, 12], "depth": [1, 2]}],
-            "slots": {"attention": ["none", "se"]},
-        }
         space = SearchSpace.from_config(job, (3, 8, 8), 2)
         assert space.size == sum(len(chunk) for chunk in space.enumerate()) == (2 + 4) + (1 + 1)
         codes = space.sample_codes(200, np.random.default_rng(0))
@@ -129,7 +131,7 @@ def test_refusals_are_kept_out():
                 {"stages": [{"width": 12}], "slots": {"attention": ["se"]}}, (3, 8, 8), 2
             )
     finally:
-        object.__setattr__(entry, "refuses", None)
+        object.__setattr__(entry, "refuses", before)
 
 
 def test_values_alone_build_the_network(space):

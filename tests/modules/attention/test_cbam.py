@@ -13,7 +13,7 @@ def test_equals_timm(reduction, kernel_size):
     theirs = CbamModule(16, rd_channels=16 // reduction, spatial_kernel_size=kernel_size)
     theirs = theirs.double().eval()
     norm = theirs.spatial.conv.bn
-    norm.eps = 0.0  # statistics 0 and 1, affine 1 and 0: the identity
+    norm.eps = 1e-30  # statistics 0 and 1, affine 1 and 0: the identity
     with torch.no_grad():
         theirs.channel.fc1.weight.copy_(ours.squeeze.weight)
         theirs.channel.fc2.weight.copy_(ours.excite.weight)
