@@ -11,9 +11,9 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.cost import CostModel
 from plugnas.nas.cost.budget import check_budget, with_levels
 from plugnas.nas.executors import create
+from plugnas.nas.executors.measure import of_tasks
 from plugnas.nas.ledger.ledger import Ledger
 from plugnas.nas.ledger.lock import RunLock
-from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.log import logger
 from plugnas.nas.run.python_run import claim_for_python
 from plugnas.nas.run.view import RunView, open_run
@@ -121,7 +121,7 @@ def search(
         levels=levels,
         preference=preference_of(space, prefer),
     )
-    evaluator = functools.partial(_bind, evaluate)
+    evaluator = functools.partial(of_tasks, evaluate)
     if workers == 1 and evaluation_timeout is None:
         make = functools.partial(create, "serial", evaluator)
     else:
@@ -190,17 +190,3 @@ def _cost_model(space: SearchSpace, cost: Any) -> CostModel | None:
             f"cost must return a mapping of names to numbers, but returned {returned!r}"
         )
     return FunctionCost(cost, tuple(returned), space)
-
-
-def _bind(evaluate: Evaluate) -> Callable[[Task], Mapping[str, Any]]:
-    """Make the function of a task out of a user's function of architecture, rung and seed."""
-
-    def run(task: Task) -> Mapping[str, Any]:
-        values = evaluate(task.architecture, task.rung, task.seed)
-        if not isinstance(values, Mapping):
-            raise TypeError(
-                f"evaluate must return a mapping such as {{'accuracy': 0.9}}, not {values!r}"
-            )
-        return {"values": values}
-
-    return run

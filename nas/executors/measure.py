@@ -12,6 +12,7 @@ from typing import Any
 
 from plugnas.nas.ledger.measurement import DIVERGED, OUT_OF_MEMORY, Measurement, Task
 from plugnas.nas.machine.quiet import training
+from plugnas.space import Architecture
 
 Evaluate = Callable[[Task], Mapping[str, Any]]
 Evaluator = Callable[[], Evaluate]
@@ -45,6 +46,23 @@ class ReadsImages(ABC):
 def data_of(evaluate: Evaluate) -> str | None:
     """Return the fingerprint of the images that an ``evaluate`` has read, if it has any."""
     return evaluate.data if isinstance(evaluate, Training) else None
+
+
+def of_tasks(evaluate: Callable[[Architecture, int, int], Mapping[str, float]]) -> Evaluate:
+    """Make the function of a task out of a user's function of architecture, rung and seed.
+
+    It stands here, and not beside the search, so that workers import no more than they need.
+    """
+
+    def run(task: Task) -> Mapping[str, Any]:
+        values = evaluate(task.architecture, task.rung, task.seed)
+        if not isinstance(values, Mapping):
+            raise TypeError(
+                f"evaluate must return a mapping such as {{'accuracy': 0.9}}, not {values!r}"
+            )
+        return {"values": values}
+
+    return run
 
 
 def measure(
@@ -131,4 +149,4 @@ def _reason(error: Exception) -> str:
     return f"raised: {text}{place}"
 
 
-__all__ = ["Evaluate", "Evaluator", "ReadsImages", "Training", "data_of", "measure"]
+__all__ = ["Evaluate", "Evaluator", "ReadsImages", "Training", "data_of", "measure", "of_tasks"]

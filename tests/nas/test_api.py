@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pytest
 
@@ -149,8 +150,14 @@ def test_several_seeds_are_averaged():
     assert all(m.n == 3 and m["accuracy"] == pytest.approx(0.1) for m in result.members)
 
 
+def torch_is_here(architecture, rung, seed):
+    return {"accuracy": float("torch" in sys.modules)}
+
+
 def test_workers_run_beside_each_other():
-    result = search(trials=6, workers=2, sampler="random")
+    """Defect: each loaded torch and the zoo, five seconds, for a function that needs neither."""
+    result = search(evaluate=torch_is_here, trials=6, workers=2, sampler="random")
+    assert {m.values["accuracy"] for m in result.measurements} == {0.0}
     assert len({m.worker for m in result.measurements}) <= 2
     alone = search(trials=6, sampler="random")
     assert {m.architecture for m in result.measurements} == {

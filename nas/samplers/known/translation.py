@@ -9,7 +9,6 @@ from typing import Any
 
 from plugnas.modules import PlugnasError
 from plugnas.space import Architecture, Parameter, SearchSpace
-from plugnas.space.parts import default_of
 
 Families = Mapping[str, Mapping[Any, str]]
 """Parameter of the other space -> the family of each of its choices."""
@@ -83,6 +82,8 @@ def _counterpart(
     """Return the choice that stands for the other space's value, or None."""
     choices = parameter.choices
     if name is None:
+        from plugnas.space.parts import default_of  # with the zoo, which few searches need
+
         value = default_of(parameter.name)
         if value is None:
             return next((c for c in _NOTHING if c in choices), None)
