@@ -1,5 +1,6 @@
 """Settings of torch and of the test processes; torch's must stand before it is imported."""
 
+import gc
 import logging
 import os
 
@@ -19,3 +20,9 @@ logging.getLogger("torch.__trace").propagate = True
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: tests that wait for processes leave theirs to others."""
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 3
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded by now out of later garbage collections, half a second each."""
+    gc.collect()
+    gc.freeze()

@@ -129,16 +129,21 @@ def _ask(items: Sequence[Item], seconds: float) -> list[dict[str, Any]]:
             )  # fmt: skip
         file = Path(folder) / "request.json"
         file.write_text(json.dumps(request))
-        script = Path(__file__).parent / "standalone" / "check.py"
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-B", "-W", "ignore", str(script), str(file)],
-            cwd=folder, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = _run(file)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no reason given"]
             raise ExportError(f"the process that checks exports ended early: {lines[-1]}")
         answers: list[dict[str, Any]] = torch.load(file.with_suffix(".answer"), weights_only=True)
         return answers
+
+
+def _run(request: Path) -> subprocess.CompletedProcess[str]:
+    """Run the check in a fresh process that finds nothing but what the request names."""
+    script = Path(__file__).parent / "standalone" / "check.py"
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-W", "ignore", str(script), str(request)],
+        cwd=request.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 def _library_paths(items: Sequence[Item]) -> list[str]:

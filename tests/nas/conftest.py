@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -25,3 +26,17 @@ def onnx_table() -> Iterator[None]:
         read = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
         patch.setattr(ONNXRegistry, "from_torchlib", read)
         yield
+
+
+@pytest.fixture(scope="session")
+def forked_checks() -> Iterator[None]:
+    """Check exports in children of one process that has loaded torch; see its file."""
+    from plugnas.nas.export import check
+    from tests.nas.forked_checks import Checker
+
+    checker = Checker()
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            patch.setattr(check, "_run", checker)
+        yield
+    checker.close()

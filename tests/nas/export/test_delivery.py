@@ -15,6 +15,7 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.export import ExportError, Options, check, deliver, delivery, hashes, pt2
 from tests.nas.export import subjects
 
+FRESH = check._run  # as users start it; most checks run in forks, see forked_checks.py
 FAST = Options(formats=("pt2", "safetensors"), measure=False)
 FILES = {
     "model.pt2", "model.onnx", "model.safetensors", "architecture.json", "model.py", "train.py",
@@ -26,7 +27,9 @@ FILES = {
 def exported(tmp_path_factory):
     path = tmp_path_factory.mktemp("delivery") / "out"
     found = subjects.subject()
-    return found, deliver(found, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check, "_run", FRESH)
+        return found, deliver(found, path)
 
 
 @pytest.fixture
@@ -217,8 +220,11 @@ def test_a_mismatch_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_source_that_needs_plugnas_fails_its_check(tmp_path):
+@pytest.mark.parametrize("start", ["fresh", "forked"])
+def test_a_source_that_needs_plugnas_fails_its_check(tmp_path, monkeypatch, start):
     """The process that checks cannot import what this one can."""
+    if start == "fresh":
+        monkeypatch.setattr(check, "_run", FRESH)
     (tmp_path / "model.py").write_text("import plugnas\n")
     item = check.Item(tmp_path, ("model.py",), (torch.zeros(1),), (torch.zeros(1),))
     with pytest.raises(ExportError, match="No module named 'plugnas'"):
