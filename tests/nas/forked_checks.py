@@ -16,7 +16,7 @@ from plugnas.nas.export import check
 
 SCRIPT = Path(check.__file__).parent / "standalone" / "check.py"
 SERVER = """
-import importlib.machinery, importlib.util, json, os, pathlib, runpy, sys, traceback
+import contextlib, importlib.machinery, importlib.util, json, os, pathlib, runpy, sys, traceback
 
 script, paths, refused = json.loads(sys.argv[1])
 spec = importlib.util.spec_from_file_location("check", script)
@@ -27,7 +27,9 @@ sys.path += paths
 ordinary = sys.meta_path.index(importlib.machinery.PathFinder)
 sys.meta_path[ordinary] = check.Without(refused)
 import torch
-import torch.export
+with contextlib.suppress(ImportError):  # what torch.export.load imports in its call
+    import torch._export.serde.serialize
+    import torch.export.pt2_archive._package
 sys.meta_path[ordinary] = importlib.machinery.PathFinder
 sys.path[:] = before
 for line in sys.stdin:
