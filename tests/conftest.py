@@ -9,11 +9,16 @@ import os
 os.environ.setdefault("TORCH_FAKE_TENSOR_DISPATCH_CACHE", "0")
 
 import pytest
-import torch  # noqa: F401  it sets its loggers up when it is imported
+import torch  # it sets its loggers up when it is imported
 
 # pytest listens to every logger that does not pass its records on, and torch, once somebody listens
 # to its trace, writes down each step of an export, which makes exports a sixth slower.
 logging.getLogger("torch.__trace").propagate = True
+
+# Without an accelerator, torch.manual_seed keeps itself and the whole stack, as text, for each kind
+# of device that might be started later: a millisecond each time, and memory that grows.
+if not torch.accelerator.is_available():
+    torch.manual_seed = torch.default_generator.manual_seed
 
 
 @pytest.hookimpl(optionalhook=True)  # also without xdist
