@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -32,6 +33,22 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PLUGNAS_CACHE", str(tmp_path / "cache"))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of the job that is through, for tests of what is done with one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(there := tmp_path_factory.mktemp("finished"))
+        patch.setenv("PLUGNAS_CACHE", str(there / "cache"))
+        assert main(["search", write({}), "--run-dir", "mine"]) == 0
+    return there / "mine"
+
+
+@pytest.fixture
+def mine(folder, finished):
+    shutil.copytree(finished, folder / "mine")
+    return "mine"
 
 
 def write(changes, name="job.yaml"):
@@ -115,9 +132,7 @@ def test_a_broken_image_is_named_and_the_search_goes_on(folder, capsys):
     assert "broken.png" in capsys.readouterr().err
 
 
-def test_a_run_directory_of_another_job(folder, capsys):
-    assert main(["search", write({}), "--run-dir", "mine"]) == 0
-    capsys.readouterr()
+def test_a_run_directory_of_another_job(mine, capsys):
     assert main(["search", "mine"]) == 0  # a run goes on by the job that it keeps
     assert "nothing was left to do" in capsys.readouterr().out
     assert "goes on in its own directory" in refused(capsys, "search", "mine", "--run-dir", "x")
@@ -129,9 +144,7 @@ def test_a_run_directory_of_another_job(folder, capsys):
     assert Path("mine/ledger.jsonl").read_bytes() == kept
 
 
-def test_a_run_whose_ledger_is_gone_is_begun_anew_and_says_so(folder, capsys):
-    assert main(["search", write({}), "--run-dir", "mine"]) == 0
-    assert "begins anew" not in capsys.readouterr().err
+def test_a_run_whose_ledger_is_gone_is_begun_anew_and_says_so(mine, capsys):
     Path("mine/ledger.jsonl").unlink()
     assert main(["search", write({}), "--run-dir", "mine"]) == 0
     assert "no ledger.jsonl: what that run measured is not known" in capsys.readouterr().err
@@ -151,8 +164,7 @@ def test_no_permission(folder, capsys):
     refused(capsys, "search", write({}), "--run-dir", "file/run")
 
 
-def test_picks_and_words(folder, capsys):
-    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+def test_picks_and_words(mine, capsys):
     assert "is no pick" in refused(capsys, "export", "mine", "--pick", "kne")
     assert "did you mean `flops`" in refused(capsys, "front", "mine", "--x", "flop")
     assert "flops=5M" in refused(capsys, "front", "mine", "--budget", "flops")
@@ -200,16 +212,14 @@ def test_a_cost_range_needs_a_sample(folder, capsys):
     assert "--samples" in refused(capsys, "space", write({}), "--samples", 0)
 
 
-def test_another_job_is_named_by_the_place_where_it_differs(folder, capsys):
-    assert main(["search", write({}), "--run-dir", "kept"]) == 0
-    capsys.readouterr()
+def test_another_job_is_named_by_the_place_where_it_differs(mine, capsys):
     other = write({"proxy": {"rungs": [{"epochs": 2, "images": 64}]}}, "other.yaml")
-    text = refused(capsys, "search", other, "--run-dir", "kept")
+    text = refused(capsys, "search", other, "--run-dir", mine)
     assert "its `proxy.rungs[0].epochs` is 1, this job's is 2" in text
 
 
-def test_what_is_mistyped_on_a_run(folder, capsys):
-    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+def test_what_is_mistyped_on_a_run(mine, capsys):
+    write({})
     kept = Path("mine/ledger.jsonl").read_bytes()
     for law, *argv in (
         ("is a folder; name a YAML file", "search", "."),
@@ -232,9 +242,7 @@ def test_what_is_mistyped_on_a_run(folder, capsys):
     assert Path("mine/ledger.jsonl").read_bytes() == kept
 
 
-def test_an_empty_front_says_why(folder, capsys):
-    assert main(["search", write({}), "--run-dir", "mine"]) == 0
-    capsys.readouterr()
+def test_an_empty_front_says_why(mine, capsys):
     assert main(["front", "mine", "--budget", "flops=10"]) == 0
     out = capsys.readouterr().out
     assert "none of the 2 architectures at the highest rung is within flops <= 10" in out
@@ -244,7 +252,8 @@ def test_an_empty_front_says_why(folder, capsys):
 def test_a_search_that_has_its_trials_says_so(folder, capsys):
     job = write({})
     assert main(["search", job, "--run-dir", "mine"]) == 0
-    assert "nothing was left" not in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "nothing was left" not in said.out and "begins anew" not in said.err
     assert main(["search", job, "--run-dir", "mine"]) == 0
     assert "the run has 2 architectures; --trials N adds more" in capsys.readouterr().out
 
@@ -301,9 +310,8 @@ def test_numbers_and_names_out_of_range_name_the_file(folder, capsys, changes, l
     assert law in text
 
 
-def test_places_that_cannot_be_written_are_refused_before_anything_is_measured(folder, capsys):
+def test_places_that_cannot_be_written_are_refused_before_anything_is_measured(mine, capsys):
     job = write({})
-    assert main(["search", job, "--run-dir", "mine"]) == 0
     Path("file").write_text("in the way")
     Path("shelf").mkdir()
     for output, reason in (("file/x.json", "is no folder"), ("shelf", "is a folder")):
@@ -314,8 +322,7 @@ def test_places_that_cannot_be_written_are_refused_before_anything_is_measured(f
     assert "file is no folder" in refused(capsys, "export", "mine", "--train", "--to", "file/x")
 
 
-def test_a_run_that_belongs_to_somebody_else(folder, capsys, monkeypatch):
-    assert main(["search", write({}), "--run-dir", "mine"]) == 0
+def test_a_run_that_belongs_to_somebody_else(mine, capsys, monkeypatch):
     monkeypatch.setattr(
         "plugnas.nas.report.files.unwritable", lambda path: f"{path} is not writable"
     )
