@@ -208,7 +208,7 @@ def _with_objectives(job: Job) -> Job:
             "objectives: with `evaluate`, name what your function returns, such as "
             "{map50: max, flops: min}"
         )
-    if job.objectives or name not in tasks.names():
+    if job.objectives or not tasks.is_name(name):
         return job
     return msgspec.structs.replace(job, objectives=tasks.default_objectives(tasks.kind(name)))
 

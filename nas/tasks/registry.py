@@ -29,6 +29,11 @@ def names() -> list[str]:
     return [*_OWN, *sorted(p.name for p in entry_points(group=GROUP) if p.name not in _OWN)]
 
 
+def is_name(name: str) -> bool:
+    """Whether a task of that name is known here."""
+    return name in _OWN or name in names()  # names() reads what every installed package announces
+
+
 def parse(task: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return a job's ``task:`` as its name and options.
 
@@ -81,7 +86,7 @@ def default_objectives(task: Task | type[Task]) -> dict[str, str]:
 def placed(task: str | Mapping[str, Any], base: Path | str) -> str | dict[str, Any]:
     """Return a job's ``task:`` as another process finds it: with its file by absolute path."""
     name, options = parse(task)
-    known = name in names() or not is_reference(name)
+    known = is_name(name) or not is_reference(name)
     return {name if known else absolute(name, base): options}
 
 
@@ -109,4 +114,14 @@ def _check_metrics(name: str, kind: type[Task]) -> None:
         )
 
 
-__all__ = ["DEFAULT", "GROUP", "create", "default_objectives", "kind", "names", "parse", "placed"]
+__all__ = [
+    "DEFAULT",
+    "GROUP",
+    "create",
+    "default_objectives",
+    "is_name",
+    "kind",
+    "names",
+    "parse",
+    "placed",
+]
