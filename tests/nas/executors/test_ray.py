@@ -509,8 +509,9 @@ executor.close()
 
 def test_what_is_started_here_listens_on_this_machine_alone() -> None:
     """Defect: without an address Ray listened on all interfaces."""
+    patient = {**environment(), "RAY_raylet_start_wait_time_s": "300"}  # beside other tests
     done = subprocess.run(
-        [sys.executable, "-c", LISTENERS], env=environment(), capture_output=True, text=True
+        [sys.executable, "-c", LISTENERS], env=patient, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
     processes, *addresses = done.stdout.split()
