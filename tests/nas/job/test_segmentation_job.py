@@ -86,13 +86,10 @@ def test_counted_costs_are_those_of_the_networks(view):
 def test_the_export_computes_the_same_and_trains_on(
     view, shapes, tmp_path, monkeypatch, caplog, onnx_table
 ):
-    """``deliver`` itself holds each file against the network in a fresh process.
-
-    With ``model.pt2``: tests/nas/job/test_segmentation_host.py.
-    """
-    to, options = tmp_path / "out", Options(formats=("onnx", "source"), measure=False)
+    """``deliver`` itself holds each file against the network in a fresh process."""
+    to, options = tmp_path / "out", Options(measure=False)
     (delivery,) = export_members(view, [view.front[-1]], to, options)
-    assert {"model.onnx", "model.py", "train.py"} <= set(delivery.files)
+    assert {"model.pt2", "model.onnx", "model.py", "train.py"} <= set(delivery.files)
     readme = (to / "README.md").read_text()
     assert "gives each pixel one of 3 classes" in readme and "(B, 3, 30, 37)" in readme
     assert re.search(r"\| decoder.level1 \| \S+ \| upsampling: \w+; conv \|", readme)
