@@ -104,7 +104,7 @@ class HaloAttention(nn.Module):
         )  # (B blocks, heads, b^2, d)
         y = y.transpose(1, 2).unflatten(1, (self.block, self.block)).flatten(3)
         y = y.unflatten(0, (-1, *blocks)).permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
-        return self.out(y)[:, :, :height, :width]
+        return self.out(y[:, :, :height, :width])
 
     def _windows(self, x: Tensor, halo: int) -> Tensor:
         return F.unfold(x, self.block + 2 * halo, padding=halo, stride=self.block)

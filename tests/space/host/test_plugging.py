@@ -11,8 +11,8 @@ from torch import nn
 
 import plugnas
 from plugnas import modules
-from plugnas.modules import PlugnasError
-from plugnas.space.host import HostError, Placement, gates, plugged_keys, trace, why_lost
+from plugnas.modules import PlugnasError, Site
+from plugnas.space.host import HostError, Placement, Plug, gates, plugged_keys, trace, why_lost
 from plugnas.space.host.plugging import hooked, plug_in
 from plugnas.space.options import Choice
 
@@ -189,3 +189,15 @@ def test_mixed_precision_and_half(host):
         assert torch.equal(plugged(x), host(x))
     half = plugnas.plug(copy.deepcopy(host).bfloat16(), {"layer3": "cbam"}, input_shape=SHAPE)
     assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
+
+
+def test_a_plug_keeps_the_host_s_layout_on_a_map_of_one_pixel():
+    """Defect: `halo` gave another, by which the host's next convolution rounded otherwise."""
+    h = torch.randn(2, 64, 1, 1)
+    for entry in modules.entries("attention"):
+        site = Site(64, 1, 1)
+        if entry.refusal(site) is None:
+            plug = Plug(entry.build(site), torch.zeros(64, 1, 1)).eval()
+            with torch.no_grad():
+                y = plug(h)
+            assert torch.equal(y, h) and y.stride() == h.stride(), entry.key
