@@ -170,16 +170,17 @@ def _variances(y: Array, fixed: Array, kernels: Array) -> tuple[Array, float]:
     ``kernels`` are (k, n, n).
     """
     base, flat = fixed @ fixed.T, kernels.reshape(len(kernels), -1)
+    above = np.triu(np.ones(base.shape, dtype=bool), 1)
 
     def loss(logs: Array) -> tuple[float, Array]:
         sizes = np.exp(logs)
         total = base + (sizes @ flat).reshape(base.shape)
         lower, _ = cho_factor(total, lower=True)
-        inverse = _inverse(lower)
+        inverse = _inverse(lower, above)
         alpha = inverse @ y
         value = 0.5 * float(y @ alpha) + float(np.log(np.diag(lower)).sum())
-        inner = inverse - np.outer(alpha, alpha)
-        slope = 0.5 * sizes * (flat @ inner.ravel())
+        inverse -= np.outer(alpha, alpha)
+        slope = 0.5 * sizes * (flat @ inverse.ravel(order="K"))  # symmetric, as the kernels are
         # a slight preference for sizes near a tenth of the response's variance keeps a part from
         # being declared exactly nothing by a flat likelihood, which would narrow the intervals
         away = logs - np.log(0.1)
@@ -192,13 +193,17 @@ def _variances(y: Array, fixed: Array, kernels: Array) -> tuple[Array, float]:
     return np.exp(found.x), -float(found.fun)
 
 
-def _inverse(lower: Array) -> Array:
-    """Return the inverse of a matrix of which the lower triangle holds the Cholesky factor."""
-    half, failed = lapack.dpotri(lower, lower=1)
+def _inverse(lower: Array, above: Array) -> Array:
+    """Return the inverse of a matrix of which the lower triangle holds the Cholesky factor.
+
+    ``above`` masks the upper triangle, which is filled in place.
+    """
+    inverse: Array
+    inverse, failed = lapack.dpotri(lower, lower=1)
     if failed:
         raise np.linalg.LinAlgError("a covariance could not be inverted")
-    half = np.tril(half)
-    return half + np.tril(half, -1).T
+    np.copyto(inverse, inverse.T, where=above)
+    return inverse
 
 
 __all__ = ["Data", "Fit", "fit"]
