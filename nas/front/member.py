@@ -126,8 +126,10 @@ def class_iou_of(group: Sequence[Measurement]) -> dict[str, float | None]:
     return means
 
 
-def table(found: Sequence[Member], objectives: Mapping[str, str]) -> np.ndarray:
-    """Return the objectives of members, float64 (n, m)."""
+def table(
+    found: Sequence[Member] | Sequence[Measurement], objectives: Mapping[str, str]
+) -> np.ndarray:
+    """Return the objectives of members or measurements, float64 (n, m)."""
     columns = [
         [m.values[name] if name in m.values else m.costs.get(name, math.nan) for m in found]
         for name in objectives

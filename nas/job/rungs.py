@@ -41,8 +41,7 @@ def long_rung(
     """
     wished = job.confirm or ConfirmConfig()
     recipe = Recipe(epochs=30) if job.evaluate else confirmation_of(input_shape, images)
-    own = msgspec.convert(wished.recipe, Recipe)
-    recipe = msgspec.structs.replace(recipe, **{name: getattr(own, name) for name in wished.recipe})
+    recipe = msgspec.convert({**msgspec.structs.asdict(recipe), **wished.recipe}, Recipe)
     if _trains_weights(job):
         recipe = gentle(recipe)
     asked = wished.epochs if epochs is None else epochs

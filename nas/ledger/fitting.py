@@ -8,7 +8,7 @@ then what that session left out (the ledger's header names it) stays left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -106,22 +106,18 @@ def fit(contents: Contents, space: SearchSpace) -> Fitted:
 
 
 def _fit(path: Path, space: SearchSpace) -> tuple[_Fitting, Contents]:
-    """Read a ledger and fit it, some records at a time in memory."""
+    """Read a ledger and fit it, without keeping its records."""
     fitting = _Fitting(space)
     if not path.exists():
         return fitting, Contents()
     reading = Reading(path)
-    rows = iter(reading)
-    while some := list(islice(rows, _AT_ONCE)):
-        fitting.add(some)
+    fitting.add(reading)
     return fitting, reading.contents()
 
 
 def _fit_all(contents: Contents, space: SearchSpace) -> tuple[_Fitting, Contents]:
     fitting = _Fitting(space)
-    rows = zip(contents.lines, contents.records, strict=True)
-    while some := list(islice(rows, _AT_ONCE)):
-        fitting.add(some)
+    fitting.add(zip(contents.lines, contents.records, strict=True))
     return fitting, contents
 
 
@@ -134,8 +130,14 @@ class _Fitting:
         self._fitting: list[tuple[int, Measurement]] = []
         self._misfits: dict[int, Misfit] = {}
 
-    def add(self, rows: Sequence[tuple[int, Record]]) -> None:
-        """Fit records, given with their lines; their members are looked up together."""
+    def add(self, rows: Iterable[tuple[int, Record]]) -> None:
+        """Fit records, given with their lines, some at a time in memory."""
+        left = iter(rows)
+        while some := list(islice(left, _AT_ONCE)):
+            self._add(some)
+
+    def _add(self, rows: Sequence[tuple[int, Record]]) -> None:
+        """Fit records; their members are looked up together."""
         spoken = [record.architecture for _, record in rows]
         members = self._space.members([a.values for a in spoken], [a.id for a in spoken])
         for (line, record), member in zip(rows, members, strict=True):

@@ -1,7 +1,7 @@
 """The cheap training that stands in for the real one."""
 
 from plugnas.nas.machine.device import DeviceError, resolve_device, seeded
-from plugnas.nas.proxy.defaults import STEPS, default_confirmation, default_rungs, steps_of
+from plugnas.nas.proxy.defaults import STEPS, default_rungs, steps_of
 from plugnas.nas.proxy.evaluator import Proxy
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 from plugnas.nas.proxy.result import Training
@@ -14,7 +14,6 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "Training",
-    "default_confirmation",
     "default_rungs",
     "resolve_device",
     "seeded",

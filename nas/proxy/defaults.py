@@ -72,11 +72,6 @@ def gentle(recipe: Recipe) -> Recipe:
     return _with(recipe, host_learning_rate=HOST_SHARE * recipe.learning_rate)
 
 
-def default_confirmation(dataset: Dataset) -> Recipe:
-    """Return the long recipe by which the front is confirmed and exported."""
-    return confirmation_of(dataset.input_shape, len(dataset.train) + len(dataset.validation))
-
-
 def confirmation_of(input_shape: tuple[int, int, int], images: int) -> Recipe:
     """Return the long recipe for so many images of a shape (C, H, W)."""
     if min(input_shape[1:]) <= _SMALL:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from plugnas.nas.front import pareto
 from plugnas.nas.front.box import Box
+from plugnas.nas.front.member import table
 from plugnas.nas.ledger.measurement import Measurement
 
 Array = NDArray[np.float64]
@@ -44,15 +45,9 @@ def points_of(
     measurements: Sequence[Measurement], objectives: Mapping[str, str], rung: int
 ) -> Array:
     """Return (n, m): what counts for the front, NaN where a measurement does not."""
-    count = [m.rung == rung and m.ok for m in measurements]
-    columns = [
-        [
-            (m.values[n] if n in m.values else m.costs.get(n, math.nan)) if counts else math.nan
-            for m, counts in zip(measurements, count, strict=True)
-        ]
-        for n in objectives
-    ]
-    return np.array(columns, dtype=np.float64).T.reshape(len(count), len(objectives))
+    points = table(measurements, objectives)
+    points[[not (m.rung == rung and m.ok) for m in measurements]] = math.nan
+    return points
 
 
 def trace(measurements: Sequence[Measurement], box: Box, rung: int) -> Trace:

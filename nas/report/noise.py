@@ -43,9 +43,9 @@ def _settling(view: RunView) -> str:
     """
     found = read(view)
     if found is not None and not found.missing:
-        known = [found.by_id[m.id] for m in view.front if m.id in found.by_id]
-        if len(known) == len(view.front):
-            seeds = min(m.n for m in known)
+        confirmed = found.by_id
+        if all(m.id in confirmed for m in view.front):
+            seeds = min(confirmed[m.id].n for m in view.front)
             told = f"{sum(p.distinguishable for p in found.pairs)} of {len(found.pairs)} pairs"
             return f"; `nas confirm` under {seeds} seeds tells {told} of the front apart"
     seconds = seconds_of_confirmation(view)

@@ -196,8 +196,9 @@ def _points(axes: Axes, picture: Picture) -> list[Point]:
         unit = " ms" if picture.cost == "latency_ms" else ""
         axes.axvline(picture.limit, color=RED, linestyle=(0, (5, 3)), linewidth=1.6, zorder=3,
                      label=f"budget {figure_text(picture.limit)}{unit}")  # fmt: skip
-        share = 1 + 0.08 * (1 - min(left / picture.limit, 1))  # as wide as the picture lets it be
-        right = max(right, picture.limit * (1.15 if axes.get_xscale() == "log" else share))
+        log = axes.get_xscale() == "log"
+        beyond = 0.15 * picture.limit if log else 0.08 * max(picture.limit - left, 0)
+        right = max(right, picture.limit + beyond)
         axes.axvspan(picture.limit, right, facecolor="none", edgecolor=RED, alpha=0.25, hatch="//",
                      linewidth=0)  # fmt: skip
         axes.set_xlim(left, right)

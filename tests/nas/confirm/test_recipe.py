@@ -15,7 +15,7 @@ from plugnas.nas.data import load
 from plugnas.nas.export import weights
 from plugnas.nas.job.config import parse
 from plugnas.nas.job_run import run_job
-from plugnas.nas.proxy import default_confirmation
+from plugnas.nas.proxy.defaults import confirmation_of
 from plugnas.nas.run.view import open_run
 from plugnas.nas.study.drive import Outcome
 from plugnas.space.typed import ConfigError
@@ -37,7 +37,9 @@ def confirmed_before(run, epochs):
 def test_the_recipe_is_asked_for_or_the_job_s_or_the_earlier_one(tmp_path, digits):
     """Defect: export --train did not know of `nas confirm --epochs`."""
     run = make_run(tmp_path / "run", trials=3)
-    assert long_recipe(open_run(run.path), digits) == default_confirmation(digits)
+    assert long_recipe(open_run(run.path), digits) == confirmation_of(
+        digits.input_shape, len(digits.train) + len(digits.validation)
+    )
     confirmed_before(run, 2)
     assert long_recipe(open_run(run.path), digits).epochs == 2
     assert long_recipe(open_run(run.path), digits, epochs=5).epochs == 5
@@ -90,7 +92,7 @@ def test_a_job_s_confirmation_hears_them_too(tmp_path, monkeypatch):
 
 
 def test_a_job_s_own_settings_replace_those_that_suit_the_images(tmp_path, digits):
-    usual = default_confirmation(digits)
+    usual = confirmation_of(digits.input_shape, len(digits.train) + len(digits.validation))
     own = {"epochs": 2, "recipe": {"images": 500, "learning_rate": 0.02}}
     run = make_run(tmp_path / "run", trials=3, confirm=own)
     expected = replace(usual, epochs=2, images=500, learning_rate=0.02)

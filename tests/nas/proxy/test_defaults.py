@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from plugnas.nas.proxy import STEPS, default_confirmation, default_rungs, steps_of
+from plugnas.nas.proxy import STEPS, default_rungs, steps_of
+from plugnas.nas.proxy.defaults import confirmation_of
 
 
 def of(digits, images, side):
@@ -24,7 +25,8 @@ def test_every_rung_has_its_steps(digits, images, side):
     rungs = default_rungs(dataset)
     assert steps_of(rungs[-1], images) >= STEPS
     assert all(steps_of(rung, images) >= STEPS // 2 for rung in rungs)
-    assert steps_of(default_confirmation(dataset), 2 * images) >= 4 * STEPS
+    long = confirmation_of(dataset.input_shape, len(dataset.train) + len(dataset.validation))
+    assert steps_of(long, 2 * images) >= 4 * STEPS
 
 
 def test_a_large_set_keeps_the_recipe_that_was_measured(digits):

@@ -20,7 +20,8 @@ from plugnas.nas.data import DataSpec
 from plugnas.nas.executors.measure import measure
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import give_memory_back, keep_memory
-from plugnas.nas.proxy import Proxy, Recipe, RecipeError, default_confirmation, default_rungs
+from plugnas.nas.proxy import Proxy, Recipe, RecipeError, default_rungs
+from plugnas.nas.proxy.defaults import confirmation_of
 from plugnas.space import SearchSpace
 
 SPACE = {
@@ -148,7 +149,10 @@ def test_settling_decides_what_a_worker_could_not(tmp_path, monkeypatch):
 def test_defaults_fit_their_images(digits):
     rungs = default_rungs(digits)
     assert all(a.begins_like(b) for a, b in itertools.pairwise(rungs))
-    assert default_confirmation(digits).epochs > rungs[-1].epochs
+    assert (
+        confirmation_of(digits.input_shape, len(digits.train) + len(digits.validation)).epochs
+        > rungs[-1].epochs
+    )
 
 
 @pytest.mark.parametrize(
