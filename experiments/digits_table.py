@@ -78,7 +78,7 @@ def _tasks(space: SearchSpace, seeds: int) -> Iterator[Task]:
 def _start() -> None:
     global _evaluate
     torch.set_num_threads(1)
-    _evaluate = Proxy(SPACE, "digits", rungs=(*SCORED, *RECIPES), device="cpu")()
+    _evaluate = Proxy("digits", rungs=(*SCORED, *RECIPES), device="cpu")()
 
 
 def _measure(task: Task) -> list[Any]:

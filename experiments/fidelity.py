@@ -18,7 +18,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -102,9 +101,8 @@ def _train(arguments: argparse.Namespace) -> None:
         if (task.architecture.id, list(RECIPES)[task.rung], task.seed) not in done
     ]
     print(f"{len(members)} architectures, {len(done)} trainings recorded, {len(todo)} to do")
-    section = msgspec.to_builtins(job.space)
     data = job.data if isinstance(job.data, dict) else str((base / job.data).resolve())
-    with ProcessPoolExecutor(arguments.workers, initializer=_start, initargs=(section, data)) as p:
+    with ProcessPoolExecutor(arguments.workers, initializer=_start, initargs=(data,)) as p:
         for row in p.map(_measure, todo):
             record["measurements"].append(row)
             _save(arguments.record, record)
@@ -120,10 +118,10 @@ def _tasks(members: list[Architecture]) -> Iterator[Task]:
                     yield Task(number, architecture, rung, seed)
 
 
-def _start(section: dict[str, Any], data: DataSpec | dict[str, Any] | str) -> None:
+def _start(data: DataSpec | dict[str, Any] | str) -> None:
     global _evaluate
     torch.set_num_threads(1)
-    _evaluate = Proxy(section, data, rungs=tuple(RECIPES.values()), device="cpu")()
+    _evaluate = Proxy(data, rungs=tuple(RECIPES.values()), device="cpu")()
 
 
 def _measure(task: Task) -> list[Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plugnas.space.errors import SpaceError
     from plugnas.space.network import Network, Part
     from plugnas.space.parameter import Parameter
-    from plugnas.space.parts import parts_of
+    from plugnas.space.parts import network_of, parts_of
     from plugnas.space.search_space import SearchSpace
     from plugnas.space.slots import Position
     from plugnas.space.typed import ConfigError
@@ -29,6 +29,7 @@ __all__ = [
     "SearchSpace",
     "SpaceConfig",
     "SpaceError",
+    "network_of",
     "parts_of",
 ]
 
@@ -42,6 +43,7 @@ _HOMES = {
     "SearchSpace": "search_space",
     "SpaceConfig": "config",
     "SpaceError": "errors",
+    "network_of": "parts",
     "parts_of": "parts",
 }
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from plugnas import modules
 from plugnas.space.block import BlockSpec
 from plugnas.space.decoder import DenseHeadSpec, LevelSpec
 from plugnas.space.errors import SpaceError
 from plugnas.space.levels import DECODER_SLOTS, joins_of, size_after, waiting, waiting_above
-from plugnas.space.network import ContextSpec, HeadSpec, Part, StemSpec
+from plugnas.space.network import ContextSpec, HeadSpec, Network, Part, StemSpec
 from plugnas.space.options import Choice
 from plugnas.space.parameter import Token
 from plugnas.space.piece import Shape
+
+if TYPE_CHECKING:
+    from plugnas.space.architecture import Architecture
 
 BLOCK_SLOTS = ("operator", "attention", "fusion", "activation")
 Values = Mapping[str, Token]
@@ -49,6 +53,15 @@ def parts_of(values: Values) -> tuple[Part, ...]:
         parts.append(part_at(f"decoder.level{level}", values))
     parts.append(part_at("head", values))
     return tuple(part for part in parts if part is not None)
+
+
+def network_of(architecture: Architecture) -> Network:
+    """Return a skeleton's network with fresh weights: its values say all, so no space is needed.
+
+    Raises:
+        SpaceError: as ``parts_of``. RefusedError: a module refuses its site.
+    """
+    return Network(parts_of(architecture.values))
 
 
 def part_at(position: str, values: Values) -> Part | None:

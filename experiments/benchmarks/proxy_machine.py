@@ -88,9 +88,7 @@ def scaling(setting: dict[str, Any], way: str, recipe: Recipe, workers: int) -> 
 
 def measure(setting: dict[str, Any], way: str, recipe: Recipe, workers: int) -> Rate:
     """Return the rate of so many workers, all busy throughout."""
-    proxy = Proxy(
-        setting["space"], setting["data"], (recipe,), "cpu", cache=f"{setting['work']}/cache"
-    )
+    proxy = Proxy(setting["data"], (recipe,), "cpu", cache=f"{setting['work']}/cache")
     executor = create("local", proxy, workers=workers)
     try:
         turns, start, own = _turns(executor, setting, workers)

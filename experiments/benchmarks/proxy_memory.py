@@ -54,7 +54,7 @@ def main() -> None:
         epochs=1, images=args.images, resolution=args.side, validation_images=args.images
     )
     cache = None if args.cache is None else str(args.cache)
-    proxy = Proxy(config, str(args.archive.resolve()), (recipe,), "cpu", cache=cache)
+    proxy = Proxy(str(args.archive.resolve()), (recipe,), "cpu", cache=cache)
     executor = create("local", proxy, workers=1)
     try:
         follow(executor, members(space, args.flops), args.trainings)

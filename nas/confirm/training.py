@@ -18,7 +18,6 @@ from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import keep_memory
 from plugnas.nas.machine.files import write_whole
 from plugnas.nas.proxy import Proxy, Recipe, train
-from plugnas.space import Architecture, Network, parts_of
 
 LEARN_FROM, SCORE_ON = ("train", "validation"), "test"
 
@@ -61,7 +60,7 @@ class _Evaluate(Training):
 
     def __call__(self, task: Task) -> dict[str, Any]:
         training = train(
-            partial(_build, self.proxy, task.architecture),
+            partial(self.proxy.build, task.architecture),
             self.dataset,
             self.recipe,
             task=self.purpose,
@@ -91,13 +90,6 @@ class _Evaluate(Training):
             "extra": extra,
             **({} if training.reason is None else {"reason": training.reason}),
         }
-
-
-def _build(proxy: Proxy, architecture: Architecture) -> torch.nn.Module:
-    """Return a skeleton by its values, the network of a host by what the proxy builds with."""
-    if callable(proxy.space):
-        return proxy.space(architecture)
-    return Network(parts_of(architecture.values))
 
 
 def _save(network: torch.nn.Module, path: Path) -> None:

@@ -22,8 +22,7 @@ from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import resolve_device, seeded
 from plugnas.nas.machine.files import write_whole
 from plugnas.nas.machine.foreign import find
-from plugnas.space import Architecture, SearchSpace
-from plugnas.space.sizes import Head
+from plugnas.space import Architecture, network_of
 
 Function = Callable[[nn.Module, "Context"], Mapping[str, float]]
 Build = Callable[[Architecture], nn.Module]
@@ -65,21 +64,16 @@ class OwnTraining(ReadsImages):
 
     Args:
         function: reference to the function, its file by absolute path.
-        space: the job's ``space:`` section, or what builds the network of an architecture.
-        input_shape: (C, H, W) of the images, and ``outputs``: the network's.
         objectives: names that the function must return.
         rungs: epochs of each rung, the cheapest first; ``first`` is the number of its first.
         device: torch's text. imports: files and packages that register modules.
         data: the job's images, None where it has none; ``dataset`` are they, once loaded.
         final: whether these are trainings of a confirmation, whose weights go to ``folder`` as
             ``<architecture id>/seed<k>.safetensors``.
-        head: what a skeleton ends in, as the task says.
+        build: makes the network of an architecture: that of a skeleton by its values alone.
     """
 
     function: str
-    space: Mapping[str, Any] | Build
-    input_shape: tuple[int, int, int]
-    outputs: int
     objectives: tuple[str, ...]
     rungs: tuple[int, ...]
     device: str = "auto"
@@ -88,8 +82,8 @@ class OwnTraining(ReadsImages):
     final: bool = False
     folder: str | None = None
     first: int = 0
-    head: Head = "pooled"
     dataset: Dataset | None = None
+    build: Build = network_of
 
     def last_rung(self) -> OwnTraining:
         """Return the same with its highest rung alone."""
@@ -105,17 +99,11 @@ class OwnTraining(ReadsImages):
         _allow_processes()
         modules.load(self.imports)
         function = function_of(self.function)
-        if callable(self.space):
-            build: Build = self.space
-        else:
-            build = SearchSpace.from_config(
-                self.space, self.input_shape, self.outputs, head=self.head
-            ).build
         dataset = self.dataset
         if dataset is None and self.data is not None:
             dataset = load(self.data)
         own = replace(self, dataset=None)
-        return _Evaluate(own, function, build, resolve_device(self.device), dataset)
+        return _Evaluate(own, function, resolve_device(self.device), dataset)
 
 
 @dataclass(frozen=True)
@@ -124,7 +112,6 @@ class _Evaluate(Training):
 
     own: OwnTraining
     function: Function
-    build: Build
     device: torch.device
     dataset: Dataset | None
 
@@ -136,7 +123,7 @@ class _Evaluate(Training):
     def __call__(self, task: Task) -> dict[str, Any]:
         own = self.own
         with seeded(task.seed, self.device):
-            network = self.build(task.architecture).to(self.device)
+            network = own.build(task.architecture).to(self.device)
             context = Context(
                 architecture=task.architecture,
                 seed=task.seed,

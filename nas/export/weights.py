@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -21,8 +21,6 @@ from plugnas.nas.front.member import Member
 from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Recipe, default_rungs, train
 from plugnas.nas.run.view import RunView
-from plugnas.space import Network, parts_of
-from plugnas.space.parameter import Token
 from plugnas.space.typed import convert
 
 Make = Callable[[], nn.Module]
@@ -216,11 +214,6 @@ def _size(recipe: Recipe, dataset: Dataset) -> tuple[int, int]:
     return rows, max(1, round(width * rows / height))
 
 
-def build(values: Mapping[str, Token]) -> nn.Module:
-    """Build the network of an architecture's values."""
-    return Network(parts_of(values))
-
-
 def _plain(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
     """Return a recipe as plain data, with what the data set decides filled in."""
     data = msgspec.structs.asdict(recipe)
@@ -243,4 +236,4 @@ def _sound(reason: str | None) -> None:
         raise ExportError(f"the network could not be trained for the export: {reason}")
 
 
-__all__ = ["build", "rungs", "trained_size", "weights_of"]
+__all__ = ["rungs", "trained_size", "weights_of"]

@@ -15,6 +15,7 @@ from plugnas.nas.cost.network import PartLatencies, Unmeasured
 from plugnas.nas.cost.table import CostTable
 from plugnas.nas.data import Dataset
 from plugnas.nas.executors.function import function_of
+from plugnas.nas.job.compiled import space_of
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.images import images_of
 from plugnas.nas.job.metrics import check_objectives, with_masks, with_objectives
@@ -143,9 +144,7 @@ def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     check_sense(job, dataset)
     task = task.prepared(dataset) if job.evaluate is None else task
     outputs = task.outputs(dataset)
-    space = SearchSpace.from_config(
-        job.space, dataset.input_shape, outputs, base=base, head=task.head
-    )
+    space = space_of(job, dataset.input_shape, outputs, base=base, head=task.head)
     cost = cost_model(space, costs, job.device_dtype)
     check_names(job, space, cost)
     job = with_rungs(relative_to_host(job, cost), dataset)

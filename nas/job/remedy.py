@@ -11,8 +11,8 @@ from plugnas.modules import PlugnasError
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.cost.budget import BudgetError, check_budget, least
 from plugnas.nas.cost.quantity import short
+from plugnas.nas.job.compiled import space_of
 from plugnas.nas.job.prepared import Prepared
-from plugnas.space import SearchSpace
 from plugnas.space.config import SpaceConfig
 
 _LARGEST_STRIDE = 4
@@ -80,9 +80,11 @@ def _cheapest(
     prepared: Prepared, config: SpaceConfig, budget: Mapping[str, float]
 ) -> tuple[float, Mapping[str, float]] | None:
     """Return by how much the cheapest of a changed space exceeds the budget, and its costs."""
-    dataset, task = prepared.dataset, prepared.task
+    job = msgspec.structs.replace(prepared.job, space=config)
     try:
-        space = SearchSpace.from_config(config, dataset.input_shape, task.outputs(dataset))
+        space = space_of(
+            job, prepared.dataset.input_shape, prepared.outputs, head=prepared.task.head
+        )
         cost = NetworkCost(space, prepared.cost.table, dtype=prepared.cost.dtype)
         architecture, excess = least(space, cost, budget)
     except PlugnasError:  # such a space cannot be, so it is no advice

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import torch
 
 from plugnas import modules
@@ -21,6 +20,7 @@ from plugnas.nas.machine.foreign import absolute
 from plugnas.nas.proxy import Proxy, resolve_device
 from plugnas.nas.proxy.int8 import asked
 from plugnas.nas.tasks.outputs import ANSWER
+from plugnas.space import network_of
 from plugnas.space.host import HostTrace
 from plugnas.space.typed import ConfigError
 
@@ -88,7 +88,6 @@ def evaluator(prepared: Prepared, states: Path | None = None) -> Proxy | OwnTrai
     if host is not None:
         _check_output(host.trace, prepared.task, prepared.outputs)
     return Proxy(
-        space=msgspec.to_builtins(job.space) if host is None else host.builder(),
         data=parse(job.data or {}).at(prepared.base),
         rungs=tuple(job.proxy.rungs),
         device=prepared.device,
@@ -97,6 +96,7 @@ def evaluator(prepared: Prepared, states: Path | None = None) -> Proxy | OwnTrai
         task=tasks.placed(job.task, prepared.base),
         states=None if states is None else str(states.resolve()),
         int8=bool(asked(tuple(job.objectives), tuple(prepared.task.metrics))),
+        build=network_of if host is None else host.builder(),
     )
 
 
@@ -105,15 +105,12 @@ def own_training(prepared: Prepared, function: str) -> OwnTraining:
     job, host = prepared.job, prepared.space.host
     return OwnTraining(
         function=absolute(function, prepared.base),
-        space=msgspec.to_builtins(job.space) if host is None else host.builder(),
-        input_shape=prepared.dataset.input_shape,
-        outputs=prepared.outputs,
-        head=prepared.task.head,
         objectives=tuple(name for name in job.objectives if name not in COSTS),
         rungs=tuple(recipe.epochs for recipe in job.proxy.rungs),
         device=prepared.device,
         imports=tuple(modules.load(job.imports, folder=prepared.base)),
         data=None if job.data is None else parse(job.data).at(prepared.base),
+        build=network_of if host is None else host.builder(),
     )
 
 

@@ -35,7 +35,7 @@ from plugnas.nas.proxy.recipe import Recipe, RecipeError
 from plugnas.nas.proxy.states import StateFile
 from plugnas.nas.proxy.training import train
 from plugnas.nas.proxy.zero_cost import zero_cost
-from plugnas.space import Architecture, SearchSpace
+from plugnas.space import Architecture, network_of
 from plugnas.space.host.own import gates_told
 
 Build = Callable[[Architecture], nn.Module]
@@ -45,16 +45,15 @@ Build = Callable[[Architecture], nn.Module]
 class Proxy(ReadsImages):
     """The evaluator factory of a job: picklable; called once per worker.
 
-    ``space`` is the job's ``space:`` section, or a picklable function that builds the network of
-    an architecture. ``rungs`` are the recipes from the cheapest to the dearest (empty: those of
-    ``default_rungs`` for the images). With ``states``, a folder, promoted trainings go on where
-    the lower rung stopped, as far as the recipes allow. ``data`` has absolute paths if the worker
-    may start elsewhere (``DataSpec.at``). ``imports`` are files and packages that register modules.
-    ``task`` is the job's, with the path of a file absolute. ``int8`` scores the networks of the
-    highest rung quantised too.
+    ``rungs`` are the recipes from the cheapest to the dearest (empty: those of ``default_rungs``
+    for the images). With ``states``, a folder, promoted trainings go on where the lower rung
+    stopped, as far as the recipes allow. ``data`` has absolute paths if the worker may start
+    elsewhere (``DataSpec.at``). ``imports`` are files and packages that register modules. ``task``
+    is the job's, with the path of a file absolute. ``int8`` scores the networks of the highest rung
+    quantised too. ``build`` makes the network of an architecture, and is picklable: that of a
+    skeleton by its values alone.
     """
 
-    space: Mapping[str, Any] | Build
     data: DataSpec | Mapping[str, Any] | str
     rungs: tuple[Recipe, ...] = ()
     device: str = "auto"
@@ -66,6 +65,7 @@ class Proxy(ReadsImages):
     imports: tuple[str, ...] = ()
     task: str | Mapping[str, Any] = tasks.DEFAULT
     int8: bool = False
+    build: Build = network_of
 
     def last_rung(self) -> Proxy:
         """Return the same with its highest rung alone."""
@@ -86,7 +86,7 @@ class Proxy(ReadsImages):
         return replace(self, data=parse(self.data).at(), device=str(device), precision=precision)
 
     def __call__(self) -> Callable[[Task], dict[str, Any]]:
-        """Load the images by memory map, build the space, and return ``evaluate(task)``."""
+        """Load the images by memory map and return ``evaluate(task)``."""
         keep_memory()
         proxy = self.settled()
         dataset = proxy.dataset or load(proxy.data, cache=proxy.cache)
@@ -95,13 +95,7 @@ class Proxy(ReadsImages):
         rungs = proxy.rungs or default_rungs(dataset)
         for recipe in rungs:
             Batches(dataset, recipe, torch.device("cpu"))  # refuses an impossible resolution
-        if callable(proxy.space):
-            build: Build = proxy.space
-        else:
-            build = SearchSpace.from_config(
-                proxy.space, dataset.input_shape, task.outputs(dataset), head=task.head
-            ).build
-        return _Evaluate(replace(proxy, rungs=rungs), dataset, build, task)
+        return _Evaluate(replace(proxy, rungs=rungs), dataset, task)
 
 
 @dataclass(frozen=True)
@@ -110,7 +104,6 @@ class _Evaluate(Training):
 
     proxy: Proxy
     dataset: Dataset
-    build: Build
     purpose: tasks.Task
 
     @property
@@ -136,7 +129,7 @@ class _Evaluate(Training):
         state = self._state(task)
         goes_on = any(recipe.begins_like(r) for r in self.proxy.rungs[task.rung + 1 :])
         training = train(
-            partial(self.build, task.architecture),
+            partial(self.proxy.build, task.architecture),
             self.dataset,
             recipe,
             task=self.purpose,
@@ -195,7 +188,7 @@ class _Evaluate(Training):
         start = time.process_time()
         device = torch.device(self.proxy.device)
         with threads(self.proxy.cpu_threads), seeded(task.seed, device):
-            network = self.build(task.architecture).to(device)
+            network = self.proxy.build(task.architecture).to(device)
             network = network.to(memory_format=torch.channels_last)
             batches = Batches(self.dataset, recipe, device)
             generator = torch.Generator().manual_seed(task.seed)

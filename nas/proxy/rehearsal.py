@@ -121,7 +121,7 @@ class Rehearsal:
     long: Recipe
 
     def __call__(self) -> Callable[[Task], dict[str, Any]]:
-        """Load the images, build the space, and return ``evaluate(task)``."""
+        """Load the images and return ``evaluate(task)``."""
         made: Any = replace(self.proxy, rungs=(*self.recipes, self.long), states=None)()
         return _Evaluate(made, len(self.recipes))
 
@@ -130,7 +130,7 @@ class Rehearsal:
 class _Evaluate(Busy):
     """``evaluate(task)`` of one worker."""
 
-    made: Any  # the proxy's own evaluate: dataset, build, purpose, settled proxy
+    made: Any  # the proxy's own evaluate: dataset, purpose, settled proxy
     rungs: int
 
     def __call__(self, task: Task) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class _Evaluate(Busy):
             pace = Pace(_now(where) - own, 0.0, 0.0)
         else:
             pace = rehearse(
-                partial(self.made.build, task.architecture),
+                partial(proxy.build, task.architecture),
                 self.made.dataset,
                 recipe,
                 self.made.purpose,

@@ -14,6 +14,7 @@ import yaml
 
 from plugnas import modules
 from plugnas.modules import did_you_mean
+from plugnas.nas.job.compiled import space_of
 from plugnas.nas.job.config import Job, parse
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.reading import read_json, read_text
@@ -116,13 +117,8 @@ class RunDirectory(RunFiles):
         trace = None
         if self.job.space.host is not None:
             trace = _read_host(self.host)
-        return SearchSpace.from_config(
-            self.job.space,
-            self.facts.input_shape,
-            self.facts.count,
-            trace=trace,
-            head=self.facts.head,
-        )
+        facts = self.facts
+        return space_of(self.job, facts.input_shape, facts.count, trace=trace, head=facts.head)
 
     def keep_host(self, trace: HostTrace) -> None:
         """Write the record of the host's sites."""

@@ -198,7 +198,7 @@ def test_nothing_to_confirm(tmp_path, capsys):
 
 def test_a_diverged_training_leaves_no_weights(run, tmp_path):
     recipe = Recipe(epochs=1, learning_rate=1e9, schedule="trapezoid", warmup=0)
-    proxy = Proxy(SPACE, "digits", device="cpu")
+    proxy = Proxy("digits", device="cpu")
     architecture = RunView.open(run).front[0].architecture
     result = LongTraining(proxy, recipe, str(tmp_path))()(Task(0, architecture, seed=1))
     assert result["reason"].startswith("diverged")

@@ -214,9 +214,8 @@ def test_images_come_along_where_their_files_do_not(tmp_path, monkeypatch):
         "def images(network, context):\n    return {'accuracy': len(context.dataset.images)}\n"
     )
     own = OwnTraining(
-        function=f"{tmp_path / 'train.py'}:images", space=nothing_built, input_shape=(1, 8, 8),
-        outputs=10, objectives=("accuracy",), rungs=(1,), device="cpu",
-        data=DataSpec(source="digits"),
+        function=f"{tmp_path / 'train.py'}:images", objectives=("accuracy",), rungs=(1,),
+        device="cpu", data=DataSpec(source="digits"), build=nothing_built,
     )  # fmt: skip
     carrying = own.carrying_data()
     monkeypatch.setattr(function, "load", None)

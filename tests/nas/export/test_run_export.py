@@ -10,8 +10,8 @@ import torch
 
 from plugnas import nas
 from plugnas.nas.cli import main
-from plugnas.nas.export.weights import build
 from plugnas.nas.run.view import RunView
+from plugnas.space import network_of
 from tests.nas.report.synthetic_run import make_run
 
 
@@ -70,7 +70,7 @@ def test_confirmed_weights_come_first_and_their_first_seed(run, tmp_path):
     records = [{"ledger": 1, "confirm": {"recipe": recipe}}]
     for seed, accuracy in ((0, 0.97), (1, 0.99)):
         torch.manual_seed(seed)
-        state = build(member.architecture.values).state_dict()
+        state = network_of(member.architecture).state_dict()
         safetensors.torch.save_file(state, folder / f"seed{seed}.safetensors")
         records.append(
             {"number": 0, "rung": 0, "seed": seed, "status": "ok", "values": {"accuracy": accuracy},
@@ -89,7 +89,7 @@ def test_confirmed_weights_come_first_and_their_first_seed(run, tmp_path):
     assert "(7 epochs)" in (to / "README.md").read_text()
     assert described(to)["input_shape"] == [1, 4, 4]
     torch.manual_seed(0)
-    expected = build(member.architecture.values).state_dict()
+    expected = network_of(member.architecture).state_dict()
     found = safetensors.torch.load_file(to / "model.safetensors")
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 

@@ -47,7 +47,7 @@ def architecture(space):
 
 
 def _proxy(tmp_path, **changes):
-    settings = {"space": SPACE, "data": "digits", "rungs": RUNGS, "cache": str(tmp_path / "c")}
+    settings = {"data": "digits", "rungs": RUNGS, "cache": str(tmp_path / "c")}
     return Proxy(**{**settings, **changes})
 
 
@@ -67,11 +67,10 @@ def test_another_process_gets_the_same(tmp_path, architecture):
     values = json.dumps(dict(architecture.values))
     code = (
         "import json, pickle\n"
-        "from plugnas import space\n"
+        "from plugnas.space import Architecture\n"
         "from plugnas.nas.ledger.measurement import Task\n"
         f"proxy = pickle.load(open({str(tmp_path / 'proxy.pickle')!r}, 'rb'))\n"
-        "s = space.SearchSpace.from_config(proxy.space, (1, 8, 8), 10)\n"
-        f"a = s.architecture(json.loads({values!r}))\n"
+        f"a = Architecture(json.loads({values!r}))\n"
         "print(json.dumps(proxy()(Task(7, a, rung=1, seed=4))))\n"
     )
     root = Path(__file__).resolve().parents[3]
@@ -123,7 +122,7 @@ def _exploding(architecture):
 
 
 def test_divergence_reaches_the_measurement_with_its_reason(tmp_path, architecture):
-    evaluate = _proxy(tmp_path, space=_exploding)()
+    evaluate = _proxy(tmp_path, build=_exploding)()
     measurement = measure(Task(0, architecture), evaluate)
     assert measurement.status == "failed"
     assert measurement.reason.startswith("diverged: the training loss was no finite number")
