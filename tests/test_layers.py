@@ -65,7 +65,7 @@ ONLY = {
         "nas/export/standalone/check.py",
         "nas/latency/openvino_timers.py",
     },
-    "executorch": {"nas/export/executorch_format.py", "nas/export/standalone/check.py"},
+    "executorch": {"nas/graph/executorch_program.py", "nas/export/standalone/check.py"},
     "timm": set(),
     "filelock": {"nas/machine/lock.py"},
     "rich": {"nas/cli/progress.py", "nas/cli/work.py", "nas/machine/table.py"},

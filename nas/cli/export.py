@@ -45,7 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--quantize", metavar="int8",
-        help="write model_int8.pt2 beside model.pt2, calibrated on training images (torchao)",
+        help="write model_int8.pt2 (by torchao), model_int8.onnx or model_int8.pte beside each of "
+        "these formats, calibrated on training images",
     )  # fmt: skip
     parser.add_argument(
         "--fixed-size", action="store_true", help="let only the batch vary, not height and width"

@@ -50,8 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: the job's, else cpu)")
     parser.add_argument(
         "--runtime",
-        help="torch, or on the exported ONNX onnxruntime or openvino (default: the job's, else "
-        "torch)",
+        help="torch, or of what is exported onnxruntime, openvino or executorch (default: the "
+        "job's, else torch)",
     )
     parser.add_argument("--batch", type=int, help="images per forward (default 1)")
     parser.add_argument("--threads", type=int, help="threads (default 1)")

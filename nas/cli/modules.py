@@ -3,6 +3,7 @@
 nas modules                          every module, by slot and family
 nas modules --slot attention         one slot
 nas modules cbam --site 32x16x16     one module: what it computes, its settings and their cost
+nas modules cbam --runtimes          which runtimes take it, tried now; without a KEY every module
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 LEAST = (25, 4, 7, 7, 7, 16)
@@ -25,6 +28,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--slot", help="list only this slot")
     parser.add_argument("--family", help="list only this family")
+    parser.add_argument(
+        "--runtimes", action="store_true",
+        help="export modules, run them in every runtime installed, and compare with eager torch",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="with --runtimes: write JSON here; "
+        "interrupted, the command goes on from FILE.part when it is given again",
+    )
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON")
     shape.add_argument("--markdown", action="store_true", help="print the text of docs/zoo.md")
@@ -42,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
             "--slot and --family narrow the listing; a KEY shows one module, and --markdown is "
             "the whole zoo: give one of these"
         )
+    if args.runtimes:
+        return _runtimes(args)
     if args.markdown:
         print(zoo_report.markdown(site), end="")
         return 0
@@ -53,6 +70,28 @@ def run(args: argparse.Namespace) -> int:
     _check("family", args.family, sorted({e.family for e in modules.entries()}))
     listed = [zoo_report.describe(e, site) for e in modules.entries(args.slot, args.family)]
     print(json.dumps(listed, indent=2) if args.json else _listing(listed))
+    return 0
+
+
+def _runtimes(args: argparse.Namespace) -> int:
+    """Try modules in the runtimes that are here, and print or write what came of it."""
+    from plugnas import modules
+    from plugnas.nas.machine.files import write_text
+    from plugnas.nas.machine.writable import check_file
+    from plugnas.nas.report import runtimes
+
+    if args.output is not None:
+        check_file(args.output, "-o")
+    found = modules.entries(args.slot, args.family)
+    entries = found if args.key is None else [modules.get(args.key)]
+    tty = sys.stderr.isatty()
+    part = None if args.output is None else args.output.with_name(f"{args.output.name}.part")
+    on_module = (lambda key: print(key, file=sys.stderr)) if tty else None
+    matrix = runtimes.made(entries, on_module, part)
+    if args.output is not None and part is not None:
+        write_text(args.output, runtimes.to_json(matrix))
+        part.unlink(missing_ok=True)
+    print(runtimes.to_json(matrix) if args.json else runtimes.text(matrix))
     return 0
 
 

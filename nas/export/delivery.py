@@ -17,6 +17,7 @@ from plugnas.nas.export import (
     executorch_format,
     hashes,
     hub,
+    int8_files,
     model_py,
     onnx_format,
     openvino_format,
@@ -41,7 +42,7 @@ _GRAPHS = {
 }
 MODELS = (
     pt2.FILE, onnx_format.FILE, openvino_format.FILE, executorch_format.FILE, model_py.FILE,
-    hub.FILE, quantize.FILE,
+    hub.FILE, *int8_files.FILES,
 )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ class _Work:
     path: Path
     model: nn.Module
     program: pt2.Program | None = None
-    quantised: quantize.Quantised | None = None
+    rounded: list[quantize.Rounded] = field(default_factory=list)
     libraries: Sequence[str] = ("torch",)
     delivery: Delivery = field(default_factory=lambda: Delivery(Path(), ()))
 
@@ -106,6 +107,18 @@ class _Work:
                 preprocessing=self.options.preprocessing, opset=self.options.opset,
             )  # fmt: skip
 
+    def write_int8(self, name: str) -> None:
+        """Write one of the graphs in int8: model_int8.pt2, .onnx or .pte."""
+        calibration = self.inputs(self.subject.calibration)
+        if name == "pt2":
+            made = quantize.write(self.model, self.subject, self.inputs, self.path)
+        elif name == "onnx":
+            file = (self.path / onnx_format.FILE).read_bytes()
+            made = int8_files.of_onnx(file, calibration, self.path)
+        else:
+            made = int8_files.of_executorch(self.model, calibration, self.path)
+        self.rounded.append(made)
+
     def finish(self, found: check.Found) -> None:
         """Write what can only be written after the check: README.md and the checksums."""
         latencies = found.latencies
@@ -121,9 +134,10 @@ class _Work:
             libraries=self.libraries,
             opset=self.options.opset,
             versions=versions(),
-            quantised=self.quantised.sentence() if self.quantised else None,
+            quantised=tuple((made.file, made.sentence) for made in self.rounded),
             accuracies=self.delivery.accuracies,
-            timed=self.options.timed if self.options.is_as_timed else None,
+            timed=self.options.timed,
+            timed_file=self.options.timed_file,
         )
         readme.write(self.subject, self.path, about)
         hashes.write(self.path)
@@ -147,11 +161,11 @@ class _Work:
         with torch.no_grad():
             expected = tuple(eager(batch) for batch in batches)
         checked = tuple(name for name in self.delivery.files if name in MODELS)
-        own = {}
-        if self.quantised is not None:
-            with torch.no_grad():
-                rounded = tuple(self.quantised.model(batch) for batch in batches)
-            own[quantize.FILE] = check.Own(rounded, quantize.TOLERANCE)
+        with torch.no_grad():
+            own = {
+                made.file: check.Own(tuple(map(made.run, batches)), quantize.TOLERANCE)
+                for made in self.rounded
+            }
         whole = self.subject.validation
         norm = None if self.options.preprocessing else (self.subject.mean, self.subject.std)
         return check.Item(
@@ -206,8 +220,10 @@ def _write_models(subject: Subject, target: Path, path: Path, options: Options) 
         else:
             files += own
     if options.quantize is not None:
-        work.quantised = quantize.write(served, subject, work.inputs, path)
-        files.append(quantize.FILE)
+        for name in int8_files.FORMATS:
+            if name in wanted and name not in skipped:
+                work.write_int8(name)
+        files += [made.file for made in work.rounded]
     if "safetensors" in wanted:
         tensors.write_weights(subject, path)
         tensors.write_architecture(

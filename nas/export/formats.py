@@ -6,8 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from plugnas import modules
-from plugnas.nas.export import elsewhere, executorch_format, hub, onnx_format, openvino_format
-from plugnas.nas.export import quantize as int8
+from plugnas.nas.export import (
+    elsewhere,
+    executorch_format,
+    hub,
+    int8_files,
+    onnx_format,
+    openvino_format,
+)
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.graph.onnx_graph import OPSET
 
@@ -26,8 +32,9 @@ class Options:
     """What is written, and how. ``formats`` of None are all of ``FORMATS`` that can be written.
 
     ``elsewhere`` names libraries that get a file of their own: ``timm``, ``hub``, ``mmdet``.
-    ``timed`` is the runtime in which the search timed its graphs, None for none: sizes are then
-    fixed, so that what is exported is what was timed.
+    ``timed`` is the runtime in which the search timed its graphs, None for none, and
+    ``timed_dtype`` in which format of numbers: sizes are then fixed, so that what is exported is
+    what was timed.
     """
 
     formats: tuple[str, ...] | None = None
@@ -39,16 +46,19 @@ class Options:
     measure: bool = True
     elsewhere: tuple[str, ...] = ()
     timed: str | None = None
+    timed_dtype: str = "float32"
 
     @property
-    def is_as_timed(self) -> bool:
-        """Whether model.onnx is the graph that the search timed."""
-        return (
-            self.timed is not None
-            and self.deploy
-            and not self.preprocessing
-            and self.opset == OPSET
-        )
+    def timed_file(self) -> str | None:
+        """The file that holds the graph which the search timed; None where none does."""
+        if self.timed is None or not self.deploy or self.preprocessing:
+            return None
+        int8 = self.timed_dtype == "int8"
+        if self.timed == "executorch":
+            return executorch_format.INT8 if int8 else executorch_format.FILE
+        if self.opset != OPSET:
+            return None
+        return int8_files.ONNX if int8 else onnx_format.FILE
 
 
 def formats_of(
@@ -82,9 +92,9 @@ def formats_of(
     if "source" in wanted and "safetensors" not in wanted:
         wanted = (*wanted, "safetensors")  # model.py reads its weights from there
     if options.quantize:
-        int8.require()
-        if "pt2" not in wanted and "pt2" not in reasons:
+        if not {*wanted} & {*int8_files.FORMATS} and "pt2" not in reasons:
             wanted = (*wanted, "pt2")  # the float model's latency stands beside int8's
+        int8_files.require(wanted)
     return wanted, {} if options.formats else reasons
 
 

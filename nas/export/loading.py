@@ -38,6 +38,11 @@ def section(
             "import torch\nimport torch.ao.quantization.fx._decomposed\n"
             "model = torch.export.load('model_int8.pt2').module()\noutput = model(images)",
         ),
+        "model_int8.onnx": (
+            f"onnxruntime; opset {opset}, in int8",
+            "import onnxruntime\nsession = onnxruntime.InferenceSession('model_int8.onnx')\n"
+            "output = session.run(None, {'images': images})[0]  # a numpy array",
+        ),
         "model.onnx": (
             f"onnxruntime; opset {opset}",
             "import onnxruntime\nsession = onnxruntime.InferenceSession('model.onnx')\n"
@@ -51,7 +56,15 @@ def section(
         "model.pte": (
             "executorch; one image at a time, XNNPACK where it can",
             "from executorch.runtime import Runtime\n"
-            "method = Runtime.get().load_program('model.pte').load_method('forward')\n"
+            "program = Runtime.get().load_program('model.pte')  # keep it: its method needs it\n"
+            "method = program.load_method('forward')\n"
+            "output = method.execute([images])[0]  # a tensor",
+        ),
+        "model_int8.pte": (
+            "executorch; one image at a time, XNNPACK where it can, in int8",
+            "from executorch.runtime import Runtime\n"
+            "program = Runtime.get().load_program('model_int8.pte')  # its method needs it\n"
+            "method = program.load_method('forward')\n"
             "output = method.execute([images])[0]  # a tensor",
         ),
         "hub_model.py": (

@@ -22,14 +22,22 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Quantised:
+class Rounded:
+    """A file of a network in int8: what it computes, and what README.md says of it."""
+
+    file: str
+    run: Callable[[Tensor], Any]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Quantised:
     """An int8 model that was written: its graph, and what the quantisation cost.
 
     ``quantised`` of ``layers`` convolutions and linear maps have int8 weights; accuracies (0..1)
     of both models are on the same ``images`` held-out ones, None without labels.
     """
 
-    model: Any
     quantised: int
     layers: int
     images: int = 0
@@ -69,7 +77,7 @@ def require() -> None:
 
 def write(
     model: nn.Module, subject: Subject, inputs: Callable[[Tensor], Tensor], directory: Path
-) -> Quantised:
+) -> Rounded:
     """Quantise a deploy-form model and save its program; ``inputs`` prepares uint8 images.
 
     Args:
@@ -109,11 +117,11 @@ def write(
             f"maps has a weight of its own to quantise, by torchao under torch {torch.__version__} "
             "(it finds none at all under 2.11); export it without --quantize"
         )
-    made = Quantised(run, len(weights), len(layers))
-    if subject.held_out is None or subject.labels is None:
-        return made
-    right = [_accuracy(m, inputs(subject.held_out), subject.labels) for m in (run, model)]
-    return Quantised(run, len(weights), len(layers), len(subject.labels), *right)
+    made = _Quantised(len(weights), len(layers))
+    if subject.held_out is not None and subject.labels is not None:
+        right = [_accuracy(m, inputs(subject.held_out), subject.labels) for m in (run, model)]
+        made = _Quantised(len(weights), len(layers), len(subject.labels), *right)
+    return Rounded(FILE, run, made.sentence())
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from plugnas.nas.cost.quantity import short
-from plugnas.nas.export import hub, loading, quantize, train_py
+from plugnas.nas.export import hub, loading, train_py
 from plugnas.nas.export.geometry import geometry
 from plugnas.nas.export.hosted import Hosted
 from plugnas.nas.export.subject import Subject
@@ -49,8 +49,9 @@ class About:
     libraries: Sequence[str]
     opset: int
     versions: Mapping[str, str]
-    quantised: str | None = None
+    quantised: Sequence[tuple[str, str]] = ()  # each file in int8, and what is said of it
     timed: str | None = None
+    timed_file: str | None = None
     accuracies: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -166,11 +167,13 @@ def _costs(subject: Subject, about: About) -> str:
         "calls (quartiles in brackets), measured when the export was made; costs are those of the "
         "deploy form."
     )
-    if about.timed is not None and "model.onnx" in about.files:
-        note += (
-            f" The search timed this graph, `model.onnx`, in {about.timed}: sizes fixed, the batch "
-            f"free, opset {about.opset}."
-        )
+    if about.timed_file is not None and about.timed_file in about.files:
+        note += f" The search timed this graph, `{about.timed_file}`, in {about.timed}: "
+        onnx = about.timed_file.endswith(".onnx")
+        note += f"sizes fixed, the batch free, opset {about.opset}" if onnx else "sizes fixed"
+        rounded = about.timed_file in dict(about.quantised)
+        note += "; with int8 ranges of random numbers, on which no latency depends." * rounded
+        note += "." * (not rounded)
     counted, (_, height, width) = str(subject.values["input"]), subject.input_shape
     if counted.split("x")[1:] != [str(height), str(width)]:
         note += (
@@ -267,8 +270,9 @@ def _training(subject: Subject, about: About) -> str:
 def _checks(subject: Subject, about: About) -> str:
     draws = " pixel that is no draw between two" if subject.dense else ""
     versions = ", ".join(f"{name} {version}" for name, version in about.versions.items())
-    quantised = f" {about.quantised}" if about.quantised else ""
-    exact = f" (`{quantize.FILE}`: of the quantised network, within 0.02)" if quantised else ""
+    quantised = "".join(f" {sentence}" for _, sentence in about.quantised)
+    names = " and ".join(f"`{name}`" for name, _ in about.quantised)
+    exact = f" ({names}: of the quantised network, within 0.02)" if quantised else ""
     return (
         "## Checks\n\nBefore this directory appeared, every model in it was loaded in a fresh "
         "process without the program that made it, and gave the outputs of the trained network on "

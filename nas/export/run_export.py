@@ -58,7 +58,11 @@ def export_members(
     job = view.job_run.job  # refused first: a search from Python has no networks to export
     options = options or Options()
     if job.needs_latency and job.latency is not None and job.latency.runtime != "torch":
-        options = replace(options, timed=job.latency.runtime)
+        options = replace(options, timed=job.latency.runtime, timed_dtype=job.latency.dtype)
+        if job.latency.dtype == "int8" and options.quantize is None:
+            logger.warning(
+                "the search timed networks in int8; --quantize int8 writes what was timed"
+            )
     targets = [_target(view, member, to, alone=len(members) == 1) for member in members]
     for member, target in zip(members, targets, strict=True):  # refused before anything trains
         formats_of(member.id, _keys(view, member), options)

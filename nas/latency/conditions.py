@@ -20,12 +20,12 @@ RUNTIMES = {  # what each takes on a CPU; torch takes its own dtypes on every de
     "torch": ("float32", "float16", "bfloat16"),
     "onnxruntime": ("float32", "int8"),
     "openvino": ("float32", "bfloat16", "int8"),
+    "executorch": ("float32", "int8"),
 }
-EXTRAS = {"onnxruntime": "onnx", "openvino": "onnx,openvino"}
+EXTRAS = {"onnxruntime": "onnx", "openvino": "onnx,openvino", "executorch": "executorch"}
 REFUSED = {
-    "tensorrt": "it needs an NVIDIA GPU, and nothing here was ever timed by it",
-    "executorch": "it runs on phones, and its Python binding is no measure of them; export to it "
-    "by `nas export --format executorch`, and time the pieces there by `nas latency --as-script`",
+    "tensorrt": "its engines are built on the NVIDIA GPU that runs them, and none was at hand to "
+    "check it on; take `device: cuda` with `runtime: torch`",
 }
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -42,7 +42,7 @@ class Conditions:
     memory_format: str = "contiguous"
     torch: str = ""
     runtime: str = "torch"
-    runtime_version: str = ""  # of onnxruntime or openvino; that of torch stands above
+    runtime_version: str = ""  # of another than torch; that of torch stands above
 
     @classmethod
     def here(

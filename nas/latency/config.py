@@ -18,9 +18,9 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     device: str = "cpu"
     """Where latency is measured: `cpu` or `cuda`."""
-    runtime: Literal["torch", "onnxruntime", "openvino"] = "torch"
-    """What runs the networks: eager `torch`, or `onnxruntime` or `openvino` on the exported ONNX,
-    on the CPU."""
+    runtime: Literal["torch", "onnxruntime", "openvino", "executorch"] = "torch"
+    """What runs the networks: eager `torch`, or on the CPU what is exported: `onnxruntime`,
+    `openvino` or `executorch` (XNNPACK)."""
     table: str | None = None
     """A file made by `nas latency --table`, or on another machine by the script of `nas latency
     --as-script`; without one, pieces are measured before the search."""
@@ -32,6 +32,6 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rounds in which everything is timed once, in random order."""
     dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
     """Number format of what is timed, and of `ram` and `flash`; `int8` is static quantisation, in
-    onnxruntime and openvino."""
+    all but `torch`."""
     limit: Positive = 0.05
     """Relative error above which a measurement is refused; 1: the machine is taken as it is."""

@@ -35,7 +35,7 @@ def graph_timers(wanted: Sequence[Wanted], conditions: Conditions) -> list[Timer
         try:
             found.append(_timer(file, inputs, conditions))
         except Exception as error:  # each runtime raises its own kinds
-            raise _refused(name, conditions.runtime, error) from error
+            raise refused(name, conditions.runtime, error) from error
     return found
 
 
@@ -60,7 +60,7 @@ def graph_files(wanted: Sequence[Wanted], conditions: Conditions) -> list[bytes]
             raise LatencyError(
                 f"latency in {conditions.runtime} needs an ONNX exporter: {error}"
             ) from None
-        raise _refused(wanted[int(number)][2], conditions.runtime, reason) from error
+        raise refused(wanted[int(number)][2], conditions.runtime, reason) from error
     if conditions.dtype != "int8":
         return files
     from plugnas.nas.graph.int8_onnx import quantised
@@ -70,11 +70,12 @@ def graph_files(wanted: Sequence[Wanted], conditions: Conditions) -> list[bytes]
         try:
             found.append(quantised(file, [{f"x{i}": x.numpy() for i, x in enumerate(own)}]))
         except ConversionError as error:
-            raise _refused(name, "int8", error) from error
+            raise refused(name, "int8", error) from error
     return found
 
 
-def _refused(name: str, runtime: str, reason: object) -> LatencyError:
+def refused(name: str, runtime: str, reason: object) -> LatencyError:
+    """Return the error that a runtime does not take a module, for a reason."""
     first = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
     return LatencyError(
         f"`{name}` cannot be timed in {runtime}, which does not take it ({first}); leave its "

@@ -30,6 +30,10 @@ def make_timers(wanted: Sequence[Timed], conditions: Conditions) -> list[Timer]:
     Raises:
         LatencyError: the runtime is missing, or cannot take a module.
     """
+    if conditions.runtime == "executorch":
+        from plugnas.nas.latency.executorch_timers import executorch_timers
+
+        return executorch_timers([tuple(one) for one in wanted], conditions)  # type: ignore[misc]
     if conditions.runtime != "torch":
         from plugnas.nas.latency.graph_timers import graph_timers
 

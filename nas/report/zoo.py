@@ -15,6 +15,7 @@ from plugnas.modules import Entry, PlugnasError, RefusedError, Setting, Site
 from plugnas.modules._registry import FORMATS
 from plugnas.nas.cost.counter import Counts, count
 from plugnas.nas.cost.quantity import short
+from plugnas.nas.report import runtimes
 from plugnas.space import adapters
 
 DEFAULT_SITE = Site(64, 32, 32)
@@ -167,6 +168,7 @@ def markdown(site: Site = DEFAULT_SITE) -> str:
             "|:--|:--|:--|:--|--:|--:|--:|:--|",
         ]
         lines += [_row(describe(entry, site)) for entry in found]
+    lines += runtimes.markdown(runtimes.kept())
     return "\n".join(lines) + "\n"
 
 

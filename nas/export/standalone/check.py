@@ -189,9 +189,10 @@ def load_executorch(directory: Path, name: str) -> Any:
     import torch
     from executorch.runtime import Runtime
 
-    method = Runtime.get().load_program(directory / name).load_method("forward")
+    program = Runtime.get().load_program(directory / name)
+    method = program.load_method("forward")
 
-    def answer(x: Any) -> Any:
+    def answer(x: Any, _alive: Any = program) -> Any:  # a method does not keep its program
         # a copy: of one channel, a view of another order of axes is refused
         rows = (one.clone(memory_format=torch.contiguous_format) for one in x.split(1))
         return torch.cat([method.execute([row])[0].clone() for row in rows])

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import torch
@@ -61,9 +62,41 @@ def test_the_exported_onnx_is_what_is_timed(tmp_path):
 
 
 def test_another_opset_or_form_is_not_called_what_was_timed():
-    assert ONNX.is_as_timed
+    assert ONNX.timed_file == "model.onnx"
     for change in ({"opset": 18}, {"deploy": False}, {"preprocessing": True}, {"timed": None}):
-        assert not dataclasses.replace(ONNX, **change).is_as_timed
+        assert dataclasses.replace(ONNX, **change).timed_file is None
+
+
+@pytest.mark.parametrize(
+    ("timed", "dtype", "file"),
+    [
+        ("onnxruntime", "int8", "model_int8.onnx"),
+        ("openvino", "bfloat16", "model.onnx"),
+        ("executorch", "float32", "model.pte"),
+        ("executorch", "int8", "model_int8.pte"),
+    ],
+)
+def test_each_runtime_and_dtype_has_the_file_that_was_timed(timed, dtype, file):
+    assert Options(timed=timed, timed_dtype=dtype).timed_file == file
+
+
+def test_the_exported_int8_is_what_is_timed_in_int8(tmp_path):
+    pytest.importorskip("onnxruntime")
+    found = subjects.subject(subjects.values(blocks=1, attention=["se"]))
+    options = dataclasses.replace(ONNX, quantize="int8", timed_dtype="int8")
+    made = deliver(found, tmp_path / "out", options)
+    assert {"model.onnx", "model_int8.onnx"} <= set(made.files)
+    conditions = Settings(runtime="onnxruntime", dtype="int8").conditions()
+    network = modules.fuse(found.network)
+    (timed,) = graph_files([(network, [found.input_shape], found.id)], conditions)
+    exported = (made.path / "model_int8.onnx").read_bytes()
+    (_, nodes), (_, expected) = map(_same_but_for_names, (exported, timed))
+    assert Counter(node[0] for node in nodes) == Counter(node[0] for node in expected)
+    assert "QuantizeLinear" in {node[0] for node in nodes}
+    text = (made.path / "README.md").read_text()
+    assert "The search timed this graph, `model_int8.onnx`, in onnxruntime: sizes fixed" in text
+    assert "(`model_int8.onnx`: of the quantised network, within 0.02)" in text
+    assert "InferenceSession('model_int8.onnx')" in text
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +177,10 @@ def test_openvino_is_written_and_checked(tmp_path):
 def test_executorch_is_written_and_checked(tmp_path):
     pytest.importorskip("executorch")
     options = Options(formats=("executorch",), measure=False)
+    options = dataclasses.replace(options, quantize="int8")
     made = deliver(subjects.subject(subjects.values(blocks=1)), tmp_path / "out", options)
-    assert "model.pte" in made.files
+    assert {"model.pte", "model_int8.pte"} <= set(made.files)
+    assert "model_int8.pt2" not in made.files
 
 
 @pytest.mark.parametrize(
