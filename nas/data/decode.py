@@ -1,8 +1,9 @@
-"""Opening the images of a source by threads, and writing them as bytes of one shape."""
+"""Opening the images of a source, large ones by threads, and writing them as bytes of one shape."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -23,7 +24,12 @@ from plugnas.nas.machine.work import counted
 T = TypeVar("T")
 Bytes = NDArray[np.uint8]
 
+_FIRST = 16  # images by which it is found whether threads pay
 _BATCH = 256  # images that threads have at a time, each an equal share
+_SMALL = 2e-3
+"""Seconds of an image below which one thread is quicker than several: most of a small image's work
+is Python's own, which threads can only take turns at (100,000 JPEG files of 32 x 32: 71 s by two
+threads, experiments/records/2026-11-27_scale.md)."""
 _HELD = 2**26  # bytes of unpacked files that wait to be decoded
 _LOOKED_AT = 2**22  # bytes of images whose sums and small copies are worked out together
 _KEPT = 2**25  # bytes of images that are written before their pages are let go
@@ -32,7 +38,7 @@ _KEPT = 2**25  # bytes of images that are written before their pages are let go
 def each(
     source: Source, wanted: list[int], work: Callable[[PIL.Image.Image | Stack], T]
 ) -> Iterator[tuple[int, T | str]]:
-    """Yield (index, ``work`` of that image, or in words why it is broken), by threads."""
+    """Yield (index, ``work`` of that image, or in words why it is broken), by threads if it pays."""
 
     def one(pair: tuple[int, Opener]) -> tuple[int, T | str]:
         index, opener = pair
@@ -46,18 +52,26 @@ def each(
         return [one(pair) for pair in pairs]
 
     openers, count = source.openers(wanted), min(8, os.cpu_count() or 1)
+    batch, small = _batch(openers, _FIRST), True
+    while batch and small:
+        begun = time.perf_counter()
+        done = some(batch)
+        small = time.perf_counter() - begun < _SMALL * len(batch)
+        yield from done
+        batch = _batch(openers, _BATCH)
     with ThreadPoolExecutor(count) as pool:
-        while batch := _batch(openers):
+        while batch:
             share = -(-len(batch) // count)  # small images take less time than handing one over
             shares = [batch[at : at + share] for at in range(0, len(batch), share)]
             for done in pool.map(some, shares):
                 yield from done
+            batch = _batch(openers, _BATCH)
 
 
-def _batch(openers: Iterator[tuple[int, Opener]]) -> list[tuple[int, Opener]]:
+def _batch(openers: Iterator[tuple[int, Opener]], most: int) -> list[tuple[int, Opener]]:
     """Return the next openers: a number of them, or fewer where they keep files in memory."""
     batch, held = [], 0
-    for index, opener in islice(openers, _BATCH):
+    for index, opener in islice(openers, most):
         batch.append((index, opener))
         held += getattr(opener, "size", 0)
         if held > _HELD:

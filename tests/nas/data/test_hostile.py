@@ -94,7 +94,7 @@ def test_a_member_that_is_no_file_of_one_image(tmp_path, monkeypatch):
 def test_unpacked_files_wait_in_small_lots(monkeypatch):
     monkeypatch.setattr(decode, "_HELD", 1000)
     openers = ((i, folder.Packed(b"\0" * 400)) for i in range(10))
-    assert [len(decode._batch(openers)) for _ in range(5)] == [3, 3, 3, 1, 0]
+    assert [len(decode._batch(openers, 256)) for _ in range(5)] == [3, 3, 3, 1, 0]
 
 
 def test_a_cache_whose_file_system_has_no_locks(tmp_path, monkeypatch):
