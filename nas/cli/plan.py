@@ -1,9 +1,9 @@
 """Estimate how long a job's search will take, and how much memory.
 
-  nas plan job.yaml                            times two networks for a few steps of every training
+  nas plan job.yaml                            times some networks for a few steps of every training
   nas plan job.yaml --trials 500 --workers 8   with more trials and workers than the job says
 
-A small and a large network of the space make a few real steps at every rung and of the long
+Networks of the space, cheap and dear ones, make a few real steps at every rung and of the long
 training of `nas confirm`, in the job's own workers, which takes seconds to a minute. Nothing is
 written. A training function of your own (`evaluate`) cannot be timed in this way.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 
@@ -25,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rehearse the job, and say what it will take."""
+    begun = time.perf_counter()
     from plugnas.nas.job.changed import changed
     from plugnas.nas.job.config import load
     from plugnas.nas.job.forecast import forecast
@@ -32,6 +34,6 @@ def run(args: argparse.Namespace) -> int:
     from plugnas.nas.job.prepared import prepare
 
     job = changed(load(args.job), trials=args.trials, workers=args.workers)
-    found = forecast(prepare(job, args.job.parent, where=str(args.job)))
+    found = forecast(prepare(job, args.job.parent, where=str(args.job)), begun)
     print(json.dumps(as_dict(found), indent=2) if args.json else as_text(found, str(args.job)))
     return 0

@@ -38,7 +38,7 @@ _KEPT = 2**25  # bytes of images that are written before their pages are let go
 def each(
     source: Source, wanted: list[int], work: Callable[[PIL.Image.Image | Stack], T]
 ) -> Iterator[tuple[int, T | str]]:
-    """Yield (index, ``work`` of that image, or in words why it is broken), by threads if it pays."""
+    """Yield (index, ``work`` of that image or why it is broken), by threads where they pay."""
 
     def one(pair: tuple[int, Opener]) -> tuple[int, T | str]:
         index, opener = pair

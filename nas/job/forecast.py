@@ -1,9 +1,10 @@
-"""How long a search will take, and how much memory: from a few steps of two of its networks.
+"""How long a search will take, and how much memory: from a few steps of some of its networks.
 
-One architecture that is cheaper and one that is dearer than most within the budget make a few real
-steps of every rung and of the long training, where the search will train: in its workers, all at a
-time. Seconds are taken to grow with FLOPs between the two. experiments/records/plan.md holds what
-was planned against what it took.
+Architectures from the cheap to the dear within the budget make a few real steps of every rung and
+of the long training, where the search will train: in its workers, all at a time. FLOPs tell little
+of the seconds that a module takes, so there are up to nine of them, a cheap and a dear one first,
+and others until some seconds have passed. experiments/records/plan.md holds what was planned
+against what it took.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ FRONT = 8
 
 _SAMPLES = 128
 _FEW = 10  # trials below which a search is over before it is worth a forecast
-_SMALL, _LARGE = 0.1, 0.9
-"""Quantiles of FLOPs at which the two networks lie."""
+_QUANTILES = (0.1, 0.9, 0.5, 0.3, 0.7, 0.2, 0.8, 0.4, 0.6)
+"""Quantiles of FLOPs at which the networks lie, in the order in which they are rehearsed."""
+
+_PATIENCE = 20.0
+"""Seconds after which no more networks are rehearsed than the first two."""
 
 
 class ForecastError(PlugnasError):
@@ -44,13 +48,13 @@ class ForecastError(PlugnasError):
 
 @dataclass(frozen=True)
 class Timed:
-    """One kind of training: processor's seconds of the small, the large and the average network.
+    """One kind of training: processor's seconds of the quickest, slowest and average network.
 
     ``count`` is how many the search makes; ``once`` are seconds spent once for all of them.
     """
 
-    small: float
-    large: float
+    least: float
+    most: float
     mean: float
     count: int
     once: float = 0.0
@@ -60,9 +64,10 @@ class Timed:
 class Forecast:
     """What a search will take: seconds of its trainings by rung, workers, seconds to its end.
 
-    ``start`` are the seconds until the workers have begun; ``confirm`` those of a confirmation of
-    ``FRONT`` networks; ``memory`` the bytes of the largest worker. ``slow`` is how many seconds of
-    the clock one of a processor took, above 1 where other work keeps the machine busy.
+    ``start`` are the seconds until the workers have begun, with imports and images; ``confirm``
+    those of a confirmation of ``FRONT`` networks; ``memory`` the bytes of the largest worker.
+    ``slow`` is how many seconds of the clock one of a processor took, above 1 where other work
+    keeps the machine busy; ``networks`` how many were rehearsed.
     """
 
     rungs: tuple[Timed, ...]
@@ -72,6 +77,7 @@ class Forecast:
     start: float
     memory: float
     slow: float = 1.0
+    networks: int = 2
 
     @property
     def seconds(self) -> float:
@@ -101,8 +107,12 @@ class Forecast:
         return self.start + self.slow * busy
 
 
-def forecast(prepared: Prepared) -> Forecast:
+def forecast(prepared: Prepared, since: float | None = None) -> Forecast:
     """Rehearse a job's trainings in its own workers.
+
+    Args:
+        prepared: the job.
+        since: ``time.perf_counter()`` of before it was prepared, which a search has to do too.
 
     Raises:
         ForecastError: the training is a function of the user's own, or the rehearsal fails.
@@ -113,15 +123,15 @@ def forecast(prepared: Prepared) -> Forecast:
             f"{job.evaluate} is a training of your own, which cannot be timed beforehand: "
             "`nas search` says the time left after its first trials"
         )
-    pair, share = _two(prepared)
+    chosen = _chosen(prepared, _QUANTILES)
     workers = worker_count(job)
     recipes = tuple(job.proxy.rungs)
-    begun = time.perf_counter()
+    begun = time.perf_counter() if since is None else since
     dataset = prepared.dataset
     images, scored = len(dataset.train), len(dataset.validation)
     long = long_rung(job, dataset.input_shape, images + scored)
     rehearsal = Rehearsal(proxy, recipes, long)
-    found = list(_measured(prepared, rehearsal, pair, workers))
+    found = list(_measured(prepared, rehearsal, chosen, workers))
     start = found[0][0] - begun - found[0][1].seconds
     told = [m for _, m in found]
     for m in told:
@@ -129,22 +139,20 @@ def forecast(prepared: Prepared) -> Forecast:
             raise ForecastError(f"the rehearsal of {m.architecture.id} failed: {m.reason}")
     counts = _counts(job)
     rungs = tuple(
-        _timed(told, pair, share, r, recipe, (images, scored), counts[r])
-        for r, recipe in enumerate(recipes)
+        _timed(told, r, recipe, (images, scored), counts[r]) for r, recipe in enumerate(recipes)
     )
     seeds = 3 if job.confirm is None else job.confirm.seeds
+    parts = (images + scored, len(dataset.test))
     return Forecast(
         rungs,
-        _timed(
-            told, pair, share, len(recipes), rehearsal.long,
-            (images + scored, len(dataset.test)), 2 * FRONT * seeds,
-        ),
+        _timed(told, len(recipes), rehearsal.long, parts, 2 * FRONT * seeds),
         job.trials,
         workers,
         max(0.0, start),
         max(m.values["memory"] for m in told),
         max(1.0, float(np.median([m.values["slow"] for m in told]))),
-    )  # fmt: skip
+        len({m.architecture.id for m in told}),
+    )
 
 
 def glance(prepared: Prepared) -> Forecast | None:
@@ -160,19 +168,16 @@ def glance(prepared: Prepared) -> Forecast | None:
         return None
     recipes = tuple(job.proxy.rungs)
     evaluate = Rehearsal(replace(proxy, dataset=prepared.dataset), recipes, recipes[-1])()
-    (_, large), _ = _two(prepared, (_SMALL, 0.5))
-    told = [measure(Task(0, large, rung), evaluate) for rung in range(len(recipes))]
+    (middle,) = _chosen(prepared, (0.5,))
+    told = [measure(Task(0, middle, rung), evaluate) for rung in range(len(recipes))]
     if not all(m.ok for m in told):
         return None  # the search will say what fails, and go on with what does not
     counts = _counts(job)
     images = (len(prepared.dataset.train), len(prepared.dataset.validation))
-    rungs = tuple(
-        _timed(told, (large, large), 0.0, r, recipe, images, counts[r])
-        for r, recipe in enumerate(recipes)
-    )
+    rungs = tuple(_timed(told, r, recipe, images, counts[r]) for r, recipe in enumerate(recipes))
     slow = max(1.0, float(np.median([m.values["slow"] for m in told])))
     memory = max(m.values["memory"] for m in told)
-    return Forecast(rungs, rungs[-1], job.trials, worker_count(job), 0.0, memory, slow)
+    return Forecast(rungs, rungs[-1], job.trials, worker_count(job), 0.0, memory, slow, 1)
 
 
 def _counts(job: Job) -> list[int]:
@@ -190,66 +195,66 @@ def _counts(job: Job) -> list[int]:
     return [job.trials * each, *(round(each * (n + control)) for n in found[1:])]
 
 
-def _two(
-    prepared: Prepared, quantiles: tuple[float, float] = (_SMALL, _LARGE)
-) -> tuple[tuple[Architecture, Architecture], float]:
-    """Return a small and a large architecture, and where between them the average one lies."""
+def _chosen(prepared: Prepared, quantiles: Sequence[float]) -> list[Architecture]:
+    """Return architectures within the budget, at quantiles of FLOPs."""
     job, space, cost = prepared.job, prepared.space, prepared.cost
     codes = space.sample_codes(_SAMPLES, np.random.default_rng(job.seed))
     known = {n: v for n, v in job.limits.items() if n in cost.names}
     problem = Problem(space, objectives=job.objectives, budget=known, cost=cost)
     codes = within if len(within := codes[problem.within(problem.costs(codes))]) else codes
-    flops = cost.costs_of(codes)["flops"]
-    order = np.argsort(flops, kind="stable")
-    small, large = (order[round(q * (len(order) - 1))] for q in quantiles)
-    reach = flops[large] - flops[small]
-    share = float((flops.mean() - flops[small]) / reach) if reach > 0 else 0.5
-    chosen = space.architectures(codes[[small, large]])
-    return (chosen[0], chosen[1]), min(1.0, max(0.0, share))
+    order = np.argsort(cost.costs_of(codes)["flops"], kind="stable")
+    places = [order[round(q * (len(order) - 1))] for q in quantiles]
+    return space.architectures(codes[places])
 
 
 def _measured(
-    prepared: Prepared, rehearsal: Rehearsal, pair: Sequence[Architecture], workers: int
+    prepared: Prepared, rehearsal: Rehearsal, chosen: Sequence[Architecture], workers: int
 ) -> Iterator[tuple[float, Measurement]]:
-    """Yield every rehearsal with the moment of its end; all workers are busy meanwhile."""
+    """Yield every rehearsal with the moment of its end; all workers are busy meanwhile.
+
+    The first two architectures are rehearsed by every worker, the others while it does not take
+    too long.
+    """
     running = executor(prepared, rehearsal, prepared.job.evaluation_timeout)
+    tasks = [
+        Task(number, architecture, rung, copy)
+        for number, architecture in enumerate(chosen)
+        for rung in range(len(rehearsal.recipes) + 1)
+        for copy in range(workers if number < 2 else 1)
+    ]
+    waiting, latest = 0, math.inf
     try:
-        tasks = [
-            Task(number, architecture, rung, worker)
-            for rung in range(len(rehearsal.recipes) + 1)
-            for number, architecture in enumerate(pair)
-            for worker in range(workers)
-        ]
-        waiting, left = len(tasks), iter(tasks)
-        for first in [t for _, t in zip(range(running.capacity), left, strict=False)]:
-            running.submit(first)
-        while waiting:
+        while tasks or waiting:
+            while tasks and waiting < running.capacity:
+                running.submit(tasks.pop(0))
+                waiting += 1
             for measurement in running.wait(1.0):
                 waiting -= 1
                 yield time.perf_counter(), measurement
-                if (following := next(left, None)) is not None:
-                    running.submit(following)
+                latest = min(latest, time.perf_counter() + _PATIENCE)
+            if time.perf_counter() > latest and tasks and tasks[0].number > 1:
+                tasks.clear()
     finally:
         running.close()
 
 
 def _timed(
     told: Sequence[Measurement],
-    pair: Sequence[Architecture],
-    share: float,
     rung: int,
     recipe: Recipe,
     images: tuple[int, int],
     count: int,
 ) -> Timed:
-    def of(architecture: Architecture) -> tuple[float, float]:
-        paces = [_pace(m.values) for m in told if m.rung == rung and m.architecture == architecture]
-        whole = [p.seconds(recipe, *images) for p in paces]
-        once = [p.seconds_once(recipe, *images) for p in paces]
-        return float(np.mean(whole)), float(np.mean(once))
-
-    (small, once), (large, _) = of(pair[0]), of(pair[1])
-    return Timed(small, large, small + share * (large - small), count, once)
+    """Return the seconds of a training, every network of those rehearsed counted once."""
+    paces: dict[str, list[Pace]] = {}
+    for m in told:
+        if m.rung == rung:
+            paces.setdefault(m.architecture.id, []).append(_pace(m.values))
+    whole = [np.mean([p.seconds(recipe, *images) for p in some]) for some in paces.values()]
+    once = [np.mean([p.seconds_once(recipe, *images) for p in some]) for some in paces.values()]
+    return Timed(
+        float(min(whole)), float(max(whole)), float(np.mean(whole)), count, float(np.mean(once))
+    )
 
 
 def _pace(values: Mapping[str, Any]) -> Pace:

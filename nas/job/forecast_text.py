@@ -21,8 +21,8 @@ def as_text(found: Forecast, job: str) -> str:
     for number, rung in enumerate(found.rungs, start=1):
         once = f"; {spoken(rung.once)} once for all" if rung.once >= 1 else ""
         lines.append(
-            f"rung {number}: {rung.mean:.3g} processor seconds each (small network "
-            f"{rung.small:.3g}, large {rung.large:.3g}), {rung.count:,} trainings{once}"
+            f"rung {number}: {rung.mean:.3g} processor seconds each ({rung.least:.3g} to "
+            f"{rung.most:.3g}), {rung.count:,} trainings{once}"
         )
     return "\n".join(
         [
@@ -39,7 +39,10 @@ def as_text(found: Forecast, job: str) -> str:
 
 def _about(found: Forecast) -> str:
     """Return on what the figures rest, and what a busy machine makes of them."""
-    text = "From a few steps of two networks; `nas search` says the time left on its way."
+    text = (
+        f"From a few steps of {found.networks} network{'s' * (found.networks != 1)}; "
+        "`nas search` says the time left on its way."
+    )
     if found.slow < _BUSY:
         return text
     alone = spoken(found.seconds - (found.slow - 1) * found.trainings)

@@ -58,10 +58,7 @@ def test_the_time_to_the_end_is_that_of_all_workers():
     assert found.confirm == 5 + 2 * (48 * 60 + 16 * 10) / 4
     text = as_text(found, "job.yaml")
     assert text.startswith("job.yaml: 30 architectures take about 2 minutes with 4 workers, 1.04k")
-    assert (
-        "rung 2: 10 processor seconds each (small network 5, large 15), 10 trainings; 7 seconds"
-        in text
-    )
+    assert "rung 2: 10 processor seconds each (5 to 15), 10 trainings; 7 seconds" in text
     assert "2GB for each worker, 8GB for all 4" in text
     assert "a worker gets 50 % of a processor; with one to itself the search takes about 57" in text
 
@@ -74,12 +71,21 @@ def test_a_plan_times_every_rung_and_the_long_training(job, capsys):
     counts = [rung["count"] for rung in found["rungs"]]
     assert counts[0] == 12 > counts[1] >= 4 >= counts[2] >= 1
     one, two = found["rungs"][1:]
-    assert 0 < one["small"] < one["large"]
-    assert one["small"] <= one["mean"] <= one["large"]
+    assert 0 < one["least"] < one["mean"] < one["most"]
     assert one["mean"] < two["mean"] < found["long"]["mean"]
     assert found["workers"] == 1
     assert found["memory_of_a_worker"] > 5e7
     assert not list(job.parent.glob("runs*"))
+
+
+def test_networks_are_rehearsed_until_some_seconds_have_passed(job, monkeypatch):
+    prepared = prepare(load(job), job.parent)
+    enough = forecast(prepared)
+    assert enough.networks == 9
+    monkeypatch.setattr("plugnas.nas.job.forecast._PATIENCE", 0.0)
+    few = forecast(prepared)
+    assert few.networks == 2
+    assert "From a few steps of 2 networks" in as_text(few, "job.yaml")
 
 
 def test_a_frozen_host_is_computed_once_and_not_for_every_training():
