@@ -1,13 +1,16 @@
 """Do runtimes rank networks alike, and do sums over pieces hold in each? One interleaved session.
 
-    pip install 'plugnas[onnx,openvino]'
+    pip install 'plugnas[onnx,openvino,executorch]'
     OMP_NUM_THREADS=1 python experiments/benchmarks/runtimes.py [--networks 60] [--rounds 20]
 
 Part 1: 60 random networks of a space at 3x32x32, each timed in every runtime in every round, in one
 random order; Kendall's tau between FLOPs and the runtimes, and of a runtime with itself (even
 rounds against odd ones). Part 2: a latency table of these networks' pieces in each runtime, its
 plain sums and what was fitted, on networks that were not fitted. Part 3: the same pieces timed by
-the script for other machines, against the table of the search. `--json FILE` keeps the figures.
+the script for other machines, against the table of the search. Part 4: a search on digits under a
+limit in onnxruntime beside one under a limit in eager torch, each limit the median of random
+networks; both fronts measured whole in onnxruntime. `--json FILE` keeps the figures; `--runtimes`
+leaves some out of parts 1 and 2.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ import numpy as np
 
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.job import config as jobs
-from plugnas.nas.latency import LatencyTable, Settings, measure_table
+from plugnas.nas.job_run import run_job
+from plugnas.nas.latency import LatencyTable, Settings, measure_architectures, measure_table
 from plugnas.nas.latency.as_script import SCRIPT, write_script
 from plugnas.nas.latency.figures import halves, kendall_tau, medians
 from plugnas.nas.latency.rounds import anchor_timers, load, run_rounds, threads_set
@@ -59,24 +63,31 @@ RUNTIMES = {
     "onnxruntime": {"runtime": "onnxruntime"},
     "openvino": {"runtime": "openvino"},
     "onnxruntime int8": {"runtime": "onnxruntime", "dtype": "int8"},
+    "executorch": {"runtime": "executorch"},
 }
 ANY = 9.0  # the machine is taken as it is
 
 
 @contextlib.contextmanager
 def told(what: str) -> Iterator[None]:
-    """Say how long something took."""
+    """Say that something begins, and how long it took."""
+    print(f"{what} ...", file=sys.stderr, flush=True)
     start = time.perf_counter()
     yield
     print(f"{what}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
 
 
-def ranks(space: SearchSpace, networks: list[Architecture], rounds: int) -> dict[str, Any]:
+Runtimes = dict[str, dict[str, str]]
+
+
+def ranks(
+    space: SearchSpace, networks: list[Architecture], rounds: int, runtimes: Runtimes
+) -> dict[str, Any]:
     """Time every network in every runtime, interleaved, and compare the rankings."""
     shape = space.parts(networks[0])[0].input_shape
     built = [Timed(space.build(a), [shape], a.id) for a in networks]
     timers, read = [], anchor_timers(Settings().conditions())
-    for name, options in RUNTIMES.items():
+    for name, options in runtimes.items():
         with told(f"{name}: {len(built)} networks prepared"):
             timers += deploy_timers(built, Settings(**options).conditions())
     before = load()
@@ -85,7 +96,7 @@ def ranks(space: SearchSpace, networks: list[Architecture], rounds: int) -> dict
     walls = samples.normalised(samples.anchor_medians)
     flops = NetworkCost(space).costs_of(networks)["flops"]
     count, figures, repeat = len(networks), {"FLOPs": flops}, {"FLOPs": 1.0}
-    for i, name in enumerate(RUNTIMES):
+    for i, name in enumerate(runtimes):
         own = walls[:, i * count : (i + 1) * count]
         figures[name], repeat[name] = medians(own), kendall_tau(*halves(own))
     tau = {a: {b: kendall_tau(figures[a], figures[b]) for b in figures} for a in figures}
@@ -95,10 +106,12 @@ def ranks(space: SearchSpace, networks: list[Architecture], rounds: int) -> dict
     }  # fmt: skip
 
 
-def sums(space: SearchSpace, networks: list[Architecture], rounds: int) -> dict[str, Any]:
+def sums(
+    space: SearchSpace, networks: list[Architecture], rounds: int, runtimes: Runtimes
+) -> dict[str, Any]:
     """Make a table of the networks' pieces in each runtime, and return its check."""
     found = {}
-    for name, options in RUNTIMES.items():
+    for name, options in runtimes.items():
         settings = Settings(**options, rounds=rounds, limit=ANY)
         with told(f"{name}: table"):
             table = measure_table(space, settings, architectures=networks)
@@ -147,22 +160,62 @@ def script(rounds: int) -> dict[str, Any]:
     }
 
 
+def fronts(rounds: int, seeds: int = 2, trials: int = 30) -> dict[str, Any]:
+    """Search under a limit in each runtime; measure both fronts in onnxruntime."""
+    found: dict[str, Any] = {}
+    for seed in range(seeds):
+        members: dict[str, dict[str, Architecture]] = {}
+        accuracy: dict[str, float] = {}
+        with tempfile.TemporaryDirectory() as home:
+            for name in ("onnxruntime", "torch"):
+                job = {
+                    "data": "digits", "space": SPACE, "seed": seed, "trials": trials,
+                    "objectives": {"accuracy": "max", "latency_ms": "min"}, "executor": "serial",
+                    "latency": {"runtime": name, "table": f"{name}.json"},
+                }  # fmt: skip
+                space = SearchSpace.from_config(jobs.parse(job).space, (1, 8, 8), 10)
+                settings = Settings(runtime=name, rounds=rounds, limit=ANY)
+                with told(f"{name}: table of the search"):
+                    table = measure_table(space, settings)
+                table.save(Path(home) / f"{name}.json")
+                drawn = space.architectures(space.sample_codes(200, np.random.default_rng(seed)))
+                limit = float(np.median([table.predict(space.parts(a)) for a in drawn]))
+                job["budget"] = {"latency_ms": limit}
+                with told(f"{name}: search"):
+                    view = run_job(jobs.parse(job), Path(home), Path(home) / f"run-{name}")
+                members[name] = {m.id: m.architecture for m in view.front}
+                accuracy |= {m.id: m.values["accuracy"] for m in view.front}
+                found.setdefault("limits", []).append([name, seed, limit])
+            every = {**members["torch"], **members["onnxruntime"]}
+            settings = Settings(runtime="onnxruntime", rounds=3 * rounds, limit=ANY)
+            with told("both fronts measured"):
+                report = measure_architectures(space, list(every.values()), settings)
+        ms = {figure.name: figure.ms for figure in report.figures}
+        found[f"seed {seed}"] = {
+            name: sorted([accuracy[i], ms[i], i] for i in own) for name, own in members.items()
+        }
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--parts", default="ranks,sums,script")
+    parser.add_argument("--parts", default="ranks,sums,script,fronts")
+    parser.add_argument("--runtimes", default=",".join(RUNTIMES))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     job = jobs.parse({"data": "digits", "space": SPACE})
     space = SearchSpace.from_config(job.space, (3, 32, 32), 10)
     networks = space.architectures(space.sample_codes(args.networks, np.random.default_rng(0)))
+    wanted = {name: RUNTIMES[name] for name in args.runtimes.split(",")}
     found: dict[str, Any] = {}
     for part in args.parts.split(","):
-        if part == "script":
-            found[part] = script(args.rounds)
+        if part in ("script", "fronts"):
+            found[part] = {"script": script, "fronts": fronts}[part](args.rounds)
         else:
-            found[part] = {"ranks": ranks, "sums": sums}[part](space, networks, args.rounds)
+            measure = {"ranks": ranks, "sums": sums}[part]
+            found[part] = measure(space, networks, args.rounds, wanted)
         if args.json is not None:
             args.json.write_text(json.dumps(found, indent=1))
     print(json.dumps(found, indent=1))
