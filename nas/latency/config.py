@@ -18,9 +18,9 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     device: str = "cpu"
     """Where latency is measured: `cpu` or `cuda`."""
-    runtime: Literal["torch", "onnxruntime", "openvino", "executorch"] = "torch"
+    runtime: Literal["torch", "onnxruntime", "openvino", "executorch", "tensorrt"] = "torch"
     """What runs the networks: eager `torch`, or on the CPU what is exported: `onnxruntime`,
-    `openvino` or `executorch` (XNNPACK)."""
+    `openvino` or `executorch` (XNNPACK). `tensorrt` is refused, with the reason."""
     table: str | None = None
     """A file made by `nas latency --table`, or on another machine by the script of `nas latency
     --as-script`; without one, pieces are measured before the search."""

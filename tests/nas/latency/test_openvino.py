@@ -9,8 +9,10 @@ from torch import nn
 
 from plugnas.nas.graph.onnx_graph import graphs
 from plugnas.nas.latency import LatencyError, Settings, measure_networks
+from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.latency.graph_timers import graph_files
 from plugnas.nas.latency.protocol import onnx_session
+from plugnas.space import typed
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -70,6 +72,8 @@ def test_int8_is_quantised_and_close():
 def test_a_runtime_that_is_not_timed_says_why():
     with pytest.raises(LatencyError, match="`runtime: tensorrt` is not timed: its engines"):
         Settings(runtime="tensorrt").conditions()
+    wishes = typed.convert({"runtime": "tensorrt"}, LatencyConfig, "job")
+    assert wishes.runtime == "tensorrt"  # so that a search says why, too
 
 
 def test_int8_in_eager_torch_is_refused():
