@@ -34,6 +34,7 @@ from plugnas.nas.samplers import Problem
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.plan import Plan, about, run_plan
 from plugnas.space import Architecture
+from plugnas.space.placebo import unchanged
 
 if TYPE_CHECKING:
     from plugnas.nas.latency import LatencyTable
@@ -157,9 +158,8 @@ def _keep_host(run: RunDirectory, prepared: Prepared) -> None:
 
 def _controls(problem: Problem) -> tuple[Architecture, ...]:
     """Return the host unchanged, which every search on a host measures first."""
-    host = problem.space.host
-    values = None if host is None else host.unchanged()
-    found = None if values is None else problem.fitting(values)
+    host = unchanged(problem.space)
+    found = None if host is None else problem.fitting(host.values)
     return () if found is None else (found,)
 
 

@@ -15,6 +15,7 @@ from plugnas.space.options import Choice, Option
 from plugnas.space.parameter import Token
 from plugnas.space.parts import choice_at
 from plugnas.space.search_space import SearchSpace
+from plugnas.space.training import is_setting
 
 PLACEBO = "placebo"
 
@@ -35,7 +36,22 @@ def with_placebo(space: SearchSpace, names: Iterable[str]) -> SearchSpace:
     also = {g.name: _option(g) for g in groups_with_placebo(space) if g.name in wanted}
     if space.host is None or not also:
         return space
-    return SearchSpace.of_host(space.host.offering(also))
+    return space.on_host(space.host.offering(also))
+
+
+def unchanged(space: SearchSpace, like: Architecture | None = None) -> Architecture | None:
+    """Return the host as it is, None without one or where some site always plugs.
+
+    Args:
+        space: the space.
+        like: trained by the settings of this member; by default by the first of each list.
+    """
+    values = None if space.host is None else space.host.unchanged()
+    if values is None:
+        return None
+    own = {p.name: p.choices[0] for p in space.parameters if is_setting(p)}
+    told = {} if like is None else {name: like[name] for name in own}
+    return space.architecture({**values, **own, **told})
 
 
 def groups_with_placebo(space: SearchSpace) -> list[Group]:

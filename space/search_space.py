@@ -14,26 +14,27 @@ from numpy.typing import NDArray
 
 from plugnas.space.architecture import Architecture
 from plugnas.space.codes import Codes, CodeTree, Odds, Rule
-from plugnas.space.config import SpaceConfig
 from plugnas.space.encoding import Encoder
 from plugnas.space.errors import SpaceError
 from plugnas.space.foreign import param_space, suggested
 from plugnas.space.parameter import Parameter, Token, Trial
 from plugnas.space.plain import Choices, Refusals, plain_parameters, plain_rules, plain_size
 from plugnas.space.reading import Text
-from plugnas.space.typed import convert
+from plugnas.space.training import is_setting
 from plugnas.space.values import Values
 
 if TYPE_CHECKING:  # what a network is made of needs torch
     from torch import nn
 
-    from plugnas.space.blueprint import Blueprint
+    from plugnas.space.compiling import Compiled
+    from plugnas.space.config import SpaceConfig
     from plugnas.space.host.blueprint import HostBlueprint
     from plugnas.space.host.records import HostTrace
     from plugnas.space.network import Part
     from plugnas.space.piece import Shape
     from plugnas.space.sizes import Head
     from plugnas.space.slots import Position
+    from plugnas.space.training import Recipe
 
 
 class SearchSpace:
@@ -75,6 +76,7 @@ class SearchSpace:
         base: Path | str = ".",
         trace: HostTrace | None = None,
         head: Head = "pooled",
+        recipe: Recipe | None = None,
     ) -> SearchSpace:
         """Compile the ``space:`` section of a job.
 
@@ -82,27 +84,25 @@ class SearchSpace:
             config: the section; ``input_shape``: (C, H, W); ``classes``: how many are told apart.
             base: where a host's paths begin; ``trace``: its sites, with which no code of it runs.
             head: of a skeleton: an answer for each image (``pooled``) or pixel (``dense``).
+            recipe: training settings; a list is a choice beside the modules (``space.training``).
 
         Raises:
             SpaceError, ConfigError: the section says what cannot be.
         """
-        from plugnas.space.blueprint import Blueprint
-        from plugnas.space.counting import count
-        from plugnas.space.host.blueprint import HostBlueprint
+        from plugnas.space.compiling import compiled
 
-        if not isinstance(config, SpaceConfig):
-            config = convert(config, SpaceConfig, "space")
-        if config.host is not None or config.sites:
-            return cls.of_host(HostBlueprint.of(config, input_shape, classes, Path(base), trace))
-        self, skeleton = cls.__new__(cls), Blueprint(config, input_shape, classes, head)
-        self._setup(skeleton.parameters, skeleton, partial(count, skeleton))
-        return self
+        return cls._of(*compiled(config, input_shape, classes, base, trace, head, recipe or {}))
+
+    def on_host(self, host: HostBlueprint) -> SearchSpace:
+        """Return the space of another compiled host with the same training settings."""
+        return self._of(host, [p for p in self.parameters if is_setting(p)])
 
     @classmethod
-    def of_host(cls, host: HostBlueprint) -> SearchSpace:
-        """Return the space of a compiled host."""
-        self = cls.__new__(cls)
-        self._setup(host.parameters, host, host.count)
+    def _of(cls, blueprint: Compiled, settings: Sequence[Parameter]) -> SearchSpace:
+        from plugnas.space.compiling import size_of
+
+        self, counted = cls.__new__(cls), partial(size_of, blueprint, settings)
+        self._setup((*blueprint.parameters, *settings), blueprint, counted)
         return self
 
     @classmethod
@@ -115,7 +115,7 @@ class SearchSpace:
     def _setup(
         self,
         parameters: Sequence[Parameter],
-        blueprint: Blueprint | HostBlueprint | None = None,
+        blueprint: Compiled | None = None,
         counted: Callable[[], int] | None = None,
         own_rules: Sequence[Rule] = (),
     ) -> None:
@@ -290,7 +290,7 @@ class SearchSpace:
         """
         return self._network().build(architecture._active())
 
-    def _network(self) -> Blueprint | HostBlueprint:
+    def _network(self) -> Compiled:
         if self._blueprint is None:
             raise SpaceError("this space is a plain dict of choices: it has no network to build")
         return self._blueprint

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plugnas.nas.confirm.hosted import HOST, PLACEBO
+from plugnas.nas.confirm.hosted import HOST, PLACEBO, hosts_of
 from plugnas.nas.confirm.luck import Luck, luck_of
 from plugnas.nas.confirm.statistics import Estimate, Pair, kendall, pairs
 from plugnas.nas.front.member import class_iou_of, intervals_of
@@ -151,8 +151,7 @@ def read(view: RunView) -> Confirmation | None:
         about.update(told)
         kinds |= dict.fromkeys(told.get("control", ()), CONTROL)
         kinds |= dict.fromkeys(told.get(PLACEBO, {}).values(), PLACEBO)
-    if about.get(HOST) is not None:
-        kinds[about[HOST]] = HOST
+        kinds |= dict.fromkeys(hosts_of(told).values(), HOST)
     space = with_placebo(view.space, about.get("placebo_at", ()))
     trained, measured_again = view.read(long, space), view.read(again, space)
     metric = view.metric.name
@@ -180,7 +179,7 @@ def read(view: RunView) -> Confirmation | None:
 
 
 def _planned(about: Mapping[str, Any]) -> list[str]:
-    host = [] if about.get(HOST) is None else [str(about[HOST])]
+    host = hosts_of(about).values()
     placebos = [str(name) for name in about.get(PLACEBO, {}).values()]
     return [*about.get("front", ()), *about.get("control", ()), *host, *placebos]
 

@@ -20,6 +20,7 @@ from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.prepared import Prepared
+from plugnas.nas.job.settings import settings_of
 from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Proxy, Recipe
 from plugnas.nas.run.prepare_again import prepare_again
@@ -72,7 +73,7 @@ def confirm(
     if not view.front:
         raise ConfirmError(f"{why_empty(view)}: nothing to confirm")
     prepared = prepare_again(run)
-    recipe = long_recipe(view, prepared.dataset, epochs)
+    recipe, own = long_recipe(view, prepared.dataset, epochs), settings_of(job).varied
     _check(view, prepared, recipe)
     front = [m.architecture for m in view.front]
     of_host = prepared.space.host is not None
@@ -88,7 +89,8 @@ def confirm(
     long, again = paths(run.path)
     unused = range(job.first_unused_seed, job.first_unused_seed + wanted)
     about = {
-        "recipe": msgspec.to_builtins(recipe),
+        "recipe": {n: v for n, v in msgspec.to_builtins(recipe).items() if n not in own},
+        **({"recipe_varies": list(own)} if own else {}),
         "learn_from": LEARN_FROM,
         "score_on": SCORE_ON,
         "test_images": len(prepared.dataset.test),

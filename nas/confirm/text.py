@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from plugnas.nas.confirm.hosted import HOST, PLACEBO, sentences
+from plugnas.nas.confirm.hosted import HOST, PLACEBO, hosts_of, sentences
 from plugnas.nas.confirm.outcome import CONTROL, FRONT, Confirmation, Confirmed
 from plugnas.nas.confirm.statistics import Estimate
 from plugnas.nas.cost.quantity import short
@@ -42,7 +42,8 @@ def _beside(found: Confirmation) -> str:
     if HOST not in found.about:
         return f"{len(found.of(CONTROL))} random architectures"
     placebos = len(found.of(PLACEBO))
-    return f"the host unchanged with {placebos} placebo{'s' * (placebos != 1)}"
+    each = " by each recipe" if len(hosts_of(found.about)) > 1 else ""
+    return f"the host unchanged{each} with {placebos} placebo{'s' * (placebos != 1)}"
 
 
 def _costs(found: Confirmation) -> list[str]:

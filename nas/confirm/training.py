@@ -62,7 +62,7 @@ class _Evaluate(Training):
         training = train(
             partial(self.proxy.build, task.architecture),
             self.dataset,
-            self.recipe,
+            self.proxy.settings.of(self.recipe, task.architecture),
             task=self.purpose,
             seed=task.seed,
             device=self.proxy.device,

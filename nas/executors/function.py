@@ -23,6 +23,7 @@ from plugnas.nas.machine.device import resolve_device, seeded
 from plugnas.nas.machine.files import write_whole
 from plugnas.nas.machine.foreign import find
 from plugnas.space import Architecture, network_of
+from plugnas.space.training import recipe_at
 
 Function = Callable[[nn.Module, "Context"], Mapping[str, float]]
 Build = Callable[[Architecture], nn.Module]
@@ -39,7 +40,8 @@ class Context:
     ``budget`` is how many epochs the ``rung`` (from 0) stands for; ``final`` says that this is the
     long training of a confirmation, to be scored on images that the search never saw. Random
     numbers are seeded by ``seed`` already. ``device`` is torch's text, such as ``cuda:0``; the
-    network is there. ``dataset`` are the job's images, None where it names no ``data``.
+    network is there. ``dataset`` are the job's images, None where it names no ``data``. ``recipe``
+    has the training settings of the job's ``recipe``, of a list the value that was chosen.
     """
 
     architecture: Architecture
@@ -49,6 +51,7 @@ class Context:
     device: str
     final: bool = False
     dataset: Dataset | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
     curve: list[dict[str, float]] = field(default_factory=list)
 
     def report(self, epoch: int, **values: float) -> None:
@@ -71,6 +74,7 @@ class OwnTraining(ReadsImages):
         final: whether these are trainings of a confirmation, whose weights go to ``folder`` as
             ``<architecture id>/seed<k>.safetensors``.
         build: makes the network of an architecture: that of a skeleton by its values alone.
+        recipe: the job's training settings, a list where the architecture says which.
     """
 
     function: str
@@ -84,6 +88,7 @@ class OwnTraining(ReadsImages):
     first: int = 0
     dataset: Dataset | None = None
     build: Build = network_of
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     def last_rung(self) -> OwnTraining:
         """Return the same with its highest rung alone."""
@@ -132,6 +137,7 @@ class _Evaluate(Training):
                 device=str(self.device),
                 final=own.final,
                 dataset=self.dataset,
+                recipe=recipe_at(own.recipe, task.architecture.values),
             )
             values = self._checked(self._called(network, context))
         extra: dict[str, Any] = {}

@@ -21,6 +21,7 @@ from plugnas.space.block import BlockSpec
 from plugnas.space.decoder import DenseHeadSpec
 from plugnas.space.network import StemSpec
 from plugnas.space.options import Choice
+from plugnas.space.training import settings_of, token
 
 FILE = "README.md"
 EAGER = "eager"  # the network itself among the accuracies of files
@@ -257,12 +258,14 @@ def _training(subject: Subject, about: About) -> str:
     without = f" Of the run's recipe it leaves out {left}." if left else ""
     if (task := train_py.other_loss(subject)) is not None:
         without += f" It trains by cross-entropy, not by the loss of the run's task `{task}`."
+    chosen = ", ".join(f"`{n}` {token(v)}" for n, v in settings_of(subject.values).items())
+    own = f" The search chose, for this network: {chosen}." if chosen else ""
     begin, maker = ("from scratch", "Network") if subject.host is None else ("further", "network")
     return (
         f"## Training {begin}\n\n```\npython train.py IMAGES --out weights.pt\n```\n\n"
         f"{train_py.LAYOUTS[subject.dense]} The recipe"
         f"{size} is at the top of `train.py`; it needs torch, numpy and Pillow, and `pixels.py`, "
-        f"which reads images as the search did{mixed}.{without} Read the result by "
+        f"which reads images as the search did{mixed}.{own}{without} Read the result by "
         f"`{maker}().load_state_dict(torch.load('weights.pt', weights_only=True))`."
     )
 

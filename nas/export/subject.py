@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ from plugnas.nas.tasks import Task
 from plugnas.space import Part, parts_of
 from plugnas.space.options import Choice
 from plugnas.space.parameter import Token
+
+_STRIDE = re.compile(r"(stem|stage\d+)\.stride").fullmatch
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Subject:
         """The total stride: how much smaller than the image the network's last map is."""
         if self.host is not None:
             return self.host.stride
-        return math.prod(int(v) for n, v in self.values.items() if n.endswith("stride"))
+        return math.prod(int(self.values[n]) for n in self.values if _STRIDE(n))
 
     def normalised(self, images: Tensor) -> Tensor:
         """Return uint8 images (B, H, W, C) as the bare network takes them: (B, C, H, W)."""

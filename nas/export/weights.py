@@ -18,6 +18,7 @@ from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.subject import Provenance
 from plugnas.nas.export.tensors import read_weights
 from plugnas.nas.front.member import Member
+from plugnas.nas.job.settings import settings_of
 from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Recipe, default_rungs, train
 from plugnas.nas.run.view import RunView
@@ -77,7 +78,7 @@ def _confirmed(
     network = make()
     read_weights(network, folder / f"seed{first.seed}.safetensors")
     values = [m.values[metric.name] for m in trained]
-    recipe = _confirmed_recipe(view)
+    recipe = settings_of(view.job_run.job).of(_confirmed_recipe(view), member.architecture)
     part = "test" if len(dataset.test) else "validation"
     others = (
         f", the first of {len(trained)} seeds, not the best of them, whose {metric.name} would be "
@@ -112,7 +113,7 @@ def _confirmed_recipe(view: RunView) -> Recipe:
 def _long(
     view: RunView, member: Member, dataset: Dataset, make: Make
 ) -> tuple[nn.Module, Provenance]:
-    recipe = long_recipe(view, dataset)
+    recipe = _own_long(view, member, dataset)
     tested, scored = len(dataset.test) > 0, view.metric.name
     learn = ("train", "validation") if tested else ("train",)
     part = "test" if tested else "validation"
@@ -139,7 +140,7 @@ def _proxy(
     view: RunView, member: Member, dataset: Dataset, make: Make
 ) -> tuple[nn.Module, Provenance]:
     """The proxy keeps no weights, so its training is done again: same rung, same seed."""
-    recipe = rungs(view, dataset)[member.rung]
+    recipe = _own_rung(view, member, dataset)
     if recipe.zero_cost is not None:
         raise ExportError(
             f"the run's highest rung scores networks by {recipe.zero_cost} and trains none; "
@@ -175,13 +176,24 @@ def _proxy(
         mean=member.values[scored],
         spread=member.spread[scored] if member.n > 1 else None,
         n=member.n,
-        recipe=_plain(long_recipe(view, dataset), dataset),
+        recipe=_plain(_own_long(view, member, dataset), dataset),
     )
 
 
 def rungs(view: RunView, dataset: Dataset) -> tuple[Recipe, ...]:
     """Return the recipes of the run's proxy, cheapest first."""
     return tuple(view.job_run.job.proxy.rungs) or default_rungs(dataset)
+
+
+def _own_rung(view: RunView, member: Member, dataset: Dataset) -> Recipe:
+    """Return the recipe by which the proxy trained a member."""
+    recipe = rungs(view, dataset)[member.rung]
+    return settings_of(view.job_run.job).of(recipe, member.architecture)
+
+
+def _own_long(view: RunView, member: Member, dataset: Dataset) -> Recipe:
+    """Return the long recipe of a member."""
+    return settings_of(view.job_run.job).of(long_recipe(view, dataset), member.architecture)
 
 
 def _task(view: RunView) -> tasks.Task:
@@ -204,7 +216,7 @@ def trained_size(
         provenance: where the weights come from.
     """
     if provenance.source == "proxy":
-        return _size(rungs(view, dataset)[member.rung], dataset)
+        return _size(_own_rung(view, member, dataset), dataset)
     return provenance.recipe["height"], provenance.recipe["width"]
 
 

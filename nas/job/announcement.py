@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from plugnas.nas.data import Dataset
 from plugnas.nas.data.spec import parse
 from plugnas.nas.job.config import Job
@@ -10,6 +12,8 @@ from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.job.workers import worker_count
 from plugnas.nas.machine.duration import spoken
 from plugnas.nas.proxy import STEPS, Recipe, steps_of
+from plugnas.nas.proxy.settings import with_values
+from plugnas.space.training import Value, token, varied
 
 
 def announcement(prepared: Prepared) -> list[str]:
@@ -42,7 +46,8 @@ def trainings_of_proxy(prepared: Prepared) -> list[str]:
     return [
         *prepared.task.describe(dataset),
         *_normalised(job, dataset),
-        *trainings(job.proxy.rungs, dataset),
+        *trainings(job.proxy.rungs, dataset, varied(job.recipe)),
+        *chosen_text(job),
     ]
 
 
@@ -63,7 +68,15 @@ def _normalised(job: Job, dataset: Dataset) -> list[str]:
 def trainings_of_own(job: Job) -> list[str]:
     """Return what the job's own function is given at each rung."""
     epochs = ", ".join(str(recipe.epochs) for recipe in job.proxy.rungs)
-    return [f"{job.evaluate} trains and scores; epochs by rung (context.budget): {epochs}"]
+    line = f"{job.evaluate} trains and scores; epochs by rung (context.budget): {epochs}"
+    return [line, *chosen_text(job)]
+
+
+def chosen_text(job: Job) -> list[str]:
+    """Return among which training settings the search chooses, where it does."""
+    lists = varied(job.recipe)
+    told = [f"{name} ({', '.join(str(token(v)) for v in lists[name])})" for name in lists]
+    return [f"the search chooses for each network: {', '.join(told)}"] if told else []
 
 
 def _host_text(recipe: Recipe) -> str:
@@ -74,8 +87,16 @@ def _host_text(recipe: Recipe) -> str:
     return ""
 
 
-def trainings(rungs: list[Recipe], dataset: Dataset) -> list[str]:
-    """Return how long each rung trains, and how images are varied."""
+def trainings(
+    rungs: list[Recipe], dataset: Dataset, lists: Mapping[str, Sequence[Value]]
+) -> list[str]:
+    """Return how long each rung trains, and how images are varied.
+
+    Args:
+        rungs: the recipes.
+        dataset: the images.
+        lists: training settings that are chosen for each network.
+    """
     lines = []
     images = len(dataset.train)
     for number, recipe in enumerate(rungs, start=1):
@@ -83,27 +104,41 @@ def trainings(rungs: list[Recipe], dataset: Dataset) -> list[str]:
             lines.append(f"rung {number}: {recipe.zero_cost} of the untrained network")
             continue
         used = images if recipe.images is None else min(images, recipe.images)
-        side = recipe.resolution or dataset.input_shape[1]
-        mirror = dataset.mirror if recipe.mirror is None else recipe.mirror
-        shift = max(1, side // 8) if recipe.shift is None else recipe.shift
-        if recipe.freeze is not None:
-            mirror, shift = False, 0
-        moved = f"shifted by up to {shift} px" if shift else "not shifted"
-        mirrored = "mirrored" if mirror else "not mirrored"
-        if recipe.zoom and recipe.freeze is None:
-            mirrored += f", zoomed by up to {1 + recipe.zoom:g}"
+        sides = lists.get("resolution", (recipe.resolution or dataset.input_shape[1],))
+        sizes = lists.get("batch_size", (recipe.batch_size,))
+        steps = sorted({steps_of(with_values(recipe, {"batch_size": n}), images) for n in sizes})
         lines.append(
-            f"rung {number}: {used} images at {side} px x {recipe.epochs} epochs = "
-            f"{steps_of(recipe, images)} steps; {moved}, {mirrored}{_host_text(recipe)}"
+            f"rung {number}: {used} images at {' or '.join(map(str, sides))} px x {recipe.epochs} "
+            f"epochs = {' or '.join(map(str, steps))} steps; "
+            f"{_moves_text(recipe, dataset, lists)}{_host_text(recipe)}"
         )
-        if steps_of(recipe, images) < STEPS // 4:
+        if steps[0] < STEPS // 4:
             lines.append(
                 f"rung {number} has so few steps that ranks are mostly chance; give it more "
                 "`epochs` or a smaller `batch_size`"
             )
-    if not any(dataset.mirror if r.mirror is None else r.mirror for r in rungs):
+    mirrored = any(dataset.mirror if r.mirror is None else r.mirror for r in rungs)
+    if not mirrored and "mirror" not in lists:
         lines.append("`data: {mirror: true}` mirrors training images, where that keeps the class")
     return lines
+
+
+def _moves_text(recipe: Recipe, dataset: Dataset, lists: Mapping[str, Sequence[Value]]) -> str:
+    """Return how images are moved; nothing of what is chosen for each network."""
+    if recipe.freeze is not None:
+        return "not shifted, not mirrored"
+    side = recipe.resolution or dataset.input_shape[1]
+    shift = max(1, side // 8) if recipe.shift is None else recipe.shift
+    relative = "resolution" in lists and recipe.shift is None
+    most = "an eighth of the side" if relative else f"{shift} px"
+    mirror = dataset.mirror if recipe.mirror is None else recipe.mirror
+    told = {
+        "shift": f"shifted by up to {most}" if shift else "not shifted",
+        "mirror": "mirrored" if mirror else "not mirrored",
+        "zoom": f"zoomed by up to {1 + recipe.zoom:g}" if recipe.zoom else "",
+    }
+    words = [text for name, text in told.items() if text and name not in lists]
+    return ", ".join(words) or "moved as chosen"
 
 
 __all__ = ["announcement", "trainings"]

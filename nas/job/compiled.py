@@ -34,7 +34,13 @@ def space_of(
         SpaceError, ConfigError: the job says what cannot be.
     """
     return SearchSpace.from_config(
-        job.space, input_shape, outputs, base=base, trace=trace, head=head
+        job.space,
+        input_shape,
+        outputs,
+        base=base,
+        trace=trace,
+        head=head,
+        recipe=job.recipe,
     )
 
 

@@ -13,6 +13,7 @@ from plugnas.nas.cost.budget import with_levels
 from plugnas.nas.cost.quantity import Quantity, host_share, quantity
 from plugnas.nas.executors import callbacks
 from plugnas.nas.job.aim import check_aim, levels_of
+from plugnas.nas.job.settings import as_data, with_recipe
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.machine.reading import NotNegative, Number, Positive, Seed, Some
 from plugnas.nas.proxy.config import ConfirmConfig, ProxyConfig
@@ -100,6 +101,12 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds after which nothing new is begun."""
     seed: Seed = 0
     """Seed of every random choice of the search."""
+    recipe: dict[str, Any] = {}
+    """Training settings of every rung and of the confirmation, by the names of a rung's. A list is
+    a choice beside the modules: `{learning_rate: [0.05, 0.1, 0.2], weight_decay: 0.001}`.
+    `resolution` is the size of image that the network is for, and costed. With `evaluate` names
+    are your own, and `context.recipe` has the values.
+    """
     proxy: ProxyConfig = ProxyConfig()
     """The cheap training that stands in for the real one."""
     seeds: Some | Literal["auto"] = 1
@@ -193,7 +200,7 @@ def parse(data: Any, where: str = "job") -> Job:
     if job.objectives == {} and "objectives" in data:
         raise ConfigError(f"{where}: objectives: name at least one, such as {{accuracy: max}}")
     try:
-        job = _with_objectives(job)
+        job = with_recipe(_with_objectives(job), data)
         _check(job)
     except (ConfigError, callbacks.CallbackError, tasks.TaskError) as error:
         raise ConfigError(f"{where}: {error}") from None
@@ -269,4 +276,4 @@ def to_yaml(job: Job) -> str:
     """The job with defaults filled in, as YAML text that ``parse`` reads back."""
     import yaml
 
-    return yaml.safe_dump(msgspec.to_builtins(job), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(as_data(job), sort_keys=False, allow_unicode=True)

@@ -22,10 +22,12 @@ from plugnas.nas.executors.measure import measure
 from plugnas.nas.job.config import COSTS, Job
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.job.rungs import long_rung
+from plugnas.nas.job.settings import settings_of
 from plugnas.nas.job.workers import evaluator, executor, worker_count
 from plugnas.nas.ledger.measurement import Measurement, Task
 from plugnas.nas.proxy import Proxy, Recipe
 from plugnas.nas.proxy.rehearsal import Pace, Rehearsal
+from plugnas.nas.proxy.settings import Settings
 from plugnas.nas.samplers import Problem
 from plugnas.nas.study.expected import expected_trainings
 from plugnas.space import Architecture
@@ -125,7 +127,7 @@ def forecast(prepared: Prepared, since: float | None = None) -> Forecast:
         )
     chosen = _chosen(prepared, _QUANTILES)
     workers = worker_count(job)
-    recipes = tuple(job.proxy.rungs)
+    recipes, settings = tuple(job.proxy.rungs), settings_of(job)
     begun = time.perf_counter() if since is None else since
     dataset = prepared.dataset
     images, scored = len(dataset.train), len(dataset.validation)
@@ -139,13 +141,14 @@ def forecast(prepared: Prepared, since: float | None = None) -> Forecast:
             raise ForecastError(f"the rehearsal of {m.architecture.id} failed: {m.reason}")
     counts = _counts(job)
     rungs = tuple(
-        _timed(told, r, recipe, (images, scored), counts[r]) for r, recipe in enumerate(recipes)
+        _timed(told, r, recipe, (images, scored), counts[r], settings)
+        for r, recipe in enumerate(recipes)
     )
     seeds = 3 if job.confirm is None else job.confirm.seeds
     parts = (images + scored, len(dataset.test))
     return Forecast(
         rungs,
-        _timed(told, len(recipes), rehearsal.long, parts, 2 * FRONT * seeds),
+        _timed(told, len(recipes), rehearsal.long, parts, 2 * FRONT * seeds, settings),
         job.trials,
         workers,
         max(0.0, start),
@@ -166,7 +169,7 @@ def glance(prepared: Prepared) -> Forecast | None:
     proxy = None if small else evaluator(prepared)
     if not isinstance(proxy, Proxy):
         return None
-    recipes = tuple(job.proxy.rungs)
+    recipes, settings = tuple(job.proxy.rungs), settings_of(job)
     evaluate = Rehearsal(replace(proxy, dataset=prepared.dataset), recipes, recipes[-1])()
     (middle,) = _chosen(prepared, (0.5,))
     told = [measure(Task(0, middle, rung), evaluate) for rung in range(len(recipes))]
@@ -174,7 +177,9 @@ def glance(prepared: Prepared) -> Forecast | None:
         return None  # the search will say what fails, and go on with what does not
     counts = _counts(job)
     images = (len(prepared.dataset.train), len(prepared.dataset.validation))
-    rungs = tuple(_timed(told, r, recipe, images, counts[r]) for r, recipe in enumerate(recipes))
+    rungs = tuple(
+        _timed(told, r, recipe, images, counts[r], settings) for r, recipe in enumerate(recipes)
+    )
     slow = max(1.0, float(np.median([m.values["slow"] for m in told])))
     memory = max(m.values["memory"] for m in told)
     return Forecast(rungs, rungs[-1], job.trials, worker_count(job), 0.0, memory, slow, 1)
@@ -244,14 +249,16 @@ def _timed(
     recipe: Recipe,
     images: tuple[int, int],
     count: int,
+    settings: Settings,
 ) -> Timed:
     """Return the seconds of a training, every network of those rehearsed counted once."""
-    paces: dict[str, list[Pace]] = {}
+    paces: dict[Architecture, list[Pace]] = {}
     for m in told:
         if m.rung == rung:
-            paces.setdefault(m.architecture.id, []).append(_pace(m.values))
-    whole = [np.mean([p.seconds(recipe, *images) for p in some]) for some in paces.values()]
-    once = [np.mean([p.seconds_once(recipe, *images) for p in some]) for some in paces.values()]
+            paces.setdefault(m.architecture, []).append(_pace(m.values))
+    own = [(settings.of(recipe, a), some) for a, some in paces.items()]
+    whole = [np.mean([p.seconds(r, *images) for p in some]) for r, some in own]
+    once = [np.mean([p.seconds_once(r, *images) for p in some]) for r, some in own]
     return Timed(
         float(min(whole)), float(max(whole)), float(np.mean(whole)), count, float(np.mean(once))
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from plugnas.nas.job.prepared import Prepared
+from plugnas.nas.job.settings import settings_of
 from plugnas.nas.proxy.scorer import BATCH, Scorer
 from plugnas.nas.samplers.candidate_pool import CandidatePool
 from plugnas.nas.samplers.known.scored import SAMPLE, Scored
@@ -45,10 +46,11 @@ def with_hints(prepared: Prepared, run_dir: Path) -> tuple[Prepared, list[str]]:
 
 def _scorer(prepared: Prepared) -> Scorer:
     """Return what scores a network, on images as the last rung trains on."""
-    resolution = prepared.job.proxy.rungs[-1].resolution
+    job = prepared.job
     return Scorer(
-        prepared.space.build, prepared.dataset, prepared.task, SCORES, resolution=resolution
-    )
+        prepared.space.build, prepared.dataset, prepared.task, SCORES,
+        recipe=job.proxy.rungs[-1], settings=settings_of(job),
+    )  # fmt: skip
 
 
 def _scored(prepared: Prepared) -> bool:

@@ -20,7 +20,7 @@ from plugnas.nas.job.config import Job
 from plugnas.nas.job.images import images_of
 from plugnas.nas.job.metrics import check_objectives, with_masks, with_objectives
 from plugnas.nas.job.rungs import with_rungs
-from plugnas.nas.job.sense import check_names, check_sense
+from plugnas.nas.job.sense import check_names, check_sense, check_settings
 from plugnas.nas.job.workers import device_of
 from plugnas.nas.samplers import Problem, Sampler
 from plugnas.nas.samplers import create as create_sampler
@@ -148,6 +148,7 @@ def _prepare(job: Job, base: Path, costs: Path | None) -> Prepared:
     cost = cost_model(space, costs, job.device_dtype)
     check_names(job, space, cost)
     job = with_rungs(relative_to_host(job, cost), dataset)
+    check_settings(job, dataset)
     return Prepared(job, base, dataset, space, cost, task)
 
 

@@ -5,8 +5,11 @@ Every command that reads a job checks it so, not only the search.
 
 from __future__ import annotations
 
+import itertools
 import math
 from itertools import pairwise
+
+import torch
 
 from plugnas.modules import did_you_mean
 from plugnas.nas.cost import NetworkCost
@@ -15,7 +18,9 @@ from plugnas.nas.data import Dataset
 from plugnas.nas.job.config import Job
 from plugnas.nas.job.workers import worker_count
 from plugnas.nas.machine.device import DeviceError
-from plugnas.nas.proxy.recipe import Recipe
+from plugnas.nas.proxy.batches import Batches
+from plugnas.nas.proxy.recipe import Recipe, RecipeError
+from plugnas.nas.proxy.settings import with_values
 from plugnas.nas.samplers import Problem, create
 from plugnas.nas.samplers.known.earlier import check_learns
 from plugnas.nas.samplers.known.preference import preference_of
@@ -23,6 +28,7 @@ from plugnas.nas.study.again import check_again
 from plugnas.nas.study.scheduled import check_scheduler
 from plugnas.space import SearchSpace
 from plugnas.space.config import SpaceConfig
+from plugnas.space.training import RESOLUTION, text_of, varied
 from plugnas.space.typed import ConfigError
 
 _SEEDS = 1000
@@ -55,6 +61,31 @@ def check_sense(job: Job, dataset: Dataset) -> None:
                 f"{value}; `seed: {value}` names one stream of random numbers"
             )
     _check_strides(job.space, dataset.input_shape)
+
+
+def check_settings(job: Job, dataset: Dataset) -> None:
+    """Refuse values of ``recipe`` that a rung cannot be trained with on these images.
+
+    Each value of each setting is tried at each rung, at each size of images.
+
+    Raises:
+        ConfigError: such a value, with the law and what to do.
+    """
+    if not job.recipe or job.evaluate is not None:
+        return
+    lists = varied(job.recipe)
+    sizes = lists.pop(RESOLUTION, (None,))
+    some = [{name: value} for name, values in lists.items() for value in values] or [{}]
+    for number, rung in enumerate(job.proxy.rungs):
+        for own, size in itertools.product(some, sizes):
+            values = own if size is None else {**own, RESOLUTION: size}
+            try:
+                recipe = with_values(rung, values)
+                _check_rung(recipe, f"proxy.rungs[{number}]", dataset)
+                Batches(dataset, recipe, torch.device("cpu"))
+            except (ConfigError, RecipeError) as error:
+                by = f"recipe, {text_of(values)}" if values else "recipe"
+                raise ConfigError(f"{by}: {error}") from None
 
 
 def check_names(job: Job, space: SearchSpace, cost: NetworkCost) -> None:

@@ -16,6 +16,7 @@ from plugnas.nas.executors import Executor, create
 from plugnas.nas.executors.function import OwnTraining
 from plugnas.nas.executors.measure import Evaluator
 from plugnas.nas.job.config import COSTS, Job
+from plugnas.nas.job.settings import settings_of
 from plugnas.nas.machine.foreign import absolute
 from plugnas.nas.proxy import Proxy, resolve_device
 from plugnas.nas.proxy.int8 import asked
@@ -97,6 +98,7 @@ def evaluator(prepared: Prepared, states: Path | None = None) -> Proxy | OwnTrai
         states=None if states is None else str(states.resolve()),
         int8=bool(asked(tuple(job.objectives), tuple(prepared.task.metrics))),
         build=network_of if host is None else host.builder(),
+        settings=settings_of(job),
     )
 
 
@@ -111,6 +113,7 @@ def own_training(prepared: Prepared, function: str) -> OwnTraining:
         imports=tuple(modules.load(job.imports, folder=prepared.base)),
         data=None if job.data is None else parse(job.data).at(prepared.base),
         build=network_of if host is None else host.builder(),
+        recipe=job.recipe,
     )
 
 

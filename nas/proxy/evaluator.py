@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from plugnas.nas.proxy.batches import Batches
 from plugnas.nas.proxy.defaults import default_rungs
 from plugnas.nas.proxy.int8 import int8_values
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
+from plugnas.nas.proxy.settings import NONE, Settings
 from plugnas.nas.proxy.states import StateFile
 from plugnas.nas.proxy.training import train
 from plugnas.nas.proxy.zero_cost import zero_cost
@@ -51,7 +52,7 @@ class Proxy(ReadsImages):
     elsewhere (``DataSpec.at``). ``imports`` are files and packages that register modules. ``task``
     is the job's, with the path of a file absolute. ``int8`` scores the networks of the highest rung
     quantised too. ``build`` makes the network of an architecture, and is picklable: that of a
-    skeleton by its values alone.
+    skeleton by its values alone. ``settings`` are what of a recipe is the architecture's own.
     """
 
     data: DataSpec | Mapping[str, Any] | str
@@ -66,6 +67,7 @@ class Proxy(ReadsImages):
     task: str | Mapping[str, Any] = tasks.DEFAULT
     int8: bool = False
     build: Build = network_of
+    settings: Settings = NONE
 
     def last_rung(self) -> Proxy:
         """Return the same with its highest rung alone."""
@@ -117,17 +119,23 @@ class _Evaluate(Training):
                 f"task {task.number} asks for rung {task.rung} and the proxy has "
                 f"{len(self.proxy.rungs)}"
             )
-        recipe = self.proxy.rungs[task.rung]
+        recipes = self._recipes(task)
+        recipe = recipes[task.rung]
         try:
             if recipe.zero_cost is not None:
                 return self._score_untrained(task, recipe)
-            return self._score_trained(task, recipe)
+            return self._score_trained(task, recipes)
         finally:
             give_memory_back()
 
-    def _score_trained(self, task: Task, recipe: Recipe) -> dict[str, Any]:
-        state = self._state(task)
-        goes_on = any(recipe.begins_like(r) for r in self.proxy.rungs[task.rung + 1 :])
+    def _recipes(self, task: Task) -> tuple[Recipe, ...]:
+        """Return by which recipes the task's architecture is trained, rung by rung."""
+        settings = self.proxy.settings
+        return tuple(settings.of(recipe, task.architecture) for recipe in self.proxy.rungs)
+
+    def _score_trained(self, task: Task, recipes: Sequence[Recipe]) -> dict[str, Any]:
+        recipe, state = recipes[task.rung], self._state(task, recipes)
+        goes_on = any(recipe.begins_like(r) for r in recipes[task.rung + 1 :])
         training = train(
             partial(self.proxy.build, task.architecture),
             self.dataset,
@@ -157,13 +165,14 @@ class _Evaluate(Training):
         if training.reason is not None:
             result["reason"] = training.reason
         elif self.proxy.int8 and task.rung == len(self.proxy.rungs) - 1:
-            self._score_int8(task, training.network, result)
+            self._score_int8(task, recipe, training.network, result)
         return result
 
-    def _score_int8(self, task: Task, network: nn.Module, result: dict[str, Any]) -> None:
+    def _score_int8(
+        self, task: Task, recipe: Recipe, network: nn.Module, result: dict[str, Any]
+    ) -> None:
         """Add what the network is worth in int8, or why it has no form in it."""
         start = time.process_time()
-        recipe = self.proxy.rungs[task.rung]
         try:
             found = int8_values(network, self.dataset, recipe, self.purpose, task.seed)
         except ConversionError as error:
@@ -172,11 +181,11 @@ class _Evaluate(Training):
             result["values"] = {**result["values"], **found}
             result["cpu_seconds"] += time.process_time() - start
 
-    def _state(self, task: Task) -> StateFile | None:
+    def _state(self, task: Task, recipes: Sequence[Recipe]) -> StateFile | None:
         """Return where the training's state lies, if some other rung shares its beginning."""
-        rungs = self.proxy.rungs
-        recipe = rungs[task.rung]
-        related = [r for r in rungs if r is not recipe and r.beginning() == recipe.beginning()]
+        recipe = recipes[task.rung]
+        others = (r for rung, r in enumerate(recipes) if rung != task.rung)
+        related = any(r.beginning() == recipe.beginning() for r in others)
         if self.proxy.states is None or not related:
             return None
         text = f"{self.dataset.fingerprint}|{recipe.beginning()}|{self.proxy.precision}"

@@ -136,7 +136,8 @@ class _Evaluate(Busy):
     def __call__(self, task: Task) -> dict[str, Any]:
         proxy = self.made.proxy
         where = torch.device(proxy.device)
-        recipe, long = proxy.rungs[task.rung], task.rung == self.rungs
+        recipe = proxy.settings.of(proxy.rungs[task.rung], task.architecture)
+        long = task.rung == self.rungs
         clock, own = time.perf_counter(), _now(where)
         if recipe.zero_cost is not None:
             self.made(task)

@@ -17,9 +17,11 @@ from plugnas.nas.machine.threads import threads
 from plugnas.nas.proxy.auxiliary import own_labels
 from plugnas.nas.proxy.batches import Batches
 from plugnas.nas.proxy.recipe import Recipe
+from plugnas.nas.proxy.settings import NONE, Settings
 from plugnas.nas.proxy.zero_cost import zero_cost
 from plugnas.space import Architecture
 
+_PLAIN = Recipe()
 BATCH = 32
 """Images that a network is scored on."""
 
@@ -35,18 +37,30 @@ class Scorer:
         dataset: the images.
         task: has the loss.
         names: of the scores.
-        resolution: of the images, in pixels; None: as they are.
+        recipe: says the size of the images, as they are trained on.
+        settings: what of it is the architecture's own.
     """
 
     build: Callable[[Architecture], nn.Module]
     dataset: Dataset
     task: tasks.Task
     names: Sequence[str]
-    resolution: int | None = None
+    recipe: Recipe = _PLAIN
+    settings: Settings = NONE
 
     @cached_property
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        recipe = Recipe(resolution=self.resolution, batch_size=BATCH)
+    def _batches(self) -> dict[int | None, tuple[Tensor, Tensor]]:
+        return {}
+
+    def _batch(self, architecture: Architecture) -> tuple[Tensor, Tensor]:
+        """Return the batch of the size that an architecture is trained on, made once."""
+        resolution = self.settings.of(self.recipe, architecture).resolution
+        if resolution not in self._batches:
+            self._batches[resolution] = self._made(resolution)
+        return self._batches[resolution]
+
+    def _made(self, resolution: int | None) -> tuple[Tensor, Tensor]:
+        recipe = Recipe(resolution=resolution, batch_size=BATCH)
         batches = Batches(self.dataset, recipe, torch.device("cpu"))
         images, labels = next(
             batches.epoch(self.dataset.train, BATCH, torch.Generator().manual_seed(0))
@@ -55,7 +69,7 @@ class Scorer:
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """Return the scores of an architecture."""
-        images, labels = self._batch
+        images, labels = self._batch(architecture)
         result = {}
         with threads(1), seeded(0, torch.device("cpu")):
             network = self.build(architecture).to(memory_format=torch.channels_last)

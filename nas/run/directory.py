@@ -16,6 +16,7 @@ from plugnas import modules
 from plugnas.modules import did_you_mean
 from plugnas.nas.job.compiled import space_of
 from plugnas.nas.job.config import Job, parse
+from plugnas.nas.job.settings import as_data
 from plugnas.nas.machine.files import write_text
 from plugnas.nas.machine.reading import read_json, read_text
 from plugnas.nas.machine.versions import versions
@@ -23,6 +24,7 @@ from plugnas.nas.run.files import LEDGER, RunError, RunFiles
 from plugnas.space import SearchSpace
 from plugnas.space.host import HostTrace
 from plugnas.space.sizes import Head
+from plugnas.space.training import plain, varied
 from plugnas.space.typed import ConfigError, convert, read_yaml
 
 
@@ -223,7 +225,7 @@ def facts_of(
 
 
 def _yaml(job: Job, facts: Facts) -> str:
-    data: Mapping[str, Any] = {**msgspec.to_builtins(job), "run": msgspec.to_builtins(facts)}
+    data: Mapping[str, Any] = {**as_data(job), "run": msgspec.to_builtins(facts)}
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
 
@@ -237,8 +239,19 @@ def _same_job(path: Path, before: RunDirectory, job: Job, facts: Facts) -> None:
                 f"{path} holds another job: its `{place}` is {then!r}, this job's is {now!r}; "
                 "choose another --run-dir"
             )
+    if (old := _settings(before.job)) != (new := _settings(job)):
+        place, then, now = _difference(old, new, "recipe")
+        raise RunError(
+            f"{path} holds another job: its `{place}` is {then!r}, this job's is {now!r}; choose "
+            "another --run-dir"
+        )
     if before.facts.data != facts.data:
         raise RunError(f"the images have changed since {path} was begun; choose another --run-dir")
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    """Return what the training settings of a job mean: choices may change, what is chosen not."""
+    return {**plain(job.recipe), **dict.fromkeys(varied(job.recipe), "a choice")}
 
 
 def _difference(old: Any, new: Any, place: str) -> tuple[str, Any, Any]:

@@ -263,8 +263,10 @@ class RunView:
     @cached_property
     def controls(self) -> tuple[Architecture, ...]:
         """What the search always measures: of a host, the host unchanged."""
-        unchanged = None if self.space.host is None else self.space.host.unchanged()
-        return () if unchanged is None else (self.space.architecture(unchanged),)
+        from plugnas.space.placebo import unchanged  # needs torch, which few views do
+
+        host = unchanged(self.space)
+        return () if host is None else (host,)
 
     def read(self, path: Path, space: SearchSpace | None = None) -> Fitted:
         """Read another ledger of the run, such as that of its confirmation.
