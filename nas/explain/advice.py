@@ -70,7 +70,7 @@ def _clearness(effect: Effect) -> float:
 
 def only_open(found: Explanation) -> bool:
     """Whether nothing at all is settled."""
-    return all(e.verdict == UNSETTLED for e in found.effects)
+    return all(e.verdict == UNSETTLED for e in (*found.effects, *found.training))
 
 
 __all__ = ["Advice", "advice", "only_open"]

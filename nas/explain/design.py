@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from plugnas.space import Architecture, SearchSpace
 from plugnas.space.parameter import Parameter, Token
+from plugnas.space.training import is_setting, name_of
 
 PLAIN = ("none", "keep", "add", "gap", "conv", "relu", "id")
 """Choices that mean no module: the other choices of a slot are compared with them."""
@@ -48,6 +49,24 @@ def slots_of(space: SearchSpace) -> tuple[Slot, ...]:
             plain = [c for c in PLAIN if c in choices]
             found.append(Slot(name, choices, (plain or choices)[0], tuple(columns)))
     return tuple(found)
+
+
+def settings_of(space: SearchSpace) -> tuple[Slot, ...]:
+    """Return the training settings that a space with a network leaves open, apart from its slots.
+
+    The first value of a setting's list is the one that the others are held against.
+    """
+    open_ones = [
+        (name_of(p), p.choices, j)
+        for j, p in enumerate(space.parameters)
+        if space.has_network and is_setting(p)
+    ]
+    return tuple(Slot(name, choices, choices[0], (j,)) for name, choices, j in open_ones)
+
+
+def all_slots(space: SearchSpace) -> tuple[Slot, ...]:
+    """Return the slots of a space and, after them, its training settings."""
+    return (*slots_of(space), *settings_of(space))
 
 
 def shares(space: SearchSpace, slot: Slot, codes: NDArray[np.int16]) -> NDArray[np.float64]:

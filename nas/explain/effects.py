@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit  # Student's t; scipy.stats is slow to import
 
 from plugnas.modules import PlugnasError
-from plugnas.nas.explain.design import Slot, distances, shares, slots_of
+from plugnas.nas.explain.design import all_slots, distances, shares, slots_of
 from plugnas.nas.explain.effect import Effect
 from plugnas.nas.explain.model import LARGEST, Data, Fit, fit
 from plugnas.nas.explain.places import averages, sentences
@@ -44,7 +44,8 @@ class Explanation:
     ``log-odds``, whichever the measurements fit better. ``noise`` is the standard deviation of one
     evaluation. Of a host there are also ``where``, what plugging in brings at each site on average
     over the modules tried there, ``which``, what each module brings over the sites at which it was
-    tried, and ``told``: both in sentences.
+    tried, and ``told``: both in sentences. ``training`` are the effects of training settings that
+    the job's ``recipe`` varies, found in the same model and kept apart from modules.
     """
 
     metric: Metric
@@ -59,6 +60,7 @@ class Explanation:
     where: tuple[Effect, ...] = ()
     which: tuple[Effect, ...] = ()
     told: tuple[str, ...] = ()
+    training: tuple[Effect, ...] = ()
 
     def of(self, slot: str) -> list[Effect]:
         """Return the effects in one slot."""
@@ -104,7 +106,7 @@ def explain(
             f"an explanation needs at least {FEWEST} finished architectures, but there are "
             f"{len({m.architecture.id for m in good})}; let the search go on"
         )
-    slots = slots_of(space)
+    slots = all_slots(space)
     if not slots:
         raise ExplainError("no slot of this space has more than one choice; nothing to explain")
     codes = space.codes([m.architecture for m in good])
@@ -126,25 +128,20 @@ def explain(
         centre=np.concatenate([np.full(len(s.choices), 1 / len(s.choices)) for s in slots]),
     )
     worth = worth_of(metric, response.tolist()) if worth is None else worth
-    return _explanation(rows, slots, metric, tuple(known), worth, by_site=space.host is not None)
+    return _explanation(rows, space, metric, tuple(known), worth)
 
 
 def _explanation(
-    rows: Data,
-    slots: Sequence[Slot],
-    metric: Metric,
-    costs: tuple[str, ...],
-    worth: float,
-    *,
-    by_site: bool = False,
+    rows: Data, space: SearchSpace, metric: Metric, costs: tuple[str, ...], worth: float
 ) -> Explanation:
+    slots = slots_of(space)
     scale, found = _better_scale(rows, metric)
     top = rows.rung == rows.rung.max()
     middle = float(np.median(rows.response[top]))
     judging = _Judging(found, metric, scale, middle, worth)
     effects: list[Effect] = []
     column = 0
-    for slot in slots:
+    for slot in all_slots(space):
         own = range(column, column + len(slot.choices))
         column += len(slot.choices)
         reference = own[slot.choices.index(slot.reference)]
@@ -158,7 +155,10 @@ def _explanation(
             if own[k] != reference and rows_of[k]
         ]  # fmt: skip
         effects += sorted(described, key=lambda e: -metric.sign * e.effect)
-    where, which = averages(slots if by_site else (), rows, judging.effect)
+    modules = {slot.name for slot in slots}
+    training = [e for e in effects if e.slot not in modules]
+    effects = [e for e in effects if e.slot in modules]
+    where, which = averages(slots if space.host is not None else (), rows, judging.effect)
     return Explanation(
         metric=metric,
         effects=tuple(effects),
@@ -171,6 +171,7 @@ def _explanation(
         where=where,
         which=which,
         told=tuple(sentences(effects, which, metric)),
+        training=tuple(training),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.nas.explain.advice import Advice, advice, only_open
-from plugnas.nas.explain.design import Slot, slots_of
+from plugnas.nas.explain.design import Slot, all_slots
 from plugnas.nas.explain.effect import Effect
 from plugnas.nas.explain.effects import ExplainError, Explanation, explain
 from plugnas.nas.explain.int8 import Int8Losses, int8_losses
@@ -81,7 +81,7 @@ def explain_run(view: RunView) -> RunExplanation:
     extra, space = settled(view), judged_space(view)
     measurements = [*view.measurements, *extra]
     model, reason = None, None
-    controlled = [s for s in slots_of(space) if _deserves_pairs(view, s, extra)]
+    controlled = [s for s in all_slots(space) if _deserves_pairs(view, s, extra)]
     tables = [
         tuple(comparisons(space, s, _controlled(s, view, extra), view.metric, view.budget))
         for slot in controlled
@@ -141,7 +141,7 @@ def slot_named(view: RunView, name: str) -> Slot:
     Raises:
         ExplainError: there is none with a choice, or several sites have this path.
     """
-    slots = {s.name: s for s in slots_of(view.space)}
+    slots = {s.name: s for s in all_slots(view.space)}
     at = [s for s in slots.values() if (holder := parse(s.name)) and holder.where == name]
     if len(at) == 1 and name not in slots:
         return at[0]

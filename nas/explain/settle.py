@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from plugnas.nas.cost import NetworkCost
-from plugnas.nas.explain.design import Slot, filled, slots_of
+from plugnas.nas.explain.design import Slot, all_slots, filled
 from plugnas.nas.explain.effects import ExplainError
 from plugnas.nas.front.member import within
 from plugnas.nas.ledger.measurement import Measurement
@@ -53,7 +53,7 @@ def settle(
     run = view.job_run
     path, job = ledger_of(view, slot), run.job
     judged = with_placebo(view.space, [slot.name])
-    slot = next(s for s in slots_of(judged) if s.name == slot.name)
+    slot = next(s for s in all_slots(judged) if s.name == slot.name)
     count = _affordable(view, slot, seeds, trials)
     prepared = prepare_again(run)
     space = with_placebo(prepared.space, [slot.name])
@@ -124,7 +124,7 @@ def settled(view: RunView) -> list[Measurement]:
     Those of a host are members of ``judged_space(view)``.
     """
     space, found = judged_space(view), list[Measurement]()
-    for slot in () if view.directory is None else slots_of(view.space):
+    for slot in () if view.directory is None else all_slots(view.space):
         found += [
             replace(m, rung=view.top_rung, extra={**m.extra, "settle": slot.name})
             for m in view.read(ledger_of(view, slot), space).measurements
@@ -136,7 +136,7 @@ def judged_space(view: RunView) -> SearchSpace:
     """Return the run's space; in a host with a placebo at each site that was settled."""
     if view.directory is None:
         return view.space
-    settled_at = [s.name for s in slots_of(view.space) if ledger_of(view, s).exists()]
+    settled_at = [s.name for s in all_slots(view.space) if ledger_of(view, s).exists()]
     return with_placebo(view.space, settled_at)
 
 

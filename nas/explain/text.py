@@ -31,8 +31,10 @@ def effects_text(found: Explanation) -> str:
         own = found.of(slot)
         lines += ["", f"{slot}, against {own[0].against}"]
         lines += [_effect_line(e, metric) for e in own]
-    chance = 0.05 * len(found.effects)
-    lines += ["", f"Of {len(found.effects)} intervals about {chance:.1f} miss their effect by "
+    lines += _of_training(found)
+    count = len(found.effects) + len(found.training)
+    chance = 0.05 * count
+    lines += ["", f"Of {count} intervals about {chance:.1f} miss their effect by "
               "chance."]  # fmt: skip
     return "\n".join(lines)
 
@@ -40,12 +42,24 @@ def effects_text(found: Explanation) -> str:
 def nothing_text(found: Explanation) -> str:
     """Return in one sentence that nothing is settled, and by how much one evaluation scatters."""
     metric = found.metric
-    slots = ", ".join(dict.fromkeys(e.slot for e in found.effects))
+    slots = ", ".join(dict.fromkeys(e.slot for e in (*found.effects, *found.training)))
     return (
         f"Not enough evidence yet: from {found.measurements} measurements of {found.architectures} "
         f"architectures no choice of {slots} is told from its reference, since one evaluation "
         f"scatters by {metric.size_text(found.noise)}{metric.unit}."
     )
+
+
+def _of_training(found: Explanation) -> list[str]:
+    """Return the effects of training settings, apart from those of modules."""
+    if not found.training:
+        return []
+    lines = ["", "training settings, apart from modules; each against the first of its list"]
+    for setting in dict.fromkeys(e.slot for e in found.training):
+        own = [e for e in found.training if e.slot == setting]
+        lines += ["", f"{setting}, against {own[0].against}"]
+        lines += [_effect_line(e, found.metric) for e in own]
+    return lines
 
 
 def _of_host(found: Explanation) -> list[str]:

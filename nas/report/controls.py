@@ -11,6 +11,7 @@ from plugnas.nas.front.doubt import interval, range_text
 from plugnas.nas.front.member import Member
 from plugnas.nas.run.view import RunView
 from plugnas.space.placebo import PLACEBO
+from plugnas.space.training import chosen_of, text_of
 
 HOST = "host"
 Named = tuple[str, Member]
@@ -36,7 +37,9 @@ def lines(view: RunView, columns: Sequence[str]) -> list[str]:
     for name, m in controls(view):
         value = f"{metric.text(m[metric.name])} {range_text(interval(m, metric), metric)}".rstrip()
         costs = ", ".join(f"{c} {short(m[c])}" for c in columns if c in m.costs)
-        word = "the host unchanged, same training" if name == HOST else "placebo, same training"
+        own = text_of(chosen_of(view.space, m.architecture.values))
+        how = f"trained with {own}" if own else "same training"
+        word = f"{'the host unchanged' if name == HOST else 'placebo'}, {how}"
         told.append(f"{name}: {value} at {costs} ({word}, {m.n} seed{'s' * (m.n != 1)}, {m.id})")
     return told
 

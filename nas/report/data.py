@@ -23,7 +23,7 @@ from plugnas.nas.report.best import best_text
 from plugnas.nas.report.classes import answers_of, examples_of
 from plugnas.nas.report.confusion import confusion_of
 from plugnas.nas.report.controls import controls
-from plugnas.nas.report.front import confirmed_of, modules_of, value_note, value_of
+from plugnas.nas.report.front import confirmed_of, modules_of, training_of, value_note, value_of
 from plugnas.nas.report.gates import gates_of
 from plugnas.nas.report.noise import bounds, light_steps, noise_text, tested_bounds
 from plugnas.nas.report.random_search import history
@@ -60,6 +60,7 @@ def gather(view: RunView, control: RunView | None = None) -> dict[str, Any]:
     networks = [
         {
             **_network(m, metric, cost, history_of[m.id], names),
+            "training": training_of(view, m),
             **answers_of(history_of[m.id], m.rung, shown=m.id in on),
             **confusion_of(history_of[m.id], m.rung),
             "front": m.id in on,

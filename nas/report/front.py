@@ -26,6 +26,7 @@ from plugnas.nas.run.summary import kinds, why_empty
 from plugnas.nas.run.view import RunView
 from plugnas.space.host.names import NOTHING, parse
 from plugnas.space.levels import DECODER_SLOTS
+from plugnas.space.training import chosen_of, text_of
 
 
 def row(member: Member, metric: Metric, confirmed: Confirmed | None = None) -> dict[str, Any]:
@@ -139,6 +140,7 @@ def to_text(view: RunView) -> str:
         for m in view.front
     }
     head = ["  id", view.metric.name, *["test"] * bool(confirmed), *columns, "modules"]
+    last = ["trained with"] * any(training_of(view, member) for member in view.front)
     rows = [
         [
             f"{'*' if member.id == knee else ' '} {member.id}",
@@ -146,10 +148,12 @@ def to_text(view: RunView) -> str:
             *[_tested(confirmed.get(member.id), view.metric)] * bool(confirmed),
             *(_doubt(name, latency) + short(member[name]) for name in columns),
             modules_of(member, names),
+            *[training_of(view, member)] * bool(last),
         ]
         for member in view.front
     ]
-    lines = [_summary(view), "", *text_table(head, rows, align="l" + "r" * (len(head) - 2))]
+    align = "l" + "r" * (len(head) - 2)
+    lines = [_summary(view), "", *text_table([*head, *last], rows, align=align)]
     lines += ["", "* the knee (costs on a logarithmic scale)"]
     if any("[" in value for value in values.values()):
         lines.append("[from, to]: 95 % interval, from the number of images and of seeds")
@@ -273,6 +277,13 @@ def modules_of(member: Member, called_by: Mapping[str, str] | None = None) -> st
     tail = [str(values[k]) for k in ("context", "pooling") if values.get(k) not in (None, "none")]
     decoder = _decoder_of(values)
     return " | ".join([*stages, *([" ".join(tail)] if tail or not decoder else []), *decoder])
+
+
+def training_of(view: RunView, member: Member) -> str:
+    """Return the training settings that the search chose for a member, nothing without any."""
+    if not view.space.has_network:
+        return ""  # its choices are all among what stands in it
+    return text_of(chosen_of(view.space, member.architecture.values))
 
 
 def _decoder_of(values: Mapping[str, Any]) -> list[str]:

@@ -73,18 +73,23 @@ function hostPart(model) {
 
 const wide = () => (document.documentElement.clientWidth < 700 ? 90 : 190);
 
+function effectTables(effects) {
+  return [...new Set(effects.map((e) => e.slot))].map((name) => {
+    const own = effects.filter((e) => e.slot === name), draw = forest(own, wide());
+    return html`<h3>${name}, against ${own[0].against}</h3><div class="scroll"><table><thead><tr><th>choice</th><th class="n">effect</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">architectures</th></tr></thead><tbody>${
+      own.map((e) => html`<tr><td>${e.choice}</td><td class="n">${change(e.effect)}</td><td>${draw(e)}</td><td>${change(e.low)} to ${change(e.high)}</td><td>${verdictText(e)}</td><td class="n">${e.architectures}</td></tr>`)}</tbody></table></div>`;
+  });
+}
+
 function moduleTables() {
   const { model, reason, pairs, nothing, advice } = DATA.modules, parts = [];
   if (nothing) parts.push(html`<p>${sentence(nothing)}</p>`, hostPart(model));
   else if (!model) parts.push(html`<p>${sentence(reason ?? "")}</p>`);
   else {
-    parts.push(html`<p class="note">Change in ${METRIC.name}${METRIC.percent ? ", in points," : ""} at ${METRIC.name} ${metricText(model.at)}, where a choice stands in all places of its slot in place of the reference${model.costs.length ? ` and the network has the same ${model.costs.join(" and ")}` : ""}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${spread(model.noise)}${METRIC.percent ? " points" : ""}; of ${model.effects.length} intervals about ${(0.05 * model.effects.length).toFixed(1)} miss their effect by chance.</p>`);
+    parts.push(html`<p class="note">Change in ${METRIC.name}${METRIC.percent ? ", in points," : ""} at ${METRIC.name} ${metricText(model.at)}, where a choice stands in all places of its slot in place of the reference${model.costs.length ? ` and the network has the same ${model.costs.join(" and ")}` : ""}; 95 % intervals. From a model over ${model.measurements} measurements of ${model.architectures} architectures, so what the sampler preferred does not count for a module. One evaluation scatters by ${spread(model.noise)}${METRIC.percent ? " points" : ""}; of ${model.effects.length + model.training.length} intervals about ${(0.05 * (model.effects.length + model.training.length)).toFixed(1)} miss their effect by chance.</p>`);
     parts.push(hostPart(model));
-    for (const name of [...new Set(model.effects.map((e) => e.slot))]) {
-      const own = model.effects.filter((e) => e.slot === name), draw = forest(own, wide());
-      parts.push(html`<h3>${name}, against ${own[0].against}</h3><div class="scroll"><table><thead><tr><th>choice</th><th class="n">effect</th><th></th><th>95 % interval</th><th>verdict</th><th class="n">architectures</th></tr></thead><tbody>${
-        own.map((e) => html`<tr><td>${e.choice}</td><td class="n">${change(e.effect)}</td><td>${draw(e)}</td><td>${change(e.low)} to ${change(e.high)}</td><td>${verdictText(e)}</td><td class="n">${e.architectures}</td></tr>`)}</tbody></table></div>`);
-    }
+    parts.push(effectTables(model.effects));
+    if (model.training.length) parts.push(html`<h3>Training settings, apart from modules</h3><p class="note">Each value against the first of its list, from the same model: the modules are taken alike.</p>`, effectTables(model.training));
   }
   if (advice) parts.push(html`<p>${coded(`To settle what is open: ${advice.text}.`)}</p>`);
   const heads = new Map(pairs.map((c) => [`${c.slot}\n${c.against}`, c]));

@@ -3,6 +3,9 @@
 const state = { cost: DATA.cost, chosen: DATA.knee ?? DATA.networks[0]?.id ?? null, log: true };
 const byId = new Map(DATA.networks.map((n) => [n.id, n]));
 
+// What stands in a network and, where the search chose it, how it is trained.
+const stands = (n) => (n.training ? `${n.modules} · ${n.training}` : n.modules);
+
 function within(n) {
   return Object.entries(DATA.budget).every(([name, limit]) => !finite(n.costs[name]) || n.costs[name] <= limit);
 }
@@ -130,7 +133,7 @@ function frontTable() {
   const test = (n) => (!tested ? "" : html`<td class="n">${n.test ? `${metricMean(n.test.metric, n.test.std)}${rangeText(n.test)} (${n.test.n})` : "–"}</td>`);
   show($("front-table"), html`<thead><tr>${head.map((h, i) => html`<th class="${i ? "n" : ""}${extra(i)}">${h}</th>`)}${tested ? html`<th class="n">test (seeds)</th>` : ""}<th class="extra">modules</th></tr></thead><tbody>${
     on.map((n) => html`<tr data-id="${n.id}" class="${n.id === state.chosen ? "on" : ""}"><td><button type="button">${n.id}</button>${n.id === DATA.knee ? " ◆" : ""}${DATA.noise.light.includes(n.id) ? " ~" : ""}</td>${
-      cells(n).map((c, i) => html`<td class="n${extra(i + 1)}">${c}</td>`)}${test(n)}<td class="wide extra">${n.modules}</td></tr>`)}${DATA.controls.map(controlRow)}</tbody>`);
+      cells(n).map((c, i) => html`<td class="n${extra(i + 1)}">${c}</td>`)}${test(n)}<td class="wide extra">${stands(n)}</td></tr>`)}${DATA.controls.map(controlRow)}</tbody>`);
 
   function controlRow(c) {
     const own = [`${metricText(c.metric)}${rangeText(c)}`, short(c.costs[state.cost]), ...rest.map((k) => short(c.costs[k])), "–", c.n];
@@ -146,7 +149,7 @@ function tipOf(n) {
   const costs = DATA.costs.filter((c) => c !== "elementwise").map((c) => `${c} ${short(n.costs[c])}`).join(" · ");
   const seeds = n.n > 1 ? ` ± ${spread(n.std)} (${n.n} seeds)` : " (one seed)";
   const test = n.test ? html`<br>on test images ${metricMean(n.test.metric, n.test.std)}${rangeText(n.test)} (${n.test.n} seeds)` : "";
-  return html`<b>${metricText(n.metric)}</b>${rangeText(n)}${seeds} · ${n.id}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${n.modules}`;
+  return html`<b>${metricText(n.metric)}</b>${rangeText(n)}${seeds} · ${n.id}${n.id === DATA.knee ? " · knee" : ""}${test}<br>${costs}<br>${stands(n)}`;
 }
 
 function showTip(n, event) {
