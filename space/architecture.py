@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plugnas.space.parameter import Token
+from plugnas.space.training import Value, settings_of
 
 if TYPE_CHECKING:
     from plugnas.space.search_space import SearchSpace
@@ -71,6 +72,14 @@ class Architecture:
         if self._id is None:
             self._id = hashlib.sha256(self.json().encode()).hexdigest()[:12]
         return self._id
+
+    @property
+    def recipe(self) -> dict[str, Value]:
+        """The training settings that were chosen with it, by name (see ``space.training``).
+
+        The size of the images is no such setting: ``input`` says it.
+        """
+        return settings_of(self._active())
 
     def json(self) -> str:
         """Canonical JSON: keys sorted, no spaces."""

@@ -100,6 +100,7 @@ class Confirmation:
             {
                 "metric": self.metric.name,
                 "recipe": self.about.get("recipe"),
+                "recipe_varies": list(self.about.get("recipe_varies", ())),
                 "test_images": self.about.get("test_images"),
                 "members": [_row(m, self.metric.name) for m in self.members],
                 "failed": self.failed,

@@ -22,7 +22,7 @@ def to_text(found: Confirmation) -> str:
     lines = [
         f"{len(found.of(FRONT))} of the front and {_beside(found)}, "
         f"trained {epochs} epoch{'s' * (epochs != 1)} on train + validation images, scored on "
-        f"{images} test images",
+        f"{images} test images{_by_own(found)}",
         "",
     ]
     head = ["id", "", f"test {found.metric.name}", "n", *costs, "proxy, search", "proxy, again"]
@@ -35,6 +35,12 @@ def to_text(found: Confirmation) -> str:
     if found.left_out is not None:
         lines.append(f"  {found.left_out}")
     return "\n".join([*lines, "", *verdicts(found)])
+
+
+def _by_own(found: Confirmation) -> str:
+    """Return which settings of the training are each network's own."""
+    own = found.about.get("recipe_varies", ())
+    return f"; each by its own {', '.join(own)}" if own else ""
 
 
 def _beside(found: Confirmation) -> str:

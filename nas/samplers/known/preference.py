@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from plugnas.modules import PlugnasError, did_you_mean
 from plugnas.space import Parameter, SearchSpace
+from plugnas.space.training import token
 
 Codes = NDArray[np.int16]
 Doubles = NDArray[np.float64]
@@ -71,7 +72,7 @@ class Preference:
         found = False
         for j in places:
             parameter = parameters[j]
-            named = [str(choice) == str(c) for c in parameter.choices]
+            named = [str(c) in (str(choice), str(token(choice))) for c in parameter.choices]
             if not any(named) and parameter.families is not None:
                 named = [str(choice) == family for family in parameter.families]
             if any(named):

@@ -9,6 +9,7 @@ from typing import Any
 
 from plugnas.modules import PlugnasError
 from plugnas.space import Architecture, Parameter, SearchSpace
+from plugnas.space.training import is_setting
 
 Families = Mapping[str, Mapping[Any, str]]
 """Parameter of the other space -> the family of each of its choices."""
@@ -28,7 +29,8 @@ def translated(
     A number that the space does not offer becomes the nearest that it does; a module, the first of
     its family; what the other space did not name, its default or nothing plugged in. What was
     chosen for a whole stage or network stands for each of its blocks, and the first block for a
-    stage. What has one choice here (such as the images' size) takes it.
+    stage. What has one choice here (such as the images' size) takes it, and a training setting that
+    the other space did not choose so, the first of its list.
 
     Args:
         values: parameter -> value, as the other run recorded them.
@@ -85,12 +87,14 @@ def _counterpart(
         from plugnas.space.parts import default_of  # with the zoo, which few searches need
 
         value = default_of(parameter.name)
-        if value is None:
+        if value is None and not is_setting(parameter):
             return next((c for c in _NOTHING if c in choices), None)
     else:
         value = values[name]
     if value in choices:
         return choices[choices.index(value)]
+    if is_setting(parameter):  # how the other run trained, or on images of which size
+        return choices[0]
     if parameter.ordinal and isinstance(value, int | float):
         return min(choices, key=lambda choice: (_apart(choice, value), choice))
     family = families.get(name or "", {}).get(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from plugnas.nas.samplers.known.preference import Preference
 from plugnas.nas.samplers.known.translation import Untranslated, translated
 from plugnas.space import SearchSpace
 
@@ -90,3 +92,22 @@ def test_what_a_module_refuses_here_is_left_out():
     )
     with pytest.raises(Untranslated, match="refused here: op=a, kernel=5: too wide"):
         translated({"op": "a", "kernel": 5}, {}, space)
+
+
+def test_a_run_without_training_settings_informs_one_that_searches_them():
+    config = {"stages": [{"width": [4, 8]}], "slots": {"attention": ["none", "se"]}}
+    plain = SearchSpace.from_config(config, (1, 8, 8), 10)
+    recipe = {"learning_rate": [0.1, 0.2], "resolution": [6, 7]}
+    space = SearchSpace.from_config(config, (1, 8, 8), 10, recipe=recipe)
+    values = plain.sample(np.random.default_rng(0)).values
+    found, exact = translated(values, {}, space)
+    assert not exact and found.recipe == {"learning_rate": 0.1} and found["input"] == "1x6x6"
+    assert found["stage1.width"] == values["stage1.width"]
+
+
+def test_a_preference_speaks_of_training_settings():
+    config = {"stages": [{"width": [4, 8]}]}
+    recipe = {"mirror": [True, False], "learning_rate": [0.1, 0.2]}
+    space = SearchSpace.from_config(config, (1, 8, 8), 10, recipe=recipe)
+    odds = Preference(space, {"mirror": False, "learning_rate": {0.2: 5}}).odds(1)
+    assert [o.tolist() for o in odds.values()] == [[1, 3], [1, 5]]
