@@ -92,7 +92,9 @@ def test_tables_name_only_what_exists(title, view):
         pytest.importorskip("plugnas.nas.confirm")
         from plugnas.nas.confirm.outcome import Confirmation
 
-        known = json.dumps(["recipe", "test_images", *Confirmation.__dataclass_fields__])
+        known = json.dumps(
+            ["recipe", "recipe_varies", "test_images", *Confirmation.__dataclass_fields__]
+        )
     rows = re.findall(r"^\| (`[^|]*) \|", section(title), re.MULTILINE)
     for row in rows:
         for key in re.findall(r"`([a-z_]+)`", row):
