@@ -58,10 +58,11 @@ def main() -> None:
 
     from plugnas.nas.data import load, parse
     from plugnas.nas.proxy import train
-    from plugnas.nas.proxy.defaults import default_confirmation
+    from plugnas.nas.proxy.defaults import confirmation_of
 
     dataset = load(parse("digits"))
-    training = train(SmallResNet, dataset, default_confirmation(dataset), seed=0)
+    images = len(dataset.train) + len(dataset.validation)
+    training = train(SmallResNet, dataset, confirmation_of(dataset.input_shape, images), seed=0)
     state = training.network.state_dict()
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, WEIGHTS)
     count = sum(p.numel() for p in training.network.parameters())

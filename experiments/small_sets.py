@@ -33,8 +33,9 @@ from plugnas.nas.confirm.statistics import kendall
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.data import Dataset, load, parse
 from plugnas.nas.data.split import stratified
-from plugnas.nas.proxy import Recipe, default_confirmation, default_rungs, steps_of, train
+from plugnas.nas.proxy import Recipe, default_rungs, steps_of, train
 from plugnas.nas.proxy import training as proxy_training
+from plugnas.nas.proxy.defaults import confirmation_of
 from plugnas.space import Architecture, SearchSpace
 
 SPACE: dict[str, Any] = {
@@ -100,7 +101,8 @@ def _trainings(
     for seed in (0, 1):
         yield BEFORE, plain, seed
         yield AFTER, last, seed
-    long = msgspec.structs.replace(default_confirmation(dataset), resolution=arguments.resolution)
+    long = confirmation_of(dataset.input_shape, len(dataset.train) + len(dataset.validation))
+    long = msgspec.structs.replace(long, resolution=arguments.resolution)
     for seed in range(2, 2 + arguments.seeds):
         yield LONG, long, seed
 
