@@ -11,9 +11,11 @@ from plugnas.nas.job.forecast import glance
 from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.job.workers import worker_count
 from plugnas.nas.machine.duration import spoken
-from plugnas.nas.proxy import STEPS, Recipe, steps_of
+from plugnas.nas.proxy import Recipe, steps_of
 from plugnas.nas.proxy.settings import with_values
 from plugnas.space.training import Value, token, varied
+
+_CHANCE = 30  # optimiser steps below which most networks are at chance
 
 
 def announcement(prepared: Prepared) -> list[str]:
@@ -112,7 +114,7 @@ def trainings(
             f"epochs = {' or '.join(map(str, steps))} steps; "
             f"{_moves_text(recipe, dataset, lists)}{_host_text(recipe)}"
         )
-        if steps[0] < STEPS // 4:
+        if steps[0] < _CHANCE:
             lines.append(
                 f"rung {number} has so few steps that ranks are mostly chance; give it more "
                 "`epochs` or a smaller `batch_size`"

@@ -50,7 +50,7 @@ def test_288_images_at_224_pixels_get_enough_steps():
     """pytorch#5406, pytorch#4741, schedule_free#60, keras#6014: no ranking after a dozen steps."""
     rungs = default_rungs(images(288, 224))
     assert steps_of(rungs[-1], 288) >= STEPS
-    assert all(steps_of(rung, 288) >= STEPS // 2 for rung in rungs)
+    assert all(steps_of(rung, 288) >= STEPS // 4 for rung in rungs)
 
 
 def test_one_image_left_over_where_the_map_is_one_pixel():
