@@ -203,7 +203,7 @@ def _better_scale(rows: Data, metric: Metric) -> tuple[str, Fit]:
     better = bent_fit.evidence + jacobian > plain_fit.evidence
     if len(top) == len(values):
         return (LOG_ODDS, bent_fit) if better else (LINEAR, plain_fit)
-    return (LOG_ODDS, fit(bent)) if better else (LINEAR, fit(rows))
+    return (LOG_ODDS, fit(bent, bent_fit)) if better else (LINEAR, fit(rows, plain_fit))
 
 
 def _with_response(rows: Data, response: Array) -> Data:

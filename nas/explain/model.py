@@ -58,7 +58,8 @@ class Fit:
     """Posterior of the effects: ``mean`` (p,), ``covariance`` (p, p), degrees of freedom.
 
     ``noise`` is the standard deviation of one evaluation at the highest rung; ``evidence`` the log
-    likelihood of the response. ``slope`` is the response per unit of each log cost, on average.
+    likelihood of the response. ``slope`` is the response per unit of each log cost, on average;
+    ``variances`` are those of the parts, as shares of the response's.
     """
 
     mean: Array
@@ -67,14 +68,19 @@ class Fit:
     noise: float
     evidence: float
     slope: Array
+    variances: Array
 
     def contrast(self, weights: Array) -> tuple[float, float]:
         """Return estimate and standard error of a weighted sum of effects."""
         return float(weights @ self.mean), float(np.sqrt(weights @ self.covariance @ weights))
 
 
-def fit(data: Data) -> Fit:
-    """Fit the model. Needs at least four rows."""
+def fit(data: Data, near: Fit | None = None) -> Fit:
+    """Fit the model to at least four rows.
+
+    ``near`` is a fit of some of the same rows: its variances are where the search for theirs
+    starts, if the parts are as many.
+    """
     centre, scale = float(data.response.mean()), float(data.response.std()) or 1.0
     y = (data.response - centre) / scale
     fixed, costs_at = _fixed(data)
@@ -82,7 +88,8 @@ def fit(data: Data) -> Fit:
     if len(y) > LARGEST:
         rows = np.sort(np.random.default_rng(0).choice(rows, LARGEST, replace=False))
     some = data.take(rows)
-    theta, evidence = _variances(y[rows], fixed[rows], np.stack(list(_kernels(some))))
+    start = None if near is None else near.variances
+    theta, evidence = _variances(y[rows], fixed[rows], np.stack(list(_kernels(some))), start)
     covariance = fixed @ fixed.T
     for size, kernel in zip(theta, _kernels(data), strict=True):  # one at a time in memory
         kernel *= size
@@ -106,6 +113,7 @@ def fit(data: Data) -> Fit:
         noise=scale * float(np.sqrt(noise)),
         evidence=evidence - len(rows) * float(np.log(scale)),
         slope=scale * slope / np.where(spread > 0, spread, 1.0),
+        variances=theta,
     )
 
 
@@ -146,11 +154,12 @@ def _kernels(data: Data) -> Iterator[Array]:
 
 
 def _gaps(columns: Array) -> Array:
-    """Return the squared distance (n, n) of any two rows."""
-    gaps = np.zeros((len(columns), len(columns)))
-    for column in columns.T:
-        gaps += _squared(column[:, None] - column[None, :])
-    return gaps
+    """Return the squared distance (n, n) of any two rows, by their products: one pass is enough."""
+    squares = np.square(columns).sum(axis=1)
+    gaps: Array = columns @ (-2 * columns.T)
+    gaps += squares[:, None]
+    gaps += squares
+    return np.maximum(gaps, 0, out=gaps)
 
 
 def _bell(values: Array, factor: float) -> Array:
@@ -164,10 +173,16 @@ def _squared(values: Array) -> Array:
     return np.square(values, out=values)
 
 
-def _variances(y: Array, fixed: Array, kernels: Array) -> tuple[Array, float]:
+def _variances(
+    y: Array, fixed: Array, kernels: Array, near: Array | None = None
+) -> tuple[Array, float]:
     """Return the variances that make the response likeliest, and its log likelihood there.
 
-    ``kernels`` are (k, n, n).
+    Args:
+        y: the response (n,).
+        fixed: (n, p), columns scaled by their priors.
+        kernels: (k, n, n).
+        near: variances close to those sought; without them, or of other parts, a tenth each.
     """
     base, flat = fixed @ fixed.T, kernels.reshape(len(kernels), -1)
     above = np.triu(np.ones(base.shape, dtype=bool), 1)
@@ -187,6 +202,8 @@ def _variances(y: Array, fixed: Array, kernels: Array) -> tuple[Array, float]:
         return value + 0.5 * float((away / 3.0) @ (away / 3.0)), slope + away / 9.0
 
     start = np.full(len(kernels), np.log(0.1))
+    if near is not None and len(near) == len(kernels):
+        start = np.log(near)
     bounds = [(np.log(1e-6), np.log(1e2))] * len(kernels)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds,
                      options={"maxiter": 60, "ftol": 1e-8})  # fmt: skip
