@@ -32,6 +32,7 @@ from plugnas.nas.cost import NetworkCost
 from plugnas.nas.job import config as jobs
 from plugnas.nas.job_run import run_job
 from plugnas.nas.latency import LatencyTable, Settings, measure_architectures, measure_table
+from plugnas.nas.latency.anchors import NAMES
 from plugnas.nas.latency.as_script import SCRIPT, write_script
 from plugnas.nas.latency.figures import halves, kendall_tau, medians
 from plugnas.nas.latency.rounds import anchor_timers, load, run_rounds, threads_set
@@ -148,7 +149,12 @@ def script(rounds: int) -> dict[str, Any]:
 
     def apart(one: LatencyTable, other: LatencyTable) -> dict[str, Any]:
         a, b = predicted(one), predicted(other)
-        return {"mean": float(np.abs(a / b - 1).mean()), "tau": kendall_tau(a, b)}
+        drift = np.exp(np.median([np.log(one.anchors[n] / other.anchors[n]) for n in NAMES]))
+        return {
+            "mean": float(np.abs(a / b - 1).mean()), "drift of the anchors": float(drift),
+            "mean at equal anchors": float(np.abs(a / b / drift - 1).mean()),
+            "tau": kendall_tau(a, b),
+        }  # fmt: skip
 
     first, second = tables["search"]
     return {
