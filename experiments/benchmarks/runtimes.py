@@ -116,12 +116,17 @@ def sums(
         settings = Settings(**options, rounds=rounds, limit=ANY)
         with told(f"{name}: table"):
             table = measure_table(space, settings, architectures=networks)
-        errors = [error for _, error in table.entries.values()]
-        found[name] = {
-            "pieces": len(table.entries), "scale": table.scale, "factors": table.factors,
-            "piece_error": float(np.median(errors)), "check": table.check,
-        }  # fmt: skip
+        found[name] = summary(table)
     return found
+
+
+def summary(table: LatencyTable) -> dict[str, Any]:
+    """Return what a table says of itself."""
+    errors = [error for _, error in table.entries.values()]
+    return {
+        "runtime": table.conditions.runtime, "pieces": len(table.entries), "scale": table.scale,
+        "factors": table.factors, "piece_error": float(np.median(errors)), "check": table.check,
+    }  # fmt: skip
 
 
 def script(rounds: int) -> dict[str, Any]:
@@ -166,7 +171,7 @@ def script(rounds: int) -> dict[str, Any]:
     }
 
 
-def fronts(rounds: int, seeds: int = 2, trials: int = 30) -> dict[str, Any]:
+def fronts(rounds: int, seeds: int = 1, trials: int = 30) -> dict[str, Any]:
     """Search under a limit in each runtime; measure both fronts in onnxruntime."""
     found: dict[str, Any] = {}
     for seed in range(seeds):
@@ -192,6 +197,7 @@ def fronts(rounds: int, seeds: int = 2, trials: int = 30) -> dict[str, Any]:
                 members[name] = {m.id: m.architecture for m in view.front}
                 accuracy |= {m.id: m.values["accuracy"] for m in view.front}
                 found.setdefault("limits", []).append([name, seed, limit])
+                found.setdefault("tables", []).append(summary(table))
             every = {**members["torch"], **members["onnxruntime"]}
             settings = Settings(runtime="onnxruntime", rounds=3 * rounds, limit=ANY)
             with told("both fronts measured"):
