@@ -22,21 +22,30 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor, nn
 
+from plugnas import modules
 from plugnas.nas.cost import NetworkCost
+from plugnas.nas.graph import onnx_graph
 from plugnas.nas.job import config as jobs
 from plugnas.nas.job_run import run_job
-from plugnas.nas.latency import LatencyTable, Settings, measure_architectures, measure_table
+from plugnas.nas.latency import (
+    LatencyTable,
+    Settings,
+    graph_timers,
+    measure_architectures,
+    measure_table,
+)
 from plugnas.nas.latency.anchors import NAMES
 from plugnas.nas.latency.as_script import SCRIPT, write_script
 from plugnas.nas.latency.figures import halves, kendall_tau, medians
 from plugnas.nas.latency.rounds import anchor_timers, load, run_rounds, threads_set
-from plugnas.nas.latency.runtime import Timed, deploy_timers
+from plugnas.nas.latency.runtime import Timed, make_timers
 from plugnas.space import Architecture, SearchSpace
 
 SPACE = {
@@ -78,6 +87,24 @@ def told(what: str) -> Iterator[None]:
     print(f"{what}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def exported_once() -> Iterator[None]:
+    """Keep the graphs of networks from one runtime to the next: each takes seconds to export."""
+
+    def graphs(members: Sequence[nn.Module], examples: Sequence[Sequence[Tensor]]) -> list[bytes]:
+        for module, example in zip(members, examples, strict=True):
+            if module not in _GRAPHS:
+                _GRAPHS[module] = onnx_graph.graphs([module], [example])[0]
+        return [_GRAPHS[module] for module in members]
+
+    graph_timers.graphs = graphs
+    try:
+        yield
+    finally:
+        graph_timers.graphs = onnx_graph.graphs
+
+
+_GRAPHS: dict[nn.Module, bytes] = {}
 Runtimes = dict[str, dict[str, str]]
 
 
@@ -86,11 +113,11 @@ def ranks(
 ) -> dict[str, Any]:
     """Time every network in every runtime, interleaved, and compare the rankings."""
     shape = space.parts(networks[0])[0].input_shape
-    built = [Timed(space.build(a), [shape], a.id) for a in networks]
+    built = [Timed(modules.fuse(space.build(a)), [shape], a.id) for a in networks]
     timers, read = [], anchor_timers(Settings().conditions())
     for name, options in runtimes.items():
-        with told(f"{name}: {len(built)} networks prepared"):
-            timers += deploy_timers(built, Settings(**options).conditions())
+        with told(f"{name}: {len(built)} networks prepared"), exported_once():
+            timers += make_timers(built, Settings(**options).conditions())
     before = load()
     with threads_set(1), told("rounds"):
         samples = run_rounds(timers, read, rounds, np.random.default_rng(0))
