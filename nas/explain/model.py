@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 PRIOR = 2.0  # standard deviation of an effect, in those of the response
-LARGEST = 600  # rows on which variances are estimated; the effects use all rows
+LARGEST = 400  # rows on which variances are estimated; the effects use all rows
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ class Member:
 
     def __getitem__(self, name: str) -> float:
         """Return a value or a cost by name; NaN where there is none."""
-        return self.values.get(name, self.costs.get(name, math.nan))
+        values = self.values
+        return values[name] if name in values else self.costs.get(name, math.nan)
 
 
 def members(measurements: Iterable[Measurement], rung: int) -> list[Member]:

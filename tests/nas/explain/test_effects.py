@@ -38,7 +38,7 @@ def test_intervals_cover_planted_effects_under_a_biased_sampler(scale, interacti
     hits, biases, widths = [], [], []
     for repetition in range(REPETITIONS):
         planted = Planted(np.random.default_rng(repetition), scale=scale, interactions=interactions)
-        found = _explanation(rows(*planted.search(64)), SLOTS, ACCURACY, ("flops",), WORTH)
+        found = _explanation(rows(*planted.search(64)), SPACE, ACCURACY, ("flops",), WORTH)
         for slot in SLOTS:
             for e in found.of(slot.name):
                 true = planted.effect(slot, e.choice)
@@ -68,7 +68,7 @@ def test_raw_averages_would_mislead_where_the_model_does_not():
     codes, se = codes[kept], se[kept]
     _, y = planted.measure(codes)
     naive = y[se > 0].mean() - y[se == 0].mean()
-    found = _explanation(rows(codes, y), SLOTS, ACCURACY, ("flops",), WORTH)
+    found = _explanation(rows(codes, y), SPACE, ACCURACY, ("flops",), WORTH)
     (effect,) = [e for e in found.of("attention") if e.choice == "se"]
     assert naive > 0.008
     assert abs(effect.effect) < 0.3 * naive
