@@ -49,6 +49,20 @@ def view(shapes, tmp_path_factory):
         yield found
 
 
+def test_the_quantised_network_answers_for_every_pixel_too(shapes, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("PLUGNAS_CACHE", str(tmp_path / "cache"))
+    data = yaml.safe_load((EXAMPLES / "shapes.yaml").read_text())
+    data["data"]["source"] = str(shapes)
+    data |= {"trials": 1, "executor": "serial", "sampler": "random"}
+    data["objectives"] = {"miou": "max", "miou_int8": "max", "flops": "min"}
+    data["proxy"]["rungs"][0] |= {"epochs": 2, "batch_size": 4}
+    (measurement,) = run_job(parse(data), EXAMPLES, tmp_path / "run").measurements
+    values = measurement.values
+    assert measurement.ok and abs(values["miou_int8"] - values["miou"]) < 0.1
+    assert values["pixel_accuracy_int8"] > 0
+
+
 def test_the_metric_is_miou_everywhere(view):
     assert view.metric.name == "miou" and view.metric.percent
     assert [m.reason for m in view.failures] == [] and len(view.measurements) == 4
