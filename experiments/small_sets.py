@@ -100,6 +100,7 @@ def _trainings(
     plain = Recipe(resolution=last.resolution, epochs=3, images=10000, validation_images=5000)
     for seed in (0, 1):
         yield BEFORE, plain, seed
+    for seed in (0, 1, 2):
         yield AFTER, last, seed
     long = confirmation_of(dataset.input_shape, len(dataset.train) + len(dataset.validation))
     long = msgspec.structs.replace(long, resolution=arguments.resolution)
