@@ -185,7 +185,10 @@ def table(record: dict[str, Any]) -> str:
         "accuracy before | accuracy after | long | chance before, after |",
         "|:--|--:|--:|--:|:--|:--|--:|--:|--:|--:|",
     ]
-    groups = dict.fromkeys((row[0], row[1]) for row in record["rows"] if row[3] == LONG)
+    kinds: dict[tuple[str, int], set[str]] = {}
+    for row in record["rows"]:
+        kinds.setdefault((row[0], row[1]), set()).add(row[3])
+    groups = [group for group, made in kinds.items() if made >= {BEFORE, AFTER, LONG}]
     lines += [_line(name, images, record["rows"]) for name, images in groups]
     return "\n".join(lines)
 
@@ -196,7 +199,7 @@ def _line(name: str, images: int, rows: list[list[Any]]) -> str:
     truth = [float(np.mean(of[LONG][i])) for i in known]
     cells: dict[str, list[str]] = {"tau": [], "mean": [], "chance": []}
     for kind in (BEFORE, AFTER):
-        seeds = range(len(of[kind][known[0]])) if known else []
+        seeds = range(min((len(of[kind][i]) for i in known), default=0))
         taus = [kendall([of[kind][i][s] for i in known], truth) for s in seeds]
         cells["tau"].append("; ".join(f"{t.value:.2f} [{t.low:.2f}, {t.high:.2f}]" for t in taus))
         every = [value for i in known for value in of[kind][i]]

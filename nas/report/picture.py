@@ -69,10 +69,12 @@ def draw(picture: Picture, path: Path) -> None:
     with matplotlib.rc_context(style), warnings.catch_warnings():  # type: ignore[arg-type]
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a run may have any name
         figure = Figure(figsize=(11, 6.875), dpi=160, facecolor="white")
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         axes = figure.add_axes((0.085, 0.135, 0.895, 0.745))
         write = partial(figure.text, 0.085, parse_math=False)  # a name may have dollars in it
-        write(0.94, picture.title, fontsize=15, fontweight="bold", color=INK)
+        title = write(0.94, picture.title, fontsize=15, fontweight="bold", color=INK)
+        wide = title.get_window_extent(canvas.get_renderer()).width  # a name may be a long one
+        title.set_fontsize(15 * min(1.0, 0.895 * figure.bbox.width / max(1.0, wide)))
         write(0.022, picture.caption, fontsize=9, color="#5A6068")
         if picture.evaluated:
             _scales(axes, picture)

@@ -99,6 +99,14 @@ def test_a_near_limit_leaves_the_width_to_the_networks(axes_of):
     assert right - 8.52e7 < 0.15 * (right - left)
 
 
+def test_a_long_name_stays_within_the_picture(axes_of):
+    """Defect: the title of a record, with its date, ended beyond the edge."""
+    (axes,) = axes_of(picture(points([0.5, 0.6]), title="2026-11-27_segment_camvid: " + 60 * "n"))
+    figure = axes.figure
+    right = figure.texts[0].get_window_extent(figure.canvas.get_renderer()).x1
+    assert right <= figure.bbox.width
+
+
 def test_a_long_legend_leaves_the_title_alone(axes_of):
     """Defect: its second row stood in the title."""
     front = points([0.5, 0.6, 0.7, 0.75])
