@@ -73,7 +73,7 @@ def draw(picture: Picture, path: Path) -> None:
         axes = figure.add_axes((0.085, 0.135, 0.895, 0.745))
         write = partial(figure.text, 0.085, parse_math=False)  # a name may have dollars in it
         title = write(0.94, picture.title, fontsize=15, fontweight="bold", color=INK)
-        wide = title.get_window_extent(canvas.get_renderer()).width  # a name may be a long one
+        wide = title.get_window_extent(canvas.get_renderer()).width  # type: ignore[no-untyped-call]
         title.set_fontsize(15 * min(1.0, 0.895 * figure.bbox.width / max(1.0, wide)))
         write(0.022, picture.caption, fontsize=9, color="#5A6068")
         if picture.evaluated:
