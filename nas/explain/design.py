@@ -51,7 +51,7 @@ def slots_of(space: SearchSpace) -> tuple[Slot, ...]:
     return tuple(found)
 
 
-def settings_of(space: SearchSpace) -> tuple[Slot, ...]:
+def training_slots(space: SearchSpace) -> tuple[Slot, ...]:
     """Return the training settings that a space with a network leaves open, apart from its slots.
 
     The first value of a setting's list is the one that the others are held against.
@@ -66,7 +66,7 @@ def settings_of(space: SearchSpace) -> tuple[Slot, ...]:
 
 def all_slots(space: SearchSpace) -> tuple[Slot, ...]:
     """Return the slots of a space and, after them, its training settings."""
-    return (*slots_of(space), *settings_of(space))
+    return (*slots_of(space), *training_slots(space))
 
 
 def shares(space: SearchSpace, slot: Slot, codes: NDArray[np.int16]) -> NDArray[np.float64]:

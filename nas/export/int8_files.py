@@ -81,14 +81,10 @@ def of_executorch(model: torch.nn.Module, calibration: Tensor, directory: Path) 
             f"executorch does not take it in int8 ({error}); export it without --quantize"
         ) from error
     (directory / EXECUTORCH).write_bytes(made)
-    run = executorch_program.loaded(made)
-
-    def rows(x: Tensor) -> Tensor:
-        return torch.cat([run([executorch_program.in_order(row)]).clone() for row in x.split(1)])
-
+    run = executorch_program.image_by_image(made)
     return Rounded(
         EXECUTORCH,
-        rows,
+        lambda x: run([x]),
         f"`{EXECUTORCH}` is the program of `model.pte` in int8 (static, weights by channel, of "
         f"what XNNPACK computes in int8), with ranges found on {len(calibration)} training images.",
     )

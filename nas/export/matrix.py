@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +15,7 @@ from plugnas import modules
 from plugnas.modules import Entry
 from plugnas.nas.graph import executorch_program
 from plugnas.nas.graph.int8_onnx import quantised
-from plugnas.nas.graph.onnx_graph import graphs
+from plugnas.nas.graph.onnx_graph import feed, graphs
 from plugnas.nas.latency.openvino_timers import openvino_forward
 from plugnas.nas.latency.protocol import onnx_session
 
@@ -142,37 +141,27 @@ def _torch_export(given: _Exported) -> Answer:
     return lambda inputs: run(*inputs)
 
 
-def _feed(inputs: Sequence[Tensor]) -> dict[str, np.ndarray]:
-    return {f"x{i}": x.numpy() for i, x in enumerate(inputs)}
-
-
 def _onnxruntime(given: _Exported) -> Answer:
     return _in_onnxruntime(given.onnx)
 
 
 def _in_onnxruntime(file: bytes) -> Answer:
     session = onnx_session(file, 1)
-    return lambda inputs: session.run(None, _feed(inputs))[0]
+    return lambda inputs: session.run(None, feed(inputs))[0]
 
 
 def _openvino(given: _Exported) -> Answer:
     file = given.onnx
-    return lambda inputs: openvino_forward(file, _feed(inputs))(_feed(inputs))[0]
+    return lambda inputs: openvino_forward(file, feed(inputs))(feed(inputs))[0]
 
 
 def _executorch(given: _Exported) -> Answer:
     file = executorch_program.program(given.module, [x[:1] for x in given.inputs])
-    run = executorch_program.loaded(file)
-
-    def answer(inputs: Sequence[Tensor]) -> Tensor:
-        rows = zip(*(x.split(1) for x in inputs), strict=True)
-        return torch.cat([run(list(map(executorch_program.in_order, row))).clone() for row in rows])
-
-    return answer
+    return executorch_program.image_by_image(file)
 
 
 def _int8(given: _Exported) -> Answer:
-    return _in_onnxruntime(quantised(given.onnx, [_feed(given.inputs)]))
+    return _in_onnxruntime(quantised(given.onnx, [feed(given.inputs)]))
 
 
 _ANSWERS: dict[str, Callable[[_Exported], Answer]] = {

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from plugnas.nas.export.errors import ExportError
 from plugnas.nas.export.subject import Subject
+from plugnas.nas.graph.errors import first_line
 
 FILE = "model_int8.pt2"
 TOLERANCE = 0.02  # of the largest output: the last bit of a rounding may fall either way
@@ -103,9 +104,8 @@ def write(
             program = torch.export.export(converted, (example,), dynamic_shapes=batch)
             torch.export.save(program, directory / FILE)
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ExportError(
-            f"int8 cannot take {subject.id}: {reason[0]}; export it without --quantize"
+            f"int8 cannot take {subject.id}: {first_line(error)}; export it without --quantize"
         ) from error
     run = program.module()
     weights = [n for n in program.graph.nodes if "dequantize_per_channel" in str(n.target)]

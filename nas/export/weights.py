@@ -22,6 +22,7 @@ from plugnas.nas.job.settings import settings_of
 from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Recipe, default_rungs, train
 from plugnas.nas.run.view import RunView
+from plugnas.space.training import resized
 from plugnas.space.typed import convert
 
 Make = Callable[[], nn.Module]
@@ -221,9 +222,8 @@ def trained_size(
 
 
 def _size(recipe: Recipe, dataset: Dataset) -> tuple[int, int]:
-    _, height, width = dataset.input_shape
-    rows = recipe.resolution or height
-    return rows, max(1, round(width * rows / height))
+    shape = dataset.input_shape
+    return resized(shape, recipe.resolution or shape[1])[1:]
 
 
 def _plain(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:

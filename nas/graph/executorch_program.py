@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from plugnas.nas.graph.errors import ConversionError
+from plugnas.nas.graph.errors import ConversionError, first_line
 from plugnas.nas.machine.output import unheard
 
 
@@ -51,8 +51,7 @@ def program(
             made: bytes = bytes(edge.to_executorch().buffer)
             return made
     except Exception as error:  # executorch raises many kinds
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ConversionError(lines[0]) from error
+        raise ConversionError(first_line(error)) from error
 
 
 def _quantised(graph: Any, calibration: Sequence[Sequence[Tensor]]) -> Any:
@@ -84,6 +83,17 @@ def loaded(file: bytes) -> Callable[[Sequence[Tensor]], Tensor]:
         return output
 
     return run
+
+
+def image_by_image(file: bytes) -> Callable[[Sequence[Tensor]], Tensor]:
+    """Return what runs a program that was made for one image on each image of a batch."""
+    run = loaded(file)
+
+    def rows(inputs: Sequence[Tensor]) -> Tensor:
+        images = zip(*(x.split(1) for x in inputs), strict=True)
+        return torch.cat([run(list(map(in_order, image))).clone() for image in images])
+
+    return rows
 
 
 def use_threads(threads: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from plugnas.nas.graph.errors import ConversionError
+from plugnas.nas.graph.errors import ConversionError, first_line
 from plugnas.nas.machine.output import unheard
 
 Feed = Mapping[str, Any]
@@ -42,5 +42,4 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
             )  # fmt: skip
             return path.read_bytes()
     except Exception as error:  # the quantizer raises many kinds
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ConversionError(f"onnxruntime does not quantise it: {lines[0]}") from error
+        raise ConversionError(f"onnxruntime does not quantise it: {first_line(error)}") from error

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from plugnas.nas.graph.errors import ConversionError
+from plugnas.nas.graph.errors import ConversionError, first_line
 from plugnas.nas.machine.output import unheard
 
 OPSET = 20
@@ -119,6 +120,11 @@ def _with_plain_names(model: Any, inputs: Sequence[str]) -> bytes:
     return serialised
 
 
+def feed(inputs: Sequence[Tensor]) -> dict[str, NDArray[Any]]:
+    """Return what a session of such a graph takes: its inputs by name, in the same memory."""
+    return {f"x{j}": x.numpy() for j, x in enumerate(inputs)}
+
+
 def _need_libraries() -> None:
     missing = [n for n in ("onnx", "onnxscript") if importlib.util.find_spec(n) is None]
     if missing:
@@ -129,5 +135,4 @@ def _reason(error: BaseException) -> str:
     """Return the first line of the first of a chain of errors: torch wraps it in advice."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return first_line(error)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from plugnas.nas.graph import executorch_program
+from plugnas.nas.graph.onnx_graph import feed
 from plugnas.nas.latency.conditions import Conditions
 from plugnas.nas.latency.graph_timers import Wanted, refused
 from plugnas.nas.latency.protocol import Timer, forward_timer
@@ -35,5 +36,4 @@ def _timer(wanted: Wanted, conditions: Conditions) -> Timer:
         run(inputs)
     except Exception as error:  # executorch raises its own kinds
         raise refused(name, conditions.runtime, error) from error
-    arrays = {f"x{i}": x.numpy() for i, x in enumerate(inputs)}  # the same memory
-    return forward_timer(lambda _: run(inputs), arrays)
+    return forward_timer(lambda _: run(inputs), feed(inputs))

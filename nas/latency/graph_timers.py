@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from plugnas.nas.graph.errors import ConversionError
-from plugnas.nas.graph.onnx_graph import graphs
+from plugnas.nas.graph.errors import ConversionError, first_line
+from plugnas.nas.graph.onnx_graph import feed, graphs
 from plugnas.nas.latency.conditions import Conditions
 from plugnas.nas.latency.errors import LatencyError
 from plugnas.nas.latency.protocol import Timer, forward_timer, onnx_session
@@ -29,9 +29,7 @@ def graph_timers(wanted: Sequence[Wanted], conditions: Conditions) -> list[Timer
     files = graph_files(wanted, conditions)
     found = []
     for file, (_, shapes, name) in zip(files, wanted, strict=True):
-        inputs = {
-            f"x{i}": torch.randn(conditions.batch, *shape).numpy() for i, shape in enumerate(shapes)
-        }
+        inputs = feed([torch.randn(conditions.batch, *shape) for shape in shapes])
         try:
             found.append(_timer(file, inputs, conditions))
         except Exception as error:  # each runtime raises its own kinds
@@ -68,7 +66,7 @@ def graph_files(wanted: Sequence[Wanted], conditions: Conditions) -> list[bytes]
     found = []
     for file, own, (_, _, name) in zip(files, examples, wanted, strict=True):
         try:
-            found.append(quantised(file, [{f"x{i}": x.numpy() for i, x in enumerate(own)}]))
+            found.append(quantised(file, [feed(own)]))
         except ConversionError as error:
             raise refused(name, "int8", error) from error
     return found
@@ -76,10 +74,9 @@ def graph_files(wanted: Sequence[Wanted], conditions: Conditions) -> list[bytes]
 
 def refused(name: str, runtime: str, reason: object) -> LatencyError:
     """Return the error that a runtime does not take a module, for a reason."""
-    first = (str(reason).strip().splitlines() or [type(reason).__name__])[0]
     return LatencyError(
-        f"`{name}` cannot be timed in {runtime}, which does not take it ({first}); leave its "
-        "module out, or measure with `runtime: torch`"
+        f"`{name}` cannot be timed in {runtime}, which does not take it ({first_line(reason)}); "
+        "leave its module out, or measure with `runtime: torch`"
     )
 
 

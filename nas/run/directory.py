@@ -231,20 +231,15 @@ def _yaml(job: Job, facts: Facts) -> str:
 
 def _same_job(path: Path, before: RunDirectory, job: Job, facts: Facts) -> None:
     """Trials, workers, sampler and choices may change; what a measurement means may not."""
-    for name in ("data", "task", "evaluate", "input", "classes", "proxy"):
-        old, new = getattr(before.job, name), getattr(job, name)
+    names = ("data", "task", "evaluate", "input", "classes", "proxy")
+    meant = [(name, getattr(before.job, name), getattr(job, name)) for name in names]
+    for name, old, new in [*meant, ("recipe", _settings(before.job), _settings(job))]:
         if old != new:
             place, then, now = _difference(msgspec.to_builtins(old), msgspec.to_builtins(new), name)
             raise RunError(
                 f"{path} holds another job: its `{place}` is {then!r}, this job's is {now!r}; "
                 "choose another --run-dir"
             )
-    if (old := _settings(before.job)) != (new := _settings(job)):
-        place, then, now = _difference(old, new, "recipe")
-        raise RunError(
-            f"{path} holds another job: its `{place}` is {then!r}, this job's is {now!r}; choose "
-            "another --run-dir"
-        )
     if before.facts.data != facts.data:
         raise RunError(f"the images have changed since {path} was begun; choose another --run-dir")
 

@@ -15,10 +15,11 @@ def seconds_of_training(view: RunView, ids: Collection[str] = ()) -> float:
     ``ids`` are the architectures that count, by default all.
     """
     asked, top = frozenset(ids), view.top_rung
-    wanted = view.measurements
-    if asked:
-        wanted = tuple(m for m in wanted if m.architecture.id in asked)
-    found = [m.seconds for m in wanted if m.rung == top and m.ok]
+    found = [
+        m.seconds
+        for m in view.measurements
+        if m.rung == top and m.ok and (not asked or m.architecture.id in asked)
+    ]
     return sum(found) / len(found) if found else math.nan
 
 
