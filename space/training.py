@@ -146,6 +146,12 @@ def resolution_of(values: Mapping[str, Token]) -> int:
     return int(str(values[INPUT]).split("x")[1])
 
 
+def heights_of(space: SearchSpace) -> dict[str, str]:
+    """Return size -> the height alone, as a recipe says it, of the sizes among which is chosen."""
+    several = [p for p in space.parameters if p.name == INPUT and len(p.choices) > 1]
+    return {str(c): str(resolution_of({INPUT: c})) for p in several for c in p.choices}
+
+
 def chosen_of(space: SearchSpace, values: Mapping[str, Token]) -> dict[str, Value]:
     """Return the training settings of an architecture that its space leaves open, by name."""
     return own_values([name_of(p) for p in space.parameters if is_setting(p)], values)
@@ -207,6 +213,7 @@ __all__ = [
     "Recipe",
     "Value",
     "chosen_of",
+    "heights_of",
     "is_setting",
     "name_of",
     "own_values",

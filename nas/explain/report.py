@@ -22,6 +22,7 @@ from plugnas.nas.run.names import called, names_of
 from plugnas.nas.run.view import RunView
 from plugnas.space.host.names import parse
 from plugnas.space.placebo import PLACEBO
+from plugnas.space.training import heights_of
 
 Row = TypeVar("Row", Effect, Comparison)
 
@@ -96,11 +97,11 @@ def explain_run(view: RunView) -> RunExplanation:
         model = explain(space, measurements, view.metric, _held_equal(view))
     except PlugnasError as error:
         reason = str(error)
-    names = names_of(view.directory)
+    names, heights = names_of(view.directory), heights_of(space)
     return RunExplanation(
-        None if model is None else _called(model, names),
+        None if model is None else _called(model, names, heights),
         reason,
-        tuple(_renamed(t, names) for t in tables if t),
+        tuple(_renamed(t, {**names, **heights}) for t in tables if t),
         latency_note(view.run),
         len(view.misfits),
         view.left_out,
@@ -109,11 +110,14 @@ def explain_run(view: RunView) -> RunExplanation:
     )
 
 
-def _called(model: Explanation, names: Mapping[str, str]) -> Explanation:
-    """Return an explanation with the choices called as the job calls them."""
+def _called(
+    model: Explanation, names: Mapping[str, str], heights: Mapping[str, str]
+) -> Explanation:
+    """Return an explanation with modules and sizes of images called as the job calls them."""
     effects, which = _renamed(model.effects, names), _renamed(model.which, names)
     told = tuple(sentences(effects, which, model.metric))
-    return replace(model, effects=effects, which=which, told=told)
+    training = _renamed(model.training, heights)
+    return replace(model, effects=effects, which=which, told=told, training=training)
 
 
 def _renamed(found: Sequence[Row], names: Mapping[str, str]) -> tuple[Row, ...]:

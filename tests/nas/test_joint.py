@@ -74,6 +74,8 @@ def test_it_is_shown_and_explained_apart_from_modules(run, capsys):
     assert {e.slot for e in model.training} <= {"resolution", "learning_rate", "mirror"}
     rates = [e for e in model.training if e.slot == "learning_rate"]
     assert [(e.choice, e.against) for e in rates] == [("0.2", "0.02")]
+    sizes = [e for e in model.training if e.slot == "resolution"]
+    assert [(e.choice, e.against) for e in sizes] == [("8", "6")]  # not 1x8x8
     assert explained.to_dict()["model"]["training"]
     shown = gather(view)
     assert all("learning_rate 0." in n["training"] for n in shown["networks"])
