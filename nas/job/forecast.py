@@ -139,9 +139,9 @@ def forecast(prepared: Prepared, since: float | None = None) -> Forecast:
     for m in told:
         if not m.ok:
             raise ForecastError(f"the rehearsal of {m.architecture.id} failed: {m.reason}")
-    counts = _counts(job)
+    made = counts(job)
     rungs = tuple(
-        _timed(told, r, recipe, (images, scored), counts[r], settings)
+        _timed(told, r, recipe, (images, scored), made[r], settings)
         for r, recipe in enumerate(recipes)
     )
     seeds = 3 if job.confirm is None else job.confirm.seeds
@@ -175,27 +175,30 @@ def glance(prepared: Prepared) -> Forecast | None:
     told = [measure(Task(0, middle, rung), evaluate) for rung in range(len(recipes))]
     if not all(m.ok for m in told):
         return None  # the search will say what fails, and go on with what does not
-    counts = _counts(job)
+    made = counts(job)
     images = (len(prepared.dataset.train), len(prepared.dataset.validation))
     rungs = tuple(
-        _timed(told, r, recipe, images, counts[r], settings) for r, recipe in enumerate(recipes)
+        _timed(told, r, recipe, images, made[r], settings) for r, recipe in enumerate(recipes)
     )
     slow = max(1.0, float(np.median([m.values["slow"] for m in told])))
     memory = max(m.values["memory"] for m in told)
     return Forecast(rungs, rungs[-1], job.trials, worker_count(job), 0.0, memory, slow, 1)
 
 
-def _counts(job: Job) -> list[int]:
-    """Return how many trainings a search makes at each rung; a host unchanged is at every one."""
+def counts(job: Job) -> list[int]:
+    """Return how many trainings a search makes at each rung.
+
+    A host unchanged is the first trial, and at every rung without being promoted.
+    """
+    control = 0 if job.space.host is None else 1
     traded = any(name in COSTS for name in job.objectives)
     found = expected_trainings(
-        job.trials,
+        max(1, job.trials - control),
         len(job.proxy.rungs),
         job.proxy.promotion,
         predictor=job.sampler_config.name == "predictor",
         traded=traded,
     )
-    control = 0 if job.space.host is None else 1
     each = job.seeds_of_each
     return [job.trials * each, *(round(each * (n + control)) for n in found[1:])]
 
@@ -268,4 +271,4 @@ def _pace(values: Mapping[str, Any]) -> Pace:
     return Pace(**{name: values[name] for name in ("begin", "step", "image", "shared")})
 
 
-__all__ = ["FRONT", "Forecast", "ForecastError", "Timed", "forecast", "glance"]
+__all__ = ["FRONT", "Forecast", "ForecastError", "Timed", "counts", "forecast", "glance"]

@@ -12,7 +12,7 @@ import yaml
 from plugnas.nas.cli import main
 from plugnas.nas.job.announcement import announcement
 from plugnas.nas.job.config import load, parse
-from plugnas.nas.job.forecast import Forecast, Timed, forecast
+from plugnas.nas.job.forecast import Forecast, Timed, counts, forecast
 from plugnas.nas.job.forecast_text import as_text
 from plugnas.nas.job.prepared import prepare
 from plugnas.nas.proxy import Recipe
@@ -86,6 +86,15 @@ def test_networks_are_rehearsed_until_some_seconds_have_passed(job, monkeypatch)
     few = forecast(prepared)
     assert few.networks == 2
     assert "From a few steps of 2 networks" in as_text(few, "job.yaml")
+
+
+def test_the_host_unchanged_is_one_of_the_trials_and_is_not_promoted():
+    two = {"rungs": [{"epochs": 1}, {"epochs": 2}], "promotion": "promise"}
+    own = {**JOB, "trials": 9, "proxy": two, "sampler": "random"}
+    sites = [{"after": "a", "slot": "attention", "choices": ["none", "se"]}]
+    plugged = {**own, "space": {"host": {"model": "net.py:make"}, "sites": sites}}
+    assert counts(parse(plugged)) == [9, 2 + 1]  # a third of the eight others, and the host
+    assert counts(parse(own)) == [9, 3]
 
 
 def test_a_frozen_host_is_computed_once_and_not_for_every_training():
