@@ -193,7 +193,7 @@ def _latencies(prepared: Prepared, run: RunDirectory) -> LatencyTable:
         run.path / "latency.json",
         on_wait=lambda: logger.info("waiting until no training runs on this machine"),
     )
-    logger.info("latencies are those of %s", table.conditions)
+    logger.info("latencies by %s", table.text())
     return table
 
 

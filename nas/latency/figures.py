@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,26 @@ def _factors(shares: Array, target: Array, penalty: float) -> Array:
             rest = gram[j] @ factors - gram[j, j] * factors[j]
             factors[j] = max(0.0, (moment[j] - rest) / gram[j, j])
     return factors
+
+
+def model_text(factors: Mapping[str, float], check: Mapping[str, Any]) -> str:
+    """Return in words whether a table adds up pieces as they are, or by fitted factors, and why.
+
+    Args:
+        factors: of the kinds of pieces; none where sums hold.
+        check: what the table was worth on networks that were not fitted.
+    """
+    if not factors:
+        return (
+            "pieces add up as they are: factors for each kind of piece were not shown to predict "
+            "other whole networks better"
+        )
+    kinds = ", ".join(f"{kind} {factor:.2f}" for kind, factor in factors.items())
+    return (
+        f"plain sums would be off by {check['sums_error']:.1%}: the runtime merges operators "
+        "across pieces, so each kind has a factor fitted on other whole networks "
+        f"({kinds})"
+    )
 
 
 def check_of(predicted: Array, measured: Array, even: Array, odd: Array) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from plugnas.nas.latency.figures import (
     halves,
     kind_of,
     medians,
+    model_text,
     relative_errors,
     share_reason,
     spread_reason,
@@ -74,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     check = table["check"]
     print(  # noqa: T201
         f"{len(table['pieces'])} pieces to {args.output}; {check['networks']} whole networks "
-        f"predicted with a mean error of {check['mean_error']:.1%}"
+        f"predicted with a mean error of {check['mean_error']:.1%}\n"
+        f"{model_text(table['factors'], check)}"
     )
     return 0
 

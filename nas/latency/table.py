@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from plugnas.nas.latency.conditions import Conditions, runtime_version
 from plugnas.nas.latency.errors import ForeignTableError, LatencyError
-from plugnas.nas.latency.figures import Model, fingerprint, kind_of
+from plugnas.nas.latency.figures import Model, fingerprint, kind_of, model_text
 from plugnas.nas.latency.pieces import Key, key_of
 from plugnas.nas.latency.protocol import processor
 from plugnas.nas.machine.files import write_text
@@ -158,13 +158,8 @@ class LatencyTable:
                 f"Kendall tau {_tau(check['kendall_tau'])} (their even rounds against their odd "
                 f"ones: {_tau(check['repeat_tau'])}); load {_loads(check['load'])}"
             )
-            if self.factors:
-                factors = ", ".join(f"{kind} {f:.2f}" for kind, f in self.factors.items())
-                lines.append(
-                    f"plain sums would be off by {check['sums_error']:.1%}: the runtime merges "
-                    f"operators across pieces, so each kind has a factor fitted on other whole "
-                    f"networks ({factors})"
-                )
+            if self.conditions.runtime != "torch" and "sums_error" in check:
+                lines.append(model_text(self.factors, check))
             if check["clocks"]:
                 lines.append(f"clocks: {check['clocks']}")
         return "\n".join(lines)

@@ -140,6 +140,7 @@ def test_a_search_in_onnxruntime_measures_its_front_there(table, tmp_path, monke
     assert whole["conditions"]["runtime"] == "onnxruntime"
     assert {f["name"] for f in whole["figures"]} == {m.architecture.id for m in result.front}
     assert any("on cpu in onnxruntime" in text for text in caplog.messages)
+    assert f"latencies by {table.text()}" in caplog.messages
 
 
 @pytest.mark.parametrize(
