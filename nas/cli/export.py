@@ -25,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, metavar="DIR", help="default: RUN/export/<id>")
     parser.add_argument(
         "--format", action="append", metavar="NAME",
-        help="pt2, onnx, safetensors or source (default: all of these), or openvino, executorch or "
-        "hub (huggingface_hub and timm); several by commas",
+        help="pt2, onnx, safetensors or source (default: all of these), or openvino, executorch, "
+        "litert or hub (huggingface_hub and timm); several by commas",
     )  # fmt: skip
     parser.add_argument(
         "--as", dest="elsewhere", action="append", metavar="NAME",

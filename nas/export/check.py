@@ -23,8 +23,10 @@ TOLERANCE = 1e-4  # float32, relative to the largest output
 REFUSED = (
     "modules", "space", "nas", "plugnas", "msgspec", "yaml", "optuna", "ray", "sklearn", "scipy",
     "matplotlib", "safetensors", "onnx", "onnxscript", "onnxruntime", "torchao", "timm",
-    "openvino", "executorch", "huggingface_hub",
+    "openvino", "executorch", "huggingface_hub", "litert_torch", "ai_edge_litert",
 )  # fmt: skip
+_ELSEWHERE = ("onnxruntime", "openvino", "executorch", "ai_edge_litert", "huggingface_hub")
+"""Packages that may lie in another directory than torch."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _library_paths(items: Sequence[Item]) -> list[str]:
     import numpy
 
     found = [Path(module.__file__ or "").parent.parent for module in (torch, numpy)]
-    for name in ("onnxruntime", "openvino", "executorch", "huggingface_hub"):  # perhaps elsewhere
+    for name in _ELSEWHERE:
         spec = importlib.util.find_spec(name)
         found += [Path(p).parent for p in (spec and spec.submodule_search_locations) or ()]
     for item in items:

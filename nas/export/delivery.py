@@ -18,6 +18,7 @@ from plugnas.nas.export import (
     hashes,
     hub,
     int8_files,
+    litert_format,
     model_py,
     onnx_format,
     openvino_format,
@@ -39,10 +40,13 @@ _GRAPHS = {
     "onnx": [onnx_format.FILE],
     "openvino": [openvino_format.FILE, openvino_format.WEIGHTS],
     "executorch": [executorch_format.FILE],
+    "litert": [litert_format.FILE],
 }
+_BY_IMAGE = {"executorch": executorch_format.write, "litert": litert_format.write}
+"""Formats that take the network itself, and one image at a time."""
 MODELS = (
-    pt2.FILE, onnx_format.FILE, openvino_format.FILE, executorch_format.FILE, model_py.FILE,
-    hub.FILE, *int8_files.FILES,
+    pt2.FILE, onnx_format.FILE, openvino_format.FILE, executorch_format.FILE, litert_format.FILE,
+    model_py.FILE, hub.FILE, *int8_files.FILES,
 )  # fmt: skip
 
 
@@ -94,12 +98,11 @@ class _Work:
         return self.program
 
     def write_graph(self, name: str) -> None:
-        """Write one of the graphs: model.pt2, model.onnx, openvino's or executorch's."""
+        """Write one of the graphs: model.pt2, model.onnx, or that of another library."""
         if name == "pt2":
             pt2.write(self.traced(), self.path)
-        elif name == "executorch":
-            example = self.inputs(self.subject.images[:1])
-            executorch_format.write(self.model, example, self.path)
+        elif name in _BY_IMAGE:
+            _BY_IMAGE[name](self.model, self.inputs(self.subject.images[:1]), self.path)
         else:
             write = onnx_format.write if name == "onnx" else openvino_format.write
             write(

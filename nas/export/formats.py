@@ -11,6 +11,7 @@ from plugnas.nas.export import (
     executorch_format,
     hub,
     int8_files,
+    litert_format,
     onnx_format,
     openvino_format,
 )
@@ -18,12 +19,11 @@ from plugnas.nas.export.errors import ExportError
 from plugnas.nas.graph.onnx_graph import OPSET
 
 FORMATS = ("pt2", "onnx", "safetensors", "source")
-ON_REQUEST = {"openvino": "onnx", "executorch": "pt2", "hub": "source"}
+ON_REQUEST = {"openvino": "onnx", "executorch": "pt2", "litert": "pt2", "hub": "source"}
 """Formats that need a library of their own, and by which of the others each is made."""
 REFUSED = {
-    "litert": "its converter, litert-torch, asks for older libraries than plugnas itself, so no "
-    "file could be checked here; convert model.pt2 where it is installed",
-    "tensorrt": "it is built on the NVIDIA GPU that runs it: there, `trtexec --onnx=model.onnx`",
+    "tensorrt": "its engine is built on the NVIDIA GPU that runs it; write `--format onnx` here, "
+    "and there run `trtexec --onnx=model.onnx`",
 }
 
 
@@ -112,6 +112,10 @@ def _check(name: str, identity: str, reasons: dict[str, str]) -> None:
             raise ExportError(f"{identity} cannot be written as {name}: {reasons[kind]}")
 
 
-_REQUIRED = {"openvino": openvino_format.require, "executorch": executorch_format.require}
+_REQUIRED = {
+    "openvino": openvino_format.require,
+    "executorch": executorch_format.require,
+    "litert": litert_format.require,
+}
 
 __all__ = ["FORMATS", "ON_REQUEST", "REFUSED", "Options", "formats_of"]

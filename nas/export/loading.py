@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from plugnas.nas.export import elsewhere
 from plugnas.nas.export.subject import Subject
 
+_XNNPACK = "executorch; one image at a time, XNNPACK where it can"
+
 
 def section(
     subject: Subject,
@@ -38,34 +40,22 @@ def section(
             "import torch\nimport torch.ao.quantization.fx._decomposed\n"
             "model = torch.export.load('model_int8.pt2').module()\noutput = model(images)",
         ),
-        "model_int8.onnx": (
-            f"onnxruntime; opset {opset}, in int8",
-            "import onnxruntime\nsession = onnxruntime.InferenceSession('model_int8.onnx')\n"
-            "output = session.run(None, {'images': images})[0]  # a numpy array",
-        ),
-        "model.onnx": (
-            f"onnxruntime; opset {opset}",
-            "import onnxruntime\nsession = onnxruntime.InferenceSession('model.onnx')\n"
-            "output = session.run(None, {'images': images})[0]  # a numpy array",
-        ),
+        "model_int8.onnx": (f"onnxruntime; opset {opset}, in int8", _onnx("model_int8.onnx")),
+        "model.onnx": (f"onnxruntime; opset {opset}", _onnx("model.onnx")),
         "model.xml": (
             "openvino; IR, float32",
             "import openvino\nmodel = openvino.Core().compile_model('model.xml', 'CPU')\n"
             "output = model([images])[0]  # a numpy array",
         ),
-        "model.pte": (
-            "executorch; one image at a time, XNNPACK where it can",
-            "from executorch.runtime import Runtime\n"
-            "program = Runtime.get().load_program('model.pte')  # keep it: its method needs it\n"
-            "method = program.load_method('forward')\n"
-            "output = method.execute([images])[0]  # a tensor",
-        ),
-        "model_int8.pte": (
-            "executorch; one image at a time, XNNPACK where it can, in int8",
-            "from executorch.runtime import Runtime\n"
-            "program = Runtime.get().load_program('model_int8.pte')  # its method needs it\n"
-            "method = program.load_method('forward')\n"
-            "output = method.execute([images])[0]  # a tensor",
+        "model.pte": (_XNNPACK, _executorch("model.pte")),
+        "model_int8.pte": (f"{_XNNPACK}, in int8", _executorch("model_int8.pte")),
+        "model.tflite": (
+            "ai-edge-litert; one image at a time",
+            "from ai_edge_litert.interpreter import Interpreter\n"
+            "model = Interpreter('model.tflite')\nmodel.allocate_tensors()\n"
+            "model.set_tensor(model.get_input_details()[0]['index'], images)  # a numpy array\n"
+            "model.invoke()\n"
+            "output = model.get_tensor(model.get_output_details()[0]['index'])",
         ),
         "hub_model.py": (
             "huggingface_hub; and timm, through timm_model.py",
@@ -96,3 +86,19 @@ def section(
     ]
     missing = [f"No {name}: {reason}." for name, reason in skipped.items()]
     return "## Loading\n\n" + "\n\n".join([*parts, *missing])
+
+
+def _onnx(name: str) -> str:
+    return (
+        f"import onnxruntime\nsession = onnxruntime.InferenceSession('{name}')\n"
+        "output = session.run(None, {'images': images})[0]  # a numpy array"
+    )
+
+
+def _executorch(name: str) -> str:
+    return (
+        "from executorch.runtime import Runtime\n"
+        f"program = Runtime.get().load_program('{name}')  # keep it: its method needs it\n"
+        "method = program.load_method('forward')\n"
+        "output = method.execute([images])[0]  # a tensor"
+    )

@@ -200,14 +200,37 @@ def load_executorch(directory: Path, name: str) -> Any:
     return answer
 
 
+def load_litert(directory: Path, name: str) -> Any:
+    """Load a model of LiteRT, which takes one image at a time, one thread."""
+    import torch
+    from ai_edge_litert.interpreter import Interpreter
+
+    model = Interpreter(str(directory / name), num_threads=1)
+    model.allocate_tensors()
+    entry, exit_ = (d[0]["index"] for d in (model.get_input_details(), model.get_output_details()))
+
+    def one(x: Any) -> Any:
+        model.set_tensor(entry, x.numpy())
+        model.invoke()
+        return torch.from_numpy(model.get_tensor(exit_))
+
+    return lambda x: torch.cat([one(row) for row in x.split(1)])
+
+
 LOADERS: dict[str, Callable[[Path, str], Any]] = {
     ".pt2": load_program,
     ".py": load_source,
     ".onnx": load_onnx,
     ".xml": load_openvino,
     ".pte": load_executorch,
+    ".tflite": load_litert,
 }
-NEEDED = {".onnx": {"onnxruntime"}, ".xml": {"openvino"}, ".pte": {"executorch"}}
+NEEDED = {
+    ".onnx": {"onnxruntime"},
+    ".xml": {"openvino"},
+    ".pte": {"executorch"},
+    ".tflite": {"ai_edge_litert"},
+}
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

@@ -1,19 +1,21 @@
-"""Formats beside the four: what is timed is what is exported; hub, openvino, executorch."""
+"""Formats beside the four: what is timed is what is exported; hub, openvino, executorch, litert."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+import types
 from collections import Counter
 
 import pytest
 import torch
 
 from plugnas import modules
-from plugnas.nas.export import ExportError, Options, deliver
+from plugnas.nas.export import ExportError, Options, deliver, litert_format
 from plugnas.nas.export.formats import formats_of
 from plugnas.nas.latency import Settings
 from plugnas.nas.latency.graph_timers import graph_files
@@ -183,11 +185,38 @@ def test_executorch_is_written_and_checked(tmp_path):
     assert "model_int8.pt2" not in made.files
 
 
+def test_litert_is_written_and_checked(tmp_path):
+    pytest.importorskip("litert_torch")
+    made = deliver(
+        subjects.subject(subjects.values(blocks=1)), tmp_path / "out", Options(formats=("litert",))
+    )
+    assert "model.tflite" in made.files
+    assert set(made.latencies) == {"model.tflite"}
+    assert "Interpreter('model.tflite')" in (made.path / "README.md").read_text()
+
+
+def test_a_module_without_a_form_in_litert_says_why(tmp_path, monkeypatch):
+    converter = types.ModuleType("litert_torch")
+
+    def convert(model, inputs):
+        raise RuntimeError("no lowering of aten.qr\nand advice")
+
+    monkeypatch.setattr(converter, "convert", convert, raising=False)
+    monkeypatch.setitem(sys.modules, "litert_torch", converter)
+    with pytest.raises(ExportError, match="no lowering of aten.qr; leave `litert` out of --format"):
+        litert_format.write(torch.nn.ReLU(), torch.zeros(1, 2), tmp_path)
+
+
+def test_litert_that_is_missing_is_named_before_anything_is_written(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ExportError, match=r"litert_torch and ai_edge_litert: pip install 'plugnas"):
+        formats_of("0123", (), Options(formats=("litert",)))
+
+
 @pytest.mark.parametrize(
     ("keys", "options", "text"),
     [
-        ((), {"formats": ("litert",)}, "--format litert is not written: its converter"),
-        ((), {"formats": ("tensorrt",)}, "--format tensorrt is not written: it is built on"),
+        ((), {"formats": ("tensorrt",)}, "--format tensorrt is not written: its engine is built"),
         (("od_conv",), {"formats": ("openvino",)}, "cannot be written as openvino: `od_conv`: "),
         ((), {"formats": ("hub",), "preprocessing": True}, "leave out --with-preprocessing"),
         ((), {"formats": ("openvin",)}, "did you mean `openvino`"),
