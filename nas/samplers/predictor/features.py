@@ -54,13 +54,16 @@ class Features:
     ``hot_group`` and ``dense_group`` give the group of each column, ``start`` a first guess of each
     group's weight, ``own`` (groups,) which speak of the architecture and not of where it was
     measured, ``trends`` the dense columns in which the mean may be a line, ``coefficients`` how
-    many numbers say what each choice does by itself. ``sample`` are random code rows by which
-    numbers are scaled, where costs take long and those of others should not be asked for.
+    many numbers say what each choice does by itself, ``widths`` for each column of the hints how
+    many columns its hint has. ``sample`` are random code rows by which numbers are scaled, where
+    costs take long and those of others should not be asked for.
     """
 
     def __init__(self, problem: Problem, sample: Codes | None = None) -> None:
         parameters = problem.space.parameters
         self._hints = problem.hints
+        widths = [hint.width for hint in problem.hints]
+        self.widths = np.array([w for w in widths for _ in range(w)], dtype=np.float64)
         self._used = [j for j, p in enumerate(parameters) if len(p.choices) > 1]
         self._pool_of = {
             j: (p.slot or "", p.choices if p.slot is None or p.families is None else ())

@@ -38,7 +38,8 @@ class Objective:
     """Hyperparameters, warp and process of one measured objective.
 
     With hints there are two sets of hyperparameters: those of the values, and those of what the
-    hints leave over. The set counts that predicts each measurement better from all the others.
+    hints leave over. The second counts where a hint has a weight, and where it predicts each
+    measurement better from all the others.
     """
 
     def __init__(self, features: Features, *, hinted: bool) -> None:
@@ -65,7 +66,8 @@ class Objective:
         self._plain.fit(pairs, z, steps)
         if self._hinted is None:
             return
-        weights = weights_of(process(self._hinted, rows, pairs), rows.lines, z)
+        around = process(self._hinted, rows, pairs)
+        weights = weights_of(around, rows.lines, z, around.features.widths)
         self._hinted.fit(pairs, z - rows.lines @ weights, steps)
         gain = left_out_density(process(self._hinted, rows, pairs), rows.lines, z)
         gain -= left_out_density(process(self._plain, rows, pairs), rows.lines[:, :0], z)
@@ -81,7 +83,7 @@ class Objective:
         """Return the weight of each hint in the mean, 0 while they do not count."""
         if self.hyperparameters is self._plain:
             return np.zeros(rows.lines.shape[1])
-        return weights_of(posterior, rows.lines, z)
+        return weights_of(posterior, rows.lines, z, posterior.features.widths)
 
 
 class Model:
