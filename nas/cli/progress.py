@@ -10,6 +10,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
+from plugnas.nas.cli.pace import Pace
 from plugnas.nas.front.member import newest_of
 from plugnas.nas.run.view import RunView
 from plugnas.nas.study.drive import Event
@@ -32,7 +33,7 @@ class Progress:
     def __init__(self, console: Console | None = None) -> None:
         self._console = Console(stderr=True) if console is None else console
         self._bar: Bar | None = None
-        self._at_start = 0
+        self._pace = Pace(0)
         self._shown = -1
         self._shown_at = float("-inf")
         self._measured = -1
@@ -53,7 +54,8 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Show an event, if it is time to."""
         if event.kind == "begin":
-            self._at_start = event.study.finished
+            self._pace = Pace(event.study.finished)
+        self._pace.tell(event.study.finished, event.seconds)
         if event.kind == "measured":
             return  # the tick that follows says what runs by then
         now = time.monotonic()
@@ -110,13 +112,11 @@ class Progress:
         return self._texts
 
     def _left(self, event: Event) -> float | None:
-        """Return the seconds left at this session's pace, or None before there is one."""
-        done = event.study.finished - self._at_start
+        """Return the seconds left at the pace of the last trials, or None before there is one."""
         by_clock = None if event.timeout is None else max(0.0, event.timeout - event.seconds)
-        if done <= 0:
-            return by_clock
-        by_pace = (event.study.trials - event.study.finished) * event.seconds / done
-        return by_pace if by_clock is None else min(by_pace, by_clock)
+        by_pace = self._pace.left(event.study.trials, event.seconds)
+        known = [s for s in (by_clock, by_pace) if s is not None]
+        return min(known, default=None)
 
     def _due(self, event: Event, now: float) -> bool:
         if event.kind in ("begin", "end") or now - self._shown_at >= MINUTE:
