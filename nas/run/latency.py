@@ -38,7 +38,8 @@ def latency_note(run: Run) -> LatencyNote | None:
     except LatencyError:
         return LatencyNote(f"latency: {path} cannot be read any more", ranked=False)
     errors = sorted(error for _, error in table.entries.values())
-    text = f"latency: sums over pieces, measured on {table.conditions}"
+    weighed = ", weighed by kind with factors fitted on whole networks" if table.factors else ""
+    text = f"latency: sums over pieces{weighed}, measured on {table.conditions}"
     if errors:
         text += f"; error of the median piece {errors[len(errors) // 2]:.1%}"
     if table.check:

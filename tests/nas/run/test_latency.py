@@ -65,6 +65,14 @@ def test_latencies_come_with_their_device_and_error(run):
     assert gather(view)["latency"]["ranked"] is True
 
 
+def test_sums_that_do_not_hold_are_told_with_the_latencies(run):
+    table = LatencyTable.load(run.path / "latency.json")
+    table.factors = {"activation": 0.1}
+    table.save(run.path / "latency.json")
+    note = latency_note(run)
+    assert "weighed by kind with factors fitted on whole networks, measured on cpu" in note.text
+
+
 def test_latencies_that_may_not_be_ranked_are_marked_wherever_they_stand(run):
     (run.path / "latency_front.json").write_text(json.dumps({"busy": "it got only 40% of a core"}))
     view = RunView.open(run)
