@@ -55,7 +55,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, help="images per forward (default 1)")
     parser.add_argument("--threads", type=int, help="threads (default 1)")
-    parser.add_argument("--rounds", type=int, help="rounds of timing (default 30)")
+    parser.add_argument(
+        "--rounds", type=int, help="rounds of timing (default: 30 or more, for 20 s)"
+    )
     parser.add_argument(
         "--dtype", help="float32, float16, bfloat16 or int8 (default: the job's, else float32)"
     )

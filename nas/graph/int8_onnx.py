@@ -11,6 +11,7 @@ from plugnas.nas.graph.errors import ConversionError, first_line
 from plugnas.nas.machine.output import unheard
 
 Feed = Mapping[str, Any]
+_WARNINGS, _ERRORS = 2, 3  # severities of onnxruntime's log, which is no log of Python
 
 
 def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
@@ -23,6 +24,7 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
         ConversionError: onnxruntime does not quantise the graph.
     """
     import onnx
+    import onnxruntime
     from onnxruntime import quantization as q
 
     class Reader(q.CalibrationDataReader):  # type: ignore[misc]
@@ -32,6 +34,7 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
         def get_next(self) -> Feed | None:
             return next(self.left, None)
 
+    onnxruntime.set_default_logger_severity(_ERRORS)  # of the quantizer's own sessions
     try:
         with unheard(), tempfile.TemporaryDirectory(prefix="plugnas-int8-") as folder:
             path = Path(folder) / "int8.onnx"
@@ -43,3 +46,5 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
             return path.read_bytes()
     except Exception as error:  # the quantizer raises many kinds
         raise ConversionError(f"onnxruntime does not quantise it: {first_line(error)}") from error
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)

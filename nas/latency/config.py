@@ -28,8 +28,9 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Images in a forward pass."""
     threads: Some = 1
     """Threads on a CPU."""
-    rounds: Some = 30
-    """Rounds in which everything is timed once, in random order."""
+    rounds: Some | None = None
+    """Rounds in which everything is timed once, in random order; without a number at least 30, and
+    more until 20 seconds have passed."""
     dtype: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
     """Number format of what is timed, and of `ram` and `flash`; `int8` is static quantisation, in
     all but `torch`."""

@@ -7,6 +7,7 @@ numpy; onnxruntime is imported where a graph is loaded.
 from __future__ import annotations
 
 import gc
+import math
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WARM_UP = 3
+ROUNDS, SECONDS = 30, 20.0  # at least, where no number of rounds is asked for
 BLOCK = 16  # candidates that share one reading of the anchors
 
 Array = NDArray[np.float64]
@@ -59,11 +61,15 @@ class Samples:
 def interleaved(
     timers: Sequence[Timer],
     anchors: Sequence[Timer],
-    rounds: int,
+    rounds: int | None,
     rng: np.random.Generator,
     on_progress: Progress | None = None,
 ) -> Samples:
     """Time all candidates once in every round, in a new random order, beside the anchors.
+
+    Without a number of rounds there are at least ``ROUNDS``, and more until ``SECONDS`` have
+    passed: a machine keeps one pace for seconds, and a session that is shorter than that takes it
+    for the machine's own.
 
     Args:
         timers: of the candidates.
@@ -72,24 +78,37 @@ def interleaved(
         rng: draws the order.
         on_progress: hears of each round.
     """
-    count = len(timers)
-    wall, cpu = np.zeros((rounds, count)), np.zeros((rounds, count))
-    read = np.zeros((rounds, count, len(anchors)))
     for run in [*timers, *anchors] * WARM_UP:
         run()
-    for r in range(rounds):
-        order = rng.permutation(count)
-        for block in np.array_split(order, -(-count // BLOCK)):
-            # Numbers from ``count`` on are the anchors, strewn among the candidates.
-            for i in rng.permutation([*block, *range(count, count + len(anchors))]):
-                if i < count:
-                    wall[r, i], cpu[r, i] = timers[i]()
-                else:
-                    read[r, block, i - count] = anchors[i - count]().wall
+    found: list[tuple[Array, Array, Array]] = []
+    begin = time.monotonic()
+    total = ROUNDS if rounds is None else rounds
+    while len(found) < total:
+        found.append(_round(timers, anchors, rng))
         gc.collect()
+        if rounds is None:
+            paced = SECONDS * len(found) / max(time.monotonic() - begin, 1e-9)
+            total = max(ROUNDS, math.ceil(paced))
         if on_progress is not None:
-            on_progress(r + 1, rounds)
+            on_progress(len(found), total)
+    wall, cpu, read = (np.array(kind) for kind in zip(*found, strict=True))
     return Samples(wall, cpu, read)
+
+
+def _round(
+    timers: Sequence[Timer], anchors: Sequence[Timer], rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Time all candidates once: their wall and CPU times (n,), the anchors beside each (n, a)."""
+    count = len(timers)
+    wall, cpu, read = np.zeros(count), np.zeros(count), np.zeros((count, len(anchors)))
+    for block in np.array_split(rng.permutation(count), -(-count // BLOCK)):
+        # Numbers from ``count`` on are the anchors, strewn among the candidates.
+        for i in rng.permutation([*block, *range(count, count + len(anchors))]):
+            if i < count:
+                wall[i], cpu[i] = timers[i]()
+            else:
+                read[block, i - count] = anchors[i - count]().wall
+    return wall, cpu, read
 
 
 def processor() -> str:

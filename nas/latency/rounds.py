@@ -25,7 +25,7 @@ def anchor_timers(conditions: Conditions) -> list[Timer]:
 def run_rounds(
     timers: Sequence[Timer],
     anchor_timers: Sequence[Timer],
-    rounds: int,
+    rounds: int | None,
     rng: np.random.Generator,
     on_progress: Progress | None = None,
 ) -> Samples:
@@ -34,7 +34,7 @@ def run_rounds(
     Args:
         timers: of the candidates.
         anchor_timers: of the anchors.
-        rounds: how often each is timed.
+        rounds: how often each is timed; None: as often as some seconds hold.
         rng: draws the order.
         on_progress: hears of each round.
     """

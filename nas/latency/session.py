@@ -47,7 +47,7 @@ class Session:
 
     Args:
         conditions: device and setting.
-        rounds: how often each is timed.
+        rounds: how often each is timed; None: as often as some seconds hold.
         rng: draws the order.
         on_progress: hears of each round.
     """
@@ -55,7 +55,7 @@ class Session:
     def __init__(
         self,
         conditions: Conditions,
-        rounds: int,
+        rounds: int | None,
         rng: np.random.Generator,
         on_progress: Progress | None,
     ) -> None:
@@ -146,7 +146,8 @@ class Session:
             added = {key: (ms * extend.factor(key), e) for key, (ms, e) in entries.items()}
             return replace(extend, entries={**extend.entries, **added})
         anchor_ms = dict(zip(NAMES, found.reference.tolist(), strict=True))
-        return LatencyTable(self.conditions, anchor_ms, self.rounds, empty, entries)
+        rounds = min(len(group.wall) for group in self.groups)
+        return LatencyTable(self.conditions, anchor_ms, rounds, empty, entries)
 
     def fit(
         self, table: LatencyTable, space: SearchSpace, architectures: Sequence[Architecture]

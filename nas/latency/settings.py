@@ -17,15 +17,16 @@ class Settings:
     """Under which conditions, how often, in which order, and when a latency is not to be trusted.
 
     Nothing is ranked where a relative standard error is above ``limit``, or where the process had
-    to share its core; a limit of 1 or more takes the machine as it is. ``wait`` is how many
-    seconds trainings on this machine may take to end, ``on_wait`` called once if there are any.
+    to share its core; a limit of 1 or more takes the machine as it is. Without ``rounds`` there are
+    at least 30, and more until 20 seconds have passed. ``wait`` is how many seconds trainings on
+    this machine may take to end, ``on_wait`` called once if there are any.
     """
 
     device: str = "cpu"
     runtime: str = "torch"
     batch: int = 1
     threads: int = 1
-    rounds: int = 30
+    rounds: int | None = None
     dtype: str = "float32"
     memory_format: str = "contiguous"
     limit: float = LIMIT
@@ -40,7 +41,7 @@ class Settings:
         Raises:
             LatencyError: the device is not there, or a setting is none.
         """
-        if self.rounds < 1:
+        if self.rounds is not None and self.rounds < 1:
             raise LatencyError(f"at least one round is needed, but got {self.rounds}")
         if not self.limit > 0:
             raise LatencyError(

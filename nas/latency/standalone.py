@@ -60,7 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("table.json"), metavar="FILE",
                         help="the table (default table.json)")  # fmt: skip
-    parser.add_argument("--rounds", type=int, help="rounds (default: those asked for)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="rounds (default: those asked for when it was written, else 30 or "
+        "more, for 20 seconds)",
+    )
     parser.add_argument("--limit", type=float, default=0.05,
                         help="relative error above which no table is written; 1: take the machine "
                         "as it is (default 0.05)")  # fmt: skip
@@ -99,7 +104,7 @@ def measured(folder: Path, rounds: int | None, limit: float, name: str | None) -
         raise ScriptError("onnxruntime is not installed: pip install onnxruntime") from None
     listed = read_list(folder)
     rounds = listed["rounds"] if rounds is None else rounds
-    if rounds < 1 or not limit > 0:
+    if (rounds is not None and rounds < 1) or not limit > 0:
         raise ScriptError("--rounds is at least 1, and --limit a relative error above 0")
     rng = np.random.default_rng(listed["seed"])
     before = load()
@@ -118,7 +123,7 @@ def measured(folder: Path, rounds: int | None, limit: float, name: str | None) -
         "device_name": processor() if name is None else name,
         "runtime_version": onnxruntime.__version__,
     }
-    table = reduced(session, listed, order, rounds)
+    table = reduced(session, listed, order, min(len(group.wall) for group in groups))
     check_quiet(table, groups, len(listed["networks"]), limit)
     table["check"] |= {"load": [before, load()], "clocks": None}
     return {"latency_table": TABLE_VERSION, "conditions": conditions, **table}
@@ -188,7 +193,7 @@ def check_quiet(
     cpu = np.concatenate([group.cpu[:, whole] for group in groups])
     reason = spread_reason(["the median piece"], errors, limit) or share_reason(cpu, wall, limit)
     if reason is not None:
-        raise ScriptError(f"{reason} (--rounds 60); --limit 1 takes the machine as it is")
+        raise ScriptError(f"{reason} (--rounds); --limit 1 takes the machine as it is")
 
 
 def read_list(folder: Path) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Figures, errors and ties on rounds whose truth is known."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from plugnas.nas.latency import BusyMachineError, Conditions
+from plugnas.nas.latency import BusyMachineError, Conditions, protocol
 from plugnas.nas.latency.report import report
 from plugnas.nas.latency.rounds import BLOCK, Samples, run_rounds
 from plugnas.nas.latency.statistics import (
@@ -131,3 +132,18 @@ def test_every_round_times_everything_once_in_another_order():
     for order in rounds:
         assert sorted(name for name in order if name < 100) == list(range(1, count + 1))
     assert len({tuple(order) for order in rounds}) == 4
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(10.0, 30), (0.25, 80)])
+def test_without_a_number_rounds_go_on_for_twenty_seconds_and_are_thirty_at_least(
+    monkeypatch, seconds, expected
+):
+    clock = itertools.count(step=seconds)  # a round takes as long
+    monkeypatch.setattr(protocol.time, "monotonic", lambda: next(clock))
+    told = []
+    timers = [lambda: Sample(1.0, 1.0)]
+    samples = protocol.interleaved(
+        timers, timers, None, np.random.default_rng(0), lambda done, of: told.append((done, of))
+    )
+    assert len(samples.wall) == expected
+    assert told == [(n, expected) for n in range(1, expected + 1)]
