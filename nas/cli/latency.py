@@ -7,6 +7,7 @@
   nas latency --table JOB.yaml -o pi.json --extend pi.json     only what that table lacks
   nas latency JOB.yaml --runtime onnxruntime          what is exported, as onnxruntime runs it
   nas latency --as-script FOLDER JOB.yaml             graphs and a script that make the table elsewhere, without torch
+  nas latency JOB.yaml --compare pi.json again.json   whether two tables agree within the errors that they state
 
 In every round all candidates run once, in random order, with one thread unless --threads says
 otherwise; anchor networks in the same rounds show how the machine drifts. The command waits until
@@ -33,6 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--as-script", type=Path, metavar="FOLDER",
         help="write graphs and a script that times them where only onnxruntime is",
+    )  # fmt: skip
+    what.add_argument(
+        "--compare", type=Path, nargs=2, metavar="TABLE",
+        help="whether two tables of the space agree; 2 where they do not",
     )  # fmt: skip
     what.add_argument(
         "--architecture",
@@ -84,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         check_file(args.output, "-o")
     target = open_target(args.target)
+    if args.compare is not None:
+        return _compare(args, target)
     settings = _settings(args, target.job)
     if args.as_script is not None:
         return _as_script(args.as_script, target, settings)
@@ -123,6 +130,16 @@ def _as_script(folder: Path, target: Any, settings: Settings) -> int:
         "`latency: {runtime: onnxruntime, table: table.json}`"
     )
     return 0
+
+
+def _compare(args: argparse.Namespace, target: Any) -> int:
+    from plugnas.nas.latency import LatencyTable
+    from plugnas.nas.latency.agreement import agreement
+
+    one, other = map(LatencyTable.load, args.compare)
+    found = agreement(one, other, target.space, args.seed)
+    print(json.dumps(found.to_dict(), indent=2) if args.json else found.text())
+    return 0 if found.agrees else 2
 
 
 def _table(args: argparse.Namespace, target: Any, settings: Settings) -> int:

@@ -18,7 +18,8 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
     """Return a graph with int8 weights, by channel, and uint8 activations.
 
     Ranges are those of ``samples``, arrays by the names of the graph's inputs. Weights keep one bit
-    in reserve, which processors without VNNI need so that no sum overflows.
+    in reserve, which processors without VNNI need so that no sum overflows. A norm that could not
+    go into a convolution stays in float32: no runtime has it in int8, and openvino crashes on one.
 
     Raises:
         ConversionError: onnxruntime does not quantise the graph.
@@ -34,12 +35,14 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
         def get_next(self) -> Feed | None:
             return next(self.left, None)
 
+    graph = onnx.load_from_string(file)
+    norms = [node.name for node in graph.graph.node if node.op_type == "BatchNormalization"]
     onnxruntime.set_default_logger_severity(_ERRORS)  # of the quantizer's own sessions
     try:
         with unheard(), tempfile.TemporaryDirectory(prefix="plugnas-int8-") as folder:
             path = Path(folder) / "int8.onnx"
             q.quantize_static(
-                onnx.load_from_string(file), path, Reader(), quant_format=q.QuantFormat.QDQ,
+                graph, path, Reader(), nodes_to_exclude=norms, quant_format=q.QuantFormat.QDQ,
                 per_channel=True, reduce_range=True, activation_type=q.QuantType.QUInt8,
                 weight_type=q.QuantType.QInt8,
             )  # fmt: skip

@@ -66,12 +66,18 @@ def threads_set(threads: int) -> Iterator[None]:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Garbage is collected between rounds, not within a measurement."""
+    """Garbage is collected between rounds, not within a measurement.
+
+    What there was before is left out of it: with torch loaded, looking through all of that takes
+    longer than a round.
+    """
     enabled = gc.isenabled()
     gc.disable()
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         if enabled:
             gc.enable()
 
