@@ -140,6 +140,7 @@ def test_without_a_number_rounds_go_on_for_twenty_seconds_and_are_thirty_at_leas
 ):
     clock = itertools.count(step=seconds)  # a round takes as long
     monkeypatch.setattr(protocol.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(protocol.gc, "collect", lambda: None)  # slow in a process of tests
     told = []
     timers = [lambda: Sample(1.0, 1.0)]
     samples = protocol.interleaved(
