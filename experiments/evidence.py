@@ -1,39 +1,72 @@
 """The table of modules: what each one is worth on four data sets, in a small backbone and in a host.
 
-    OMP_NUM_THREADS=1 python experiments/evidence.py train experiments/evidence/*.yaml --trials 240
+    OMP_NUM_THREADS=1 python experiments/evidence.py train experiments/evidence/*.yaml --trials 160
+    python experiments/evidence.py keep runs/{backbone,host}_{digits,cifar10,signs,steel}
+    python experiments/evidence.py page
 
-trains a balanced set of random networks of each job: every choice of every slot as often as every
-other, the reference of a slot as often as the square root of its choices (Dunnett's rule for many
-comparisons with one control). The first 100 of 240 are those of 100, and what was trained is kept
-(runs/<job>), so jobs can be trained in turn, a little further each time.
+``train`` trains a balanced set of random networks of each job: every choice of every slot as often
+as every other, a slot's reference as often as the square root of the number of its other choices
+says (Dunnett, 1955: many comparisons with one control). The jobs of four data sets begin at
+different quarters of one list (their ``seed``), so that few trainings of each already try all
+modules; what was trained is kept (runs/<job>), so that jobs can be trained in turn, a little
+further each time. ``keep`` writes a line for each training into the record. ``page`` fits the model of
+evidence_model.py to them and to earlier recorded searches, and writes docs/evidence.md, its picture
+and effects.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
+import evidence_source as source
 import numpy as np
+from evidence_page import write_page
 
 from plugnas.nas.cli.progress import Progress
 from plugnas.nas.explain.design import slots_of
 from plugnas.nas.job.config import load
-from plugnas.nas.job.prepared import Prepared, prepare
+from plugnas.nas.job.prepared import prepare
 from plugnas.nas.job.workers import evaluator, executor
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.run.directory import RunDirectory, facts_of
+from plugnas.nas.run.view import open_run
 from plugnas.nas.study.fixed import measure_all
 from plugnas.space import Architecture, SearchSpace
 
+HERE = Path(__file__).parent
+RECORD = HERE / "records" / "2026-11-27_evidence"
+
 
 def main() -> None:
-    """Train, or make the page of what was trained."""
+    """Train, keep what was trained, or make the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("jobs", type=Path, nargs="+")
-    parser.add_argument("--trials", type=int, help="networks of each job in all")
+    steps = parser.add_subparsers(dest="step", required=True)
+    training = steps.add_parser("train")
+    training.add_argument("jobs", type=Path, nargs="+")
+    training.add_argument("--trials", type=int, help="networks of each job in all")
+    steps.add_parser("keep").add_argument("runs", type=Path, nargs="+")
+    steps.add_parser("page")
     arguments = parser.parse_args()
-    for path in arguments.jobs:
-        train(path, arguments.trials)
+    if arguments.step == "train":
+        for path in arguments.jobs:
+            train(path, arguments.trials)
+    elif arguments.step == "keep":
+        for path in arguments.runs:
+            keep(path)
+    else:
+        write_page(RECORD, HERE.parent / "docs")
+
+
+def keep(path: Path) -> None:
+    """Write the trainings of a run into the record; of a backbone also what modules cost."""
+    view = open_run(path)
+    RECORD.mkdir(exist_ok=True)
+    source.keep(view, RECORD / f"{path.name}.csv")
+    if view.space.host is None:
+        lines = json.dumps(source.added(view.space), indent=1)
+        (RECORD / "costs.json").write_text(lines + "\n")
 
 
 def train(path: Path, trials: int | None) -> None:
@@ -49,7 +82,7 @@ def train(path: Path, trials: int | None) -> None:
         if space.host is not None:
             run.keep_host(space.host.trace)
     measure_all(
-        balanced(space, trials or job.trials),
+        _begun_at(balanced(space, job.trials), job.seed)[:trials],
         [job.seed],
         run.ledger,
         space,
@@ -62,13 +95,18 @@ def train(path: Path, trials: int | None) -> None:
     prepared.keep_costs(run_dir / "costs.json")
 
 
-def balanced(space: SearchSpace, count: int, seed: int = 0) -> list[Architecture]:
+def _begun_at(networks: list[Architecture], quarter: int) -> list[Architecture]:
+    start = len(networks) * quarter // 4
+    return networks[start:] + networks[:start]
+
+
+def balanced(space: SearchSpace, count: int) -> list[Architecture]:
     """Return random members in which the choices of each parameter are equally frequent.
 
     The reference of a slot is as frequent as the square root of its number of choices says. A
     longer list begins with the shorter one.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     wanted = [np.ones(len(p.choices)) for p in space.parameters]
     for slot in slots_of(space):
         for j in slot.columns:

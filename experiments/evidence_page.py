@@ -1,0 +1,229 @@
+"""The page of the table of modules: docs/evidence.md, its picture, and effects.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import evidence_source as source
+import numpy as np
+from evidence_model import (
+    CONTROL,
+    Effect,
+    Model,
+    Run,
+    SlotEffects,
+    carried_over,
+    certain,
+    dealt,
+    fit,
+)
+from evidence_picture import AT, draw, rank
+
+from plugnas.nas.run.view import open_run
+
+DATA_SETS = {
+    "digits": "digits",
+    "cifar10": "CIFAR-10",
+    "signs": "hand signs",
+    "steel": "steel defects",
+}
+EARLIER = {
+    "backbone": {
+        "2026-11-21_digits": "digits",
+        "2026-11-21_cifar10": "cifar10",
+        "2026-11-21_cifar10/random": "cifar10",
+        "2026-11-21_cifar10/tpe": "cifar10",
+        "2026-11-21_cifar10_latency": "cifar10",
+    },
+    "host": {"2026-11-27_host_resnet20": "cifar10", "2026-11-27_host_lite0_neu": "steel"},
+}
+"""Kind -> recorded search -> its images."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """All trainings in backbones, or in hosts, and what they say."""
+
+    name: str
+    runs: Sequence[Run]
+    model: Model
+
+    @property
+    def slots(self) -> dict[str, SlotEffects]:
+        """The slots of the table, without those that are kept apart (activation, pooling)."""
+        wanted = source.REFERENCES[self.name]
+        return {s: self.model.slots[s] for s in wanted if s in self.model.slots}
+
+
+def write_page(record: Path, docs: Path) -> None:
+    """Write the page, its picture and effects.json of what a record and earlier ones hold."""
+    kinds = [k for k in (_kind(name, record) for name in source.REFERENCES) if k is not None]
+    (record / "effects.json").write_text(json.dumps(effects(kinds), indent=1) + "\n")
+    draw(kinds, docs / "evidence.png")
+    costs = json.loads((record / "costs.json").read_text())
+    frame = (Path(__file__).parent / "evidence" / "page.md").read_text()
+    frame = frame.replace("{runs}", runs_text(kinds, record))
+    frame = frame.replace("{summary}", summary(kinds)).replace("{checks}", checks(kinds))
+    for slot in source.REFERENCES["backbone"]:
+        own = [k for k in kinds if slot in k.slots]
+        frame = frame.replace(f"{{{slot}}}", slot_text(slot, own, costs.get(slot, {})))
+    (docs / "evidence.md").write_text(frame)
+
+
+def _kind(name: str, record: Path) -> Kind | None:
+    runs = [source.read(path)[0] for path in sorted(record.glob(f"{name}_*.csv"))]
+    for earlier, data_set in EARLIER[name].items():
+        runs.append(source.recorded(open_run(record.parent / earlier), earlier, data_set))
+    return Kind(name, runs, fit(runs)) if runs else None
+
+
+def points(effect: float) -> float:
+    """Return what a change of the log odds makes of an accuracy of 80 %, in points."""
+    return 100 * (1 / (1 + math.exp(-(math.log(AT / (1 - AT)) + effect))) - AT)
+
+
+def effects(kinds: Sequence[Kind]) -> dict[str, Any]:
+    """Return what a prior reads (effects.json)."""
+    told: dict[str, Any] = {}
+    for kind in kinds:
+        for slot, found in kind.slots.items():
+            told.setdefault(kind.name, {})[slot] = {
+                "against": source.REFERENCES[kind.name][slot],
+                **_rounded(mean=found.mean[0], mean_error=found.mean[1]),
+                **_rounded(spread=found.spread, between=found.between),
+                "modules": {key: _told(e, found.between) for key, e in found.modules.items()},
+            }
+    sets = [n for n in DATA_SETS if any(r.data_set == n for k in kinds for r in k.runs)]
+    return {"format": 1, "unit": "log-odds", "data_sets": sets, "kinds": told}
+
+
+def _told(e: Effect, between: float) -> dict[str, Any]:
+    return {
+        **_rounded(effect=e.effect, low=e.low, high=e.high, error=e.error),
+        "data_sets": len(e.each),
+        **_rounded(expected=e.effect, expected_error=math.hypot(e.error, math.sqrt(2) * between)),
+        "each": {n: [round(v, 4) for v in found[:2]] for n, found in e.each.items()},
+    }
+
+
+def _rounded(**values: float) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
+
+
+def runs_text(kinds: Sequence[Kind], record: Path) -> str:
+    """Return the table of the runs that the page rests on."""
+    lines = [
+        "| trainings of | kind | networks | accuracy: lowest, median, highest | one training scatters by | "
+        "processor minutes |",
+        "|:--|:--|--:|:--|--:|--:|",
+    ]
+    for kind in kinds:
+        for run in kind.runs:
+            a = 100 * np.array([run.accuracy.min(), np.median(run.accuracy), run.accuracy.max()])
+            file = record / f"{run.name}.csv"
+            minutes = f"{source.read(file)[1] / 60:.1f}" if file.exists() else "recorded before"
+            name = DATA_SETS[run.data_set] if file.exists() else f"{DATA_SETS[run.data_set]} ({run.name})"
+            lines.append(
+                f"| {name} | {kind.name} | {len(run.accuracy)} | {a[0]:.1f}, {a[1]:.1f}, {a[2]:.1f} % | "
+                f"{kind.model.noise[run.name]:.2f} | {minutes} |"
+            )
+    return "\n".join(lines)
+
+
+def summary(kinds: Sequence[Kind]) -> str:
+    """Return the table of how much is shown in each slot."""
+    lines = [
+        "| slot, against | modules | pay | do harm | after correction: pay | do harm | on average | "
+        "modules differ by | data sets differ by |",
+        "|:--|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for kind in kinds:
+        for slot, found in kind.slots.items():
+            own = {k: e for k, e in found.modules.items() if k != CONTROL}
+            counts = [
+                sum(test(own[k]) for k in some)
+                for some in (own, certain(found))
+                for test in (pays, harms)
+            ]
+            lines.append(
+                f"| {slot} in a {kind.name}, `{source.REFERENCES[kind.name][slot]}` | {len(own)} | "
+                f"{' | '.join(map(str, counts))} | {_interval(*_ends(*found.mean))} | "
+                f"{found.spread:.2f} | {found.between:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def pays(e: Effect) -> bool:
+    """Whether the whole interval is above 0."""
+    return e.low > 0
+
+
+def harms(e: Effect) -> bool:
+    """Whether the whole interval is below 0."""
+    return e.high < 0
+
+
+def checks(kinds: Sequence[Kind], times: int = 10) -> str:
+    """Return what is found where nothing is, and how well data sets foretell each other."""
+    lines = ["| kind | intervals without 0 where accuracies are dealt anew | carried over |",
+             "|:--|:--|:--|"]  # fmt: skip
+    for kind in kinds:
+        wrong = of = 0
+        for seed in range(times):
+            for found in fit(dealt(kind.runs, seed)).slots.values():
+                wrong += sum(pays(e) or harms(e) for e in found.modules.values())
+                of += len(found.modules)
+        carried = carried_over(kind.runs)
+        told = ", ".join(f"{DATA_SETS[n]} {r:.2f} ({count})" for n, (r, count) in carried.items())
+        lines.append(f"| {kind.name} | {wrong} of {of:,} ({100 * wrong / of:.1f} %) | {told} |")
+    return "\n".join(lines)
+
+
+def slot_text(slot: str, kinds: Sequence[Kind], costs: Mapping[str, Sequence[float]]) -> str:
+    """Return the table of a slot: a row for each module, the best first."""
+    known = {k.name: [n for n in DATA_SETS if _tried(k.slots[slot], n)] for k in kinds}
+    heads = [h for k in kinds for h in (k.name, *(DATA_SETS[n] for n in known[k.name]))]
+    lines = [
+        f"| module | {' | '.join(heads)} | FLOPs | parameters |",
+        f"|:--|{'--:|' * (len(heads) + 2)}",
+    ]
+    keys = dict.fromkeys(key for k in kinds for key in k.slots[slot].modules)
+    sure = {k.name: certain(k.slots[slot]) for k in kinds}
+    for key in sorted(keys, key=lambda key: -rank(slot, kinds, key)):
+        cells = []
+        for kind in kinds:
+            e = kind.slots[slot].modules.get(key)
+            cells += _cells(e, key in sure[kind.name], known[kind.name])
+        more = [f"x {ratio:.2f}" for ratio in costs.get(key, ())] or ["", ""]
+        lines.append(f"| `{key}` | {' | '.join([*cells, *more])} |")
+    return "\n".join(lines)
+
+
+def _tried(found: SlotEffects, data_set: str) -> bool:
+    return any(data_set in e.each for e in found.modules.values())
+
+
+def _cells(e: Effect | None, sure: bool, data_sets: Sequence[str]) -> list[str]:
+    if e is None:
+        return [""] * (1 + len(data_sets))
+    text = _interval(*_ends(e.effect, e.error))
+    mark = ("**" if sure else "*") if pays(e) or harms(e) else ""
+    each = [f"{points(e.each[n][0]):+.1f}" if n in e.each else "" for n in data_sets]
+    return [f"{mark}{text}{mark}", *each]
+
+
+def _ends(effect: float, error: float) -> tuple[float, float, float]:
+    e = Effect(effect, error, 0, {})
+    return points(effect), points(e.low), points(e.high)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+__all__ = ["Kind", "effects", "points", "slot_text", "summary", "write_page"]
