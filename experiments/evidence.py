@@ -103,7 +103,7 @@ def _begun_at(networks: list[Architecture], quarter: int) -> list[Architecture]:
 def balanced(space: SearchSpace, count: int) -> list[Architecture]:
     """Return random members in which the choices of each parameter are equally frequent.
 
-    The reference of a slot is as frequent as the square root of its number of choices says. A
+    The reference of a slot is as frequent as the square root of the number of the others says. A
     longer list begins with the shorter one.
     """
     rng = np.random.default_rng(0)
@@ -115,7 +115,9 @@ def balanced(space: SearchSpace, count: int) -> list[Architecture]:
                 wanted[j][choices.index(slot.reference)] = np.sqrt(len(choices) - 1)
     held = [np.zeros(len(w)) for w in wanted]
     found: dict[Architecture, None] = {}
-    while len(found) < count:
+    for _ in range(20 * count):  # a small space may not have so many
+        if len(found) == count:
+            break
         shares = [h / w for h, w in zip(held, wanted, strict=True)]
         odds = {j: np.where(s <= s.min() + 1e-9, 1.0, 1e-9) for j, s in enumerate(shares)}
         row = space.sample_codes(1, rng, odds)

