@@ -1,4 +1,4 @@
-"""The table of modules: what each one is worth on four data sets, in a small backbone and in a host.
+"""The table of modules: what each is worth on four data sets, in a small backbone and in a host.
 
     OMP_NUM_THREADS=1 python experiments/evidence.py train experiments/evidence/*.yaml --trials 160
     python experiments/evidence.py keep runs/{backbone,host}_{digits,cifar10,signs,steel}
@@ -9,15 +9,16 @@ as every other, a slot's reference as often as the square root of the number of 
 says (Dunnett, 1955: many comparisons with one control). The jobs of four data sets begin at
 different quarters of one list (their ``seed``), so that few trainings of each already try all
 modules; what was trained is kept (runs/<job>), so that jobs can be trained in turn, a little
-further each time. ``keep`` writes a line for each training into the record. ``page`` fits the model of
-evidence_model.py to them and to earlier recorded searches, and writes docs/evidence.md, its picture
-and effects.json.
+further each time. ``keep`` writes a line for each training into the record. ``page`` fits the model
+of evidence_model.py to them and to earlier recorded searches, and writes docs/evidence.md, its
+picture and effects.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 import evidence_source as source
@@ -51,7 +52,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.step == "train":
         for path in arguments.jobs:
-            train(path, arguments.trials)
+            if train(path, arguments.trials) == "interrupted":
+                break
     elif arguments.step == "keep":
         for path in arguments.runs:
             keep(path)
@@ -69,8 +71,11 @@ def keep(path: Path) -> None:
         (RECORD / "costs.json").write_text(lines + "\n")
 
 
-def train(path: Path, trials: int | None) -> None:
-    """Train the first networks of a job's balanced set that are not trained yet."""
+def train(path: Path, trials: int | None) -> str:
+    """Train the first networks of a job's balanced set that are not trained yet.
+
+    Returns how it ended: ``done`` or ``interrupted``.
+    """
     job = load(path)
     run_dir = Path("runs") / path.stem
     prepared = prepare(job, path.parent, run_dir / "costs.json", where=str(path))
@@ -81,7 +86,7 @@ def train(path: Path, trials: int | None) -> None:
         run.write()
         if space.host is not None:
             run.keep_host(space.host.trace)
-    measure_all(
+    outcome = measure_all(
         _begun_at(balanced(space, job.trials), job.seed)[:trials],
         [job.seed],
         run.ledger,
@@ -93,6 +98,7 @@ def train(path: Path, trials: int | None) -> None:
         on_event=[Progress()],
     )
     prepared.keep_costs(run_dir / "costs.json")
+    return outcome.reason
 
 
 def _begun_at(networks: list[Architecture], quarter: int) -> list[Architecture]:
@@ -103,6 +109,7 @@ def _begun_at(networks: list[Architecture], quarter: int) -> list[Architecture]:
 def balanced(space: SearchSpace, count: int) -> list[Architecture]:
     """Return random members in which the choices of each parameter are equally frequent.
 
+    Choices are drawn from a bag that holds each of them once, and is filled again when empty.
     The reference of a slot is as frequent as the square root of the number of the others says. A
     longer list begins with the shorter one.
     """
@@ -112,18 +119,17 @@ def balanced(space: SearchSpace, count: int) -> list[Architecture]:
         for j in slot.columns:
             choices = space.parameters[j].choices
             if slot.reference in choices:
-                wanted[j][choices.index(slot.reference)] = np.sqrt(len(choices) - 1)
-    held = [np.zeros(len(w)) for w in wanted]
+                wanted[j][choices.index(slot.reference)] = round(math.sqrt(len(choices) - 1))
+    bags = [np.zeros(len(w)) for w in wanted]
     found: dict[Architecture, None] = {}
     for _ in range(20 * count):  # a small space may not have so many
         if len(found) == count:
             break
-        shares = [h / w for h, w in zip(held, wanted, strict=True)]
-        odds = {j: np.where(s <= s.min() + 1e-9, 1.0, 1e-9) for j, s in enumerate(shares)}
-        row = space.sample_codes(1, rng, odds)
+        bags = [b if b.any() else w.copy() for b, w in zip(bags, wanted, strict=True)]
+        row = space.sample_codes(1, rng, {j: b + 1e-9 for j, b in enumerate(bags)})
         for j, code in enumerate(row[0]):
             if code >= 0:
-                held[j][code] += 1
+                bags[j][code] = max(0.0, bags[j][code] - 1)
         found[space.architectures(row)[0]] = None
     return list(found)
 

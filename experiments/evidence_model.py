@@ -54,13 +54,20 @@ class Run:
 class Effect:
     """An effect in log odds with its standard error; ``trainings`` hold the module somewhere.
 
-    ``each`` has data set -> (effect, error, trainings) where it was tried.
+    ``beyond`` is (effect, error) against the average module of its slot; ``each`` has data set ->
+    (effect, error, trainings) where it was tried.
     """
 
     effect: float
     error: float
     trainings: int
     each: Mapping[str, tuple[float, float, int]]
+    beyond: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether it is told apart from the average module of its slot."""
+        return abs(self.beyond[0]) > NORMAL * self.beyond[1]
 
     @property
     def low(self) -> float:
@@ -83,13 +90,14 @@ class SlotEffects:
     """The modules of a slot: their effects, the mean (effect, error) of all of them.
 
     ``spread`` is the standard deviation of true effects between modules, ``between`` that of one
-    module's effect between data sets.
+    module's effect between data sets, ``shift`` that of the mean of all of them.
     """
 
     modules: Mapping[str, Effect]
     mean: tuple[float, float]
     spread: float
     between: float
+    shift: float
 
 
 @dataclass(frozen=True)
@@ -100,154 +108,144 @@ class Model:
     noise: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The runs as one table; a row is a training."""
+class _Columns:
+    """The columns of the model: what each is, its values (n,), and the group of its variance.
 
-    response: Array
-    run: NDArray[np.int64]
-    data_set: NDArray[np.int64]
-    costs: Array  # a column for each run: its log FLOPs, standardised, 0 elsewhere
-    slots: Mapping[str, Array]  # slot -> shares (n, modules)
-    modules: Mapping[str, tuple[str, ...]]
+    Columns of no group have a flat prior.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, ...], int] = {}
+        self.values: list[Array] = []
+        self.groups: list[str | None] = []
+
+    def add(self, key: tuple[str, ...], values: Array, group: str | None = None) -> None:
+        """Add a column, unless it is nothing but zeros."""
+        if values.any():
+            self.places[key] = len(self.values)
+            self.values.append(values)
+            self.groups.append(group)
 
 
 def fit(runs: Sequence[Run]) -> Model:
     """Fit the model to runs of one kind, of which each slot of the table has the same reference."""
-    table = _table(runs)
-    names, kernels = _kernels(table, len(runs))
-    fixed = _fixed(table)
-    sizes = dict(zip(names, _variances(table.response, fixed, kernels), strict=True))
-    total = fixed @ fixed.T + sum(sizes[n] * k for n, k in zip(names, kernels, strict=True))
-    factor = cho_factor(total, lower=True)
-    solved = cho_solve(factor, table.response)
-    data_sets = list(dict.fromkeys(r.data_set for r in runs))
-    slots = {s: _slot(table, s, sizes, factor, solved, data_sets) for s in table.slots}
-    noise = {r.name: math.sqrt(sizes[f"noise {i}"]) for i, r in enumerate(runs)}
-    return Model(slots, noise)
+    response = np.concatenate([r.response - r.response.mean() for r in runs])
+    number = np.repeat(np.arange(len(runs)), [len(r.accuracy) for r in runs])
+    columns = _columns(runs, number)
+    sizes, noise, mean, covariance = _posterior(response, number, columns)
+
+    def told(*keys: tuple[str, ...]) -> tuple[float, float]:
+        own = [columns.places[key] for key in keys if key in columns.places]
+        return float(mean[own].sum()), float(np.sqrt(covariance[np.ix_(own, own)].sum()))
+
+    slots: dict[str, SlotEffects] = {}
+    for slot, modules in _modules(runs).items():
+        found = {}
+        for m in modules:
+            each = {}
+            for data_set in dict.fromkeys(r.data_set for r in runs):
+                held = _held([r for r in runs if r.data_set == data_set], slot, m)
+                if held:
+                    here = ((slot, m, data_set), (slot, "", data_set))
+                    each[data_set] = (*told((slot,), (slot, m), *here), held)
+            effect = told((slot,), (slot, m))
+            found[m] = Effect(*effect, _held(runs, slot, m), each, told((slot, m)))
+        parts = (math.sqrt(sizes[g]) for g in (slot, f"{slot} each", f"{slot} shift"))
+        slots[slot] = SlotEffects(found, told((slot,)), *parts)
+    return Model(slots, {r.name: math.sqrt(n) for r, n in zip(runs, noise, strict=True)})
 
 
-def _table(runs: Sequence[Run]) -> _Table:
-    named: dict[str, dict[str, None]] = {}
+def _modules(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return slot -> the modules that some training holds."""
+    found: dict[str, dict[str, None]] = {}
     for run in runs:
         for slot, modules in run.shares.items():
             held = [m for m, share in modules.items() if share.any()]
-            named.setdefault(slot, {}).update(dict.fromkeys(held))
-    counts = [len(r.accuracy) for r in runs]
-    number = np.repeat(np.arange(len(runs)), counts)
-    sets = list(dict.fromkeys(r.data_set for r in runs))
-    costs = np.zeros((sum(counts), len(runs)))
+            found.setdefault(slot, {}).update(dict.fromkeys(held))
+    return {slot: list(modules) for slot, modules in found.items() if modules}
+
+
+def _held(runs: Sequence[Run], slot: str, module: str) -> int:
+    return sum(int((r.shares.get(slot, {}).get(module, np.zeros(1)) > 0).sum()) for r in runs)
+
+
+def _columns(runs: Sequence[Run], number: NDArray[np.int64]) -> _Columns:
+    found = _Columns()
     for i, run in enumerate(runs):
+        here = number == i
+        found.add(("level", run.name), here.astype(float))
         if run.flops is not None and np.ptp(run.flops) > 0:
-            logs = np.log(run.flops)
-            costs[number == i, i] = (logs - logs.mean()) / logs.std()
-    response = np.concatenate([r.response - r.response.mean() for r in runs])
-    nothing = [np.zeros(n) for n in counts]
-    slots = {
-        slot: np.column_stack(
-            [
-                np.concatenate(
-                    [r.shares.get(slot, {}).get(m, z) for r, z in zip(runs, nothing, strict=True)]
-                )
-                for m in modules
-            ]
-        )
-        for slot, modules in named.items()
-        if modules
-    }
-    places = np.array([sets.index(runs[i].data_set) for i in number])
-    modules = {slot: tuple(named[slot]) for slot in slots}
-    return _Table(response, number, places, costs, slots, modules)
+            logs, slope = np.log(run.flops), np.zeros(len(number))
+            slope[here] = (logs - logs.mean()) / logs.std()
+            found.add(("slope", run.name), slope)
+    data_set = np.array([runs[i].data_set for i in number])
+    nothing = [np.zeros(len(r.accuracy)) for r in runs]
+    for slot, modules in _modules(runs).items():
+        shares = {
+            m: np.concatenate(
+                [r.shares.get(slot, {}).get(m, z) for r, z in zip(runs, nothing, strict=True)]
+            )
+            for m in modules
+        }
+        total = np.sum(list(shares.values()), axis=0)
+        found.add((slot,), total)  # the mean of the slot's modules
+        for m, share in shares.items():
+            found.add((slot, m), share, slot)
+        for name in dict.fromkeys(data_set):
+            here = data_set == name
+            found.add((slot, "", str(name)), total * here, f"{slot} shift")  # its reference departs
+            for m, share in shares.items():
+                found.add((slot, m, str(name)), share * here, f"{slot} each")
+    return found
 
 
-def _fixed(table: _Table) -> Array:
-    """Columns of what is not drawn towards anything: levels, slopes, the mean of each slot."""
-    levels = (table.run[:, None] == np.unique(table.run)).astype(float)
-    means = np.column_stack([s.sum(axis=1) for s in table.slots.values()])
-    costs = table.costs[:, table.costs.any(axis=0)]
-    return FLAT * np.hstack([levels, costs, means])
+def _posterior(
+    response: Array, number: NDArray[np.int64], columns: _Columns
+) -> tuple[dict[str, float], Array, Array, Array]:
+    """Return the variances by group, those of each run's noise, and the coefficients' posterior.
 
+    The variances make the response likeliest, with a slight preference for values near 0.1. The
+    gradient is Fisher's identity: what the posterior expects of the squares.
+    """
+    design = np.column_stack(columns.values)
+    groups = list(dict.fromkeys(g for g in columns.groups if g is not None))
+    of = np.array([-1 if g is None else groups.index(g) for g in columns.groups])
+    rows = [number == i for i in np.unique(number)]
+    grams = np.stack([design[r].T @ design[r] for r in rows])
+    sides = np.stack([design[r].T @ response[r] for r in rows])
+    squares = np.array([response[r] @ response[r] for r in rows])
+    counts = np.array([r.sum() for r in rows])
 
-def _kernels(table: _Table, runs: int) -> tuple[list[str], Array]:
-    """Return names and covariances (k, n, n) of what has a variance to be found."""
-    same = table.data_set[:, None] == table.data_set[None, :]
-    found = {}
-    for slot, shares in table.slots.items():
-        found[slot] = shares @ shares.T
-        found[f"{slot} each"] = (found[slot] + _all(shares)) * same
-    for i in range(runs):
-        found[f"noise {i}"] = np.diag((table.run == i).astype(float))
-    return list(found), np.stack(list(found.values()))
-
-
-def _all(shares: Array) -> Array:
-    """Return the covariance of a departure that all modules of a slot share: the reference's."""
-    total = shares.sum(axis=1)
-    return np.outer(total, total)
-
-
-def _variances(y: Array, fixed: Array, kernels: Array) -> Array:
-    """Return the variances that make the response likeliest; each is near 0.1 where it is open."""
-    base, flat = fixed @ fixed.T, kernels.reshape(len(kernels), -1)
-    diagonal = np.eye(len(y))
+    def solve(logs: Array) -> tuple[Array, Array, Array, Array, float]:
+        noise = np.exp(logs[len(groups) :])
+        priors = np.where(of < 0, FLAT**2, np.exp(logs[: len(groups)])[of])
+        precision = np.tensordot(1 / noise, grams, 1) + np.diag(1 / priors)
+        factor = cho_factor(precision, lower=True)
+        side = sides.T @ (1 / noise)
+        mean = cho_solve(factor, side)
+        covariance = cho_solve(factor, np.eye(len(mean)))
+        logdet = 2 * float(np.log(np.diag(factor[0])).sum())
+        value = float(counts @ logs[len(groups) :] + squares @ (1 / noise) + np.log(priors).sum())
+        return noise, priors, mean, covariance, 0.5 * (value + logdet - float(side @ mean))
 
     def loss(logs: Array) -> tuple[float, Array]:
-        sizes = np.exp(logs)
-        factor = cho_factor(base + (sizes @ flat).reshape(base.shape), lower=True)
-        inverse = cho_solve(factor, diagonal)
-        alpha = inverse @ y
-        value = 0.5 * float(y @ alpha) + float(np.log(np.diag(factor[0])).sum())
-        slope = 0.5 * sizes * (flat @ (inverse - np.outer(alpha, alpha)).ravel())
+        noise, priors, mean, covariance, value = solve(logs)
+        kept = 0.5 * (1 - (np.diag(covariance) + mean**2) / priors)
+        slope = [kept[of == g].sum() for g in range(len(groups))]
+        for i, gram in enumerate(grams):
+            left = squares[i] - 2 * sides[i] @ mean + mean @ gram @ mean
+            left += float((gram * covariance).sum())
+            slope.append(0.5 * (counts[i] - left / noise[i]))
         away = logs - math.log(0.1)
-        return value + 0.5 * float((away / 3) @ (away / 3)), slope + away / 9
+        return value + 0.5 * float((away / 3) @ (away / 3)), np.array(slope) + away / 9
 
-    start = np.full(len(kernels), math.log(0.1))
-    bounds = [(math.log(1e-5), math.log(1e2))] * len(kernels)
+    start = np.full(len(groups) + len(rows), math.log(0.1))
+    bounds = [(math.log(1e-5), math.log(1e2))] * len(start)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds,
-                     options={"maxiter": 60})  # fmt: skip
-    return np.exp(found.x)
-
-
-def _slot(
-    table: _Table,
-    slot: str,
-    sizes: Mapping[str, float],
-    factor: tuple[Array, bool],
-    solved: Array,
-    data_sets: Sequence[str],
-) -> SlotEffects:
-    """Return the posterior of a slot's effects.
-
-    Args:
-        table: the trainings.
-        slot: the slot.
-        sizes: the variances.
-        factor: Cholesky factor of the covariance of the response.
-        solved: that covariance's inverse times the response.
-        data_sets: their names, in the order of their numbers.
-    """
-    shares, own, departs = table.slots[slot], sizes[slot], sizes[f"{slot} each"]
-    total = shares.sum(axis=1)
-
-    def posterior(column: Array, prior: float) -> tuple[float, float]:
-        left = prior - float(column @ cho_solve(factor, column))
-        return float(column @ solved), math.sqrt(max(left, 1e-12))
-
-    modules = {}
-    for k, name in enumerate(table.modules[slot]):
-        column = FLAT**2 * total + own * shares[:, k]
-        each = {}
-        for d, data_set in enumerate(data_sets):
-            here = table.data_set == d
-            held = int((shares[here, k] > 0).sum())
-            if held:
-                extra = departs * (shares[:, k] + total) * here
-                prior = FLAT**2 + own + 2 * departs
-                each[data_set] = (*posterior(column + extra, prior), held)
-        held = int((shares[:, k] > 0).sum())
-        modules[name] = Effect(*posterior(column, FLAT**2 + own), held, each)
-    mean = posterior(FLAT**2 * total, FLAT**2)
-    return SlotEffects(modules, mean, math.sqrt(own), math.sqrt(departs))
+                     options={"maxiter": 100})  # fmt: skip
+    noise, _, mean, covariance, _ = solve(found.x)
+    sizes = dict(zip(groups, np.exp(found.x[: len(groups)]).tolist(), strict=True))
+    return sizes, noise, mean, covariance
 
 
 def holm(ps: Mapping[str, float]) -> dict[str, float]:

@@ -24,6 +24,7 @@ from evidence_model import (
 )
 from evidence_picture import AT, draw, rank
 
+from plugnas import modules
 from plugnas.nas.run.view import open_run
 
 DATA_SETS = {
@@ -37,6 +38,8 @@ EARLIER = {
         "2026-11-21_digits": "digits",
         "2026-11-21_cifar10": "cifar10",
         "2026-11-21_cifar10/random": "cifar10",
+        "2026-11-21_cifar10/tpe": "cifar10",
+        "2026-11-21_cifar10_latency": "cifar10",
     },
     "host": {"2026-11-27_host_resnet20": "cifar10", "2026-11-27_host_lite0_neu": "steel"},
 }
@@ -90,21 +93,22 @@ def effects(kinds: Sequence[Kind]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for kind in kinds:
         for slot, found in kind.slots.items():
+            apart = math.hypot(found.between, found.shift)
             told.setdefault(kind.name, {})[slot] = {
                 "against": source.REFERENCES[kind.name][slot],
                 **_rounded(mean=found.mean[0], mean_error=found.mean[1]),
-                **_rounded(spread=found.spread, between=found.between),
-                "modules": {key: _told(e, found.between) for key, e in found.modules.items()},
+                **_rounded(spread=found.spread, between=found.between, shift=found.shift),
+                "modules": {key: _told(e, apart) for key, e in found.modules.items()},
             }
     sets = [n for n in DATA_SETS if any(r.data_set == n for k in kinds for r in k.runs)]
     return {"format": 1, "unit": "log-odds", "data_sets": sets, "kinds": told}
 
 
-def _told(e: Effect, between: float) -> dict[str, Any]:
+def _told(e: Effect, apart: float) -> dict[str, Any]:
     return {
         **_rounded(effect=e.effect, low=e.low, high=e.high, error=e.error),
         "data_sets": len(e.each),
-        **_rounded(expected=e.effect, expected_error=math.hypot(e.error, math.sqrt(2) * between)),
+        **_rounded(expected=e.effect, expected_error=math.hypot(e.error, apart)),
         "each": {n: [round(v, 4) for v in found[:2]] for n, found in e.each.items()},
     }
 
@@ -116,19 +120,20 @@ def _rounded(**values: float) -> dict[str, float]:
 def runs_text(kinds: Sequence[Kind], record: Path) -> str:
     """Return the table of the runs that the page rests on."""
     lines = [
-        "| trainings of | kind | networks | accuracy: lowest, median, highest | one training scatters by | "
-        "processor minutes |",
+        "| trainings of | kind | networks | accuracy: lowest, median, highest | "
+        "one training scatters by | processor minutes |",
         "|:--|:--|--:|:--|--:|--:|",
     ]
     for kind in kinds:
         for run in kind.runs:
-            a = 100 * np.array([run.accuracy.min(), np.median(run.accuracy), run.accuracy.max()])
-            file = record / f"{run.name}.csv"
-            minutes = f"{source.read(file)[1] / 60:.1f}" if file.exists() else "recorded before"
-            name = DATA_SETS[run.data_set] if file.exists() else f"{DATA_SETS[run.data_set]} ({run.name})"
+            low, middle, high = (100 * np.quantile(run.accuracy, q) for q in (0, 0.5, 1))
+            name, file = DATA_SETS[run.data_set], record / f"{run.name}.csv"
+            own = file.exists()
+            minutes = f"{source.read(file)[1] / 60:.1f}" if own else "recorded before"
             lines.append(
-                f"| {name} | {kind.name} | {len(run.accuracy)} | {a[0]:.1f}, {a[1]:.1f}, {a[2]:.1f} % | "
-                f"{kind.model.noise[run.name]:.2f} | {minutes} |"
+                f"| {name if own else f'{name} ({run.name})'} | {kind.name} | {len(run.accuracy)} "
+                f"| {low:.1f}, {middle:.1f}, {high:.1f} % | {kind.model.noise[run.name]:.2f} | "
+                f"{minutes} |"
             )
     return "\n".join(lines)
 
@@ -136,9 +141,10 @@ def runs_text(kinds: Sequence[Kind], record: Path) -> str:
 def summary(kinds: Sequence[Kind]) -> str:
     """Return the table of how much is shown in each slot."""
     lines = [
-        "| slot, against | modules | pay | do harm | after correction: pay | do harm | on average | "
-        "modules differ by | data sets differ by |",
-        "|:--|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| slot, against | modules tried | pay | do harm | after correction: pay | do harm | "
+        "told from the average | on average | modules differ by | "
+        "data sets: one module by | all by |",
+        "|:--|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for kind in kinds:
         for slot, found in kind.slots.items():
@@ -148,10 +154,13 @@ def summary(kinds: Sequence[Kind]) -> str:
                 for some in (own, certain(found))
                 for test in (pays, harms)
             ]
+            against = source.REFERENCES[kind.name][slot]
+            zoo = [e.key for e in modules.entries(slot) if e.key not in (against, CONTROL)]
             lines.append(
-                f"| {slot} in a {kind.name}, `{source.REFERENCES[kind.name][slot]}` | {len(own)} | "
-                f"{' | '.join(map(str, counts))} | {_interval(*_ends(*found.mean))} | "
-                f"{found.spread:.2f} | {found.between:.2f} |"
+                f"| {slot} in a {kind.name}, `{against}` | {len(own)} of {len(zoo)} | "
+                f"{' | '.join(map(str, counts))} | {sum(e.stands_out for e in own.values())} | "
+                f"{_interval(*_ends(*found.mean))} | "
+                f"{found.spread:.2f} | {found.between:.2f} | {found.shift:.2f} |"
             )
     return "\n".join(lines)
 
@@ -196,7 +205,8 @@ def slot_text(slot: str, kinds: Sequence[Kind], costs: Mapping[str, Sequence[flo
         cells = []
         for kind in kinds:
             e = kind.slots[slot].modules.get(key)
-            cells += _cells(e, key in sure[kind.name], known[kind.name])
+            mark = "**" if key in sure[kind.name] else "*"
+            cells += _cells(e, mark, known[kind.name])
         more = [f"x {ratio:.2f}" for ratio in costs.get(key, ())] or ["", ""]
         lines.append(f"| `{key}` | {' | '.join([*cells, *more])} |")
     return "\n".join(lines)
@@ -206,11 +216,11 @@ def _tried(found: SlotEffects, data_set: str) -> bool:
     return any(data_set in e.each for e in found.modules.values())
 
 
-def _cells(e: Effect | None, sure: bool, data_sets: Sequence[str]) -> list[str]:
+def _cells(e: Effect | None, mark: str, data_sets: Sequence[str]) -> list[str]:
     if e is None:
         return [""] * (1 + len(data_sets))
     text = _interval(*_ends(e.effect, e.error))
-    mark = ("**" if sure else "*") if pays(e) or harms(e) else ""
+    mark = mark if pays(e) or harms(e) else ""
     each = [f"{points(e.each[n][0]):+.1f}" if n in e.each else "" for n in data_sets]
     return [f"{mark}{text}{mark}", *each]
 

@@ -63,7 +63,8 @@ def draw(kinds: Sequence[Kind], path: Path) -> None:
 
 def _keys(kinds: Sequence[Kind], slot: str) -> list[str]:
     """Return the modules of a slot, the best first."""
-    known = dict.fromkeys(k for kind in kinds if slot in kind.slots for k in kind.slots[slot].modules)
+    own = [k.slots[slot].modules for k in kinds if slot in k.slots]
+    known = dict.fromkeys(key for modules in own for key in modules)
     return sorted(known, key=lambda key: rank(slot, kinds, key))
 
 
@@ -92,7 +93,7 @@ def _slot(
             continue
         at = (left + number * (each + 0.012), bottom, each, height)
         axes = figure.add_axes(at)
-        _frame(axes, keys, number == 0)
+        _frame(axes, len(keys), [] if number else keys)
         axes.set_title(
             f"{slot} in a {kind.name}, against {REFERENCES[kind.name][slot]}",
             loc="left", fontsize=10, fontweight="bold", color=INK,
@@ -101,26 +102,26 @@ def _slot(
         sure = certain(kind.slots[slot])
         for row, key in enumerate(keys):
             if key in modules:
-                _module(axes, row, modules[key], key in sure)
+                _module(axes, row, modules[key], "full" if key in sure else "none")
 
 
-def _frame(axes: Axes, keys: Sequence[str], named: bool) -> None:
+def _frame(axes: Axes, count: int, names: Sequence[str]) -> None:
     axes.set_xlim(*REACH)
-    axes.set_ylim(-0.6, len(keys) - 0.4)
+    axes.set_ylim(-0.6, count - 0.4)
     odds = np.log(AT / (1 - AT))
     places = [np.log((AT + t / 100) / (1 - AT - t / 100)) - odds for t in TICKS]
     axes.set_xticks(places, [f"{t:+d}" if t else "0" for t in TICKS])
-    axes.set_yticks(range(len(keys)), keys if named else [], fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.tick_params(length=0, colors=INK)
     axes.grid(axis="x", color=PALE, linewidth=0.8)
     axes.axvline(0, color=GREY, linewidth=1.2, zorder=1)
-    for row in range(0, len(keys), 2):
+    for row in range(0, count, 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#F6F7F9", zorder=0)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
 
 
-def _module(axes: Axes, row: int, e: Effect, sure: bool) -> None:
+def _module(axes: Axes, row: int, e: Effect, fill: str) -> None:
     """Draw a module: small marks for data sets, a dot with its interval for all of them."""
     for name, (effect, *_) in e.each.items():
         colour, shape = MARKS[name]
@@ -130,7 +131,7 @@ def _module(axes: Axes, row: int, e: Effect, sure: bool) -> None:
     ends = np.clip([e.low, e.high], *REACH)
     axes.plot(ends, [row, row], color=colour, linewidth=1.6, zorder=3, solid_capstyle="butt")
     axes.scatter(np.clip(e.effect, *REACH), row, s=32, zorder=4, linewidths=1.4,
-                 edgecolors=colour, c=colour if sure else "white")  # fmt: skip
+                 edgecolors=colour, c=colour if fill == "full" else "white")  # fmt: skip
 
 
 def _words(figure: Figure, tall: float) -> None:
