@@ -69,6 +69,8 @@ def write_page(record: Path, docs: Path) -> None:
     costs = json.loads((record / "costs.json").read_text())
     frame = (Path(__file__).parent / "evidence" / "page.md").read_text()
     frame = frame.replace("{runs}", runs_text(kinds, record))
+    seconds = sum(source.read(path)[1] for path in record.glob("*_*.csv"))
+    frame = frame.replace("{minutes}", f"{seconds / 60:.0f}")
     frame = frame.replace("{summary}", summary(kinds)).replace("{checks}", checks(kinds))
     for slot in source.REFERENCES["backbone"]:
         own = [k for k in kinds if slot in k.slots]
@@ -194,7 +196,9 @@ def checks(kinds: Sequence[Kind], times: int = 10) -> str:
 def slot_text(slot: str, kinds: Sequence[Kind], costs: Mapping[str, Sequence[float]]) -> str:
     """Return the table of a slot: a row for each module, the best first."""
     known = {k.name: [n for n in DATA_SETS if _tried(k.slots[slot], n)] for k in kinds}
-    heads = [h for k in kinds for h in (k.name, *(DATA_SETS[n] for n in known[k.name]))]
+    heads = []
+    for k in kinds:
+        heads += [k.name, "trainings", *(DATA_SETS[n] for n in known[k.name])]
     lines = [
         f"| module | {' | '.join(heads)} | FLOPs | parameters |",
         f"|:--|{'--:|' * (len(heads) + 2)}",
@@ -218,11 +222,11 @@ def _tried(found: SlotEffects, data_set: str) -> bool:
 
 def _cells(e: Effect | None, mark: str, data_sets: Sequence[str]) -> list[str]:
     if e is None:
-        return [""] * (1 + len(data_sets))
+        return [""] * (2 + len(data_sets))
     text = _interval(*_ends(e.effect, e.error))
     mark = mark if pays(e) or harms(e) else ""
     each = [f"{points(e.each[n][0]):+.1f}" if n in e.each else "" for n in data_sets]
-    return [f"{mark}{text}{mark}", *each]
+    return [f"{mark}{text}{mark}", str(e.trainings), *each]
 
 
 def _ends(effect: float, error: float) -> tuple[float, float, float]:

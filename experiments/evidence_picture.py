@@ -37,8 +37,8 @@ GAP = 4  # rows between slots
 AT = 0.8
 """The accuracy at which effects are told in points."""
 
-TICKS = (-60, -40, -20, -10, 0, 10)
-REACH = (-3.2, 1.6)  # log odds; what lies outside stands at the end
+TICKS = (-40, -30, -20, -10, 0, 10)
+REACH = (-1.9, 1.3)  # log odds; what lies outside stands at the end
 ROW = 0.185  # inches
 
 

@@ -155,9 +155,12 @@ def test_the_page_says_what_the_model_found():
     slot = SlotEffects(modules, (0.0, 0.1), 0.4, 0.3, 0.4)
     kind = Kind("backbone", [], Model({"attention": slot, "activation": slot}, {}))
     lines = slot_text("attention", [kind], {"se": (1.0, 1.25)}).splitlines()
-    assert lines[0] == "| module | backbone | digits | steel defects | FLOPs | parameters |"
-    assert lines[2] == "| `se` | **+6.8 [+4.4, +8.9]** | +6.8 |  | x 1.00 | x 1.25 |"
-    assert lines[4].startswith("| `gam` | *-3.6 [-7.3, -0.2]* | -3.4 | -5.2 |")
+    assert (
+        lines[0]
+        == "| module | backbone | trainings | digits | steel defects | FLOPs | parameters |"
+    )
+    assert lines[2] == "| `se` | **+6.8 [+4.4, +8.9]** | 7 | +6.8 |  | x 1.00 | x 1.25 |"
+    assert lines[4].startswith("| `gam` | *-3.6 [-7.3, -0.2]* | 5 | -3.4 | -5.2 |")
     (row,) = summary([kind]).splitlines()[2:]
     assert row.startswith("| attention in a backbone, `none` | 3 of ")
     assert " | 1 | 1 | 1 | 0 | 0 | +0.0 [" in row
