@@ -75,6 +75,7 @@ def run_job(
         logger.info(note)
     with _named(where):
         _check(prepared)
+        _check_latency(job, run_dir)
         prepared = prepared.with_earlier(run_dir)
     facts = facts_of(prepared.dataset, base, prepared.device, prepared.outputs, prepared.task.head)
     run = RunDirectory.claim(run_dir, job, facts)
@@ -173,6 +174,19 @@ def _check(prepared: Prepared) -> None:
     check_job_budget(prepared, exact)
     worker_count(job)
     (prepared.with_latency(Unmeasured()) if job.needs_latency else prepared).sampler()
+
+
+def _check_latency(job: Job, run_dir: Path) -> None:
+    """Find what is wrong with runtime, device or dtype, where the search is to measure here."""
+    wishes = job.latency or LatencyConfig()
+    kept = wishes.table is not None or (run_dir / "latency.json").exists()
+    if job.needs_latency and not kept:
+        from plugnas.nas.latency import Settings
+
+        Settings(
+            device=wishes.device, runtime=wishes.runtime, batch=wishes.batch,
+            threads=wishes.threads, dtype=wishes.dtype,
+        ).conditions()  # fmt: skip
 
 
 def _latencies(prepared: Prepared, run: RunDirectory) -> LatencyTable:

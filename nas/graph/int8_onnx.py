@@ -19,7 +19,7 @@ def quantised(file: bytes, samples: Sequence[Feed]) -> bytes:
 
     Ranges are those of ``samples``, arrays by the names of the graph's inputs. Weights keep one bit
     in reserve, which processors without VNNI need so that no sum overflows. A norm that could not
-    go into a convolution stays in float32: no runtime has it in int8, and openvino crashes on one.
+    go into a convolution stays in float32: no runtime has it in int8.
 
     Raises:
         ConversionError: onnxruntime does not quantise the graph.

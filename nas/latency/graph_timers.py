@@ -27,9 +27,11 @@ def graph_timers(wanted: Sequence[Wanted], conditions: Conditions) -> list[Timer
         LatencyError: the runtime or the exporter is missing, or it does not take a module.
     """
     files = graph_files(wanted, conditions)
+    fed = [feed([torch.randn(conditions.batch, *s) for s in shapes]) for _, shapes, _ in wanted]
+    if (conditions.runtime, conditions.dtype) == ("openvino", "int8"):
+        _try_in_openvino(files, fed, wanted)
     found = []
-    for file, (_, shapes, name) in zip(files, wanted, strict=True):
-        inputs = feed([torch.randn(conditions.batch, *shape) for shape in shapes])
+    for file, inputs, (_, _, name) in zip(files, fed, wanted, strict=True):
         try:
             found.append(_timer(file, inputs, conditions))
         except Exception as error:  # each runtime raises its own kinds
@@ -78,6 +80,17 @@ def refused(name: str, runtime: str, reason: object) -> LatencyError:
         f"`{name}` cannot be timed in {runtime}, which does not take it ({first_line(reason)}); "
         "leave its module out, or measure with `runtime: torch`"
     )
+
+
+def _try_in_openvino(
+    files: Sequence[bytes], fed: Sequence[dict[str, Any]], wanted: Sequence[Wanted]
+) -> None:
+    """Raise LatencyError where openvino would end this process instead of raising an error."""
+    from plugnas.nas.latency.openvino_trial import first_fatal
+
+    fatal = first_fatal(files, fed)
+    if fatal is not None:
+        raise refused(wanted[fatal][2], "openvino", "openvino itself crashes on its int8 graph")
 
 
 def _timer(file: bytes, inputs: dict[str, Any], conditions: Conditions) -> Timer:

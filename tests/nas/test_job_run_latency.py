@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from plugnas.modules import PlugnasError
 from plugnas.nas.job import config as jobs
 from plugnas.nas.job_run import run_job
 from plugnas.nas.latency import LatencyTable, Settings, measure_table
@@ -59,6 +60,23 @@ def test_the_table_stays_with_the_run_and_the_front_is_measured_whole(
     assert {f["name"] for f in whole["figures"]} == {m.architecture.id for m in result.front}
     assert whole["rounds"] == 2
     assert any("latency of the space's pieces on cpu" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("latency", "text"),
+    [
+        ({"runtime": "tensorrt"}, "job.yaml: `runtime: tensorrt` is not timed"),
+        ({"dtype": "int8"}, "job.yaml: torch is timed in float32"),
+        ({"device": "cuda:99"}, "job.yaml: the device cuda:99 is not there"),
+    ],
+)
+def test_a_runtime_that_cannot_be_had_is_refused_before_anything_is_written(
+    tmp_path, latency, text
+):
+    job = jobs.parse({**JOB, "latency": latency})
+    with pytest.raises(PlugnasError, match=text):
+        run_job(job, tmp_path, tmp_path / "run", where="job.yaml")
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_machines_table_is_read_once_and_its_front_is_not_measured_here(
