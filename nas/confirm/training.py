@@ -18,6 +18,7 @@ from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import keep_memory
 from plugnas.nas.machine.files import write_whole
 from plugnas.nas.proxy import Proxy, Recipe, train
+from plugnas.nas.proxy.int8 import add_int8
 
 LEARN_FROM, SCORE_ON = ("train", "validation"), "test"
 
@@ -59,10 +60,11 @@ class _Evaluate(Training):
         return self.dataset.fingerprint
 
     def __call__(self, task: Task) -> dict[str, Any]:
+        recipe = self.proxy.settings.of(self.recipe, task.architecture)
         training = train(
             partial(self.proxy.build, task.architecture),
             self.dataset,
-            self.proxy.settings.of(self.recipe, task.architecture),
+            recipe,
             task=self.purpose,
             seed=task.seed,
             device=self.proxy.device,
@@ -82,14 +84,19 @@ class _Evaluate(Training):
             extra["weights"] = f"{task.architecture.id}/{path.name}"
         main = self.purpose.main
         signal = training.values[main]
-        return {
+        result: dict[str, Any] = {
             "values": training.values,
             "signal": signal if self.purpose.metrics[main] == "max" else -signal,
             "curve": training.curve,
             "cpu_seconds": training.cpu_seconds,
             "extra": extra,
-            **({} if training.reason is None else {"reason": training.reason}),
         }
+        if training.reason is not None:
+            result["reason"] = training.reason
+        elif self.proxy.int8:
+            args = (self.dataset, recipe, self.purpose, task.seed)
+            add_int8(result, training.network, *args, part=SCORE_ON)
+        return result
 
 
 def _save(network: torch.nn.Module, path: Path) -> None:

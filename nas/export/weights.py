@@ -21,6 +21,7 @@ from plugnas.nas.front.member import Member
 from plugnas.nas.job.settings import settings_of
 from plugnas.nas.machine.log import logger
 from plugnas.nas.proxy import Recipe, default_rungs, train
+from plugnas.nas.proxy.int8 import SUFFIX, asked
 from plugnas.nas.run.view import RunView
 from plugnas.space.training import resized
 from plugnas.space.typed import convert
@@ -115,7 +116,7 @@ def _long(
     view: RunView, member: Member, dataset: Dataset, make: Make
 ) -> tuple[nn.Module, Provenance]:
     recipe = _own_long(view, member, dataset)
-    tested, scored = len(dataset.test) > 0, view.metric.name
+    tested, scored = len(dataset.test) > 0, _scored(view)
     learn = ("train", "validation") if tested else ("train",)
     part = "test" if tested else "validation"
     logger.info("training %s with the long recipe: %s", member.id, _epochs(recipe))
@@ -160,7 +161,7 @@ def _proxy(
         precision=view.job_run.job.proxy.precision, task=_task(view),
     )  # fmt: skip
     _sound(training.reason)
-    scored = view.metric.name
+    scored = _scored(view)
     recorded, found = first.values[scored], training.values[scored]
     same = abs(recorded - found) < 1e-9
     note = f"THE PROXY'S: a short training of the search, rung {member.rung}, seed {first.seed}"
@@ -199,6 +200,12 @@ def _own_long(view: RunView, member: Member, dataset: Dataset) -> Recipe:
 
 def _task(view: RunView) -> tasks.Task:
     return tasks.create(view.job_run.job.task, view.job_run.base)
+
+
+def _scored(view: RunView) -> str:
+    """Return the metric of the weights: they are float, also where the search scored int8."""
+    name = view.metric.name
+    return name.removesuffix(SUFFIX) if asked((name,), tuple(_task(view).metrics)) else name
 
 
 def _epochs(recipe: Recipe) -> str:

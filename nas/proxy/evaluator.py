@@ -17,7 +17,6 @@ from plugnas import modules
 from plugnas.nas import tasks
 from plugnas.nas.data import Dataset, DataSpec, load, parse
 from plugnas.nas.executors.measure import ReadsImages, Training
-from plugnas.nas.graph.errors import ConversionError
 from plugnas.nas.ledger.measurement import Task
 from plugnas.nas.machine.device import (
     give_memory_back,
@@ -30,7 +29,7 @@ from plugnas.nas.machine.threads import threads
 from plugnas.nas.proxy.auxiliary import own_labels
 from plugnas.nas.proxy.batches import Batches
 from plugnas.nas.proxy.defaults import default_rungs
-from plugnas.nas.proxy.int8 import int8_values
+from plugnas.nas.proxy.int8 import add_int8
 from plugnas.nas.proxy.recipe import Recipe, RecipeError
 from plugnas.nas.proxy.settings import NONE, Settings
 from plugnas.nas.proxy.states import StateFile
@@ -165,21 +164,8 @@ class _Evaluate(Training):
         if training.reason is not None:
             result["reason"] = training.reason
         elif self.proxy.int8 and task.rung == len(self.proxy.rungs) - 1:
-            self._score_int8(task, recipe, training.network, result)
+            add_int8(result, training.network, self.dataset, recipe, self.purpose, task.seed)
         return result
-
-    def _score_int8(
-        self, task: Task, recipe: Recipe, network: nn.Module, result: dict[str, Any]
-    ) -> None:
-        """Add what the network is worth in int8, or why it has no form in it."""
-        start = time.process_time()
-        try:
-            found = int8_values(network, self.dataset, recipe, self.purpose, task.seed)
-        except ConversionError as error:
-            result["reason"] = f"diverged: it has no form in int8 ({error})"
-        else:
-            result["values"] = {**result["values"], **found}
-            result["cpu_seconds"] += time.process_time() - start
 
     def _state(self, task: Task, recipes: Sequence[Recipe]) -> StateFile | None:
         """Return where the training's state lies, if some other rung shares its beginning."""

@@ -7,8 +7,12 @@ import json
 import pytest
 
 from plugnas.nas.cli import main
+from plugnas.nas.confirm.training import LongTraining
 from plugnas.nas.job import config as jobs
+from plugnas.nas.job.workers import evaluator
 from plugnas.nas.job_run import run_job
+from plugnas.nas.ledger.measurement import Task
+from plugnas.nas.run.prepare_again import prepare_again
 from plugnas.nas.run.view import open_run
 from plugnas.space.typed import ConfigError
 
@@ -22,7 +26,7 @@ JOB = {
         "stages": [{"width": 4, "depth": 1, "stride": 2}],
         "slots": {"operator": ["conv"], "attention": ["none", "se", "eca"], "fusion": ["add"]},
     },
-    "objectives": {"accuracy": "max", "accuracy_int8": "max", "flops": "min"},
+    "objectives": {"accuracy_int8": "max", "flops": "min"},
     "proxy": {
         "rungs": [
             {"images": 64, "epochs": 1, "validation_images": 64},
@@ -60,6 +64,24 @@ def test_explain_says_which_modules_lose_most(run, capsys):
     assert losses == sorted(losses, reverse=True)
     assert main(["explain", str(run)]) == 0
     assert "By int8 the" in capsys.readouterr().out
+
+
+def test_a_confirmation_scores_the_quantised_network_on_test_images(run, tmp_path):
+    view = open_run(run)
+    prepared = prepare_again(view.job_run)
+    proxy = evaluator(prepared)
+    training = LongTraining(proxy, proxy.rungs[0], str(tmp_path))()
+    result = training(Task(0, view.measurements[0].architecture, 0, 7))
+    assert {"accuracy", "accuracy_int8"} <= result["values"].keys()
+    assert "reason" not in result
+
+
+def test_its_export_states_the_metric_of_the_float_weights(run, tmp_path):
+    argv = ["export", str(run), "--pick", "best", "--format", "safetensors"]
+    assert main([*argv, "--to", str(tmp_path / "out")]) == 0
+    text = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert "with the recorded accuracy" in text
+    assert "accuracy_int8" not in text
 
 
 def test_an_unknown_metric_in_int8_is_refused(tmp_path):
