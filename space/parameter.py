@@ -39,6 +39,14 @@ class Parameter:
         """Whether the choices are numbers, and so have an order."""
         return all(isinstance(choice, int) for choice in self.choices)
 
+    @property
+    def of_choice(self) -> bool:
+        """Whether it is a setting of a choice, such as ``op.conv.kernel`` of ``conv`` in ``op``.
+
+        A block that there is at some depths only is none.
+        """
+        return self.parent is not None and self.name.startswith(f"{self.parent}.")
+
 
 def plain_parameter(name: str, values: Sequence[Token]) -> Parameter:
     """Return a parameter of a plain space.

@@ -83,6 +83,7 @@ PAIRS = (
     Pair("ImageNet16-120", "CIFAR-10", permuted),
     Pair("CIFAR-10", "CIFAR-100", reversed_),
     Pair("Macro", "Macro", permuted),
+    Pair("Macro", "Macro", reversed_),
     Pair("Macro", "Macro", perturbed),
     Pair("Macro", "Macro", narrow={f"layer{i}": ["id", "mb3"] for i in range(8)}),
     Pair("digits, 6 epochs' loss", "digits"),

@@ -10,6 +10,7 @@ All distances are half squared Euclidean ones, so that every sum of them gives a
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,7 +83,7 @@ class Features:
                 labels = self._labels(parameters[j], kind)
                 if labels is None:
                     continue
-                key = (kind, self._pool_of[j] if shared else j)
+                key = (kind, self._pool_of[j] if shared else _chooser(parameters, j))
                 if key not in tied:
                     tied[key] = self._new_group(0.7 / np.sqrt(len(self._used)))
                 width = int(labels.max()) + 1
@@ -91,7 +92,7 @@ class Features:
                 hot_group += [tied[key]] * width
         self.hot_group = np.array(hot_group, dtype=np.int64)
         self._counts = self._count_columns(parameters)
-        self._ranked = [j for j in self._used if parameters[j].ordinal]
+        self._ranked = [j for j in self._used if self._has_order(parameters[j])]
         self._scale_from_sample(problem, sample)
 
     @staticmethod
@@ -102,6 +103,11 @@ class Features:
         if families is None or not 1 < len(set(families)) < len(choices):
             return None
         return np.unique(families, return_inverse=True)[1].reshape(-1)
+
+    @staticmethod
+    def _has_order(parameter: Parameter) -> bool:
+        """Whether ranks say more than the choices do: of two settings of a choice they do not."""
+        return parameter.ordinal and not (parameter.of_choice and len(parameter.choices) == 2)
 
     def _new_group(self, start: float) -> int:
         self.groups += 1
@@ -209,6 +215,17 @@ class Features:
             numbers = rows.dense[:, c]
             result[group] += np.float32(0.5) * (numbers[:, None] - numbers[None, :]) ** 2
         return result
+
+
+def _chooser(parameters: Sequence[Parameter], j: int) -> int:
+    """Return the parameter of whose choice this one is a setting; itself where it is of none.
+
+    Both share a relevance, so that a choice and its settings learn no slower than one list of both.
+    """
+    names = {p.name: i for i, p in enumerate(parameters)}
+    while parameters[j].of_choice:
+        j = names[str(parameters[j].parent)]
+    return j
 
 
 @dataclass(frozen=True)

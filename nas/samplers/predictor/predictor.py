@@ -64,7 +64,7 @@ class Predictor(Sampler):
             raise ProblemError(f"the predictor starts from at least 1 design, not {designs}")
         self.problem = problem
         self._pool = CandidatePool(problem)
-        varied = sum(len(p.choices) > 1 for p in problem.space.parameters)
+        varied = sum(len(p.choices) > 1 and not p.of_choice for p in problem.space.parameters)
         self._designs = designs or int(np.clip(4 + varied // 2, 5, 12))
         least = min(_LEAST, max(2, self._designs))
         self._model = Model(problem, least, self._pool.known_sample)

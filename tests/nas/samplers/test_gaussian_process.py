@@ -259,3 +259,26 @@ def test_costs_that_never_vary_and_logs_of_zero_do_no_harm():
     cost = FunctionCost(lambda a: {"flat": 1.0, "zero": 0.0}, ["flat", "zero"], space)
     rows = encoded(Problem(space, cost=cost), 6)[1]
     assert np.isfinite(rows.dense).all()
+
+
+def test_a_choice_and_its_settings_have_one_relevance_as_one_list_of_both_has():
+    layers = range(3)
+    nested = {"id": {}, "mb": {"expansion": [3, 6]}}
+    conditional = Features(Problem(SearchSpace({f"layer{i}": nested for i in layers})))
+    flat = Features(Problem(SearchSpace({f"layer{i}": ["id", "mb3", "mb6"] for i in layers})))
+    own = {f: set(f.hot_group.tolist()) for f in (conditional, flat)}
+    assert len(own[conditional]) == len(own[flat]) == 3
+    assert conditional.coefficients == flat.coefficients
+    ranks = Features(Problem(SearchSpace({"op": {"conv": {"kernel": [3, 5, 7]}, "none": {}}})))
+    pairs = Features(Problem(SearchSpace({"op": {"conv": {"kernel": [3, 5]}, "none": {}}})))
+    assert ranks.groups == pairs.groups + 1  # of two settings a rank says nothing more
+
+
+def test_what_there_is_at_some_depths_only_keeps_a_relevance_of_its_own():
+    space = conditional_space()
+    of_choice = {p.name for p in space.parameters if p.of_choice}
+    assert of_choice == {
+        f"{place}.{setting}"
+        for place in ("stage1.block1", "stage1.block2", "stage2.block1")
+        for setting in ("operator.mbconv.expansion", "attention.se.reduction")
+    }
