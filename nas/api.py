@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,7 @@ from plugnas.nas.samplers import create as create_sampler
 from plugnas.nas.samplers.distinct import Distinct
 from plugnas.nas.samplers.known.earlier import check_learns, read_all
 from plugnas.nas.samplers.known.preference import preference_of
+from plugnas.nas.samplers.known.prior import prior_of
 from plugnas.nas.samplers.known.source import informed
 from plugnas.nas.study.drive import Listener
 from plugnas.nas.study.failures import all_failed
@@ -58,6 +60,7 @@ def search(
     same: Callable[[Architecture], Hashable] | None = None,
     from_: Sequence[Path | str] = (),
     prefer: Mapping[str, Any] | None = None,
+    prior: Literal["default", "none"] = "none",
     **options: Any,
 ) -> RunView:
     """Search a space with a function of one's own.
@@ -93,6 +96,8 @@ def search(
         prefer: what you expect to pay: parameter, slot or pattern -> a choice or family, or
             ``{choice: strength}``, how many times as likely it is: ``{"op": {"conv": 5}}``; fades
             as results come in.
+        prior: ``default``: effects of modules on other images, which come with the package, inform
+            the predictor in a space of our modules without a host; ``none``: they do not.
         on_event: called with each event of the search.
         options: further options of the sampler.
 
@@ -110,6 +115,8 @@ def search(
             f"aim is `front`, or `limits` together with limits={{'flops': [2e6, 5e6, 20e6]}}, but "
             f"got aim={aim!r}, limits={limits!r}"
         )
+    if prior not in ("default", "none"):
+        raise PlugnasError(f"prior is `default` or `none`, but got {prior!r}")
     levels = {name: sorted(map(float, values)) for name, values in (limits or {}).items()}
     model = _cost_model(space, cost)
     problem = Problem(
@@ -133,7 +140,8 @@ def search(
     runs = read_all(from_, Path(), problem, None if run_dir is None else Path(run_dir))
     for earlier in runs:
         logger.info(earlier.text)
-    problem = informed(problem, runs)
+    known = prior_of(problem) if prior == "default" else ()
+    problem = informed(replace(problem, hints=known), runs)
     each = 1 if seeds == "auto" else seeds
     plan = Plan(problem, trials, each, rungs, promotion, again=seeds == "auto")
     proposer = create_sampler(sampler, problem, **options)

@@ -91,6 +91,10 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What you expect to pay: slot or parameter -> a choice, or choices with a strength (how many
     times as likely): `{attention: se}`, `{attention: {se: 5, cbam: 0.5}}`; fades with evidence.
     """
+    prior: Literal["default", "none"] = "none"
+    """`default`: the effects of modules on other images, which come with the package, inform the
+    predictor in a space without a host; how much they count is learned. `none`: they do not.
+    """
     zero_cost: Literal["auto", "off"] = "auto"
     """`auto`: scores of untrained networks inform the predictor where they help, in searches so
     long that they cost at most 0.5 % of the trainings and of `timeout`; `off`: none.

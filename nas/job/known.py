@@ -1,4 +1,4 @@
-"""What a job knows before it measures anything: earlier runs, scores of untrained networks."""
+"""What a job knows before it measures anything: earlier runs, effects of modules, scores."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from plugnas.nas.job.prepared import Prepared
 from plugnas.nas.job.settings import settings_of
 from plugnas.nas.proxy.scorer import BATCH, Scorer
 from plugnas.nas.samplers.candidate_pool import CandidatePool
+from plugnas.nas.samplers.known.prior import prior_of, shipped
 from plugnas.nas.samplers.known.scored import SAMPLE, Scored
 from plugnas.nas.samplers.known.source import Source
 from plugnas.nas.samplers.problem import Hint
@@ -30,8 +31,15 @@ def with_hints(prepared: Prepared, run_dir: Path) -> tuple[Prepared, list[str]]:
         run_dir: where scores are kept.
     """
     job, problem = prepared.job, prepared.problem
-    hints: list[Hint] = [Source(run, problem) for run in prepared.earlier]
-    said = [run.text for run in prepared.earlier]
+    hints: list[Hint] = [*_prior(prepared)]
+    said = []
+    if hints:
+        said.append(
+            f"the effects of modules on {len(shipped().sets)} other sets of images inform the "
+            "model, and count where they help (`prior: none`)"
+        )
+    hints += [Source(run, problem) for run in prepared.earlier]
+    said += [run.text for run in prepared.earlier]
     file = run_dir / "scores.json"
     scorer = _scorer(prepared) if _scored(prepared) else None
     if scorer is not None and (file.exists() or _quick(prepared, scorer)):
@@ -42,6 +50,13 @@ def with_hints(prepared: Prepared, run_dir: Path) -> tuple[Prepared, list[str]]:
             "out beside the first trainings, and count where they help (`zero_cost: off`)"
         )
     return replace(prepared, hints=tuple(hints)), said
+
+
+def _prior(prepared: Prepared) -> tuple[Hint, ...]:
+    """Return the hint on modules, where it is asked for and there is a model to inform."""
+    job = prepared.job
+    asked = job.prior == "default" and job.sampler_config.name == "predictor"
+    return prior_of(prepared.problem) if asked else ()
 
 
 def _scorer(prepared: Prepared) -> Scorer:

@@ -10,6 +10,7 @@ import pytest
 
 from plugnas import nas
 from plugnas.modules import PlugnasError
+from plugnas.nas.samplers import create
 from plugnas.space import SearchSpace
 
 CHOICES = {f"layer{i}": ["id", "mb3", "mb6"] for i in range(4)}
@@ -120,6 +121,7 @@ def test_inf_never_enters_the_front():
         ({"budget": {"flop": 1.0}}, "did you mean `flops`"),
         ({"budget": {"flops": 10.0}}, "cheapest has flops = 1M"),
         ({"sampler": "predictro"}, "did you mean `predictor`"),
+        ({"prior": "off"}, "prior is `default` or `none`"),
         ({"trials": 0}, "at least one trial"),
         ({"cost": lambda a: 3}, "mapping"),
         ({"evaluate": lambda a, r, s: 1.0}, "mapping"),
@@ -179,6 +181,25 @@ def test_a_network_space_brings_its_own_costs():
     first = result.measurements[0]
     built = networks.build(first.architecture)
     assert first.costs["params"] <= sum(p.numel() for p in built.parameters())
+
+
+@pytest.mark.parametrize(("prior", "hints"), [({"prior": "default"}, 1), ({}, 0)])
+def test_effects_of_modules_inform_a_network_space_where_they_are_asked_for(prior, hints):
+    config = {"stages": [{"width": [4, 8]}], "slots": {"attention": ["none", "se"]}}
+    given = []
+
+    def make(problem):
+        given.append(problem.hints)
+        return create("random", problem)
+
+    networks = SearchSpace.from_config(config, (1, 8, 8), 10)
+    for space in (networks, SPACE):
+        arguments = {
+            "evaluate": lambda a, r, s: {"accuracy": 0.5},
+            "cost": lambda a: {"flops": 1.0},
+        }
+        search(space=space, trials=1, sampler=make, **arguments, **prior)
+    assert [len(found) for found in given] == [hints, 0]
 
 
 def test_what_the_budget_refuses_is_counted():
