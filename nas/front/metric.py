@@ -11,16 +11,17 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-SHARES = frozenset(
+_SHARES = frozenset(
     {
         "accuracy", "top1", "top5", "balanced_accuracy", "precision", "recall", "f1", "macro_f1",
         "micro_f1", "auc", "auroc", "average_precision", "mean_average_precision", "map", "map50",
         "map75", "iou", "miou", "dice",
     }
 )  # fmt: skip
+SHARES = _SHARES | {f"{name}_int8" for name in _SHARES}
 """Metrics that are shares (0..1) and are written as percent; any other is written as it is."""
 
-PROPORTIONS = frozenset({"accuracy", "top1", "top5"})
+PROPORTIONS = frozenset(f"{n}{of}" for n in ("accuracy", "top1", "top5") for of in ("", "_int8"))
 """Shares that count images right or wrong, so that their sampling error is the binomial one."""
 
 

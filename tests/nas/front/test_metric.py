@@ -14,6 +14,7 @@ from plugnas.nas.front.metric import Metric, is_share, main_objective, metric
     [
         ("accuracy", [0.0, 1.0, math.nan], True),
         ("miou", [0.5], True),
+        ("accuracy_int8", [0.5, 0.9], True),  # of the quantised network
         ("accuracy", [0.5, 1.2], False),  # a value outside 0..1 is never a percentage
         ("accuracy", [98.7], False),
         ("accuracy", [], True),
