@@ -157,7 +157,7 @@ def summary(kinds: Sequence[Kind]) -> str:
                 for test in (pays, harms)
             ]
             against = source.REFERENCES[kind.name][slot]
-            zoo = [e.key for e in modules.entries(slot) if e.key not in (against, CONTROL)]
+            zoo = {e.key for e in modules.entries(slot)} - {against, CONTROL} | set(own)
             lines.append(
                 f"| {slot} in a {kind.name}, `{against}` | {len(own)} of {len(zoo)} | "
                 f"{' | '.join(map(str, counts))} | {sum(e.stands_out for e in own.values())} | "
