@@ -22,16 +22,15 @@ import math
 from pathlib import Path
 
 import evidence_source as source
-import msgspec
 import numpy as np
 from evidence_page import write_page
 
 from plugnas.nas.cli.progress import Progress
-from plugnas.nas.cost.table import FIELDS
 from plugnas.nas.explain.design import slots_of
 from plugnas.nas.job.config import load
-from plugnas.nas.job.prepared import Prepared, prepare
+from plugnas.nas.job.prepared import prepare
 from plugnas.nas.job.workers import evaluator, executor
+from plugnas.nas.job_run import keep_host
 from plugnas.nas.ledger.lock import RunLock
 from plugnas.nas.run.directory import RunDirectory, facts_of
 from plugnas.nas.run.view import open_run
@@ -86,7 +85,7 @@ def train(path: Path, trials: int | None) -> str:
     run = RunDirectory.claim(run_dir, prepared.job, facts)
     with RunLock(run_dir):
         run.write()
-        _keep_host(run, prepared)
+        keep_host(run, prepared)
     outcome = measure_all(
         _begun_at(balanced(space, job.trials), job.seed)[:trials],
         [job.seed],
@@ -100,14 +99,6 @@ def train(path: Path, trials: int | None) -> str:
     )
     prepared.keep_costs(run_dir / "costs.json")
     return outcome.reason
-
-
-def _keep_host(run: RunDirectory, prepared: Prepared) -> None:
-    """Keep the host's sites and costs, so that the run is read without its code."""
-    host, counts = prepared.space.host, prepared.cost.host_counts()
-    if host is not None and counts is not None:
-        known = {name: getattr(counts, name) for name in FIELDS}
-        run.keep_host(msgspec.structs.replace(host.trace, counts=known))
 
 
 def _begun_at(networks: list[Architecture], quarter: int) -> list[Architecture]:

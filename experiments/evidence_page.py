@@ -25,7 +25,6 @@ from evidence_model import (
 from evidence_picture import AT, draw, rank
 
 from plugnas import modules
-from plugnas.nas.run.view import open_run
 
 DATA_SETS = {
     "digits": "digits",
@@ -33,17 +32,6 @@ DATA_SETS = {
     "signs": "hand signs",
     "steel": "steel defects",
 }
-EARLIER = {
-    "backbone": {
-        "2026-11-21_digits": "digits",
-        "2026-11-21_cifar10": "cifar10",
-        "2026-11-21_cifar10/random": "cifar10",
-        "2026-11-21_cifar10/tpe": "cifar10",
-        "2026-11-21_cifar10_latency": "cifar10",
-    },
-    "host": {"2026-11-27_host_resnet20": "cifar10", "2026-11-27_host_lite0_neu": "steel"},
-}
-"""Kind -> recorded search -> its images."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +67,7 @@ def write_page(record: Path, docs: Path) -> None:
 
 
 def _kind(name: str, record: Path) -> Kind | None:
-    runs = [source.read(path)[0] for path in sorted(record.glob(f"{name}_*.csv"))]
-    for earlier, data_set in EARLIER[name].items():
-        runs.append(source.recorded(open_run(record.parent / earlier), earlier, data_set))
+    runs = source.trainings(name, record)
     return Kind(name, runs, fit(runs)) if runs else None
 
 

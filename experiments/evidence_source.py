@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from plugnas.nas.cost import NetworkCost
 from plugnas.nas.explain.design import Slot, content, filled, shares, slots_of
-from plugnas.nas.run.view import RunView
+from plugnas.nas.run.view import RunView, open_run
 from plugnas.space import Architecture, SearchSpace, SpaceError
 from plugnas.space.host.names import parse
 
@@ -27,6 +27,33 @@ REFERENCES = {
     "host": {"attention": "none", "operator": "keep", "context": "none"},
 }
 """Kind of network -> slot -> the choice that the others are held against."""
+
+EARLIER = {
+    "backbone": {
+        "2026-11-21_digits": "digits",
+        "2026-11-21_cifar10": "cifar10",
+        "2026-11-21_cifar10/random": "cifar10",
+        "2026-11-21_cifar10/tpe": "cifar10",
+        "2026-11-21_cifar10_latency": "cifar10",
+    },
+    "host": {"2026-11-27_host_resnet20": "cifar10", "2026-11-27_host_lite0_neu": "steel"},
+}
+"""Kind -> recorded search -> its images."""
+
+
+def trainings(kind: str, record: Path, without: str = "") -> list[Run]:
+    """Return the runs that a record holds and the earlier ones beside it, but those on some images.
+
+    Args:
+        kind: ``backbone`` or ``host``.
+        record: the folder of the record.
+        without: the data set that is left out.
+    """
+    runs = [read(path)[0] for path in sorted(record.glob(f"{kind}_*.csv"))]
+    for name, images in EARLIER[kind].items():
+        if images != without:
+            runs.append(recorded(open_run(record.parent / name), name, images))
+    return [run for run in runs if run.data_set != without]
 
 
 def keep(view: RunView, path: Path) -> None:
@@ -133,4 +160,4 @@ def _plainest(space: SearchSpace) -> Architecture:
     return space.architecture({**middle, **own})
 
 
-__all__ = ["NUMBERS", "REFERENCES", "added", "keep", "plain", "read", "recorded"]
+__all__ = ["NUMBERS", "REFERENCES", "added", "keep", "plain", "read", "recorded", "trainings"]

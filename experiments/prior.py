@@ -17,30 +17,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import evidence_page
-import evidence_source
 from evidence_model import CONTROL, Run, fit
-
-import plugnas
+from evidence_source import REFERENCES, trainings
 
 HERE = Path(__file__).parent
 RECORD = HERE / "records" / "2026-11-27_evidence"
 FILE = HERE.parent / "nas/samplers/known/effects.json"
 
 
-def recorded(without: str = "") -> list[Run]:
-    """Return the trainings in networks of our own, but those on one set of images."""
-    runs = [evidence_source.read(path)[0] for path in sorted(RECORD.glob("backbone_*.csv"))]
-    for name, images in evidence_page.EARLIER["backbone"].items():
-        if images != without:
-            view = plugnas.open(HERE / "records" / name)
-            runs.append(evidence_source.recorded(view, name, images))
-    return [run for run in runs if run.data_set != without]
-
-
 def prior(runs: list[Run]) -> dict[str, Any]:
     """Return what the file of the package holds, by these trainings."""
-    against = evidence_source.REFERENCES["backbone"]
+    against = REFERENCES["backbone"]
     slots = fit(runs).slots
     told = {
         slot: _from_mean({reference: 0.0} | {m: e.effect for m, e in slots[slot].modules.items()})
@@ -59,7 +46,7 @@ def _from_mean(effects: Mapping[str, float]) -> dict[str, float]:
 
 def main() -> None:
     """Write the file."""
-    FILE.write_text(json.dumps(prior(recorded()), indent=1) + "\n")
+    FILE.write_text(json.dumps(prior(trainings("backbone", RECORD)), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def run_job(
         )  # fmt: skip
     with RunLock(run_dir):
         run.write()
-        _keep_host(run, prepared)
+        keep_host(run, prepared)
         if prepared.dataset.masked:
             count = job.proxy.rungs[-1].validation_images
             scored = some(prepared.dataset, ["validation"], count, 0)
@@ -149,7 +149,7 @@ def _named(where: str | None) -> Iterator[None]:
         raise error if where is None else PlugnasError(f"{where}: {error}") from None
 
 
-def _keep_host(run: RunDirectory, prepared: Prepared) -> None:
+def keep_host(run: RunDirectory, prepared: Prepared) -> None:
     """Keep the host's sites and what it costs, so that the run is read without its code."""
     host, counts = prepared.space.host, prepared.cost.host_counts()
     if host is not None and counts is not None:
@@ -183,10 +183,7 @@ def _check_latency(job: Job, run_dir: Path) -> None:
     if job.needs_latency and not kept:
         from plugnas.nas.latency import Settings
 
-        Settings(
-            device=wishes.device, runtime=wishes.runtime, batch=wishes.batch,
-            threads=wishes.threads, dtype=wishes.dtype,
-        ).conditions()  # fmt: skip
+        Settings(**wishes.conditions).conditions()
 
 
 def _latencies(prepared: Prepared, run: RunDirectory) -> LatencyTable:

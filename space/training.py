@@ -148,8 +148,8 @@ def resolution_of(values: Mapping[str, Token]) -> int:
 
 def heights_of(space: SearchSpace) -> dict[str, str]:
     """Return size -> the height alone, as a recipe says it, of the sizes among which is chosen."""
-    several = [p for p in space.parameters if p.name == INPUT and len(p.choices) > 1]
-    return {str(c): str(resolution_of({INPUT: c})) for p in several for c in p.choices}
+    sizes = [c for p in space.parameters if p.name == INPUT and is_setting(p) for c in p.choices]
+    return {str(size): str(resolution_of({INPUT: size})) for size in sizes}
 
 
 def chosen_of(space: SearchSpace, values: Mapping[str, Token]) -> dict[str, Value]:

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import plugnas
 from experiments.benchmarks import search_tables
-from experiments.prior import prior, recorded
+from experiments.prior import RECORD, prior, trainings
 from plugnas.nas.cost import FunctionCost
 from plugnas.nas.front.pareto import hypervolume
 from plugnas.nas.ledger.measurement import Measurement
@@ -143,7 +143,7 @@ def measure(arguments: argparse.Namespace) -> None:
     for named in arguments.runs:
         images, runs = named.split("=", 1)
         trained = Trained.of([Path(run) for run in runs.split(",")])
-        known = msgspec.convert(prior(recorded(without=images)), Effects)
+        known = msgspec.convert(prior(trainings("backbone", RECORD, images)), Effects)
         for seed in range(arguments.seeds):
             for kind, effects in (("none", None), ("prior", known)):
                 if (images, kind, seed) in done:

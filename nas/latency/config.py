@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,3 +36,9 @@ class LatencyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     all but `torch`."""
     limit: Positive = 0.05
     """Relative error above which a measurement is refused; 1: the machine is taken as it is."""
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What latencies must have in common to be of the job, by the names of ``Settings``."""
+        names = ("device", "runtime", "batch", "threads", "dtype")
+        return {name: getattr(self, name) for name in names}

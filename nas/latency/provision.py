@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from plugnas.nas.latency.config import LatencyConfig
 from plugnas.nas.latency.measure import MAX_PIECES, measure_table
@@ -43,10 +42,7 @@ def provide_table(
         ForeignTableError: a table of another space, torch version, device or setting.
         BusyMachineError, LatencyError: the pieces cannot be measured here or now.
     """
-    conditions: dict[str, Any] = {
-        "device": wishes.device, "runtime": wishes.runtime, "batch": wishes.batch,
-        "threads": wishes.threads, "dtype": wishes.dtype,
-    }  # fmt: skip
+    conditions = wishes.conditions
     if wishes.table is not None:
         table = LatencyTable.load(base / wishes.table)
         table.require_conditions(**conditions)

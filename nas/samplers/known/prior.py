@@ -31,7 +31,8 @@ class Effects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the file holds: names of the sets of images, and slot -> module -> effect.
 
     An effect is the change of a metric (more is better) at equal cost where the module stands all
-    over its slot, against the mean of the slot's modules; in standard deviations of the metric.
+    over its slot, against the mean of the slot's modules, in log odds; a hint is put on a scale of
+    its own, so that the unit does not count.
     """
 
     sets: list[str]
